@@ -1,0 +1,141 @@
+"""What a metric is: a spec that declares everything, and a family that measures clips.
+
+A *family* is one file: pure functions on arrays, a MetricSpec for every id, and a class that the engine drives.
+For every pair the engine calls `family.start(pair)`, then `meter.update(batch)` for all pictures in order, then
+`meter.finish()`. A family module must import quickly: torch and weights are touched in `start`, never at import and
+never in `__init__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.types import Batch, Json, Pair, Settings
+
+Direction = Literal["up", "down", "zero"]
+Pooling = Literal["clip-mean", "pooled"]
+Group = Literal["core", "weights", "user-file", "opt-in"]
+"""core: runs with no download. weights: needs weights that can be pulled. user-file: needs a file only the user has
+(left out of `all`). opt-in: legacy or special, only by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """All that is declared about one metric id. No field has a default: facts are stated, not assumed."""
+
+    name: str
+    title: str
+    """Heading in tables, e.g. 'PSNR'."""
+    direction: Direction
+    """up: higher is better; down: lower is better; zero: nearest to zero is best."""
+    unit: str
+    """'dB', 'px', 'frames', or '1' for none."""
+    range: tuple[float, float]
+    """A value outside raises."""
+    decimals: int
+    """Digits after the point in tables."""
+    needs: frozenset[str]
+    """Of: gen.crop gt.crop gen.points gt.points gen.frames gt.frames gen.audio gt.audio reference weights npz."""
+    pooling: Pooling
+    group: Group
+    weights: tuple[str, ...]
+    """Registry rows of the default definition."""
+    summary: str
+    """One or two sentences: what is computed, in which units, over what."""
+    reads: str
+    """What the number does and does not mean."""
+    citation: str
+    reference: str
+    """package==version or repository@commit it is tested against; 'ours' where there is none."""
+    tolerance: float
+    """Parity bound against `reference`."""
+    version: int
+    """+1 whenever a number may move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One metric that could not be computed on a clip."""
+
+    metric: str
+    error: str
+    """Name of the exception class."""
+    message: str
+
+
+@dataclass(slots=True)
+class Measurement:
+    """What a meter found on one clip."""
+
+    values: dict[str, float | None] = field(default_factory=dict)
+    """metric -> the clip's value; None goes with a Failure of that metric. Pooled metrics are not in here."""
+    gt_values: dict[str, float] = field(default_factory=dict)
+    """metric -> the real video's own score, where a metric needs no reference."""
+    frames: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """metric -> (n_frames,) per-frame values, NaN where a frame has none."""
+    arrays: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    """name -> any further array to keep in frames.npz, e.g. 'syncnet_distance' (rows, 31)."""
+    notes: list[str] = field(default_factory=list)
+    details: dict[str, Json] = field(default_factory=dict)
+    """Counts and facts of this clip, e.g. {'psnr_identical_frames': 3}."""
+    failures: list[Failure] = field(default_factory=list)
+    states: dict[str, dict[str, NDArray[np.generic]]] = field(default_factory=dict)
+    """pooled metric -> additive state of this clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """A pooled metric over all clips."""
+
+    value: float | None
+    notes: tuple[str, ...]
+    details: Mapping[str, Json]
+
+
+class Meter(Protocol):
+    """One family at work on one pair."""
+
+    def update(self, batch: Batch) -> None:
+        """Take the next pictures. Batches come in order and cover 0..n_frames-1 once; their length is arbitrary."""
+        ...
+
+    def finish(self) -> Measurement:
+        """The clip's numbers. May raise ClipError: every metric of the family then fails on this clip."""
+        ...
+
+
+class Family(Protocol):
+    """A group of metrics that share their work. The class itself is what is registered."""
+
+    specs: ClassVar[tuple[MetricSpec, ...]]
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        """Cheap: no weights, no torch. `metrics` are the ids of this family that the run wants."""
+        ...
+
+    def check(self) -> None:
+        """Raise MissingWeights (or UsageError) if this family cannot run here: called before any work."""
+        ...
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """Keys that this metric adds: {'feat': 'syncnet@961e8696'}; everything of the family that can move a number."""
+        ...
+
+    def start(self, pair: Pair) -> Meter:
+        """A meter for one pair. May raise ClipError (all of the family's metrics fail on this clip)."""
+        ...
+
+    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
+        """Combine the states of all clips, given in clip order as (clip id, state). Only for pooled metrics."""
+        ...
+
+
+def mean_of(frames: NDArray[np.float64]) -> float | None:
+    """Mean over the frames that have a value (float64); None when none has."""
+    good = np.isfinite(frames)
+    return float(np.mean(frames[good], dtype=np.float64)) if good.any() else None
