@@ -1,0 +1,1 @@
+"""What a run writes: schema, signature, aggregation over clips, and the files."""

@@ -1,0 +1,67 @@
+"""The signature: everything that can move a number, as sorted key:value joined by |.
+
+`n` (clips scored of clips asked) and `v` (package version) are printed and not compared: a different n is the gate's
+business, a different v a warning, because every metric carries its own version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from lipsync_eval.errors import ParseError, SignatureMismatch
+
+NOT_COMPARED = frozenset({"n", "v"})
+
+
+def format_signature(parts: Mapping[str, str]) -> str:
+    """{'metric': 'psnr.1', 'fps': '25'} -> 'fps:25|metric:psnr.1'.
+
+    Raises:
+        ParseError: a key or value is empty or holds '|' , ':' or a line break.
+    """
+    for key, value in parts.items():
+        for text in (key, value):
+            if not text or any(c in text for c in "|:\n\r"):
+                raise ParseError(f"signature part {key!r}:{value!r} may not be empty or hold '|', ':' or a line break")
+    return "|".join(f"{key}:{parts[key]}" for key in sorted(parts))
+
+
+def parse_signature(text: str) -> dict[str, str]:
+    """'fps:25|metric:psnr.1' -> {'fps': '25', 'metric': 'psnr.1'}.
+
+    Raises:
+        ParseError: not of that form.
+    """
+    parts: dict[str, str] = {}
+    for piece in text.split("|"):
+        key, colon, value = piece.partition(":")
+        if not (key and colon and value) or key in parts:
+            raise ParseError(f"{text!r} is no signature: expected key:value|key:value, found {piece!r}")
+        parts[key] = value
+    return parts
+
+
+def difference(a: str, b: str, ignore: Iterable[str] = ()) -> dict[str, tuple[str | None, str | None]]:
+    """Keys on which two signatures disagree -> (value in a, value in b); `n`, `v` and ignored keys are not compared."""
+    left, right = parse_signature(a), parse_signature(b)
+    skip = NOT_COMPARED | frozenset(ignore)
+    return {
+        key: (left.get(key), right.get(key))
+        for key in sorted((left.keys() | right.keys()) - skip)
+        if left.get(key) != right.get(key)
+    }
+
+
+def require_same(a: str, b: str, *, names: tuple[str, str], ignore: Iterable[str] = ()) -> None:
+    """Raise SignatureMismatch, naming every differing key, unless the two scores can be compared."""
+    found = difference(a, b, ignore)
+    if found:
+        lines = "; ".join(f"{key}: {x or '(absent)'} in {names[0]}, {y or '(absent)'} in {names[1]}" for key, (x, y) in found.items())
+        raise SignatureMismatch(f"{names[0]} and {names[1]} were not measured the same way: {lines}. Score both the same way, or name the key with --ignore")
+
+
+def short_hash(signature: str) -> str:
+    """8 hex digits over the compared part: a footnote's name for it."""
+    parts = {k: v for k, v in parse_signature(signature).items() if k not in NOT_COMPARED}
+    return hashlib.sha256(format_signature(parts).encode()).hexdigest()[:8]
