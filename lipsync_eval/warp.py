@@ -1,0 +1,243 @@
+"""Where a crop lies in a picture, and its pixels.
+
+A matrix (2, 3) float64 takes source pixels to crop pixels: (x', y') = M (x, y, 1). The centre of the top-left pixel is
+(0, 0) on both sides, so a crop of w pixels covers x' from -0.5 to w - 0.5.
+
+Sampling. Every crop is sampled once, straight from the source picture:
+
+1. Where the crop shrinks the picture (one crop pixel = d > 1 source pixels), the source is smoothed by the discrete
+   Gaussian of variance (d^2 - 1) / 6 px^2 (Lindeberg 1990: exact variance, and no smoothing at d = 1). With step 2 the
+   whole kernel has the variance of a triangle over the crop's pixel, which is what Pillow's BILINEAR and the
+   antialiased resize of torch use.
+2. The value at a crop pixel's centre is the bilinear one of its four neighbours, in float32 with coordinates in
+   float64. OpenCV's own warps round coordinates to 1/32 px and differ between its versions; they are not used.
+3. Outside the picture the picture is mirrored at the centres of its border pixels (dcb|abcd|cba).
+
+The identity and shifts by whole pixels give the source's own bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import InputError
+from lipsync_eval.types import Float, Frame
+
+_TINY_VARIANCE = 1e-6
+"""px^2; a smaller blur moves no pixel by 1e-3 grey levels."""
+_TINY_WEIGHT = 1e-4
+"""Kernel weights below this are left out."""
+
+
+def similarity_from_quad(quad: Float, size: float) -> Float:
+    """The similarity that takes a square in the source to a crop.
+
+    Args:
+        quad: (..., 4, 2) corners of a square in source pixels: upper left, lower left, lower right, upper right, on
+            the outer edge of the crop's pixels (as in FFHQ).
+        size: side of the crop in px.
+
+    Returns:
+        (..., 2, 3) source pixel -> crop pixel; NaN or infinite where the quad is.
+    """
+    quad = np.asarray(quad, np.float64)
+    corner = quad[..., 0, :]
+    right = (quad[..., 3, :] - corner + quad[..., 2, :] - quad[..., 1, :]) / 2
+    factor = size / np.sum(right * right, axis=-1)
+    a, b = right[..., 0] * factor, right[..., 1] * factor
+    linear = np.stack([np.stack([a, b], -1), np.stack([-b, a], -1)], -2)
+    centre = quad.mean(axis=-2)
+    shift = (size - 1) / 2 - np.einsum("...ij,...j->...i", linear, centre)
+    return np.concatenate([linear, shift[..., None]], axis=-1)
+
+
+def compose(second: Float, first: Float) -> Float:
+    """(..., 2, 3): first `first`, then `second`."""
+    linear = second[..., :, :2] @ first[..., :, :2]
+    shift = second[..., :, :2] @ first[..., :, 2:] + second[..., :, 2:]
+    out: Float = np.concatenate([linear, shift], axis=-1)
+    return out
+
+
+def invert(matrix: Float) -> Float:
+    """(..., 2, 3): the way back, crop pixel -> source pixel."""
+    a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
+    linear = np.stack([np.stack([d, -b], -1), np.stack([-c, a], -1)], -2) / (a * d - b * c)[..., None, None]
+    out: Float = np.concatenate([linear, -(linear @ matrix[..., :, 2:])], axis=-1)
+    return out
+
+
+def apply(matrix: Float, points: Float) -> Float:
+    """(..., K, 2) points through (..., 2, 3) matrices."""
+    out: Float = points @ np.swapaxes(matrix[..., :, :2], -1, -2) + matrix[..., None, :, 2]
+    return out
+
+
+def overflow(matrix: Float, size: tuple[int, int], picture: tuple[int, int]) -> Float:
+    """Share of each crop's area that lies outside the picture (exact, by clipping the crop's outline).
+
+    Args:
+        matrix: (T, 2, 3) source pixel -> crop pixel.
+        size: (height, width) of the crop in px.
+        picture: (height, width) of the source in px.
+
+    Returns:
+        (T,) 0..1; NaN where the matrix is not finite.
+    """
+    h, w = size
+    outline = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]])
+    out = np.full(len(matrix), np.nan)
+    good = np.isfinite(matrix).all(axis=(1, 2))
+    corners = apply(invert(matrix[good]), outline)
+    low, high = np.array([-0.5, -0.5]), np.array([picture[1] - 0.5, picture[0] - 0.5])
+    inside = ((corners >= low) & (corners <= high)).all(axis=(1, 2))
+    shares = np.zeros(len(corners))
+    for i in np.flatnonzero(~inside):
+        whole = _area(corners[i])
+        shares[i] = min(max(1.0 - _area(_clip(corners[i], low, high)) / whole, 0.0), 1.0) if whole > 0 else np.nan
+    out[good] = shares
+    return out
+
+
+def render(frame: Frame, matrix: Float, size: tuple[int, int]) -> Frame:
+    """The pixels of one crop, sampled once from the source picture (see the module's text).
+
+    Args:
+        frame: (H, W, 3) uint8.
+        matrix: (2, 3) float64 source pixel -> crop pixel: a similarity or an axis-aligned scaling.
+        size: (height, width) of the crop in px.
+
+    Returns:
+        (height, width, 3) uint8, rounded to the nearest level; a new array.
+
+    Raises:
+        InputError: wrong shape or dtype, or a matrix that is not finite or cannot be inverted.
+    """
+    _check(frame, matrix)
+    if size == frame.shape[:2] and np.array_equal(matrix, _IDENTITY):
+        return frame.copy()
+    back = invert(matrix)
+    x0, x1, fx, y0, y1, fy = _neighbours(back, size, (frame.shape[0], frame.shape[1]))
+    source, left, top = _smoothed(frame, back, (x0, x1), (y0, y1))
+    upper = _between(_pick(source, x0 - left, y0 - top), _pick(source, x1 - left, y0 - top), fx)
+    lower = _between(_pick(source, x0 - left, y1 - top), _pick(source, x1 - left, y1 - top), fx)
+    out: Frame = np.rint(_between(upper, lower, fy)).astype(np.uint8)
+    return out
+
+
+_IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+Index = NDArray[np.intp]
+Weight = NDArray[np.float32]
+
+
+def _check(frame: Frame, matrix: Float) -> None:
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
+        raise InputError(f"render wants a picture (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
+    if np.shape(matrix) != (2, 3) or not np.isfinite(matrix).all():
+        raise InputError(f"render wants a finite (2, 3) matrix, got {np.asarray(matrix).tolist()}")
+    if abs(np.linalg.det(matrix[:, :2])) < 1e-12:
+        raise InputError(f"render wants a matrix that can be inverted, got {np.asarray(matrix).tolist()}")
+
+
+def _neighbours(
+    back: Float, size: tuple[int, int], picture: tuple[int, int]
+) -> tuple[Index, Index, Weight, Index, Index, Weight]:
+    """For every crop pixel: the two columns and two rows around its place in the source, mirrored into the picture,
+    and how far it lies from the first of them (0..1, repeated for the three colours)."""
+    u, v = np.arange(size[1], dtype=np.float64), np.arange(size[0], dtype=np.float64)[:, None]
+    out: list[Any] = []
+    for row, length in ((back[0], picture[1]), (back[1], picture[0])):
+        place = row[0] * u + (row[1] * v + row[2])
+        first = np.floor(place)
+        share = (place - first).astype(np.float32)
+        index = first.astype(np.intp)
+        out += [_mirrored(index, length), _mirrored(index + 1, length), np.dstack([share, share, share])]
+    return tuple(out)  # type: ignore[return-value]
+
+
+def _mirrored(index: Index, length: int) -> Index:
+    """Indices outside 0..length-1 folded back at the first and the last (dcb|abcd|cba)."""
+    if index.min() >= 0 and index.max() < length:
+        return index
+    if length == 1:
+        return np.zeros_like(index)
+    folded = np.abs(index) % (2 * length - 2)
+    return np.minimum(folded, 2 * length - 2 - folded)
+
+
+def _smoothed(
+    frame: Frame, back: Float, columns: tuple[Index, Index], rows: tuple[Index, Index]
+) -> tuple[NDArray[Any], int, int]:
+    """The part of the source that the crop reads, smoothed where the crop shrinks it, and its left and top."""
+    import cv2
+
+    variance = np.maximum(np.sum(back[:, :2] ** 2, axis=1) - 1.0, 0.0) / 6.0
+    kernels = [_gaussian(v) for v in variance]
+    part, start = [], []
+    for indices, kernel, length in zip((columns, rows), kernels, (frame.shape[1], frame.shape[0])):
+        margin = len(kernel) // 2
+        low = max(min(int(i.min()) for i in indices) - margin, 0)
+        high = min(max(int(i.max()) for i in indices) + margin + 1, length)
+        part.append(slice(low, high))
+        start.append(low)
+    source: NDArray[Any] = frame[part[1], part[0]]
+    if len(kernels[0]) > 1 or len(kernels[1]) > 1:
+        source = cv2.sepFilter2D(source, cv2.CV_32F, kernels[0], kernels[1], borderType=cv2.BORDER_REFLECT_101)
+    return source, start[0], start[1]
+
+
+def _gaussian(variance: float) -> Float:
+    """(2n+1,) discrete Gaussian exp(-t) I_k(t) of variance t px^2, from its Fourier transform exp(t (cos w - 1))."""
+    if variance < _TINY_VARIANCE:
+        return np.ones(1)
+    length = 1 << int(np.ceil(np.log2(64 + 16 * np.sqrt(variance))))
+    angles = 2 * np.pi * np.arange(length // 2 + 1) / length
+    half = np.fft.irfft(np.exp(variance * (np.cos(angles) - 1.0)), length)[: length // 2]
+    half = half[: max(int(np.count_nonzero(half >= _TINY_WEIGHT)), 1)]
+    kernel = np.concatenate([half[:0:-1], half])
+    out: Float = kernel / kernel.sum()
+    return out
+
+
+def _pick(source: NDArray[Any], x: Index, y: Index) -> NDArray[np.float32]:
+    """(h, w, 3) float32 values at whole pixels."""
+    import cv2
+
+    picked: NDArray[Any] = cv2.remap(source, np.dstack([x, y]).astype(np.int16), None, cv2.INTER_NEAREST)
+    return picked.astype(np.float32, copy=False)
+
+
+def _between(first: NDArray[np.float32], second: NDArray[np.float32], share: Weight) -> NDArray[np.float32]:
+    """first + share (second - first)."""
+    out = second - first
+    out *= share
+    out += first
+    return out
+
+
+def _clip(polygon: Float, low: Float, high: Float) -> Float:
+    """A convex polygon (n, 2) cut to the rectangle low..high (Sutherland and Hodgman 1974)."""
+    for axis in (0, 1):
+        for bound, sign in ((low[axis], 1.0), (high[axis], -1.0)):
+            depth = sign * (polygon[:, axis] - bound)
+            kept: list[Float] = []
+            for i in range(len(polygon)):
+                here, there = depth[i - 1], depth[i]
+                if (here >= 0) != (there >= 0):
+                    kept.append(polygon[i - 1] + (polygon[i] - polygon[i - 1]) * (here / (here - there)))
+                if there >= 0:
+                    kept.append(polygon[i])
+            polygon = np.array(kept).reshape(-1, 2)
+    return polygon
+
+
+def _area(polygon: Float) -> float:
+    """Area of a simple polygon (n, 2); 0 for fewer than 3 corners."""
+    if len(polygon) < 3:
+        return 0.0
+    x, y = polygon[:, 0], polygon[:, 1]
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
