@@ -1,0 +1,72 @@
+"""Putting tensors into a network, and opening ONNX files: strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lipsync_eval.errors import RefusedCheckpoint
+
+if TYPE_CHECKING:
+    import torch
+
+
+def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source: str) -> None:
+    """Copy tensors into a module by name. Names and shapes must agree; `num_batches_tracked` may be missing (it
+    has no use in evaluation and torch before 0.4.1 did not write it).
+
+    Args:
+        module: the network; its parameters are overwritten.
+        tensors: name -> tensor; numbers are cast to the network's dtype.
+        source: what the tensors come from, for the message.
+
+    Raises:
+        RefusedCheckpoint: names the first differing key, what was expected and what was found.
+    """
+    state = module.state_dict()
+    for key, wanted in state.items():
+        if key not in tensors:
+            if key.endswith("num_batches_tracked"):
+                continue
+            raise _differs(source, key, _say(wanted), "nothing")
+        found = tensors[key]
+        if tuple(found.shape) != tuple(wanted.shape) or found.is_floating_point() != wanted.is_floating_point():
+            raise _differs(source, key, _say(wanted), _say(found))
+    for key, found in tensors.items():
+        if key not in state:
+            raise _differs(source, key, "nothing", _say(found))
+    module.load_state_dict({**state, **tensors}, strict=True)
+
+
+def onnx_session(path: Path, threads: int = 1) -> Any:
+    """An onnxruntime session on the CPU. The model is read as bytes, so it cannot point to files beside it.
+
+    Returns:
+        onnxruntime.InferenceSession.
+
+    Raises:
+        RefusedCheckpoint: onnxruntime cannot read it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a class of its own for every kind of failure
+        raise RefusedCheckpoint(
+            f"{path} is refused: onnxruntime cannot read it ({error}); use the official file"
+        ) from error
+
+
+def _say(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _differs(source: str, key: str, expected: str, found: str) -> RefusedCheckpoint:
+    return RefusedCheckpoint(
+        f"{source} does not fit the network: at {key!r} expected {expected}, found {found}. Use the official file"
+    )
