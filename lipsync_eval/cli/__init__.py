@@ -1,0 +1,111 @@
+"""The command line: parse, call, print. Commands load on use, so `-h` answers at once and imports no torch.
+
+Exit codes: 0 ok. 1 gate failed. 2 nothing was done. 3 some or all clips failed. 70 a bug. 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from lipsync_eval import __version__
+from lipsync_eval.errors import LipsyncError, UsageError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "score": ("lipsync_eval.cli.score:score", "Score generated videos against real ones (the main job)."),
+    "demo": ("lipsync_eval.cli.demo:demo", "Make a small pair of talking clips and score them."),
+    "list": ("lipsync_eval.cli.listing:list_", "List metrics, protocols, weights, baselines or published numbers."),
+    "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
+    "explain": ("lipsync_eval.cli.explain:explain", "Why two scores cannot be compared."),
+    "weights": ("lipsync_eval.cli.weights:weights", "List, download and verify weights."),
+    "table": ("lipsync_eval.cli.table:table", "Tables of runs for a terminal, a paper or a page."),
+    "report": ("lipsync_eval.cli.report:report", "A page to look at runs clip by clip."),
+    "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
+    "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
+    "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
+    "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
+    "style-map": ("lipsync_eval.cli.style_map:style_map", "A picture of speaking styles by speaker."),
+    "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
+    "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
+    "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of the table."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the table's own words instead of importing every command for its first line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="lipsync-eval")
+def cli() -> None:
+    """Every number a lip-sync paper prints, computed one way, with a signature that says how.
+
+    \b
+    Examples:
+      lipsync-eval demo
+      lipsync-eval score gen/ gt/
+      lipsync-eval score gen/ gt/ --metrics psnr,ssim,lmd --out runs/mine
+      lipsync-eval table runs/mine runs/theirs --format latex
+      lipsync-eval gate runs/new --baseline runs/old
+    """
+
+
+def main() -> None:
+    """Run the command line; every expected error is one clear message on stderr."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line in this process.
+
+    Returns:
+        the exit code.
+    """
+    try:
+        code = cli.main(arguments, prog_name="lipsync-eval", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; finished clips are kept: go on with --resume", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except UsageError as error:
+        click.echo(f"error: {error}", err=True)
+        return 2
+    except LipsyncError as error:
+        click.echo(f"error: {error}", err=True)
+        return 3
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception:
+        traceback.print_exc()
+        click.echo("this is a bug of lipsync-eval: please report it with the lines above", err=True)
+        return 70

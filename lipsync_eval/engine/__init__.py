@@ -1,0 +1,1 @@
+"""Plan a run, measure its clips, put the numbers together."""

@@ -1,0 +1,107 @@
+"""From the journal of a finished run to its Result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.engine.plan import Plan
+from lipsync_eval.metrics.base import Pooled
+from lipsync_eval.metrics.registry import get_spec
+from lipsync_eval.results.aggregate import bootstrap, clip_mean
+from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
+from lipsync_eval.results.store import Arrays, Journal, Outcome
+
+State = Mapping[str, NDArray[np.generic]]
+
+
+class _States(Sequence[tuple[str, State]]):
+    """Pooled states in clip order, each read when it is asked for."""
+
+    def __init__(self, journal: Journal, metric: str, places: Sequence[tuple[int, str]]) -> None:
+        self.journal, self.metric, self.places = journal, metric, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, i: int) -> tuple[str, State]: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[tuple[str, State]]: ...
+    def __getitem__(self, i: int | slice) -> tuple[str, State] | Sequence[tuple[str, State]]:
+        if isinstance(i, slice):
+            return _States(self.journal, self.metric, self.places[i])
+        place, name = self.places[i]
+        state: Arrays = self.journal.states(place, self.metric)
+        return name, state
+
+    def __iter__(self) -> Iterator[tuple[str, State]]:
+        return (self[i] for i in range(len(self.places)))
+
+
+def collect(plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str, Any]) -> Result:
+    """Put the clips of the journal together, in plan order. Everything but `run` and `environment` depends on the clips alone."""
+    outcomes = [journal.read(place, arrays=False) for place in range(len(plan.pairs))]
+    failures = [row for o in outcomes for row in o.failures]
+    failures += [
+        {"id": o.id, "stage": "weights", "metric": m, "error": "MissingWeights", "message": why}
+        for o in outcomes for m, why in plan.missing.items()
+        if not any(row["metric"] is None for row in o.failures)
+    ]
+    order = {o.id: i for i, o in enumerate(outcomes)}
+    failures.sort(key=lambda row: order[row["id"]])
+    return Result(
+        run=run,
+        data=_data(plan, outcomes),
+        environment=dict(environment),
+        scores=[_score(plan, journal, outcomes, metric) for metric in plan.metrics],
+        clips=[_clip(plan, outcome) for outcome in outcomes],
+        failures=[FailureRow(**row) for row in failures],
+    )
+
+
+def _clip(plan: Plan, outcome: Outcome) -> ClipRow:
+    pooled = {m for m in plan.metrics if get_spec(m).pooling == "pooled"}
+    values = {m: outcome.values.get(m) for m in plan.metrics if m not in pooled}
+    return ClipRow(
+        id=outcome.id, gen=outcome.gen, gt=outcome.gt, n_frames=outcome.n_frames, values=values,
+        gt_values=outcome.gt_values, notes=outcome.notes, details=outcome.details,
+    )
+
+
+def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: str) -> Score:
+    spec = get_spec(metric)
+    common: dict[str, Any] = {"metric": metric, "unit": spec.unit, "direction": spec.direction, "n_asked": len(outcomes)}
+    if metric in plan.missing:
+        return Score(**common, value=None, gt_value=None, ci=None, n_scored=0, signature=plan.signature(metric, 0), notes=[plan.missing[metric]])
+    if spec.pooling == "pooled":
+        lost = {row["id"] for o in outcomes for row in o.failures if row["metric"] in (None, metric)}
+        places = [(i, o.id) for i, o in enumerate(outcomes) if o.id not in lost]
+        family = next(f for f in plan.bench.families if any(s.name == metric for s in f.specs))
+        found = family.pool(metric, _States(journal, metric, places)) if places else Pooled(None, ("no clip to pool",), {})
+        return Score(
+            **common, value=found.value, gt_value=None, ci=None, n_scored=len(places), signature=plan.signature(metric, len(places)),
+            notes=list(found.notes), details={**found.details, "ci": "none: a pooled score has no clips to resample"},
+        )
+    values = [v for o in outcomes if (v := o.values.get(metric)) is not None]
+    gt_values = [v for o in outcomes if (v := o.gt_values.get(metric)) is not None]
+    return Score(
+        **common, value=clip_mean(values), gt_value=clip_mean(gt_values), ci=bootstrap(values, plan.settings.seed),
+        n_scored=len(values), signature=plan.signature(metric, len(values)),
+        details={"gt_n_scored": len(gt_values)} if gt_values else {},
+    )
+
+
+def _data(plan: Plan, outcomes: Sequence[Outcome]) -> DataInfo:
+    both, real = hashlib.sha256(), hashlib.sha256()
+    for o in outcomes:
+        both.update(json.dumps([o.id, *o.digests]).encode())
+        real.update(json.dumps([o.id, o.digests[1]]).encode())
+    return DataInfo(
+        n_pairs=len(outcomes), digest=both.hexdigest(), gt_digest=real.hexdigest(), gen=str(plan.gen), gt=str(plan.gt),
+    )

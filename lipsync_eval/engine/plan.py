@@ -1,0 +1,122 @@
+"""What a run is going to do, settled and checked before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lipsync_eval.engine.bench import Bench, check_weights, open_bench, signature_parts, without
+from lipsync_eval.errors import MissingWeights
+from lipsync_eval.media.pairing import Pairing, PairPaths, find_pairs
+from lipsync_eval.metrics.registry import get_spec, select
+from lipsync_eval.results.signature import format_signature
+from lipsync_eval.types import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, before it runs."""
+
+    gen: Path
+    gt: Path
+    settings: Settings
+    pairs: tuple[PairPaths, ...]
+    """In the order of ids; unmatched clips are in here, with one side None."""
+    metrics: tuple[str, ...]
+    """All ids asked for, in registry order."""
+    bench: Bench
+    """For the metrics that can run."""
+    missing: Mapping[str, str]
+    """Metrics left out by --skip-missing -> why."""
+    warnings: tuple[str, ...]
+    pairing: Pairing
+
+    def signature(self, metric: str, n_scored: int) -> str:
+        """The signature of one score of this run."""
+        if metric in self.missing:
+            spec = get_spec(metric)
+            parts = {"metric": f"{spec.name}.{spec.version}", "feat": "missing"}
+        else:
+            parts = signature_parts(self.bench, metric)
+        return format_signature(parts | {"n": f"{n_scored}of{len(self.pairs)}"})
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must agree for a journal to be continued: signatures, clips (with size and time of their files), seed."""
+        digest = hashlib.sha256()
+        for pair in self.pairs:
+            row = [pair.id, *(_stamp(p) for p in (pair.gen, pair.gt, pair.audio))]
+            digest.update(json.dumps(row).encode())
+        return {
+            "signatures": [self.signature(m, 0) for m in self.metrics],
+            "pairs": digest.hexdigest(),
+            "seed": self.settings.seed,
+        }
+
+
+def make_plan(
+    gen: Path, gt: Path, metrics: str, settings: Settings, *, pairs_csv: Path | None = None, skip_missing: bool = False
+) -> Plan:
+    """Match the videos, choose the metrics, bind the protocol, look for the weights.
+
+    Args:
+        gen: folder or file of generated videos.
+        gt: folder or file of real ones.
+        metrics: a --metrics value.
+        settings: everything else that can move a number.
+        pairs_csv: matches by table instead of by stem.
+        skip_missing: leave out metrics whose weights are not here (failure rows) instead of raising.
+
+    Raises:
+        UsageError: anything that stops the run before work: names, options, weights.
+    """
+    chosen = select(metrics)
+    pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
+    chosen, warnings = _without_sound(chosen, metrics, pairing.pairs, settings)
+    bench = open_bench(settings, chosen)
+    missing = check_weights(bench)
+    if missing and not skip_missing:
+        raise MissingWeights(_missing_message(missing))
+    if missing:
+        bench = without(bench, missing)
+        warnings = (*warnings, f"left out for lack of weights: {', '.join(missing)}")
+    return Plan(gen, gt, settings, pairing.pairs, chosen, bench, missing, warnings, pairing)
+
+
+def _without_sound(
+    chosen: tuple[str, ...], text: str, pairs: Sequence[PairPaths], settings: Settings
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop core metrics that need sound when no pair has any and the user named only a group."""
+    from lipsync_eval.media import has_sound
+
+    named = {p.strip() for p in text.split(",")}
+    audio = tuple(m for m in chosen if "gen.audio" in get_spec(m).needs and get_spec(m).group == "core" and m not in named)
+    if not audio:
+        return chosen, ()
+    for pair in pairs:
+        source = pair.gt if settings.audio == "gt" else pair.gen
+        if source is not None and ((pair.audio and settings.audio == "gen") or has_sound(source)):
+            return chosen, ()
+    kept = tuple(m for m in chosen if m not in audio)
+    return kept, (f"no pair has sound to score (--audio {settings.audio}): {', '.join(audio)} left out",)
+
+
+def _missing_message(missing: Mapping[str, str]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for metric, why in missing.items():
+        reasons.setdefault(why, []).append(metric)
+    lines = [f"  {', '.join(names)}: {why}" for why, names in reasons.items()]
+    return "weights are missing, nothing was done:\n" + "\n".join(lines) + "\nOr score the rest with --skip-missing."
+
+
+def _stamp(path: Path | None) -> list[Any] | None:
+    if path is None:
+        return None
+    try:
+        stat = path.stat()
+        return [str(path), stat.st_size, stat.st_mtime_ns]
+    except OSError:
+        return [str(path), None, None]

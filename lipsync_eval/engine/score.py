@@ -1,0 +1,151 @@
+"""The main job: score a folder of generated videos against the real ones."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import lipsync_eval
+from lipsync_eval.cache import default_cache_dir
+from lipsync_eval.engine.collect import collect
+from lipsync_eval.engine.plan import Plan, make_plan
+from lipsync_eval.engine.run import Event, run_clips
+from lipsync_eval.errors import OutputError
+from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
+from lipsync_eval.results.store import Journal, prepare_folder, write_run
+from lipsync_eval.types import Settings
+
+_LIBRARIES = ("torch", "numpy", "av", "opencv-python-headless", "dlib-bin", "scikit-image", "onnxruntime")
+
+
+def score(
+    gen: str | Path,
+    gt: str | Path,
+    *,
+    metrics: str = "core",
+    out: str | Path | None = None,
+    pairs: str | Path | None = None,
+    workers: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    skip_missing: bool = False,
+    name: str | None = None,
+    cache: str | Path | None = "default",
+    command: Sequence[str] | None = None,
+    event: Event = lambda clip, stage, share: None,
+    warn: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> Result:
+    """Score generated videos against real ones: what `lipsync-eval score` runs.
+
+    Args:
+        gen, gt: folders (matched by stem) or single files.
+        metrics: 'core', 'all' or names, comma separated; '-name' leaves one out.
+        out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
+        pairs: CSV with columns gen,gt[,audio,id] instead of matching by stem.
+        workers: processes; the numbers do not depend on it.
+        resume, overwrite: what to do with a run that `out` holds already.
+        skip_missing: score the rest when weights are missing.
+        name: the method's name in tables; default the name of `gen`.
+        cache: folder for tracks and features of videos; 'default': the user's cache folder; None: no cache.
+        command: what to record as the command line.
+        event: told (clip id, stage, share); see engine.run.
+        warn: told about things that the user should know.
+        **settings: fields of lipsync_eval.types.Settings: protocol, protocol_options, audio, align, face, landmarks, detector,
+            device, weights, weights_dir, offline, seed, reference, options.
+
+    Returns:
+        the Result, as in results.json.
+
+    Raises:
+        UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
+    """
+    folder = default_cache_dir() if cache == "default" else Path(cache) if cache is not None else None
+    chosen = Settings(cache_dir=folder, **settings)
+    gen, gt = Path(gen), Path(gt)
+    plan = make_plan(gen, gt, metrics, chosen, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
+    for text in plan.warnings:
+        warn(text)
+    label = name or (gen.stem if gen.is_file() else gen.resolve().name)
+    line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
+            return _run(plan, Path(temporary), label, line, workers, event, keep=False)
+    folder = Path(out)
+    prepare_folder(folder, resume=resume, overwrite=overwrite)
+    if resume and (finished := _finished(folder, plan)):
+        warn(f"{folder}: is complete already; nothing to do")
+        return finished
+    return _run(plan, folder, label, line, workers, event, keep=True)
+
+
+def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int, event: Event, *, keep: bool) -> Result:
+    began, started = time.monotonic(), datetime.now(UTC)
+    journal = Journal(folder)
+    fingerprint = plan.fingerprint()
+    old = journal.fingerprint()
+    if old is None:
+        journal.start(fingerprint)
+    elif old != fingerprint:
+        keys = ", ".join(k for k in fingerprint if old.get(k) != fingerprint[k])
+        raise OutputError(
+            f"{folder}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
+        )
+    run_clips(plan, journal, workers=workers, event=event)
+    commit, dirty = _commit()
+    run = RunInfo(
+        name=label, command=command, version=lipsync_eval.__version__, commit=commit, dirty=dirty, seed=plan.settings.seed,
+        started=started.isoformat(timespec="seconds"), seconds=round(time.monotonic() - began, 2), plan=fingerprint,  # type: ignore[call-arg]
+    )
+    result = collect(plan, journal, run, _environment(plan.settings, workers))
+    if keep:
+        try:
+            write_run(folder, result, journal)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); free space and finish with --resume") from error
+    return result
+
+
+def _finished(folder: Path, plan: Plan) -> Result | None:
+    """The complete run in `folder`, if --resume finds nothing left to do."""
+    if not (folder / RESULTS).exists() or (folder / "journal").exists():
+        return None
+    result = load_result(folder)
+    if (result.run.model_extra or {}).get("plan") != plan.fingerprint():
+        raise OutputError(f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder")
+    return result
+
+
+def _environment(settings: Settings, workers: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"device": settings.device, "workers": workers, "python": platform.python_version(), "platform": platform.platform()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = None
+    if (torch := sys.modules.get("torch")) is not None:
+        found["device"] = "cuda" if settings.device == "auto" and torch.cuda.is_available() else settings.device.replace("auto", "cpu")
+        found["threads"] = torch.get_num_threads()
+    found["cache"] = str(settings.cache_dir) if settings.cache_dir else None
+    return found
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit and dirtiness of the checkout that this package runs from; (None, None) for an installed package."""
+    root = Path(lipsync_eval.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        state = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return head.stdout.strip(), bool(state.stdout.strip())
