@@ -1,0 +1,109 @@
+"""The protocol object that a layout becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lipsync_eval import warp
+from lipsync_eval.errors import ProtocolError
+from lipsync_eval.protocol import ProtocolSpec, View
+from lipsync_eval.protocols import geometry
+from lipsync_eval.protocols.layout import Layout, bind
+from lipsync_eval.types import Crop, Float
+
+
+class LayoutProtocol:
+    """A crop protocol made from a spec and a layout, with its options bound."""
+
+    def __init__(self, spec: ProtocolSpec, layout: Layout, options: Mapping[str, str], content: str = "") -> None:
+        """Bind options; `content` is the hash of a user's TOML file (8 hex digits).
+
+        Raises:
+            UsageError: an unknown option or value.
+        """
+        self._spec = spec
+        self._layout, suffix = bind(layout, dict(options), spec.name)
+        self._signature = f"{spec.name}.{spec.version}" + (f"@{content}" if content else "") + suffix
+
+    @property
+    def spec(self) -> ProtocolSpec:
+        """What it declares."""
+        return self._spec
+
+    def signature(self) -> str:
+        """name.version, '@' and the hash of a TOML file, then the options that differ from the declared ones."""
+        return self._signature
+
+    def crops(self, gen: View, gt: View) -> tuple[Crop, Crop]:
+        """Crops of both videos over the common length.
+
+        Raises:
+            ProtocolError: no frame can be cropped, or a whole-picture crop of pictures that differ in size.
+        """
+        n = min(gen.n_frames, gt.n_frames)
+        if self._layout.base == "frame":
+            return _whole(gen, gt, n, self._spec)
+        shared, note = self._shared(gen, gt)
+        real = self._matrices(gt, n)
+        ours = real if shared else self._matrices(gen, n)
+        notes = (note,) if note else ()
+        return self._crop(ours, gen, "generated", notes), self._crop(real, gt, "real", notes)
+
+    def _shared(self, gen: View, gt: View) -> tuple[bool, str]:
+        """Whether the real video's crop serves both, and what to say about it."""
+        wanted = self._layout.crop_from
+        same = (gen.height, gen.width) == (gt.height, gt.width)
+        if wanted == "gt" and not same:
+            raise ProtocolError(
+                f"protocol {self._spec.name}, crop_from=gt: the pictures differ in size "
+                f"({_sizes(gen, gt)}), so the real video's crop does not fit; use crop_from=own or auto"
+            )
+        if wanted == "auto" and not same:
+            return False, f"crop_from=own: pictures differ in size ({_sizes(gen, gt)})"
+        return wanted != "own", ""
+
+    def _matrices(self, view: View, n: int) -> Float:
+        if view.track is None:
+            raise ProtocolError(f"protocol {self._spec.name} needs a face track and got none; track the clip first")
+        points = np.full((n, 68, 2), np.nan)
+        known = view.track.points[:n]
+        points[: len(known)] = known
+        return geometry.matrices(geometry.boxes(self._layout, points), self._spec.size or 256)
+
+    def _crop(self, matrix: Float, view: View, which: str, notes: tuple[str, ...]) -> Crop:
+        side = self._spec.size or 256
+        valid = np.isfinite(matrix).all(axis=(1, 2))
+        if not valid.any():
+            raise ProtocolError(
+                f"protocol {self._spec.name}: no frame of the {which} video can be cropped: a face with 68 points was "
+                f"found in none of its {len(matrix)} frames"
+            )
+        outside = warp.overflow(matrix, (side, side), (view.height, view.width))
+        over = outside[valid] > 1e-9
+        if over.any():
+            most = 100 * float(outside[valid].max())
+            notes += (
+                f"crop overflows the picture in {int(over.sum())} of {int(valid.sum())} frames, "
+                f"at most {most:.1f} % of its area (mirrored there)",
+            )
+        return Crop(matrix, (side, side), valid, outside, notes)
+
+
+def _whole(gen: View, gt: View, n: int, spec: ProtocolSpec) -> tuple[Crop, Crop]:
+    """The whole picture of both: at its own size, or resized to the protocol's."""
+    if (gen.height, gen.width) != (gt.height, gt.width):
+        raise ProtocolError(
+            f"protocol {spec.name} compares whole pictures, which must have one size, and these differ ({_sizes(gen, gt)}); "
+            "resize one, or use a protocol that crops the face"
+        )
+    height, width = (gt.height, gt.width) if spec.size is None else (spec.size, spec.size)
+    fx, fy = width / gt.width, height / gt.height
+    one = np.array([[fx, 0.0, (fx - 1) / 2], [0.0, fy, (fy - 1) / 2]])
+    crop = Crop(np.tile(one, (n, 1, 1)), (height, width), np.ones(n, bool), np.zeros(n))
+    return crop, crop
+
+
+def _sizes(gen: View, gt: View) -> str:
+    return f"generated {gen.width}x{gen.height}, real {gt.width}x{gt.height}"

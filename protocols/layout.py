@@ -1,0 +1,89 @@
+"""A crop declared as data: in which frame of reference, around what, how large.
+
+Built-in protocols and TOML files both become this.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Literal, cast, get_args
+
+from lipsync_eval.errors import UsageError
+
+Base = Literal["ffhq", "eyes", "upright", "box", "frame"]
+"""ffhq: the square that FFHQ aligns a face to (unit: its side). eyes: turned until the eyes are level (unit: distance
+of the eye centres). upright: the picture's own axes (unit: px). box: the box around the 68 points. frame: the whole
+picture."""
+CropFrom = Literal["auto", "gt", "own"]
+Radius = Literal["per-frame", "clip-median"]
+Shape = Literal["square", "stretch"]
+
+BASES: Final[tuple[str, ...]] = get_args(Base)
+CROP_FROM: Final[tuple[str, ...]] = get_args(CropFrom)
+RADIUS_MODES: Final[tuple[str, ...]] = get_args(Radius)
+SHAPES: Final[tuple[str, ...]] = get_args(Shape)
+
+LENGTH: Final = re.compile(r"([xy])(\d+|max|min) *- *([xy])(\d+|max|min)")
+"""'ymax - y29': a length along x or y between two of the 68 points (0-based), or the largest or smallest of all."""
+UNIT: Final = "unit"
+"""The length 1 of the base."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where the crop lies, in words. Fields that a base does not read keep their neutral value."""
+
+    base: Base
+    centre: tuple[int, ...] = ()
+    """ffhq, eyes, upright: the mean of these points (0-based, iBUG 68)."""
+    radius: tuple[str, ...] = ()
+    """ffhq, eyes, upright: half the side is the largest of these lengths (`LENGTH` or `UNIT`)."""
+    margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """box: left, top, right, bottom, added as shares of the box's width and height."""
+    pads: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """box: left, top, right, bottom, added in source px after the margins."""
+    smooth: int = 1
+    """box: each box is the mean of this many frames from its own on."""
+    shape: Shape = "square"
+    """box: square: half the side is half the longer side of the box; stretch: the box itself, resized to a square."""
+    scale: float = 1.0
+    """Factor on the half side."""
+    offset: tuple[float, float] = (0.0, 0.0)
+    """Moves the centre right and down, in half sides."""
+    crop_from: CropFrom = "auto"
+    """gt: the real video's geometry for both; own: each its own; auto: gt where the picture sizes match, else own."""
+    radius_mode: Radius = "per-frame"
+    """clip-median: one half side for the whole clip, the median over its frames."""
+
+
+def bind(layout: Layout, options: dict[str, str], name: str) -> tuple[Layout, str]:
+    """Apply the options `crop_from` and `radius`.
+
+    Returns:
+        the layout, and the suffix of the signature: ',crop-from=gt,radius=clip-median'; empty where nothing differs.
+
+    Raises:
+        UsageError: an option or value that there is not, or any option for a crop that is the whole picture.
+    """
+    allowed = {} if layout.base == "frame" else {"crop_from": CROP_FROM, "radius": RADIUS_MODES}
+    given = {key.replace("-", "_"): value for key, value in options.items()}
+    for key, value in given.items():
+        if key not in allowed:
+            there = f"there are: {', '.join(allowed)}" if allowed else "it has none"
+            raise UsageError(f"protocol {name!r} has no option {key!r}; {there}")
+        if value not in allowed[key]:
+            raise UsageError(f"protocol {name!r}: {key}={value!r} is not one of {', '.join(allowed[key])}")
+    if given.get("radius") == "clip-median" and layout.base == "box" and layout.shape == "stretch":
+        raise UsageError(f"protocol {name!r} stretches a box, which has no radius: leave out radius=clip-median")
+    bound = replace(
+        layout,
+        crop_from=cast(CropFrom, given.get("crop_from", layout.crop_from)),
+        radius_mode=cast(Radius, given.get("radius", layout.radius_mode)),
+    )
+    suffix = ""
+    if bound.crop_from != layout.crop_from:
+        suffix += f",crop-from={bound.crop_from}"
+    if bound.radius_mode != layout.radius_mode:
+        suffix += f",radius={bound.radius_mode}"
+    return bound, suffix
