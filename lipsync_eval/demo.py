@@ -118,8 +118,9 @@ def make_demo(folder: Path) -> tuple[Path, Path]:
 
 def _photo() -> tuple[Frame, Face]:
     """The photograph, cut to a square around the face, and where the mouth is."""
+    import cv2
     from skimage.data import astronaut
 
-    photo = np.ascontiguousarray(astronaut()[:384, 32:416])
-    # Mouth corners and chin as the 68-point model finds them in this cut (points 48, 54, 8), rounded to 1 px.
-    return photo, Face(centre=(190.0, 166.0), half_width=22.0, chin=196.0)
+    photo = cv2.resize(astronaut()[20:276, 95:351], (384, 384), interpolation=cv2.INTER_CUBIC)
+    # Lip line, mouth corners and chin as the 68-point model finds them in this cut (points 62, 48, 54, 8), rounded.
+    return photo, Face(centre=(191.0, 190.0), half_width=33.0, chin=239.0)
