@@ -156,7 +156,7 @@ def _neighbours(
         share = (place - first).astype(np.float32)
         index = first.astype(np.intp)
         out += [_mirrored(index, length), _mirrored(index + 1, length), np.dstack([share, share, share])]
-    return tuple(out)  # type: ignore[return-value]
+    return tuple(out)
 
 
 def _mirrored(index: Index, length: int) -> Index:
@@ -166,7 +166,8 @@ def _mirrored(index: Index, length: int) -> Index:
     if length == 1:
         return np.zeros_like(index)
     folded = np.abs(index) % (2 * length - 2)
-    return np.minimum(folded, 2 * length - 2 - folded)
+    mirrored: Index = np.minimum(folded, 2 * length - 2 - folded)
+    return mirrored
 
 
 def _smoothed(
@@ -207,7 +208,8 @@ def _pick(source: NDArray[Any], x: Index, y: Index) -> NDArray[np.float32]:
     """(h, w, 3) float32 values at whole pixels."""
     import cv2
 
-    picked: NDArray[Any] = cv2.remap(source, np.dstack([x, y]).astype(np.int16), None, cv2.INTER_NEAREST)
+    where = np.dstack([x, y]).astype(np.int16)
+    picked: NDArray[Any] = cv2.remap(source, where, np.empty(0, np.uint16), cv2.INTER_NEAREST)
     return picked.astype(np.float32, copy=False)
 
 

@@ -74,7 +74,7 @@ class LayoutProtocol:
 
     def _crop(self, matrix: Float, view: View, which: str, notes: tuple[str, ...]) -> Crop:
         side = self._spec.size or 256
-        valid = np.isfinite(matrix).all(axis=(1, 2))
+        valid = np.asarray(np.isfinite(matrix).all(axis=(1, 2)))
         if not valid.any():
             raise ProtocolError(
                 f"protocol {self._spec.name}: no frame of the {which} video can be cropped: a face with 68 points was "
@@ -95,7 +95,7 @@ def _whole(gen: View, gt: View, n: int, spec: ProtocolSpec) -> tuple[Crop, Crop]
     """The whole picture of both: at its own size, or resized to the protocol's."""
     if (gen.height, gen.width) != (gt.height, gt.width):
         raise ProtocolError(
-            f"protocol {spec.name} compares whole pictures, which must have one size, and these differ ({_sizes(gen, gt)}); "
+            f"protocol {spec.name} compares whole pictures, which must have one size; here {_sizes(gen, gt)}: "
             "resize one, or use a protocol that crops the face"
         )
     height, width = (gt.height, gt.width) if spec.size is None else (spec.size, spec.size)

@@ -99,9 +99,9 @@ def _length(text: str, points: Float) -> Float:
 
 def _coordinate(axis: str, which: str, points: Float) -> Float:
     values = points[:, :, "xy".index(axis)]
-    if which == "max":
-        return values.max(axis=1)
-    return values.min(axis=1) if which == "min" else values[:, int(which)]
+    if which in ("max", "min"):
+        return np.asarray(values.max(axis=1) if which == "max" else values.min(axis=1))
+    return values[:, int(which)]
 
 
 def _around_points(layout: Layout, points: Float) -> tuple[Float, Float, Float]:

@@ -43,7 +43,7 @@ TIGHT = ProtocolSpec(
     citation=_CITATION,
     choices=(
         *_CHOICES,
-        "The radius is halved and scaled by 1.05, as DINet's code does at inference; the supplement's text does neither.",
+        "The radius is halved and scaled by 1.05, as DINet's code does at inference; the supplement does neither.",
     ),
 )
 _LENGTHS = ("ymax - y29", "x54 - x48")
