@@ -80,7 +80,8 @@ def locate(settings: Settings, name: str, *, role: str | None = None, part: str 
     places = " and ".join(str(folder) for folder in searched)
     raise MissingWeights(
         f"the weights {name!r} ({entry.file}) are not on this machine: there is no such file in {places}. "
-        f"Give a file you have with --weights {_override_name(name, part)}=FILE, name a folder with {ENVIRONMENT}=DIR, or run:\n"
+        f"Give a file you have with --weights {_override_name(name, part)}=FILE, name a folder with {ENVIRONMENT}=DIR, "
+        "or run:\n"
         f"lipsync-eval weights pull {name}"
     )
 
@@ -134,8 +135,8 @@ def _identify(name: str, entry: FileRow, path: Path, *, ours: bool) -> WeightFil
         return WeightFile(name, path, digest, True, entry.part)
     if ours:
         raise WeightsError(
-            f"{path} is not the published {entry.file}: its sha256 should start with {entry.sha256[:16]} and starts with {digest[:16]}. "
-            f"Delete it and run: lipsync-eval weights pull {name}"
+            f"{path} is not the published {entry.file}: its sha256 should start with {entry.sha256[:16]} and starts "
+            f"with {digest[:16]}. Delete it and run: lipsync-eval weights pull {name}"
         )
     note = f"{name}: {path.name} is not the published file (sha256 {digest[:8]}..., published {entry.sha256[:8]}...)"
     return WeightFile(name, path, digest, False, entry.part, note)

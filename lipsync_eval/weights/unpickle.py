@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickletools
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from lipsync_eval.errors import RefusedCheckpoint
 from lipsync_eval.weights.globals import Global, Stub, allowed, call, make_stub, plain_key
@@ -53,7 +53,7 @@ def unpickle(file: Bounded, persistent: Persistent) -> Any:
     """
     machine = _Machine(persistent)
     try:
-        for opcode, argument, _position in pickletools.genops(file):
+        for opcode, argument, _position in pickletools.genops(cast("IO[bytes]", file)):
             if opcode.name == "STOP":
                 return machine.pop()
             machine.step(opcode.name, argument)
@@ -89,6 +89,12 @@ class _Machine:
         if value is _MARK:
             raise RefusedCheckpoint("the pickle is malformed: a mark where a value should be")
         return value
+
+    def drop(self) -> None:
+        self.stack.pop()
+
+    def drop_to_mark(self) -> None:
+        self.pop_mark()
 
     def pop_mark(self) -> list[Any]:
         for k in range(len(self.stack) - 1, -1, -1):
@@ -200,8 +206,8 @@ _CONSTANTS: Final[dict[str, Callable[[], Any]]] = {
     "MARK": lambda: _MARK,
 }
 _LITERALS: Final = frozenset(
-    "BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINSTRING SHORT_BINSTRING "
-    "BINBYTES SHORT_BINBYTES BINBYTES8".split()
+    {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+    | {"BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
 )
 _ACTIONS: Final[dict[str, Callable[[_Machine, Any], None]]] = {
     "GLOBAL": lambda m, a: m.name(a.replace(" ", ".", 1)),
@@ -216,8 +222,8 @@ _ACTIONS: Final[dict[str, Callable[[_Machine, Any], None]]] = {
     "MEMOIZE": lambda m, a: m.put(len(m.memo)),
     "BINGET": lambda m, a: m.stack.append(m.memo[a]),
     "LONG_BINGET": lambda m, a: m.stack.append(m.memo[a]),
-    "POP": lambda m, a: m.stack.pop() and None,
-    "POP_MARK": lambda m, a: m.pop_mark() and None,
+    "POP": lambda m, a: m.drop(),
+    "POP_MARK": lambda m, a: m.drop_to_mark(),
     "DUP": lambda m, a: m.stack.append(m.top()),
     "TUPLE": lambda m, a: m.stack.append(tuple(m.pop_mark())),
     "TUPLE1": lambda m, a: m.stack.append(m.last(1)),
