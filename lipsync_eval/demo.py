@@ -75,9 +75,9 @@ def talking(photo: Frame, face: Face, opening: Float, sway: Float) -> Iterator[F
     for amount, (dx, dy) in zip(opening, sway, strict=True):
         drop = _OPENING * float(amount)
         mapped = cv2.remap(photo, x - np.float32(dx), y - np.float32(dy) - np.float32(drop) * lower, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        hole = across * np.exp(-(((y - dy - face.centre[1] - 0.5 * drop) / max(0.45 * drop, 0.5)) ** 2)) * min(1.0, drop / 3.0)
-        hole *= np.abs(x - dx - face.centre[0]) < 0.85 * face.half_width
-        yield np.clip(mapped * (1.0 - 0.75 * hole[..., None]), 0, 255).astype(np.uint8)
+        inside = 1.0 - ((x - dx - face.centre[0]) / (0.72 * face.half_width)) ** 2 - ((y - dy - face.centre[1] - 0.5 * drop) / (0.5 * drop + 0.5)) ** 2
+        hole = np.clip(2.0 * inside, 0.0, 1.0) * min(1.0, drop / 3.0)
+        yield np.clip(mapped * (1.0 - 0.8 * hole[..., None]), 0, 255).astype(np.uint8)
 
 
 def degrade(frames: Iterator[Frame], face: Face) -> Iterator[Frame]:
@@ -122,5 +122,5 @@ def _photo() -> tuple[Frame, Face]:
     from skimage.data import astronaut
 
     photo = cv2.resize(astronaut()[20:276, 95:351], (384, 384), interpolation=cv2.INTER_CUBIC)
-    # Lip line, mouth corners and chin as the 68-point model finds them in this cut (points 62, 48, 54, 8), rounded.
-    return photo, Face(centre=(191.0, 190.0), half_width=33.0, chin=239.0)
+    # Edge of the lower lip, mouth corners and chin as the 68-point model finds them in this cut (points 66, 48, 54, 8).
+    return photo, Face(centre=(191.0, 195.0), half_width=33.0, chin=239.0)

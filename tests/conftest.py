@@ -1,0 +1,23 @@
+"""What all tests share: the folder of real clips, and an isolated cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real clips, weights and golden numbers; skips where it is not set."""
+    folder = os.environ.get("LIPSYNC_EVAL_TEST_DATA")
+    if not folder:
+        pytest.skip("LIPSYNC_EVAL_TEST_DATA is not set: no real clips here")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("LIPSYNC_EVAL_CACHE", str(tmp_path / "cache"))
