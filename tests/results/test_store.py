@@ -121,7 +121,7 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "run": 3}'])
 def test_malformed_results_are_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.json").write_text(text)
-    with pytest.raises(ParseError, match="results.json"):
+    with pytest.raises(ParseError, match=r"results\.json"):
         load_result(tmp_path)
 
 
