@@ -68,8 +68,7 @@ def score(
     Raises:
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
-    folder = default_cache_dir() if cache == "default" else Path(cache) if cache is not None else None
-    chosen = Settings(cache_dir=folder, **settings)
+    chosen = make_settings(cache, **settings)
     gen, gt = Path(gen), Path(gt)
     plan = make_plan(gen, gt, metrics, chosen, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
     for text in plan.warnings:
@@ -85,6 +84,12 @@ def score(
         warn(f"{folder}: is complete already; nothing to do")
         return finished
     return _run(plan, folder, label, line, workers, event, keep=True)
+
+
+def make_settings(cache: str | Path | None = "default", **settings: Any) -> Settings:
+    """Settings from score()'s keyword arguments."""
+    folder = default_cache_dir() if cache == "default" else Path(cache) if cache is not None else None
+    return Settings(cache_dir=folder, **settings)
 
 
 def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int, event: Event, *, keep: bool) -> Result:
