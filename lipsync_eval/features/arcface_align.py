@@ -58,7 +58,7 @@ def align_matrix(points5: Float, size: int = 112) -> Float:
     if size % 112 == 0:
         target = TEMPLATE * (size / 112)
     elif size % 128 == 0:
-        target = (TEMPLATE + (8.0, 0.0)) * (size / 128)
+        target = (TEMPLATE + np.array([8.0, 0.0])) * (size / 128)
     else:
         raise InputError(f"the aligned size must be a multiple of 112 or 128 px; got {size}")
     return fit_similarity(points5, target)
@@ -68,5 +68,5 @@ def align(frame: Frame, points5: Float, size: int = 112) -> NDArray[np.uint8]:
     """(H, W, 3) picture -> (size, size, 3), bilinear, black outside; OpenCV's versions differ by up to 4 grey levels here."""
     import cv2
 
-    out: NDArray[np.uint8] = cv2.warpAffine(frame, align_matrix(points5, size), (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
-    return out
+    warped = cv2.warpAffine(frame, align_matrix(points5, size), (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
+    return np.asarray(warped, np.uint8)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from lipsync_eval.errors import RefusedCheckpoint
@@ -40,7 +41,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(x))))))
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)
-        return y + shortcut
+        return torch.add(y, shortcut)
 
 
 class IResNet(nn.Module):

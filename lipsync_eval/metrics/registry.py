@@ -16,6 +16,8 @@ _BUILT_IN: tuple[str, ...] = (
     # one line a family, in the order in which tables print them
     "lipsync_eval.metrics.psnr:PSNR",
     "lipsync_eval.metrics.ssim:SSIM",
+    "lipsync_eval.metrics.lpips:Lpips",
+    "lipsync_eval.metrics.fid:Fid",
     "lipsync_eval.metrics.lmd:LMD",
 )
 ENTRY_POINTS = "lipsync_eval.metrics"

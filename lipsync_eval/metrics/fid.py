@@ -1,0 +1,243 @@
+"""FID of all crops of a run: `fid` (pytorch-fid's resize) and `fid_clean` (clean-fid's)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.cache import Arrays, Cache
+from lipsync_eval.errors import MetricError
+from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.fid_stats import StatsFile
+from lipsync_eval.metrics.frechet import Moments, frechet_distance
+from lipsync_eval.types import Batch, Pair, Settings, Side
+
+if TYPE_CHECKING:
+    import torch
+
+    from lipsync_eval.features.inception import Inception
+    from lipsync_eval.weights import WeightFile
+
+ROW: Final = "inception-fid"
+RESIZE: Final[Mapping[str, str]] = {"fid": "pytorch", "fid_clean": "clean"}
+ENOUGH: Final = 2048
+"""Pictures a side below which the covariance of 2048 numbers is singular."""
+KEPT: Final = 2048
+"""Up to so many feature vectors of a clip are kept as they are; more become a mean and a scatter (33 MB)."""
+
+_READS: Final = (
+    "Distance between two clouds of picture features: sharpness and artefacts move it, who is shown does too, lip sync hardly. It compares sets, not pairs, "
+    "falls with the number of pictures (biased upwards below some 10,000), and depends on crop and resize: compare only equal signatures and equal counts."
+)
+_CITATION: Final = (
+    "Heusel et al.: GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, NeurIPS 2017, arXiv:1706.08500; "
+    "Parmar, Zhang, Zhu: On Aliased Resizing and Surprising Subtleties in GAN Evaluation, CVPR 2022, arXiv:2104.11222"
+)
+
+
+def _spec(name: str, title: str, summary: str, reference: str) -> MetricSpec:
+    return MetricSpec(
+        name=name, title=title, direction="down", unit="1", range=(0.0, float("inf")), decimals=2,
+        needs=frozenset({"gen.crop", "gt.crop", "weights"}), pooling="pooled", group="weights", weights=(ROW,),
+        summary=summary, reads=_READS, citation=_CITATION, reference=reference, tolerance=1e-4, version=1,
+    )  # fmt: skip
+
+
+SPECS: Final = (
+    _spec(
+        "fid", "FID",
+        "Frechet distance of Inception pool3 features over all crops of the run, all clips together; bilinear resize to 299 without antialias, as pytorch-fid.",
+        "pytorch-fid==0.3.0",
+    ),
+    _spec(
+        "fid_clean", "FID (clean)",
+        "The same with clean-fid's resize (bicubic with antialias) and scaling, in pytorch-fid's port of the same network.",
+        "clean-fid==0.1.35",
+    ),
+)  # fmt: skip
+
+
+class Fid:
+    """The family of `fid` and `fid_clean`."""
+
+    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        self.settings = settings
+        self.metrics = tuple(sorted(metrics))
+        self.stats = StatsFile.from_settings(settings)
+        self._network: Inception | None = None
+
+    def _file(self) -> WeightFile:
+        from lipsync_eval.weights import locate
+
+        return locate(self.settings, ROW)
+
+    def check(self) -> None:
+        """See Family: the weights are here, and --fid-stats can be read (or written)."""
+        file = self._file()
+        if self.stats is not None:
+            self.stats.check(self.metrics, file.signature)
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family: weights, resize, and the file of real statistics where one is read."""
+        keys = {"feat": self._file().signature, "resize": RESIZE[metric]}
+        if self.stats is not None and self.stats.reading:
+            keys["real"] = self.stats.signature
+        return keys
+
+    def start(self, pair: Pair) -> _Meter:
+        """See Family."""
+        return _Meter(self, pair, self._file())
+
+    def embed(self, crops: NDArray[np.uint8], metric: str) -> NDArray[np.float32]:
+        """(N, h, w, 3) uint8 -> (N, 2048) float32, on the run's device."""
+        import torch
+
+        from lipsync_eval.features.inception import prepare
+
+        network = self.network()
+        device = next(network.parameters()).device
+        with torch.inference_mode():
+            parts = [network(prepare(_tensor(crops[i : i + 8], device), RESIZE[metric])) for i in range(0, len(crops), 8)]
+            out: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+        return out
+
+    def network(self) -> Inception:
+        """The loaded network on the run's device."""
+        if self._network is None:
+            from lipsync_eval.device import pick
+            from lipsync_eval.features.inception import Inception, state
+            from lipsync_eval.weights import fit, load_tensors
+
+            file, network = self._file(), Inception()
+            fit(network, state(load_tensors(file.path)), source=file.path.name)
+            self._network = network.eval().requires_grad_(False).to(pick(self.settings.device))
+        return self._network
+
+    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
+        """See Family. One clip's state is in memory at a time."""
+        gen: Moments | None = None
+        real: Moments | None = None
+        for _, state in states:
+            gen = _grown(gen, state, "gen")
+            real = _grown(real, state, "gt")
+        notes = []
+        if self.stats is not None and self.stats.reading:
+            mean, cov, n_real = self.stats.read(metric)
+            notes.append(f"real side: statistics of {self.stats.path.name}, not the real videos of this run")
+        elif real is None or real.n < 2:
+            return Pooled(None, ("fewer than 2 real crops in the run: no covariance",), {})
+        else:
+            mean, cov, n_real = real.mean, real.covariance, real.n
+            if self.stats is not None:
+                notes.append(self.stats.write(metric, mean, cov, n_real, self._file().signature))
+        if gen is None or gen.n < 2:
+            return Pooled(None, (*notes, "fewer than 2 generated crops in the run: no covariance"), {})
+        value = max(frechet_distance(gen.mean, gen.covariance, mean, cov), 0.0)
+        if min(gen.n, n_real or ENOUGH) < ENOUGH:
+            notes.append(f"{metric}: fewer than {ENOUGH} pictures ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare")
+        return Pooled(value, tuple(notes), {"n_gen_frames": gen.n, "n_gt_frames": n_real})
+
+
+class _Meter:
+    """One pair: features of its crops, a clip at a time."""
+
+    def __init__(self, family: Fid, pair: Pair, file: WeightFile) -> None:
+        self.family, self.file = family, file
+        self.real = family.stats is None or not family.stats.reading
+        self.gen = {m: _Pile() for m in family.metrics}
+        self.gt = {m: _Pile() for m in family.metrics}
+        self.cache = Cache(family.settings.cache_dir)
+        self.keys = {m: _key(pair, m, file.sha256) for m in family.metrics} if self.real else {}
+        self.known: dict[str, Arrays] = {m: a for m, k in self.keys.items() if (a := self.cache.get(k)) is not None}
+        self.n_frames, self.scored = pair.n_frames, 0
+
+    def update(self, batch: Batch) -> None:
+        """See Meter."""
+        if not batch.both.any():
+            return
+        self.scored += int(batch.both.sum())
+        for metric in self.family.metrics:
+            self.gen[metric].add(self.family.embed(batch.gen_crops, metric))
+            if self.real and metric not in self.known:
+                self.gt[metric].add(self.family.embed(batch.gt_crops, metric))
+
+    def finish(self) -> Measurement:
+        """See Meter."""
+        if not self.scored:
+            raise MetricError("no picture has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol")
+        skipped = self.n_frames - self.scored
+        found = Measurement(notes=[self.file.note] if self.file.note else [])
+        if skipped:
+            found.details["frames_without_crop_pair"] = skipped
+            found.notes.append(f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of picture metrics")
+        for metric in self.family.metrics:
+            gt = self.known.get(metric) or self.gt[metric].state("gt")
+            if metric in self.keys and metric not in self.known and self.gt[metric].small:
+                self.cache.put(self.keys[metric], gt)
+            found.states[metric] = self.gen[metric].state("gen") | (gt if self.real else {})
+        return found
+
+
+class _Pile:
+    """Feature vectors of one side, kept while they are few, folded into moments when they are many."""
+
+    def __init__(self) -> None:
+        self.rows: list[NDArray[np.float32]] = []
+        self.count = 0
+        self.folded: Moments | None = None
+
+    def add(self, features: NDArray[np.float32]) -> None:
+        self.rows.append(features)
+        self.count += len(features)
+        if self.count > KEPT:
+            moments = Moments.of(np.concatenate(self.rows))
+            self.folded = moments if self.folded is None else self.folded + moments
+            self.rows, self.count = [], 0
+
+    @property
+    def small(self) -> bool:
+        """Whether all vectors are still there."""
+        return self.folded is None
+
+    def state(self, prefix: str) -> dict[str, NDArray[np.generic]]:
+        if self.folded is None:
+            return {f"{prefix}_features": np.concatenate(self.rows)} if self.rows else {}
+        rest = Moments.of(np.concatenate(self.rows)) if self.rows else None
+        return (self.folded + rest if rest is not None else self.folded).arrays(prefix)
+
+
+def _grown(total: Moments | None, state: Mapping[str, NDArray[np.generic]], prefix: str) -> Moments | None:
+    """`total` and one clip's side together."""
+    if f"{prefix}_features" in state:
+        more = Moments.of(state[f"{prefix}_features"])  # type: ignore[arg-type]
+    elif f"{prefix}_n" in state:
+        more = Moments.from_arrays(state, prefix)
+    else:
+        return total
+    return more if total is None else total + more
+
+
+def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
+    """Everything that the real side's features hang on: content, pictures, crops, network, resize."""
+    side = pair.gt
+    return {"what": "fid-features.1", "clip": side.clip.digest, "crops": _crops_digest(pair, side), "weights": weights, "resize": RESIZE[metric]}
+
+
+def _crops_digest(pair: Pair, side: Side) -> str:
+    digest = hashlib.sha256(str(pair.n_frames).encode())
+    if pair.gen.crop is not None and pair.gt.crop is not None and side.crop is not None:
+        both = pair.gen.crop.valid & pair.gt.crop.valid
+        digest.update(repr(side.crop.size).encode() + both.tobytes() + np.ascontiguousarray(side.crop.matrix[both]).tobytes())
+    return digest.hexdigest()
+
+
+def _tensor(crops: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2)
