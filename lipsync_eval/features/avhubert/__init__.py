@@ -1,0 +1,34 @@
+"""AV-HuBERT: official checkpoints without fairseq, its two front ends, features of clips, and a lip-sync loss.
+
+The weights are for non-commercial research (Meta's AV-HuBERT licence). How to use it: docs/avhubert.md.
+"""
+
+from lipsync_eval.features.avhubert.audio import audio_input, log_filter_banks
+from lipsync_eval.features.avhubert.checkpoint import LICENCE, load
+from lipsync_eval.features.avhubert.config import BASE, LARGE, Config
+from lipsync_eval.features.avhubert.extract import DTYPES, Extractor, features
+from lipsync_eval.features.avhubert.model import AVHuBERT
+from lipsync_eval.features.avhubert.roi import Mouths, cut_mouth, locate_mouths, mouth_roi, sample_mouths
+from lipsync_eval.features.avhubert.video import gray, video_input, video_tensor
+
+__all__ = [
+    "BASE",
+    "DTYPES",
+    "LARGE",
+    "LICENCE",
+    "AVHuBERT",
+    "Config",
+    "Extractor",
+    "Mouths",
+    "audio_input",
+    "cut_mouth",
+    "features",
+    "gray",
+    "load",
+    "locate_mouths",
+    "log_filter_banks",
+    "mouth_roi",
+    "sample_mouths",
+    "video_input",
+    "video_tensor",
+]

@@ -1,0 +1,114 @@
+"""Features of whole clips: arrays in, arrays out, memory bounded."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lipsync_eval.errors import InputError
+from lipsync_eval.features.avhubert.model import AVHuBERT
+from lipsync_eval.features.avhubert.resnet import HALO
+from lipsync_eval.features.avhubert.video import Gray, centre_crop, video_input
+
+Dtype = Literal["float32", "bfloat16"]
+DTYPES: Final[tuple[Dtype, ...]] = ("float32", "bfloat16")
+_CHUNK: Final = {"cpu": 32, "cuda": 256}
+"""Pictures that go through the video front end at once: bounds memory, moves no number beyond rounding."""
+
+
+class Extractor:
+    """One network and the number format it computes in. Front ends and transformer are separate steps, so that a video is
+    looked at once and encoded with several sounds.
+
+    A clip always goes through the transformer as a whole: attention and the positional convolution see all of it, and windows
+    would give other numbers.
+    """
+
+    def __init__(self, model: AVHuBERT, dtype: Dtype = "float32") -> None:
+        """Bind a network; it stays on its device.
+
+        Args:
+            model: from `load`.
+            dtype: float32, or bfloat16 for matrix products and convolutions (norms, softmax and sums stay float32).
+
+        Raises:
+            InputError: another dtype.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        self.model = model
+        self.dtype = dtype
+        self.device = next(model.parameters()).device
+
+    def see(self, pictures: Gray) -> Tensor:
+        """(T, H, W) uint8 gray mouth pictures (96x96 from `mouth_roi`) -> (1, D, T) video front end features.
+
+        Raises:
+            InputError: wrong shape or dtype.
+        """
+        config, parts = self.model.config, []
+        pictures, chunk = centre_crop(pictures), _CHUNK[self.device.type]
+        for start in range(0, len(pictures), chunk):
+            stop = min(start + chunk, len(pictures))
+            low, high = max(0, start - HALO), min(len(pictures), stop + HALO)
+            x = torch.from_numpy(video_input(pictures[low:high], config.image_mean, config.image_std))[None, None]
+            with torch.inference_mode(), self._autocast():
+                parts.append(self.model.feature_extractor_video(x.to(self.device), (start - low, high - stop)).float())
+        return torch.cat(parts, dim=2)
+
+    def hear(self, audio: NDArray[np.float32]) -> Tensor:
+        """(T, 104) float32 from `audio_input` -> (1, D, T) audio front end features."""
+        x = torch.from_numpy(np.ascontiguousarray(audio.T))[None]
+        with torch.inference_mode(), self._autocast():
+            out: Tensor = self.model.feature_extractor_audio(x.to(self.device)).float()
+        return out
+
+    def encode(self, seen: Tensor | None, heard: Tensor | None, layer: int | None = None) -> NDArray[np.float32]:
+        """Front end features, either of them None -> (T, D) float32 features.
+
+        Args:
+            seen: from `see`.
+            heard: from `hear`, of the same length.
+            layer: 1..layers: that layer's output, without the final layer norm. None: the whole network.
+        """
+        with torch.inference_mode(), self._autocast():
+            out: NDArray[np.float32] = self.model.encode(seen, heard, layer=layer)[0].float().cpu().numpy()
+        return out
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
+
+
+def features(
+    model: AVHuBERT,
+    video: Gray | None = None,
+    audio: NDArray[np.float32] | None = None,
+    *,
+    layer: int | None = None,
+    dtype: Dtype = "float32",
+) -> NDArray[np.float32]:
+    """Features of one clip; a modality that is None enters as zeros after its projection.
+
+    Args:
+        model: from `load`.
+        video: (T, H, W) uint8 gray mouth pictures, 96x96 from `mouth_roi` (the middle 88x88 is looked at).
+        audio: (T, 104) float32 from `audio_input`.
+        layer: 1..layers: that layer's output, without the final layer norm. None: the whole network.
+        dtype: see `Extractor`.
+
+    Returns:
+        (T, D) float32 at 25 Hz; D = 768 (Base), 1024 (Large).
+
+    Raises:
+        InputError: neither is given, wrong shapes, or different lengths.
+    """
+    if video is not None and audio is not None and len(video) != len(audio):
+        raise InputError(f"{len(video)} pictures and {len(audio)} audio frames; make them with audio_input(samples, n_frames={len(video)})")
+    extractor = Extractor(model, dtype)
+    seen = None if video is None else extractor.see(video)
+    heard = None if audio is None else extractor.hear(audio)
+    return extractor.encode(seen, heard, layer)
