@@ -52,7 +52,7 @@ class ChannelSpatialGate(nn.Module):
         gates = torch.sigmoid(self.fc(squeezed.mean((2, 3))) + self.fc(squeezed.amax((2, 3))))
         x = x * gates[:, :, None, None]
         summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
-        return cast(Tensor, x * torch.sigmoid(self.spatial(summary)))
+        return x * torch.sigmoid(self.spatial(summary))
 
 
 def _norm(channels: int, norm: Norm) -> nn.Module:

@@ -1,0 +1,108 @@
+"""The mel-spectrogram of RADIO: 16 kHz, FFT 1280, hop 160, 80 bands (100 frames a second, 4 per picture at 25 fps).
+
+The paper gives these numbers only. Chosen here: periodic Hann window of the FFT's length, power spectrum, triangular
+HTK filters from 0 to 8000 Hz with peak 1, decibels of full scale, -80..0 dB to -1..1. Nothing depends on the clip, so a
+window of a stream equals the same window of the whole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import InputError
+from lipsync_eval.types import RATE
+
+N_FFT = 1280
+HOP = 160
+BANDS = 80
+FLOOR_DB = -80.0
+SILENCE = -1.0
+"""Value of every band where there is no sound."""
+WINDOW_FRAMES = 20
+"""Mel frames of five pictures at 25 fps."""
+
+Array = NDArray[np.float32]
+
+
+def mel_filters(
+    bands: int, n_fft: int, rate: int = RATE, low: float = 0.0, high: float | None = None
+) -> NDArray[np.float64]:
+    """(n_fft // 2 + 1, bands) triangular filters, equally spaced in mel = 2595 log10(1 + f / 700), peak 1."""
+    top = rate / 2 if high is None else high
+    mels = np.linspace(2595 * np.log10(1 + low / 700), 2595 * np.log10(1 + top / 700), bands + 2)
+    edges = 700 * (10 ** (mels / 2595) - 1)  # Hz
+    frequencies = np.linspace(0, rate / 2, n_fft // 2 + 1)[:, None]
+    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
+    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
+    return filters
+
+
+def mel_power(padded: NDArray[np.floating], window: NDArray[np.float64], hop: int, bands: int) -> NDArray[np.float64]:
+    """Mel power of every full frame.
+
+    Args:
+        padded: (N,) samples; frame j covers samples hop * j .. hop * j + len(window) - 1.
+        window: (n_fft,) analysis window.
+        hop: samples between frames.
+        bands: mel bands.
+
+    Returns:
+        (frames, bands) float64.
+    """
+    n_fft = len(window)
+    filters = mel_filters(bands, n_fft)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    out = np.empty((len(frames), bands))
+    for start in range(0, len(frames), 512):  # in blocks: a spectrum of an hour would fill the memory
+        block = frames[start : start + 512] * window
+        out[start : start + 512] = (np.abs(np.fft.rfft(block, axis=1)) ** 2) @ filters
+    return out
+
+
+def mel_spectrogram(samples: NDArray[np.float32]) -> Array:
+    """Log-mel spectrogram; frame j is centred on sample 160 j (second j / 100).
+
+    Args:
+        samples: (N,) float32 mono at 16 kHz in [-1, 1]; silence is assumed before and after.
+
+    Returns:
+        (ceil(N / 160), 80) float32, -1 (at most -80 dB) to about 1 (a full-scale tone).
+
+    Raises:
+        InputError: not a (N,) float array.
+    """
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+        raise InputError(
+            f"expected mono float samples (N,), got {samples.dtype} {samples.shape}; mix down and scale to [-1, 1]"
+        )
+    count = -(-len(samples) // HOP)
+    if not count:
+        return np.empty((0, BANDS), np.float32)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
+    tail = (count - 1) * HOP + N_FFT - N_FFT // 2 - len(samples)
+    padded = np.pad(samples, (N_FFT // 2, max(tail, 0)))[: (count - 1) * HOP + N_FFT]
+    power = mel_power(padded, window, HOP, BANDS) / (window.sum() / 2) ** 2  # a full-scale tone has power 1
+    decibels = 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))
+    scaled: Array = (1 - 2 * decibels / FLOOR_DB).astype(np.float32)
+    return scaled
+
+
+def mel_window(mel: Array, second: float, frames: int = WINDOW_FRAMES) -> Array:
+    """The mel frames over five pictures (25 fps) with the picture at `second` in the middle: A_{i-2:i+2} of eq. 4.
+
+    Args:
+        mel: (M, bands).
+        second: time at which the picture appears, s; picture i of 25 fps appears at i / 25.
+        frames: length of the window.
+
+    Returns:
+        (bands, frames) float32; frames before or after the sound hold silence (-1).
+    """
+    start = round(second * RATE / HOP) - (frames // 2 - 2)
+    out = np.full((frames, mel.shape[1]), SILENCE, np.float32)
+    first, last = max(start, 0), min(start + frames, len(mel))
+    if first < last:
+        out[first - start : last - start] = mel[first:last]
+    return out.T
