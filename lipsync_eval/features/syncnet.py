@@ -1,0 +1,154 @@
+"""From the crops and the sound of one track to SyncNet's distances, in a stream.
+
+Row i compares the lip window of pictures i..i+4 with the sound of the same place and of 15 places before and after it.
+Only the embeddings that a row still needs are kept: a row costs 31 numbers, whatever the length of the track.
+Source: joonson/syncnet_python@6efbb1c, SyncNetInstance.evaluate (batch_size 20, vshift 15).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import MetricError
+from lipsync_eval.features.mfcc import mfcc
+from lipsync_eval.features.syncnet_net import COLUMNS, DIMENSION, WINDOW, Folded
+from lipsync_eval.types import FPS, RATE, Float
+
+SHIFT: Final = 15
+"""Pictures by which the sound is moved either way."""
+SHIFTS: Final = 2 * SHIFT + 1
+_EPSILON: Final = np.float32(1e-6)
+_ROWS: Final = 16
+"""Lip windows per forward pass; does not move a number beyond 1e-5."""
+_AUDIO_ROWS: Final = 128
+
+Distances = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the distances of a track say."""
+
+    confidence: float
+    """LSE-C: median minus minimum of the 31 mean distances."""
+    distance: float
+    """LSE-D: the minimum."""
+    offset: int
+    """Pictures by which the sound leads (positive) or lags (negative) where the minimum lies."""
+    mean: Float
+    """(31,) mean distance per shift; index k moves the sound by k - 15 pictures."""
+    framewise: Float
+    """(rows,) median of `mean` minus the row's distance at the best shift; its mean is `confidence`."""
+
+
+def n_rows(n_frames: int, n_samples: int) -> int:
+    """Rows that a track gives: min(pictures, whole pictures of sound) - 5 (one fewer than would be possible), or 0."""
+    return max(min(n_frames, n_samples * FPS // RATE) - WINDOW, 0)
+
+
+def read(distances: Distances) -> Reading:
+    """LSE-C, LSE-D and offset of a distance matrix.
+
+    Args:
+        distances: (rows, 31), rows >= 1; several tracks may be stacked.
+    """
+    mean = distances.mean(axis=0, dtype=np.float64)
+    best = int(mean.argmin())
+    middle = float(np.median(mean))
+    return Reading(
+        middle - float(mean[best]),
+        float(mean[best]),
+        SHIFT - best,
+        mean,
+        middle - distances[:, best].astype(np.float64),
+    )
+
+
+def distance_rows(lip: NDArray[np.float32], audio: NDArray[np.float32]) -> Distances:
+    """Distances of lip windows to the sound around them.
+
+    Args:
+        lip: (n, 1024) embeddings of rows r..r+n-1.
+        audio: (n + 30, 1024) embeddings of rows r-15..r+n+14, zero where there is none.
+
+    Returns:
+        (n, 31) || lip_i - audio_{i+k-15} + 1e-6 || (the epsilon is that of torch's pairwise_distance).
+    """
+    around = np.lib.stride_tricks.sliding_window_view(audio, SHIFTS, axis=0)  # n, 1024, 31
+    apart = (lip + _EPSILON)[:, :, None] - around
+    squares: NDArray[np.float64] = np.einsum("idk,idk->ik", apart, apart, dtype=np.float64)
+    return np.sqrt(squares).astype(np.float32)
+
+
+class TrackScorer:
+    """Distances of one track; pictures come in order."""
+
+    def __init__(self, net: Folded, samples: NDArray[np.int16], n_frames: int) -> None:
+        """Prepare for a track.
+
+        Args:
+            net: the network.
+            samples: (N,) int16 at 16 kHz; sample 0 sounds with the track's first picture.
+            n_frames: pictures that will come.
+
+        Raises:
+            MetricError: fewer than 6 pictures or less than 0.24 s of sound: not one row.
+        """
+        self.rows = n_rows(n_frames, len(samples))
+        if not self.rows:
+            raise MetricError(
+                f"SyncNet needs 6 pictures with sound (0.24 s); here are {n_frames} pictures and {len(samples) / RATE:.2f} s of sound"
+            )
+        self._net, self._samples = net, samples
+        self._pictures: list[NDArray[np.uint8]] = []
+        self._sound = np.zeros((0, DIMENSION), np.float32)
+        self._sound_from = 0
+        self._done = 0
+        self._out = np.empty((self.rows, SHIFTS), np.float32)
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        """Take the next crop, (224, 224, 3) uint8 in BGR order; those beyond the last row are not looked at."""
+        if self._done + len(self._pictures) < self.rows + WINDOW - 1:
+            self._pictures.append(picture)
+        if len(self._pictures) == _ROWS + WINDOW - 1:
+            self._advance()
+
+    def finish(self) -> Distances:
+        """(rows, 31) distances.
+
+        Raises:
+            MetricError: fewer pictures came than announced.
+        """
+        if len(self._pictures) >= WINDOW:
+            self._advance()
+        if self._done != self.rows:
+            raise MetricError(f"a track of {self.rows} rows gave only {self._done}: pictures are missing")
+        return self._out
+
+    def _advance(self) -> None:
+        lip = self._net.lip(np.stack(self._pictures))
+        stop = self._done + len(lip)
+        self._out[self._done : stop] = distance_rows(lip, self._around(self._done, stop))
+        self._done = stop
+        self._pictures = self._pictures[-(WINDOW - 1) :] if stop < self.rows else []
+
+    def _around(self, start: int, stop: int) -> NDArray[np.float32]:
+        """(stop - start + 30, 1024) sound embeddings of rows start-15..stop+14, zero outside 0..rows-1."""
+        while self._sound_from + len(self._sound) < min(stop + SHIFT, self.rows):
+            self._listen()
+        spare = max(start - SHIFT, 0) - self._sound_from
+        self._sound, self._sound_from = self._sound[spare:], self._sound_from + spare
+        held = self._sound[: min(stop + SHIFT, self.rows) - self._sound_from]
+        before = self._sound_from - (start - SHIFT)
+        after = stop - start + 2 * SHIFT - before - len(held)
+        return np.pad(held, ((before, after), (0, 0)))
+
+    def _listen(self) -> None:
+        start = self._sound_from + len(self._sound)
+        n = min(_AUDIO_ROWS, self.rows - start)
+        columns = mfcc(self._samples, 4 * start, 4 * (start + n - 1) + COLUMNS)
+        self._sound = np.concatenate([self._sound, self._net.audio(columns)])

@@ -1,0 +1,164 @@
+"""Face tracks and 224 x 224 crops as SyncNet's run_pipeline.py makes them. Pure functions, numpy only.
+
+Source: joonson/syncnet_python@6efbb1c, run_pipeline.py (track_shot, crop_video).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.types import Float, Frame
+
+SIDE: Final = 224
+CROP_SCALE: Final = 0.4
+GAP: Final = 25
+"""Frames without a detection after which a track ends (num_failed_det)."""
+OVERLAP: Final = 0.5
+MEDIAN: Final = 13
+GREY: Final = 110
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrack:
+    """One face through consecutive pictures."""
+
+    first: int
+    """Number of its first picture."""
+    boxes: Float
+    """(L, 4) x1, y1, x2, y2 in px, one for every picture from `first` on."""
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where the crops of a track lie, in whole source pixels; they may reach outside the picture."""
+
+    rows: NDArray[np.int64]
+    """(L, 2) first row, row after the last."""
+    columns: NDArray[np.int64]
+    """(L, 2) first column, column after the last."""
+    pad: NDArray[np.int64]
+    """(L,) border that upstream adds on every side; a window never reaches beyond it."""
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes x1, y1, x2, y2; 0 where both are empty."""
+    wide = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    high = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    both = wide * high
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
+    return both / union if union else 0.0
+
+
+def link(
+    faces: Sequence[Sequence[Sequence[float]]], *, first: int = 0, min_track: float, min_face: float, gap: int = GAP
+) -> list[FaceTrack]:
+    """Tracks through one shot, greedily as upstream.
+
+    A face joins when it overlaps the track's last box by more than half and comes at most `gap` pictures later. Upstream
+    takes faces out of the very list it walks over, so after a face has joined, the next face of that picture is skipped
+    for this track; that is kept, since it decides which boxes a track gets.
+
+    Args:
+        faces: per picture, boxes x1, y1, x2, y2 in the order in which the detector gave them.
+        first: number of the shot's first picture.
+        min_track: a track needs more detections than this.
+        min_face: px; a track's mean width or height must be larger.
+        gap: pictures without a detection that a track survives.
+
+    Returns:
+        tracks in the order in which upstream writes them; boxes between detections are interpolated.
+    """
+    left = [[(first + i, tuple(box)) for box in boxes] for i, boxes in enumerate(faces)]
+    tracks: list[FaceTrack] = []
+    while taken := _take(left, gap):
+        if len(taken) <= min_track:
+            continue
+        track = _interpolated(taken)
+        size = (track.boxes[:, 2:] - track.boxes[:, :2]).mean(axis=0)
+        if size.max() > min_face:
+            tracks.append(track)
+    return tracks
+
+
+def smooth(boxes: Float) -> tuple[Float, Float, Float]:
+    """Half size s = max(h, w) / 2 and centre x, y of a track's boxes after a median filter of 13 (zeros beyond the ends).
+
+    Returns:
+        s, x, y: (L,) px.
+    """
+    from scipy.signal import medfilt
+
+    s = np.maximum(boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]) / 2
+    y, x = (boxes[:, 1] + boxes[:, 3]) / 2, (boxes[:, 0] + boxes[:, 2]) / 2
+    return medfilt(s, MEDIAN), medfilt(x, MEDIAN), medfilt(y, MEDIAN)
+
+
+def windows(boxes: Float) -> Windows:
+    """The squares that are cut out: 2.8 s wide and high, extended downwards (y - s to y + 1.8 s).
+
+    Computed in float64 in upstream's order: a slice sits on a knife edge where 1.8 s is whole.
+    """
+    s, x, y = smooth(boxes)
+    pad = (s * (1 + 2 * CROP_SCALE)).astype(np.int64)
+    my, mx = y + pad, x + pad
+    rows = np.stack([my - s, my + s * (1 + 2 * CROP_SCALE)], axis=1).astype(np.int64)
+    columns = np.stack([mx - s * (1 + CROP_SCALE), mx + s * (1 + CROP_SCALE)], axis=1).astype(np.int64)
+    return Windows(rows - pad[:, None], columns - pad[:, None], pad)
+
+
+def cut(picture: Frame, where: Windows, i: int) -> Frame | None:
+    """Crop number i of a track, resized to 224 x 224 (cv2 bilinear); outside the picture it is grey (110).
+
+    Returns:
+        (224, 224, 3) uint8, channels as in `picture`; None where the window is empty.
+    """
+    import cv2
+
+    height, width = picture.shape[:2]
+    pad = int(where.pad[i])
+    top, bottom = (int(v) for v in np.clip(where.rows[i], -pad, height + pad))
+    left, right = (int(v) for v in np.clip(where.columns[i], -pad, width + pad))
+    if bottom <= top or right <= left:
+        return None
+    out = np.full((bottom - top, right - left, 3), GREY, np.uint8)
+    y0, y1, x0, x1 = max(top, 0), min(bottom, height), max(left, 0), min(right, width)
+    if y1 > y0 and x1 > x0:
+        out[y0 - top : y1 - top, x0 - left : x1 - left] = picture[y0:y1, x0:x1]
+    return np.asarray(cv2.resize(out, (SIDE, SIDE)), np.uint8)
+
+
+def runs(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, after the last) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _take(left: list[list[tuple[int, tuple[float, ...]]]], gap: int) -> list[tuple[int, tuple[float, ...]]]:
+    """Take the next track's detections out of `left`."""
+    taken: list[tuple[int, tuple[float, ...]]] = []
+    for faces in left:
+        k = 0
+        while k < len(faces):
+            number, box = faces[k]
+            if taken and number - taken[-1][0] > gap:
+                break
+            if not taken or overlap(box, taken[-1][1]) > OVERLAP:
+                taken.append(faces.pop(k))  # the next face slides to place k and is skipped
+            k += 1
+    return taken
+
+
+def _interpolated(taken: list[tuple[int, tuple[float, ...]]]) -> FaceTrack:
+    """Boxes for every picture, linear between detections."""
+    known = np.array([n for n, _ in taken], np.float64)
+    boxes = np.array([box for _, box in taken], np.float64)
+    at = np.arange(int(known[0]), int(known[-1]) + 1)
+    return FaceTrack(int(known[0]), np.stack([np.interp(at, known, boxes[:, j]) for j in range(4)], axis=1))
