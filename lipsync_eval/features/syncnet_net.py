@@ -147,8 +147,9 @@ def _fold_convolution(module: nn.Conv2d | nn.Conv3d, norm: nn.BatchNorm2d) -> nn
     if isinstance(module, nn.Conv3d):
         weight = weight.reshape(weight.shape[0], -1, *weight.shape[3:])  # time goes into the channels
     shape = (weight.shape[2], weight.shape[3])
-    stride, padding = module.stride[-2:], cast("tuple[int, ...]", module.padding)[-2:]
-    folded = nn.Conv2d(weight.shape[1], weight.shape[0], shape, cast("tuple[int, int]", stride), padding)
+    stride = cast("tuple[int, int]", module.stride[-2:])
+    padding = cast("tuple[int, int]", tuple(module.padding)[-2:])
+    folded = nn.Conv2d(weight.shape[1], weight.shape[0], shape, stride, padding)
     folded.weight.data = (weight * factor[:, None, None, None]).float()
     cast("Tensor", folded.bias).data = (cast("Tensor", module.bias).double() * factor + shift).float()
     return folded

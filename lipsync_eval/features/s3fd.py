@@ -1,0 +1,114 @@
+"""Faces in pictures by S3FD, batched, on any device.
+
+Source: joonson/syncnet_python@6efbb1c, detectors/s3fd (detect_faces with conf_th 0.9 and one scale).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import InputError
+from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
+from lipsync_eval.types import Frame
+from lipsync_eval.weights import fit, load_tensors
+
+CONFIDENCE: Final = 0.9
+_FIRST_OVERLAP: Final = 0.3
+_FIRST_MOST: Final = 5000
+_TOP: Final = 750
+_SECOND_OVERLAP: Final = 0.1
+_LOWEST: Final = 0.05
+_SMALLEST: Final = 32
+"""px; below this the trunk has no map left."""
+_MEAN: Final = (123.0, 117.0, 104.0)
+
+Boxes = NDArray[np.float64]
+
+
+class S3FD:
+    """The detector with its weights on one device."""
+
+    def __init__(self, net: S3FDNet, device: torch.device) -> None:
+        self.device = device
+        self._net = net.eval().requires_grad_(False).to(device)
+        if device.type == "cpu":
+            self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def detect(self, pictures: Sequence[Frame], *, scale: float = 0.25, confidence: float = CONFIDENCE) -> list[Boxes]:
+        """Faces of each picture.
+
+        Args:
+            pictures: (H, W, 3) uint8 RGB, all of one size.
+            scale: pictures are shrunk by this first (cv2 bilinear), as upstream's facedet_scale.
+            confidence: a face needs a score above this.
+
+        Returns:
+            per picture (n, 5) x1, y1, x2, y2 in px of the picture, score; best first.
+
+        Raises:
+            InputError: the shrunk picture has a side below 32 px.
+        """
+        import cv2
+
+        height, width = pictures[0].shape[:2]
+        small = [cv2.resize(p, (0, 0), fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) for p in pictures]
+        if min(small[0].shape[:2]) < _SMALLEST:
+            raise InputError(
+                f"S3FD needs pictures of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
+            )
+        batch = torch.from_numpy(np.stack(small)).to(self.device).permute(0, 3, 1, 2).float()
+        batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]
+        with torch.inference_mode():
+            offsets, scores, maps = self._net(batch)
+        prior = priors(batch.shape[2], batch.shape[3], maps)
+        lowest = max(confidence, _LOWEST)  # a box never suppresses a better one, so lower ones need no look
+        side = np.array([width, height, width, height], np.float32)
+        found = []
+        for loc, face in zip(numpy(offsets), numpy(scores)[:, :, 1], strict=True):
+            rows = candidates(loc, face, prior, lowest)
+            boxes = np.column_stack([rows[:, 1:] * side, rows[:, 0]]).astype(np.float64)
+            found.append(boxes[suppress(boxes[:, :4], boxes[:, 4], _SECOND_OVERLAP)])
+        return found
+
+
+def candidates(
+    offsets: NDArray[np.float32], scores: NDArray[np.float32], prior: NDArray[np.float32], lowest: float = _LOWEST
+) -> NDArray[np.float32]:
+    """Boxes of one picture after the first suppression.
+
+    Args:
+        offsets: (P, 4); scores: (P,) face probability; prior: (P, 4).
+        lowest: a score must be above this.
+
+    Returns:
+        (n, 5) score, x1, y1, x2, y2 as fractions, best first, at most 750.
+    """
+    chosen = np.flatnonzero(scores > lowest)
+    chosen = chosen[np.argsort(scores[chosen], kind="stable")[-_FIRST_MOST:]]
+    boxes = decode(offsets[chosen], prior[chosen])
+    kept = suppress(boxes, scores[chosen], _FIRST_OVERLAP)[:_TOP]
+    return np.column_stack([scores[chosen][kept], boxes[kept]])
+
+
+@lru_cache(maxsize=1)
+def load(path: Path, digest: str, device: torch.device) -> S3FD:
+    """The detector with the weights of a file, kept for the next clip.
+
+    Args:
+        path: sfd_face.pth or another file with its names.
+        digest: sha256 of the file; part of the cache's key, so a changed file is read again.
+        device: where to run.
+
+    Raises:
+        RefusedCheckpoint: not a checkpoint of this network.
+    """
+    net = S3FDNet()
+    fit(net, load_tensors(path), source=f"{path.name} ({digest[:8]})")
+    return S3FD(net, device)
