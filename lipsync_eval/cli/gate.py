@@ -1,0 +1,66 @@
+"""`lipsync-eval gate RUN --baseline RUN|FILE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lipsync_eval.errors import OutputError, UsageError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--baseline", type=click.Path(path_type=Path), help="A run's folder, its results.json, or a file that --update wrote.")
+@click.option("--tolerance", metavar="M=AMOUNT,...", help="How much worse is allowed: psnr=0.1,lse_c=2%  [default: 0]")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the test over all metrics.")
+@click.option("--metrics", help="Compare only these, comma separated [default: all of the baseline's].")
+@click.option("--ignore", multiple=True, metavar="KEY", help="A signature key that may differ ('data': other real videos); repeatable.")
+@click.option("--seed", type=int, default=12345, show_default=True, help="Of sampled sign flips and intervals.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the comparison as JSON.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write a Markdown summary, for a CI job page.")
+@click.option("--update", type=click.Path(path_type=Path), help="Write RUN as a small baseline file fit for git, if it passes (or without --baseline).")
+def gate(
+    run: Path, baseline: Path | None, tolerance: str | None, alpha: float, metrics: str | None, ignore: tuple[str, ...], seed: int,
+    json_file: Path | None, junit: Path | None, markdown: Path | None, update: Path | None,
+) -> int:
+    """Exit 1 when RUN is worse than the baseline.
+
+    Clips are compared in pairs; a metric fails when a sign-flip permutation test (Holm-corrected over the metrics) says
+    that it got worse by more than its tolerance. Where so few clips cannot reach alpha, the tolerance alone decides. A
+    clip that newly fails fails the gate. Runs measured otherwise are refused with exit 2.
+
+    \b
+    Examples:
+      lipsync-eval gate runs/new --baseline runs/old
+      lipsync-eval gate runs/new --baseline baseline.json --tolerance psnr=0.1,lse_c=2%
+      lipsync-eval gate runs/new --update baseline.json
+    """
+    from importlib import import_module
+
+    from lipsync_eval.files import write_text
+    from lipsync_eval.results.schema import load_result
+
+    core, output, small = (import_module(f"lipsync_eval.reports.{m}") for m in ("gate", "gate_output", "baseline_file"))
+    new = load_result(run)
+    code = 0
+    try:
+        if baseline is not None:
+            names = [m.strip() for m in metrics.split(",")] if metrics else None
+            found = core.compare(
+                new, load_result(baseline), tolerance=core.parse_tolerance(tolerance), alpha=alpha, seed=seed, metrics=names, ignore=ignore,
+            )
+            click.echo(output.as_text(found), nl=False)
+            for path, text in ((json_file, output.as_json), (junit, output.as_junit), (markdown, output.as_markdown)):
+                if path is not None:
+                    write_text(path, text(found))
+            code = 0 if found.passed else 1
+        elif update is None:
+            raise UsageError("give --baseline RUN|FILE to compare with, or --update FILE to write a first baseline")
+        if update is not None and code == 0:
+            small.write_baseline(new, update)
+            click.echo(f"baseline written: {update}")
+    except OSError as error:
+        raise OutputError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    return code
