@@ -1,0 +1,129 @@
+"""Who is compared with whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lipsync_eval.errors import PairingError
+from lipsync_eval.media.names import VIDEO_SUFFIXES, key, sounds_of
+from lipsync_eval.media.tree import Tree, find_clips, is_image_folder, seen
+
+
+@dataclass(frozen=True, slots=True)
+class PairPaths:
+    """One line of the run: a generated video and the real one."""
+
+    id: str
+    gen: Path | None
+    """None: there is no generated video of this name (a failure row)."""
+    gt: Path | None
+    """None: there is no real video of this name (a failure row)."""
+    audio: Path | None
+    """Sound file that replaces the generated video's own track; None: its own track."""
+    gt_audio: Path | None = None
+    """Sound file beside the real video; None: its own track."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """All pairs, sorted by id."""
+
+    pairs: tuple[PairPaths, ...]
+
+    @property
+    def unmatched(self) -> str:
+        """One message that lists every name without a partner; empty when there is none."""
+        parts = []
+        for side, other in (("gen", "gt"), ("gt", "gen")):
+            names = [pair.id for pair in self.pairs if getattr(pair, other) is None]
+            if names:
+                what = "generated video(s) without a real one" if side == "gen" else "real video(s) without a generated one"
+                parts.append(f"{len(names)} {what}: {listed(names)}")
+        return "; ".join(parts)
+
+
+def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing:
+    """Match generated with real videos: by name below two folders, two single files, or by a table.
+
+    Two folders: the id is the path below the folder without its suffix, so a.mp4 matches a.avi and a folder a/ of images.
+    Two files (or folders of images): one pair, called by the stem of `gen`.
+
+    Args:
+        gen: folder or file of the generated videos.
+        gt: folder or file of the real videos.
+        pairs_csv: a CSV file with the columns gen,gt[,audio,id] (see `lipsync_eval.media.table`).
+
+    Raises:
+        PairingError: a missing or empty folder, no pair, doubled names, two sound files for one video: all are listed.
+    """
+    gen, gt = Path(gen), Path(gt)
+    for path, side in ((gen, "GEN"), (gt, "GT")):
+        if not path.exists():
+            raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
+    if pairs_csv is not None:
+        from lipsync_eval.media.table import read_pairs
+
+        return _complete(read_pairs(Path(pairs_csv), gen, gt))
+    if _is_clip(gen) and _is_clip(gt):
+        name = key(gen.resolve().name if gen.is_dir() else gen.stem)
+        return _complete([PairPaths(name, gen, gt, None)])
+    if not (gen.is_dir() and gt.is_dir()):
+        raise PairingError(
+            f"GEN {str(gen)!r} is a {_kind(gen)} and GT {str(gt)!r} a {_kind(gt)}; give two folders, or two files"
+        )
+    return _by_name(find_clips(gen), find_clips(gt))
+
+
+def listed(names: list[str]) -> str:
+    """Names for a message, quoted so that spaces and newlines show."""
+    return ", ".join(repr(name) for name in names)
+
+
+def _is_clip(path: Path) -> bool:
+    return not path.is_dir() or is_image_folder(path)
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else "file"
+
+
+def _by_name(gen: Tree, gt: Tree) -> Pairing:
+    problems = []
+    for tree, side in ((gen, "GEN"), (gt, "GT")):
+        if not tree.clips:
+            problems.append(
+                f"{side} {str(tree.root)!r} holds no video (found: {seen(tree)}); known are {' '.join(sorted(VIDEO_SUFFIXES))} "
+                "and folders of numbered images"
+            )
+        for name, paths in sorted(tree.doubled.items()):
+            problems.append(f"{side} has {len(paths)} videos called {name!r}: {listed([str(p) for p in paths])}")
+    if problems:
+        raise PairingError("; ".join(problems) + "; keep one of each name, or say who belongs to whom with --pairs")
+    names = sorted(gen.clips.keys() | gt.clips.keys())
+    pairs = [PairPaths(n, gen.clips.get(n, [None])[0], gt.clips.get(n, [None])[0], None) for n in names]
+    if not gen.clips.keys() & gt.clips.keys():
+        raise PairingError(
+            f"no generated video has the name of a real one: {Pairing(tuple(pairs)).unmatched}; "
+            "rename them, or say who belongs to whom with --pairs"
+        )
+    return _complete(pairs)
+
+
+def _complete(pairs: list[PairPaths]) -> Pairing:
+    """Add the sound files that lie beside the videos; sort."""
+    problems: list[str] = []
+    done = [
+        PairPaths(p.id, p.gen, p.gt, p.audio or _sound(p.gen, problems), p.gt_audio or _sound(p.gt, problems))
+        for p in sorted(pairs, key=lambda pair: pair.id)
+    ]
+    if problems:
+        raise PairingError("; ".join(problems) + "; keep one sound file a video, or name it in the audio column of --pairs")
+    return Pairing(tuple(done))
+
+
+def _sound(video: Path | None, problems: list[str]) -> Path | None:
+    found = sounds_of(video) if video is not None else []
+    if len(found) > 1:
+        problems.append(f"{str(video)!r} has {len(found)} sound files: {listed([str(p) for p in found])}")
+    return found[0] if found else None

@@ -1,0 +1,120 @@
+"""The table of --pairs: a CSV file with the columns gen,gt[,audio,id].
+
+UTF-8, a header line, one pair a line, quoting as in RFC 4180. `gen` and `audio` are paths relative to the GEN folder,
+`gt` relative to the GT folder; absolute paths are taken as they are. A relative path may not leave its folder. An empty
+audio cell means: a sound file beside the generated video, else its own track. An empty id means: the path in `gen`
+without its suffix (of an absolute path, the stem alone). No two lines may have the same id.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from lipsync_eval.errors import PairingError
+from lipsync_eval.media.names import key
+from lipsync_eval.media.pairing import PairPaths
+
+_REQUIRED: Final = ("gen", "gt")
+_COLUMNS: Final = ("gen", "gt", "audio", "id")
+
+Row = tuple[int, dict[str, str]]
+"""Line number and cells by column."""
+
+
+def read_pairs(table: Path, gen: Path, gt: Path) -> list[PairPaths]:
+    """The pairs of a table, in its order.
+
+    Raises:
+        PairingError: not readable, wrong columns, empty cells, doubled ids, paths that leave their folder; all lines
+            that are wrong are named.
+    """
+    for root, side in ((gen, "GEN"), (gt, "GT")):
+        if not root.is_dir():
+            raise PairingError(f"{side} {str(root)!r} is a file; with --pairs give the folders that the paths in the table start from")
+    problems: list[str] = []
+    pairs: list[PairPaths] = []
+    lines: dict[str, int] = {}
+    for line, cells in _rows(table):
+        try:
+            pair = _pair(cells, gen, gt)
+        except PairingError as error:
+            problems.append(f"line {line}: {error}")
+            continue
+        if pair.id in lines:
+            problems.append(f"line {line}: the id {pair.id!r} is taken by line {lines[pair.id]}")
+        lines.setdefault(pair.id, line)
+        pairs.append(pair)
+    if problems:
+        raise PairingError(f"{table.name}: " + "; ".join(problems))
+    if not pairs:
+        raise PairingError(f"{table.name} has no line below its header; write one line per pair")
+    if not any(p.gen is not None and p.gen.exists() and p.gt is not None and p.gt.exists() for p in pairs):
+        raise PairingError(
+            f"{table.name}: no pair exists: the first is {str(pairs[0].gen)!r} with {str(pairs[0].gt)!r}; "
+            "paths are relative to GEN and GT"
+        )
+    return pairs
+
+
+def _rows(table: Path) -> Iterator[Row]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = [cell.strip() for cell in next(reader, [])]
+            _check_header(table, header)
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, _row(table, reader.line_num, header, cells)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PairingError(f"the table {str(table)!r} cannot be read ({error}); it must be a CSV file in UTF-8") from error
+
+
+def _check_header(table: Path, header: list[str]) -> None:
+    missing = [name for name in _REQUIRED if name not in header]
+    unknown = [name for name in header if name not in _COLUMNS]
+    if missing or unknown or len(set(header)) < len(header):
+        raise PairingError(
+            f"{table.name}, line 1: expected the columns gen,gt and, if wanted, audio and id, once each; got {','.join(header)!r}"
+        )
+
+
+def _row(table: Path, line: int, header: list[str], cells: list[str]) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise PairingError(f"{table.name}, line {line}: expected {len(header)} cells ({','.join(header)}), got {len(cells)}")
+    return dict(zip(header, cells))
+
+
+def _pair(cells: dict[str, str], gen: Path, gt: Path) -> PairPaths:
+    empty = [name for name in _REQUIRED if not cells[name]]
+    if empty:
+        raise PairingError(f"the cell {' and '.join(empty)} is empty")
+    audio = cells.get("audio")
+    return PairPaths(
+        id=_id(cells),
+        gen=_below(gen, cells["gen"]),
+        gt=_below(gt, cells["gt"]),
+        audio=_below(gen, audio) if audio else None,
+    )
+
+
+def _id(cells: dict[str, str]) -> str:
+    given = cells.get("id")
+    if given:
+        return key(given)
+    path = PurePosixPath(cells["gen"])
+    return key(path.stem if path.is_absolute() else Path(os.path.normpath(path)).with_suffix("").as_posix())
+
+
+def _below(root: Path, cell: str) -> Path:
+    if "\0" in cell:
+        raise PairingError(f"{cell!r} is not a path")
+    if Path(cell).is_absolute():
+        return Path(cell)
+    normal = Path(os.path.normpath(cell))
+    if os.pardir in normal.parts:
+        raise PairingError(f"{cell!r} leaves the folder {str(root)!r}; write an absolute path if that is meant")
+    return root / normal
