@@ -1,0 +1,77 @@
+"""From followed persons to one Track: choose, fill short gaps, say what was done."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+
+from lipsync_eval.errors import FaceError
+from lipsync_eval.faces.base import interpolate
+from lipsync_eval.faces.follow import Followed
+from lipsync_eval.faces.people import Person
+from lipsync_eval.types import FILLED, FOUND, MISSING, Track
+
+MAX_GAP: Final = 10
+"""Pictures (0.4 s): longer runs without a face are never filled."""
+
+
+def build(followed: Followed, backend: str, face: Literal["largest", "single"]) -> Track:
+    """The Track of the chosen person over all pictures.
+
+    Raises:
+        FaceError: no face in the clip, or several in one picture with face='single'.
+    """
+    n = followed.n_frames
+    n_faces = np.full(n, -1, np.int16)
+    n_faces[list(followed.n_faces)] = list(followed.n_faces.values())
+    if face == "single" and (n_faces > 1).any():
+        first = int(np.argmax(n_faces > 1))
+        raise FaceError(
+            f"--face single: picture {first} ({first / 25:.2f} s) shows {n_faces[first]} faces; "
+            "use --face largest to follow the largest"
+        )
+    if not followed.persons:
+        raise FaceError(f"no face found in any of {len(followed.n_faces)} pictures looked at (of {n}), by {backend}")
+    person = max(followed.persons, key=lambda p: p.weight)
+    track = _spread(person, n, backend, n_faces)
+    return _fill(track, _choice_notes(followed, person))
+
+
+def _spread(person: Person, n: int, backend: str, n_faces: np.ndarray) -> Track:
+    boxes, points = np.full((n, 4), np.nan), np.full((n, 68, 2), np.nan)
+    score, status = np.full(n, np.nan, np.float32), np.full(n, MISSING, np.uint8)
+    boxes[person.times], points[person.times] = person.boxes, person.points
+    score[person.times], status[person.times] = person.scores, FOUND
+    return Track(boxes, points, score, status, backend, n_faces)
+
+
+def _fill(track: Track, notes: list[str]) -> Track:
+    """Fill runs of at most MAX_GAP missing pictures between two found ones, on a straight line; count the rest."""
+    found = np.flatnonzero(track.status == FOUND)
+    for a, b in zip(found[:-1], found[1:], strict=True):
+        if 1 < b - a <= MAX_GAP + 1:
+            inner = slice(a + 1, b)
+            track.boxes[inner] = interpolate(track.boxes[a], track.boxes[b], b - a - 1)
+            track.points[inner] = interpolate(track.points[a], track.points[b], b - a - 1)
+            track.status[inner] = FILLED
+    filled, missing = (int((track.status == s).sum()) for s in (FILLED, MISSING))
+    if filled:
+        notes.append(f"face filled in {filled} of {len(track.status)} pictures (gaps of at most {MAX_GAP})")
+    if missing:
+        notes.append(f"face missing in {missing} of {len(track.status)} pictures")
+    return Track(
+        track.boxes, track.points, track.score, track.status, track.backend, track.n_faces, tuple(notes)
+    )
+
+
+def _choice_notes(followed: Followed, person: Person) -> list[str]:
+    notes = []
+    if followed.shots > 1:
+        notes.append(f"{followed.shots - 1} possible cuts")
+    if len(followed.persons) > 1:
+        notes.append(
+            f"{len(followed.persons)} faces followed; kept the one with the largest sum of sides "
+            f"(pictures {person.times[0]}-{person.times[-1]})"
+        )
+    return notes

@@ -1,0 +1,53 @@
+"""YuNet through OpenCV: a small neural detector that also sees turned faces. Used only when asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lipsync_eval.errors import WeightsError
+from lipsync_eval.faces.base import Face
+from lipsync_eval.types import Frame
+
+SIDE: Final = 640
+"""px: pictures whose longer side is greater are reduced to this."""
+WEAKEST: Final = 0.5
+"""Lowest score handed over, of 0..1."""
+NMS: Final = 0.3
+"""Overlap from which the weaker of two boxes goes."""
+
+
+class YuNet:
+    """cv2.FaceDetectorYN on the whole picture."""
+
+    stride = 8
+    sure = 0.7
+
+    def __init__(self, path: Path) -> None:
+        import cv2
+
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (32, 32), WEAKEST, NMS, 50)
+        except cv2.error as error:
+            raise WeightsError(f"{path} is no YuNet model that OpenCV reads: {error.err}") from error
+        self._size = (32, 32)
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Faces with a score of at least WEAKEST; boxes go from the forehead to the chin."""
+        import cv2
+
+        scale = min(1.0, SIDE / max(frame.shape[:2]))
+        size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+        picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        if scale < 1:
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        if size != self._size:
+            self._net.setInputSize(size)
+            self._size = size
+        _, found = self._net.detect(picture)
+        rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
+        rows = rows[(rows[:, 2:4] > 0).all(axis=1)]
+        boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]]) / scale
+        return [Face(box, float(row[14])) for box, row in zip(boxes, rows, strict=True)]
