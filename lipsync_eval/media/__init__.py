@@ -2,5 +2,7 @@
 
 from lipsync_eval.media.clip import open_clip
 from lipsync_eval.media.pairing import Pairing, PairPaths, find_pairs
+from lipsync_eval.media.sound import has_sound
+from lipsync_eval.media.writer import write_video
 
-__all__ = ["PairPaths", "Pairing", "find_pairs", "open_clip"]
+__all__ = ["PairPaths", "Pairing", "find_pairs", "has_sound", "open_clip", "write_video"]

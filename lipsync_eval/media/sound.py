@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media.container import opened
+from lipsync_eval.media.names import sounds_of
 from lipsync_eval.types import FPS, RATE, Audio
 
 if TYPE_CHECKING:
@@ -191,3 +192,16 @@ def _frame(data: NDArray[Any], like: AudioFrame) -> AudioFrame:
     made = AudioFrame.from_ndarray(np.ascontiguousarray(data), format=like.format.name, layout=like.layout.name)
     made.sample_rate = like.sample_rate
     return made
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a clip has a sound track, or sound files that belong to it; False for a file that cannot be opened."""
+    if sounds_of(path):
+        return True
+    if path.is_dir():
+        return False
+    try:
+        with opened(path) as container:
+            return bool(container.streams.audio)
+    except MediaError:
+        return False

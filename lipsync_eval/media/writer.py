@@ -1,0 +1,185 @@
+"""Writing a video: lossless (exact RGB) or as H.264, picture by picture, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import InputError, OutputError
+from lipsync_eval.files import atomic
+from lipsync_eval.types import FPS, RATE, Frame
+
+Codec = Literal["lossless", "h264"]
+
+_FORMATS: Final[dict[str, dict[str, str]]] = {
+    "lossless": {".mkv": "matroska"},
+    "h264": {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"},
+}
+"""Suffix -> muxer, by codec."""
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[Frame],
+    *,
+    fps: float | Fraction = FPS,
+    audio: NDArray[np.float32] | None = None,
+    rate: int = RATE,
+    codec: Codec = "lossless",
+    crf: int = 18,
+) -> int:
+    """Encode pictures as they come, with sound beside them; the same input gives the same bytes on the same build.
+
+    Args:
+        path: .mkv for "lossless" (FFV1 in bgr0, PCM 16 bit: RGB and 16-bit sound come back exactly); .mp4, .m4v, .mov
+            or .mkv for "h264" (x264 yuv420p, BT.601, limited range; AAC).
+        frames: (H, W, 3) uint8 RGB, all of one size; even sides for "h264".
+        fps: pictures per second, at most 1000.
+        audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first picture; written whole, whatever its length.
+        rate: samples per second of `audio`.
+        codec: "lossless" or "h264".
+        crf: quality of "h264": 0 (best) to 51.
+
+    Returns:
+        number of pictures written.
+
+    Raises:
+        InputError: no picture, pictures or sound of a wrong shape or type, a suffix that does not fit the codec.
+        OutputError: the file cannot be written; what was at `path` before is untouched.
+    """
+    import av
+
+    path = Path(path)
+    muxer = _muxer(path, codec)
+    pace = _pace(fps)
+    sound = None if audio is None else _checked(audio, rate)
+    stream = iter(frames)
+    first = next(stream, None)
+    if first is None:
+        raise InputError(f"no picture to write to {path.name!r}; give at least one")
+    size = _size(first, codec)
+    try:
+        with atomic(path) as file, av.open(file, "w", format=muxer, options={"fflags": "+bitexact"}) as container:
+            writer = _Writer(container, size, pace, sound, rate, codec, crf)
+            writer.picture(first)
+            for frame in stream:
+                writer.picture(frame)
+            writer.close()
+            return writer.count
+    except (OSError, av.error.FFmpegError) as error:
+        raise OutputError(f"{str(path)!r} cannot be written ({error}); check that the folder exists and has room") from error
+
+
+class _Writer:
+    """Encoders of one file; sound is fed along with the pictures so that little is held back."""
+
+    def __init__(
+        self,
+        container: Any,
+        size: tuple[int, int],
+        pace: Fraction,
+        sound: NDArray[np.float32] | None,
+        rate: int,
+        codec: str,
+        crf: int,
+    ) -> None:
+        self.count = 0
+        self._container, self._size, self._pace, self._rate = container, size, pace, rate
+        self._sound = np.empty(0, np.float32) if sound is None else sound
+        self._said = 0
+        self._lossless = codec == "lossless"
+        self._video = self._add_video(crf)
+        self._audio = None if sound is None else self._add_audio()
+
+    def _add_video(self, crf: int) -> Any:
+        name, pixels = ("ffv1", "bgr0") if self._lossless else ("libx264", "yuv420p")
+        # One thread: x264 gives other bytes for other numbers of threads.
+        options = {"threads": "1"} if self._lossless else {"threads": "1", "crf": str(crf)}
+        video = self._container.add_stream(name, rate=self._pace, options=options)
+        video.height, video.width = self._size
+        video.pix_fmt = pixels
+        video.time_base = video.codec_context.time_base = 1 / self._pace
+        if not self._lossless:
+            video.codec_context.colorspace = 6  # SMPTE 170M, the matrix that the conversion below uses
+            video.codec_context.color_range = 1  # limited
+        return video
+
+    def _add_audio(self) -> Any:
+        audio = self._container.add_stream("pcm_s16le" if self._lossless else "aac", rate=self._rate)
+        audio.layout = "mono"
+        audio.format = "s16" if self._lossless else "fltp"
+        audio.codec_context.time_base = Fraction(1, self._rate)
+        return audio
+
+    def picture(self, frame: Frame) -> None:
+        """Encode one picture and the sound that goes with it."""
+        from av import VideoFrame
+
+        if _size(frame, "lossless") != self._size:
+            raise InputError(f"picture {self.count} is {frame.shape[:2]}, the first was {self._size}; give one size")
+        made = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        if not self._lossless:
+            made = made.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", threads=1)
+        made.pts, made.time_base = self.count, 1 / self._pace
+        self._container.mux(self._video.encode(made))
+        self.count += 1
+        self._say(int(self.count / self._pace * self._rate))
+
+    def close(self) -> None:
+        """The rest of the sound, and what the encoders hold back."""
+        while self._said < len(self._sound):
+            self._say(self._said + self._rate)
+        self._container.mux(self._video.encode(None))
+        if self._audio is not None:
+            self._container.mux(self._audio.encode(None))
+
+    def _say(self, stop: int) -> None:
+        from av import AudioFrame
+
+        chunk = self._sound[self._said : stop]
+        if self._audio is None or not len(chunk):
+            return
+        data = np.clip(np.rint(chunk.astype(np.float64) * 32768), -32768, 32767).astype(np.int16) if self._lossless else chunk
+        frame = AudioFrame.from_ndarray(data[None], format="s16" if self._lossless else "fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._said, Fraction(1, self._rate)
+        self._container.mux(self._audio.encode(frame))
+        self._said += len(chunk)
+
+
+def _muxer(path: Path, codec: str) -> str:
+    if codec not in _FORMATS:
+        raise InputError(f"codec is {codec!r}; expected one of {', '.join(_FORMATS)}")
+    muxer = _FORMATS[codec].get(path.suffix.lower())
+    if muxer is None:
+        raise InputError(f"{path.name!r}: {codec} video goes into {' or '.join(_FORMATS[codec])}")
+    return muxer
+
+
+def _pace(fps: float | Fraction) -> Fraction:
+    pace = Fraction(fps).limit_denominator(1001)
+    if not 0 < pace <= 1000:
+        raise InputError(f"fps is {fps}; expected more than 0 and at most 1000")
+    return pace
+
+
+def _size(frame: Frame, codec: str) -> tuple[int, int]:
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        got = f"{getattr(frame, 'dtype', type(frame).__name__)} {getattr(frame, 'shape', '')}"
+        raise InputError(f"a picture must be (H, W, 3) uint8 RGB; got {got}")
+    height, width = frame.shape[:2]
+    if codec == "h264" and (height % 2 or width % 2):
+        raise InputError(f"h264 (yuv420p) needs even sides, the pictures are {width}x{height}; pad them, or write lossless")
+    return height, width
+
+
+def _checked(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    if not isinstance(audio, np.ndarray) or audio.ndim != 1 or not np.issubdtype(audio.dtype, np.floating):
+        raise InputError("audio must be (N,) float samples in [-1, 1], mono")
+    if not np.isfinite(audio).all() or rate <= 0:
+        raise InputError(f"audio must be finite and its rate positive; the rate is {rate}")
+    return audio.astype(np.float32)
