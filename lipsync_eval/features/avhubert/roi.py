@@ -49,8 +49,8 @@ class Mouths:
     """(T, 2, 3) source pixel -> canvas pixel, a similarity."""
     corner: NDArray[np.intp]
     """(T, 2) x, y of the top-left pixel of the 96x96 square in the canvas."""
-    interpolated: int
-    """Frames without a face, whose points were interpolated (at the ends: repeated)."""
+    interpolated: NDArray[np.intp]
+    """Numbers of the frames without a face, whose points were interpolated (at the ends: repeated)."""
 
 
 def locate_mouths(points: Float) -> Mouths:
@@ -78,11 +78,11 @@ def locate_mouths(points: Float) -> Mouths:
     return Mouths(matrix, corner, missing)
 
 
-def fill_missing(points: Float) -> tuple[Float, int]:
+def fill_missing(points: Float) -> tuple[Float, NDArray[np.intp]]:
     """Frames that are NaN become linear between their neighbours, and copies of the nearest at the ends.
 
     Returns:
-        (T, K, 2) points without gaps, and how many frames were filled.
+        (T, K, 2) points without gaps, and the numbers of the frames that were filled.
 
     Raises:
         FaceError: nothing to fill from.
@@ -93,7 +93,7 @@ def fill_missing(points: Float) -> tuple[Float, int]:
     known, wanted = np.flatnonzero(good), np.arange(len(points))
     flat = points.reshape(len(points), -1)
     filled = np.stack([np.interp(wanted, known, column[known]) for column in flat.T], axis=1)
-    return filled.reshape(points.shape), int((~good).sum())
+    return filled.reshape(points.shape), np.flatnonzero(~good)
 
 
 def smoothed(points: Float) -> Float:

@@ -1,0 +1,258 @@
+"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and sound are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.cache import Cache
+from lipsync_eval.errors import ClipError, InputError, MetricError, UsageError
+from lipsync_eval.metrics.avs_specs import READINGS, ROW, SCORES, SPECS, Score
+from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
+from lipsync_eval.types import Audio, Batch, Float, Pair, Settings, Side
+
+if TYPE_CHECKING:
+    from lipsync_eval.features.avhubert.cached import Memory
+    from lipsync_eval.features.avhubert.stream import MouthStream
+    from lipsync_eval.weights import WeightFile
+
+_ROIS: Final = ("align", "center88", "resize")
+_DTYPES: Final = {"float32": "fp32", "bfloat16": "bf16"}
+_Features = NDArray[np.float32]
+
+
+def frame_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> Float:
+    """Cosine of every frame's features.
+
+    Args:
+        a: (T, D).
+        b: (T, D).
+
+    Returns:
+        (T,) float64 in [-1, 1], 1 is best; float64 throughout.
+
+    Raises:
+        InputError: shapes differ.
+    """
+    if a.shape != b.shape or a.ndim != 2 or not len(a):
+        raise InputError(f"features must be two arrays of one shape (T, D), got {a.shape} and {b.shape}")
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    out: Float = np.clip(np.einsum("td,td->t", x, y) / norms, -1.0, 1.0)
+    return out
+
+
+def frame_mean(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Mean over frames of `frame_cosine`: the default reading of the paper's equations 4 to 6."""
+    return float(frame_cosine(a, b).mean())
+
+
+def flat_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """One cosine of the flattened (T * D) features."""
+    return float(frame_cosine(a.reshape(1, -1), b.reshape(1, -1))[0])
+
+
+def timepool_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Cosine of the means over time."""
+    return float(frame_cosine(a.mean(axis=0, dtype=np.float64)[None], b.mean(axis=0, dtype=np.float64)[None])[0])
+
+
+_READING: Final[Mapping[str, Callable[[_Features, _Features], float]]] = {
+    "": frame_mean, "_flat": flat_cosine, "_timepool": timepool_cosine,
+}  # fmt: skip
+
+
+class Avs:
+    """The family of all AVS metrics: up to five passes of the transformer, one of each video through the front end."""
+
+    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.roi = settings.options.get("roi", "align")
+        self.dtype = settings.options.get("avhubert_dtype", "float32")
+        self._memory: Memory | None = None
+
+    def needs(self, metric: str) -> frozenset[str]:
+        """What a metric needs under this run's ROI: landmarks only for the alignment."""
+        spec = next(s for s in SPECS if s.name == metric)
+        return spec.needs if self.roi == "align" else spec.needs - {"gen.points", "gt.points"}
+
+    def check(self) -> None:
+        """See Family. Also says once what the weights' licence allows."""
+        if self.roi not in _ROIS:
+            raise UsageError(f"--roi {self.roi!r}: there is no such mouth region; choose out of: {', '.join(_ROIS)}")
+        if self.dtype not in _DTYPES:
+            raise UsageError(f"avhubert_dtype={self.dtype!r}: choose out of: {', '.join(_DTYPES)}")
+        self._file()
+        from lipsync_eval.features.avhubert.checkpoint import tell_licence
+
+        tell_licence()
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family: checkpoint with its hash, mouth region, number format."""
+        return {"feat": self._file().signature, "roi": self.roi, "dtype": _DTYPES[self.dtype]}
+
+    def start(self, pair: Pair) -> _Meter:
+        """See Family."""
+        return _Meter(self, pair)
+
+    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
+        """See Family: the frame-weighted readings."""
+        total = sum(float(state["sum"][()]) for _, state in states)
+        frames = sum(int(state["frames"][()]) for _, state in states)
+        return Pooled(total / frames if frames else None, (), {"frames": frames})
+
+    def memory(self) -> Memory:
+        """The loaded network on the run's device, with the run's cache."""
+        if self._memory is None:
+            from lipsync_eval.device import pick
+            from lipsync_eval.features.avhubert.cached import Memory
+            from lipsync_eval.features.avhubert.checkpoint import read
+            from lipsync_eval.features.avhubert.extract import Extractor
+
+            file = self._file()
+            extractor = Extractor(read(file.path).to(pick(self.settings.device)), self.dtype)  # type: ignore[arg-type]
+            self._memory = Memory(extractor, Cache(self.settings.cache_dir), file.sha256)
+        return self._memory
+
+    def notes(self) -> list[str]:
+        """What is to be known about the checkpoint."""
+        return [note] if (note := self._file().note) else []
+
+    def _file(self) -> WeightFile:
+        from lipsync_eval.weights import locate
+
+        return locate(self.settings, ROW, role="avhubert")
+
+
+class _Meter:
+    """One pair: mouth pictures while the pictures pass, features at the end."""
+
+    def __init__(self, family: Avs, pair: Pair) -> None:
+        family.memory()
+        self.family, self.pair = family, pair
+        self.found = Measurement(notes=family.notes())
+        self.gen = self._stream(pair.gen, "gen")
+        self.gt: MouthStream | None = None
+        self.gt_error = MetricError("")
+        try:
+            self.gt = self._stream(pair.gt, "gt")
+        except MetricError as error:
+            self.gt_error = error
+
+    def update(self, batch: Batch) -> None:
+        """See Meter."""
+        self.gen.take(batch.start, batch.gen)
+        if self.gt is not None:
+            self.gt.take(batch.start, batch.gt)
+
+    def finish(self) -> Measurement:
+        """See Meter."""
+        branches = _Branches(self)
+        for score in SCORES:
+            wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
+            if not wanted:
+                continue
+            try:
+                a, b = branches.of(score)
+            except ClipError as error:
+                self.found.failures += [Failure(metric, type(error).__name__, str(error)) for metric in wanted]
+                continue
+            real = branches.real() if score == "avs_u" else None
+            for metric in wanted:
+                self._put(score, metric.removeprefix(score), a, b, real)
+        return self.found
+
+    def _put(self, score: Score, reading: str, a: _Features, b: _Features, real: tuple[_Features, _Features] | None) -> None:
+        metric, found = score + reading, self.found
+        curve = frame_cosine(a, b)
+        if reading == "_frameweighted":
+            found.states[metric] = {"sum": np.array(curve.sum()), "frames": np.array(len(curve))}
+            return
+        found.values[metric] = _READING[reading](a, b)
+        if real is not None:
+            found.gt_values[metric] = _READING[reading](*real)
+        if not reading:
+            found.frames[metric] = curve
+            if real is not None:
+                found.arrays[f"{metric}_gt"] = frame_cosine(*real)
+
+    def _stream(self, side: Side, name: str) -> MouthStream:
+        from lipsync_eval.features.avhubert.stream import MouthStream
+
+        total, roi = self.pair.n_frames, self.family.roi
+        points = None if side.track is None else side.track.points[:total]
+        try:
+            stream = MouthStream(roi, side.clip.size, total, points)  # type: ignore[arg-type]
+        except (ClipError, InputError) as error:
+            raise MetricError(f"{'generated' if name == 'gen' else 'real'} video: {error}") from error
+        lost = [] if stream.mouths is None else stream.mouths.interpolated.tolist()
+        if lost:
+            text = f"{len(lost)} of {total} pictures have no face ({_ranges(lost)}); their landmarks are interpolated"
+            self.found.notes.append(f"avs: {name}: {text}, as in AV-HuBERT's own preparation")
+        self.found.details[f"avs_{name}_interpolated"] = len(lost)
+        return stream
+
+
+class _Branches:
+    """The two features that each score compares, every one computed at most once."""
+
+    def __init__(self, meter: _Meter) -> None:
+        from lipsync_eval.features.avhubert.cached import Mouth
+
+        self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter
+        self.gen = Mouth(self.memory.extractor, meter.gen.pictures)
+        self.gt = Mouth(self.memory.extractor, meter.gt.pictures) if meter.gt is not None else None
+        self.sound: NDArray[np.float32] | None = None
+
+    def of(self, score: Score) -> tuple[_Features, _Features]:
+        """(T, D) twice.
+
+        Raises:
+            ClipError: no sound, or no mouth in the real video.
+        """
+        compute = self.memory.features
+        if score == "avs_u":
+            return compute(self.gen, None, False), compute(None, self._heard(), True)
+        if self.gt is None:
+            raise self.meter.gt_error
+        sound = self._heard() if score == "avs_m" else None
+        return compute(self.gen, sound, False), compute(self.gt, sound, True)
+
+    def real(self) -> tuple[_Features, _Features] | None:
+        """What AVS_u compares in the real video with its own sound; None where it has no face or no sound."""
+        own = self.pair.gt.audio
+        if self.gt is None or own is None or not len(own.samples):
+            return None
+        compute = self.memory.features
+        return compute(self.gt, None, True), compute(None, self._input(own), True)
+
+    def _heard(self) -> NDArray[np.float32]:
+        audio = self.pair.gen.audio
+        if audio is None or not len(audio.samples):
+            raise MetricError("there is no sound to score; give the generated video a sound track, put a sound file beside it, or use --audio gt")
+        if self.sound is None:
+            self.sound = self._input(audio)
+        return self.sound
+
+    def _input(self, audio: Audio) -> NDArray[np.float32]:
+        from lipsync_eval.features.avhubert.audio import audio_input
+
+        return audio_input(audio.int16(), self.pair.n_frames, self.memory.extractor.model.config.normalize)
+
+
+def _ranges(numbers: Sequence[int], most: int = 6) -> str:
+    """'0-1, 5-7, 13' (the first `most` ranges)."""
+    parts: list[list[int]] = []
+    for n in numbers:
+        if parts and n == parts[-1][1] + 1:
+            parts[-1][1] = n
+        else:
+            parts.append([n, n])
+    texts = [str(a) if a == b else f"{a}-{b}" for a, b in parts[:most]]
+    return ", ".join(texts + ["..."] * (len(parts) > most))

@@ -1,0 +1,71 @@
+"""What the AVS metrics declare: three scores in four readings."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from lipsync_eval.metrics.base import MetricSpec, Pooling
+
+Score = Literal["avs_u", "avs_m", "avs_v"]
+SCORES: Final[tuple[Score, ...]] = ("avs_u", "avs_m", "avs_v")
+READINGS: Final = ("", "_flat", "_timepool", "_frameweighted")
+ROW: Final = "avhubert-base-vox-433h"
+
+_TITLE: Final = {"avs_u": "AVS_u", "avs_m": "AVS_m", "avs_v": "AVS_v"}
+_WHAT: Final = {
+    "avs_u": "the generated video without sound and of the scored sound without video",
+    "avs_m": "the generated video with the scored sound and of the real video with the same sound",
+    "avs_v": "the generated video and of the real video, both without sound",
+}
+_NEEDS: Final = {
+    "avs_u": frozenset({"gen.frames", "gen.points", "gen.audio", "weights"}),
+    "avs_m": frozenset({"gen.frames", "gt.frames", "gen.points", "gt.points", "gen.audio", "weights"}),
+    "avs_v": frozenset({"gen.frames", "gt.frames", "gen.points", "gt.points", "weights"}),
+}
+_HOW: Final = {
+    "": "cosine per picture, mean over pictures",
+    "_flat": "one cosine of the flattened (T x D) features",
+    "_timepool": "cosine of the features' means over time (loses synchrony; higher than the others)",
+    "_frameweighted": "cosine per picture, mean over all pictures of all clips",
+}
+_TITLES: Final = {"": "", "_flat": " (flattened)", "_timepool": " (time-pooled)", "_frameweighted": " (frame-weighted)"}
+_READS: Final = {
+    "avs_u": (
+        "How well what a lip reader sees agrees with what it hears; needs no real video. The real video's own score is far from 1: read it beside gt_value. "
+        "A model that was trained against AV-HuBERT features scores high on it."
+    ),
+    "avs_m": "Whether picture and sound together mean the same to a lip reader as in the real video. The common sound alone lifts it: 0.6 is no good score.",
+    "avs_v": "Whether the lips are shaped like the real ones, to a lip reader; sound plays no part. Another sentence, or lips out of step, lower it.",
+}
+_LICENCE: Final = (
+    " Scores of different checkpoints must not be compared. The weights are for non-commercial research only and not for biometric processing "
+    "(Meta's AV-HuBERT licence)."
+)
+
+
+def _spec(score: Score, reading: str) -> MetricSpec:
+    pooling: Pooling = "pooled" if reading == "_frameweighted" else "clip-mean"
+    return MetricSpec(
+        name=score + reading,
+        title=_TITLE[score] + _TITLES[reading],
+        direction="up",
+        unit="1",
+        range=(-1.0, 1.0),
+        decimals=3,
+        needs=_NEEDS[score],
+        pooling=pooling,
+        group="opt-in" if reading else "weights",
+        weights=(ROW,),
+        summary=f"Cosine similarity of AV-HuBERT's final features of {_WHAT[score]}: {_HOW[reading]}.",
+        reads=_READS[score] + _LICENCE,
+        citation=(
+            "Yaman, Eyiokur, Bärmann, Ekenel, Waibel: Audio-Visual Speech Representation Expert for Enhanced Talking Face Video Generation and "
+            "Evaluation, CVPR Workshops 2024, arXiv:2405.04327; features: Shi et al., ICLR 2022, arXiv:2201.02184"
+        ),
+        reference="facebookresearch/av_hubert@258fb50 (features); the metric's own code was not published",
+        tolerance=1e-4,
+        version=1,
+    )
+
+
+SPECS: Final = tuple(_spec(score, reading) for reading in READINGS for score in SCORES)
