@@ -90,7 +90,7 @@ def _without_sound(
     chosen: tuple[str, ...], text: str, pairs: Sequence[PairPaths], settings: Settings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Drop core metrics that need sound when no pair has any and the user named only a group."""
-    from lipsync_eval.media.probe import has_sound
+    from lipsync_eval.media import has_sound
 
     named = {p.strip() for p in text.split(",")}
     audio = tuple(m for m in chosen if "gen.audio" in get_spec(m).needs and get_spec(m).group == "core" and m not in named)
