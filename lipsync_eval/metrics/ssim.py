@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from lipsync_eval.errors import InputError, LipsyncError
 from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
-from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, ms_ssim_of, ssim_of
-from lipsync_eval.types import Batch, Float, Frame, Pair, Settings
+from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, similarity
+from lipsync_eval.types import Batch, Float, Pair, Settings
 
 
 def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
@@ -36,7 +36,7 @@ def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
     """
     a, b, single = stacks(gen, gt)
     _require("SSIM", a, SMALLEST)
-    values = np.array([ssim_of(x, y) for x, y in zip(a, b)])
+    values = np.array([similarity(x, y, multi=False)[0] for x, y in zip(a, b)])
     return float(values[0]) if single else values
 
 
@@ -51,7 +51,7 @@ def ms_ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
     """
     a, b, single = stacks(gen, gt)
     _require("MS-SSIM", a, SMALLEST_MULTISCALE)
-    values = np.array([ms_ssim_of(x, y) for x, y in zip(a, b)])
+    values = np.array([similarity(x, y, single=False)[1] for x, y in zip(a, b)])
     return float(values[0]) if single else values
 
 
@@ -114,23 +114,26 @@ class SSIM:
 
 
 _LIMITS = {"ssim": ("SSIM", SMALLEST), "ms_ssim": ("MS-SSIM", SMALLEST_MULTISCALE)}
-_OF = {"ssim": ssim_of, "ms_ssim": ms_ssim_of}
 
 
 class SSIMMeter:
     """Measures the crop pairs of one clip, frame by frame."""
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
-        names = [name for name in _OF if name in metrics]
+        names = [name for name in _LIMITS if name in metrics]
         self._kept = PairFrames(pair, names)
         self._small = {name for name in names if min(self._kept.size) < _LIMITS[name][1]}
         self._names = [name for name in names if name not in self._small]
 
     def update(self, batch: Batch) -> None:
         """Take the next pictures."""
-        for name in self._names:
-            pairs: list[tuple[Frame, Frame]] = list(zip(batch.gen_crops, batch.gt_crops))
-            self._kept.put(batch, name, np.array([_OF[name](x, y) for x, y in pairs]))
+        if not self._names:
+            return
+        wanted = {"single": "ssim" in self._names, "multi": "ms_ssim" in self._names}
+        values = np.array([similarity(x, y, **wanted) for x, y in zip(batch.gen_crops, batch.gt_crops)]).reshape(-1, 2)
+        for name, column in zip(_LIMITS, values.T):
+            if name in self._names:
+                self._kept.put(batch, name, column)
 
     def finish(self) -> Measurement:
         """The clip's numbers; crops that are too small for a metric fail that metric alone.
