@@ -20,6 +20,7 @@ _BUILT_IN: tuple[str, ...] = (
     "lipsync_eval.metrics.fid:Fid",
     "lipsync_eval.metrics.lmd:LMD",
     "lipsync_eval.metrics.avs:Avs",
+    "lipsync_eval.metrics.csim:Csim",
 )
 ENTRY_POINTS = "lipsync_eval.metrics"
 
