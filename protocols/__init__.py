@@ -20,6 +20,9 @@ _BUILT_IN: dict[str, str] = {
     "radio": "lipsync_eval.protocols.radio:radio",
     "radio-tight": "lipsync_eval.protocols.radio:tight",
     "raw": "lipsync_eval.protocols.raw:raw",
+    "syncnet": "lipsync_eval.protocols.syncnet:syncnet",
+    "latentsync": "lipsync_eval.protocols.latentsync:latentsync",
+    "lrs": "lipsync_eval.protocols.lrs:lrs",
 }
 ENTRY_POINTS = "lipsync_eval.protocols"
 NO_OPTIONS: Mapping[str, str] = {}

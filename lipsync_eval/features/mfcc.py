@@ -1,4 +1,4 @@
-"""MFCC as python_speech_features 0.6 computes it by default, in pieces, so that memory does not grow with the sound.
+"""MFCC as python_speech_features 0.6 computes it by default, in pieces (memory does not grow with the sound); loudness.
 
 400-sample windows every 160 samples, rectangular, FFT 512, pre-emphasis 0.97, 26 mel filters over 0..8 kHz, natural
 logarithm, orthonormal DCT, 13 coefficients, lifter 22, the first replaced by the log of the window's energy.
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.types import RATE, Float
+from lipsync_eval.types import FPS, RATE, Float
 
 WINDOW: Final = 400
 STEP: Final = 160
 COEFFICIENTS: Final = 13
+SILENCE: Final = -100.0
+"""dBFS: the level of digital silence."""
 _FFT: Final = 512
 _FILTERS: Final = 26
 _LIFTER: Final = 22
@@ -58,6 +60,25 @@ def mfcc(samples: NDArray[np.int16], start: int = 0, stop: int | None = None) ->
     out = (np.log(bands) @ _cosines().T) * _lift()
     out[:, 0] = np.log(np.where(energy == 0, _EPSILON, energy))
     return np.ascontiguousarray(out.T)
+
+
+def loudness(samples: NDArray[np.int16], n_frames: int) -> Float:
+    """Level of the sound under each picture.
+
+    Args:
+        samples: (N,) int16 at 16 kHz; sample 0 sounds with picture 0.
+        n_frames: pictures.
+
+    Returns:
+        (n_frames,) root mean square of the picture's 40 ms in dBFS (0 = full scale), at least -100; -100 beyond the end.
+    """
+    per_frame = RATE // FPS
+    out = np.full(n_frames, SILENCE)
+    whole = min(n_frames, len(samples) // per_frame)
+    blocks = samples[: whole * per_frame].reshape(whole, per_frame)
+    power = np.array([np.mean(np.square(b, dtype=np.float64)) for b in blocks]) if whole else np.zeros(0)
+    out[:whole] = 10 * np.log10(np.maximum(power / 32768.0**2, 1e-10))
+    return out
 
 
 def _windows(samples: NDArray[np.int16], start: int, stop: int) -> Float:

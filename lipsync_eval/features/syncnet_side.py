@@ -1,0 +1,124 @@
+"""SyncNet on one video of a pair: all its regions, in one pass over its pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.cache import Arrays
+from lipsync_eval.errors import MetricError
+from lipsync_eval.features.mfcc import loudness
+from lipsync_eval.features.syncnet import Distances, TrackScorer, n_rows
+from lipsync_eval.features.syncnet_lossy import Chain, crop_chain, source_chain
+from lipsync_eval.features.syncnet_net import Folded, to_bgr
+from lipsync_eval.features.syncnet_regions import Region
+from lipsync_eval.types import FPS, RATE, Frame
+
+SILENT: Final = -60.0
+"""dBFS: a sound that nowhere reaches this is silent."""
+QUIET: Final = -45.0
+"""dBFS: a picture's sound above this counts as speech energy."""
+SPEECH_LEAST: Final = 0.2
+"""Share of pictures with speech energy below which a warning is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackDistances:
+    """What came out for one track."""
+
+    first: int
+    """Number of its first picture."""
+    n_frames: int
+    distances: Distances
+    """(rows, 31)."""
+
+
+class SideScorer:
+    """All regions of one video; pictures come in order and once."""
+
+    def __init__(self, net: Folded, regions: Sequence[Region], samples: NDArray[np.int16], *, lossy: bool) -> None:
+        """Prepare.
+
+        Args:
+            net: SyncNet.
+            regions: from syncnet_regions.
+            samples: (N,) int16 at 16 kHz, sample 0 with picture 0 of the video.
+            lossy: put pictures and crops through the official lossy steps.
+
+        Raises:
+            MetricError: no region has a single row.
+        """
+        self._regions = [r for r in regions if n_rows(r.n_frames, len(_sound(samples, r)))]
+        if not self._regions:
+            most = max((r.n_frames for r in regions), default=0)
+            raise MetricError(
+                f"SyncNet needs at least 6 pictures with 0.24 s of sound; here are {most} pictures and "
+                f"{len(samples) / RATE:.2f} s of sound"
+            )
+        self._scorers = [TrackScorer(net, _sound(samples, r), r.n_frames) for r in self._regions]
+        found = any(r.windows is not None for r in self._regions)
+        self._source = source_chain() if lossy and found else None
+        self._crops = [crop_chain(written=found) if lossy else None for _ in self._regions]
+
+    def update(self, start: int, pictures: Sequence[Frame]) -> None:
+        """Take pictures start, start + 1..., (H, W, 3) uint8 RGB."""
+        for number, picture in enumerate(pictures, start):
+            shown = self._source.through(picture) if self._source is not None else picture
+            for region, scorer, chain in zip(self._regions, self._scorers, self._crops, strict=True):
+                if region.first <= number < region.first + region.n_frames:
+                    scorer.add(_prepare(region.cut(shown, number), chain))
+
+    def finish(self) -> list[TrackDistances]:
+        """Distances of every region that has rows."""
+        pairs = zip(self._regions, self._scorers, strict=True)
+        return [TrackDistances(r.first, r.n_frames, s.finish()) for r, s in pairs]
+
+
+def check_sound(samples: NDArray[np.int16], n_frames: int) -> float:
+    """Share of the pictures that have speech energy.
+
+    Raises:
+        MetricError: less than 0.2 s of sound, or silence.
+    """
+    if len(samples) < RATE // 5:
+        raise MetricError(f"the sound lasts {len(samples) / RATE:.2f} s; SyncNet listens in windows of 0.2 s")
+    level = loudness(samples, n_frames)
+    if level.max(initial=-np.inf) < SILENT:
+        raise MetricError(f"the sound is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with")
+    return float((level > QUIET).mean())
+
+
+def to_arrays(tracks: Sequence[TrackDistances]) -> Arrays:
+    """For the cache."""
+    places = np.array([[t.first, t.n_frames] for t in tracks], np.int64).reshape(-1, 2)
+    return {"places": places, **{f"d{i}": t.distances for i, t in enumerate(tracks)}}
+
+
+def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> list[TrackDistances]:
+    """The way back."""
+    places = arrays["places"].astype(np.int64)
+    return [TrackDistances(int(a), int(n), arrays[f"d{i}"].astype(np.float32)) for i, (a, n) in enumerate(places)]
+
+
+def regions_digest(regions: Sequence[Region]) -> str:
+    """16 hex digits over where the crops lie."""
+    digest = hashlib.sha256()
+    for region in regions:
+        digest.update(f"{region.first},{region.n_frames}".encode())
+        if region.windows is not None:
+            digest.update(region.windows.rows.tobytes() + region.windows.columns.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _sound(samples: NDArray[np.int16], region: Region) -> NDArray[np.int16]:
+    per_frame = RATE // FPS
+    return samples[region.first * per_frame : (region.first + region.n_frames) * per_frame]
+
+
+def _prepare(crop: Frame, chain: Chain | None) -> Frame:
+    return to_bgr(crop if chain is None else chain.through(crop))

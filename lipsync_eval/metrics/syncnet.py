@@ -1,0 +1,222 @@
+"""LSE-C, LSE-D and offset by SyncNet, of the generated video and, beside it, of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import ClipError, UsageError
+from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
+from lipsync_eval.types import Batch, Pair, Settings, Side
+
+if TYPE_CHECKING:
+    from lipsync_eval.features.syncnet_score import Score
+    from lipsync_eval.features.syncnet_side import TrackDistances
+    from lipsync_eval.features.syncnet_video import VideoScorer
+
+MIN_TRACK: Final = {"latentsync": 50}
+"""Detections that a track must exceed under a protocol; 100 under the others; 0.8 of the clip where that is less."""
+PIPELINE: Final = frozenset({"syncnet", "latentsync"})
+"""Protocols that find faces with S3FD unless told otherwise."""
+WHOLE: Final = "lrs"
+MOST_ROWS: Final = 10_000
+_CITATION: Final = (
+    "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; as LSE in Prajwal et al.: A Lip Sync Expert Is All "
+    "You Need for Speech to Lip Generation In The Wild, ACM MM 2020, arXiv:2008.10010"
+)
+_COMMON: Final = {
+    "needs": frozenset({"gen.points", "gen.audio", "gen.frames", "weights"}),
+    "pooling": "clip-mean",
+    "group": "weights",
+    "weights": ("syncnet",),
+    "citation": _CITATION,
+    "reference": "joonson/syncnet_python@6efbb1c",
+    "tolerance": 1e-3,
+    "version": 1,
+}
+SPECS: Final = (
+    MetricSpec(
+        name="lse_c",
+        title="LSE-C",
+        direction="up",
+        unit="1",
+        range=(0.0, float("inf")),
+        decimals=3,
+        summary=(
+            "SyncNet's confidence: median minus minimum of the mean distances between lip and sound embeddings over 31 shifts of the sound "
+            "(-15..15 pictures). 224 px crops, lossless pictures, no JPEG on the way unless --compat jpeg."
+        ),
+        reads=(
+            "High when one shift fits much better than the others. Compare it with the real video's own value beside it: a generator can "
+            "exceed reality by training on SyncNet. It depends on crop, codec and length; compare signatures."
+        ),
+        **_COMMON,  # type: ignore[arg-type]
+    ),
+    MetricSpec(
+        name="lse_d",
+        title="LSE-D",
+        direction="down",
+        unit="1",
+        range=(0.0, float("inf")),
+        decimals=3,
+        summary="SyncNet's distance: the smallest of the mean distances between lip and sound embeddings over 31 shifts of the sound.",
+        reads=(
+            "Low when lips and sound fit at the best shift, wherever that is: a video that is late as a whole still scores well, "
+            "so read av_offset too."
+        ),
+        **_COMMON,  # type: ignore[arg-type]
+    ),
+    MetricSpec(
+        name="av_offset",
+        title="AV offset",
+        direction="zero",
+        unit="frames",
+        range=(-15.0, 15.0),
+        decimals=1,
+        summary="The shift at which SyncNet's mean distance is smallest, in pictures at 25 fps. Positive: the sound leads the lips.",
+        reads="Within one picture of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
+        **_COMMON,  # type: ignore[arg-type]
+    ),
+)
+
+
+class SyncNet:
+    """lse_c, lse_d, av_offset."""
+
+    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        """Cheap: reads settings only.
+
+        Raises:
+            UsageError: an option value that is not known.
+        """
+        self.settings = settings
+        self.metrics = metrics
+        self.mode = settings.protocol if settings.protocol in {WHOLE, *PIPELINE} else "track"
+        self.detector = _detector(settings, self.mode)
+        self.limit = MIN_TRACK.get(self.mode, 100)
+        self.lossy = settings.options.get("compat") == "jpeg"
+        if settings.options.get("compat", "jpeg") != "jpeg":
+            raise UsageError(f"--compat {settings.options['compat']!r}: give jpeg, or leave it out")
+
+    def needs(self, metric: str) -> frozenset[str]:
+        """What this run's way of finding faces needs: the landmarks only when the run's own track is used."""
+        own = _COMMON["needs"]
+        return own if self.detector == "track" else own - {"gen.points"}  # type: ignore[return-value, operator]
+
+    def check(self) -> None:
+        """Raise MissingWeights when SyncNet, or S3FD where it is used, is not here."""
+        self._weights()
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """feat: SyncNet's file. sync: where the crops come from. compat: the lossy steps."""
+        net, detector = self._weights()
+        where = {"track": "own-track", "none": "whole-picture"}.get(self.detector, detector)
+        parts = {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.limit}"}
+        return parts | ({"compat": "jpeg"} if self.lossy else {})
+
+    def start(self, pair: Pair) -> Meter:
+        """Find the regions of both videos (S3FD looks through them here).
+
+        Raises:
+            MetricError: no sound, silence, or no track that is long enough in the generated video.
+        """
+        return Meter(self, pair)
+
+    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
+        """Not pooled: means over clips."""
+        raise UsageError(f"{metric} is not pooled")
+
+    def _weights(self) -> tuple[str, str]:
+        """Signatures of SyncNet's file and of S3FD's ('' where it is not used)."""
+        from lipsync_eval.weights import locate
+
+        net = locate(self.settings, "syncnet", role="syncnet").signature
+        return net, locate(self.settings, "s3fd", role="s3fd").signature if self.detector == "s3fd" else ""
+
+
+def _detector(settings: Settings, mode: str) -> Literal["track", "s3fd", "none"]:
+    asked = settings.options.get("sync_detector")
+    if mode == WHOLE:
+        if asked is not None:
+            raise UsageError(
+                f"--sync-detector has no use under the protocol {WHOLE}, which takes whole pictures; leave it out"
+            )
+        return "none"
+    if asked == "s3fd" or (asked is None and mode in PIPELINE):
+        return "s3fd"
+    if asked not in {None, "track"}:
+        raise UsageError(f"--sync-detector {asked!r}: give track or s3fd")
+    return "track"
+
+
+class Meter:
+    """SyncNet at work on one pair."""
+
+    def __init__(self, family: SyncNet, pair: Pair) -> None:
+        from lipsync_eval.features.syncnet_video import How, VideoScorer
+
+        self._family, self._pair = family, pair
+        how = How(family.detector, family.limit, family.lossy)
+
+        def open_side(side: Side, *, keep: bool) -> VideoScorer:
+            return VideoScorer(family.settings, how, side.clip, side.audio, side.track, pair.n_frames, keep=keep)
+
+        self._gen = open_side(pair.gen, keep=False)
+        self._gt: VideoScorer | None = None
+        self._lost = ""
+        try:
+            self._gt = open_side(pair.gt, keep=True)
+        except ClipError as error:
+            self._lost = str(error)
+
+    def update(self, batch: Batch) -> None:
+        """Take the next pictures of both videos."""
+        self._gen.update(batch.start, batch.gen)
+        if self._gt is not None:
+            self._gt.update(batch.start, batch.gt)
+
+    def finish(self) -> Measurement:
+        """Scores of the track that counts, of all tracks in the details, and the real video's own."""
+        from lipsync_eval.features.syncnet_score import describe, remarks, summarise
+
+        tracks = self._gen.finish()
+        own = self._family.mode == "latentsync"
+        score = summarise(tracks, mean=own)
+        found = Measurement(values={m: score.values[m] for m in self._family.metrics})
+        found.notes += [f"SyncNet: {text}" for text in remarks(tracks, self._gen.speech, mean=own)]
+        details = describe(tracks, score, self._pair.n_frames) | {"speech_share": round(self._gen.speech, 3)}
+        self._keep(found, score, tracks)
+        if self._gt is not None:
+            real_tracks = self._gt.finish()
+            real = summarise(real_tracks, mean=own)
+            found.gt_values = {m: real.values[m] for m in self._family.metrics}
+            details["real"] = describe(real_tracks, real, self._pair.n_frames)
+            details["minus_real"] = {
+                m: round(score.values[m] - real.values[m], 6) for m in ("lse_c", "lse_d", "av_offset")
+            }
+            found.arrays["syncnet_distance_real"] = real.reading.mean
+        else:
+            found.notes.append(f"SyncNet: the real video has no score of its own: {self._lost}")
+        found.details["syncnet"] = details
+        return found
+
+    def _keep(self, found: Measurement, score: Score, tracks: Sequence[TrackDistances]) -> None:
+        """Curves over the pictures (a row counts for the middle of its five) and over the shifts."""
+        found.arrays["syncnet_distance"] = score.reading.mean
+        rows = sum(len(t.distances) for t in tracks)
+        if rows <= MOST_ROWS:
+            found.arrays["syncnet_distances"] = np.concatenate([t.distances for t in tracks])
+        else:
+            found.details["syncnet_distances"] = f"left out of frames.npz: {rows} rows"
+        confidence, distance = np.full(self._pair.n_frames, np.nan), np.full(self._pair.n_frames, np.nan)
+        for track in score.used:
+            at = slice(track.first + 2, track.first + 2 + len(track.distances))
+            confidence[at] = score.middle - track.distances[:, score.best]
+            distance[at] = track.distances[:, score.best]
+        curves = {"lse_c": confidence, "lse_d": distance}
+        found.frames = {m: curve for m, curve in curves.items() if m in self._family.metrics}
