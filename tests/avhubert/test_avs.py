@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as hypothesis_arrays
-from support.avhubert import GOLDEN, TINY, arrays, measure, needs_golden, pair
+from support.avhubert import GOLDEN, TINY, arrays, measure, needs_golden, network, pair
 
 from lipsync_eval.errors import InputError, MetricError, MissingWeights, UsageError
+from lipsync_eval.features.avhubert import features
 from lipsync_eval.files import sha256
 from lipsync_eval.metrics.avs import Avs, flat_cosine, frame_cosine, frame_mean, timepool_cosine
 from lipsync_eval.metrics.registry import get_spec, select
@@ -44,10 +45,7 @@ def _videos(inputs, case):
 @needs_golden
 @pytest.mark.parametrize("case", CASES)
 def test_readings_equal_official_features(case, inputs):
-    from lipsync_eval.features.avhubert import features
-    from lipsync_eval.features.avhubert.checkpoint import read
-
-    model = read(GOLDEN / "A_finetuned" / f"avhubert_{case.split('/')[0]}.pt")
+    model = network(GOLDEN / "A_finetuned" / f"avhubert_{case.split('/')[0]}.pt")
     gen, gt, audio = _videos(inputs, case)
     sides = {
         "AVS_u": (features(model, gen), features(model, audio=audio)),

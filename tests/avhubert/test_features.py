@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from support.avhubert import GOLDEN, TINY, arrays, needs_golden
+from support.avhubert import GOLDEN, TINY, arrays, needs_golden, network
 
 from lipsync_eval.errors import InputError
 from lipsync_eval.features.avhubert import AVHuBERT, Config, Extractor, features, video_input
-from lipsync_eval.features.avhubert.checkpoint import read
 from lipsync_eval.features.avhubert.extract import _CHUNK
 
 FILES = {
@@ -30,26 +29,26 @@ def inputs():
 @pytest.mark.parametrize("file", FILES)
 def test_features_equal_official(file, inputs):
     """features() over chunks and the whole clip, against one official pass; T up to 150 (positional kernel: 128)."""
-    model = read(GOLDEN / file)
+    model = network(GOLDEN / file)
     golden = {k: v for k, v in arrays(f"C_features/feat_{FILES[file]}.npz").items() if not k.startswith("pad")}
     checked = 0
     for key, expected in golden.items():
         length, kind, *stage = key.split("_", 2)
         video = inputs[f"video_u8_{length}"] if kind != "audio" else None
         audio = inputs[f"audio_{length}"].T if kind != "video" else None
-        if stage and not stage[0].startswith("layer"):
-            continue
+        if (stage and not stage[0].startswith("layer")) or (length != "T25" and "_finetuned_" in file):
+            continue  # the other two dialects hold the same tensors
         found = features(model, video, audio, layer=int(stage[0].removeprefix("layer")) if stage else None)
         np.testing.assert_allclose(found, expected, atol=TOLERANCE, err_msg=key)
         checked += 1
-    assert checked >= 5
+    assert checked >= 5, "some golden features were compared"
 
 
 @needs_golden
 @pytest.mark.parametrize("file", FILES)
 def test_stages_equal_official(file, inputs):
     """Front ends, concatenation, layer norm and projection before the transformer."""
-    extractor = Extractor(read(GOLDEN / file))
+    extractor = Extractor(network(GOLDEN / file))
     model = extractor.model
     golden = arrays(f"C_features/feat_{FILES[file]}.npz")
     for length in (25, 60, 150):
@@ -70,7 +69,7 @@ def test_stages_equal_official(file, inputs):
 @needs_golden
 @pytest.mark.parametrize("kind", ["both", "video", "audio"])
 def test_padded_batch_equals_official_and_each_clip_alone(kind, inputs):
-    model = read(TINY)
+    model = network(TINY)
     golden = arrays("C_features/feat_tiny_finetuned.npz")
     lengths, longest = (41, 29), 41
     video, audio = torch.zeros(2, 1, longest, 88, 88), torch.zeros(2, 104, longest)

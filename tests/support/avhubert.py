@@ -1,11 +1,13 @@
 """Where the golden numbers of AV-HuBERT are. They were made with code under a research licence and stay outside the project."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lipsync_eval.features.avhubert.checkpoint import read
 from lipsync_eval.types import FOUND, MISSING, Audio, Batch, Clip, Pair, Side, Track
 
 _root = os.environ.get("LIPSYNC_EVAL_TEST_DATA")
@@ -20,6 +22,12 @@ def arrays(name):
     """Arrays of one golden .npz by name."""
     with np.load(GOLDEN / name) as file:
         return {key: file[key] for key in file.files}
+
+
+@cache
+def network(path):
+    """A checkpoint's network, read once a session (networks are frozen and hold no state)."""
+    return read(path)
 
 
 def clip(frames, path="clip.mkv"):

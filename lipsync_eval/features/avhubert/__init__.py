@@ -7,6 +7,7 @@ from lipsync_eval.features.avhubert.audio import audio_input, log_filter_banks
 from lipsync_eval.features.avhubert.checkpoint import LICENCE, load
 from lipsync_eval.features.avhubert.config import BASE, LARGE, Config
 from lipsync_eval.features.avhubert.extract import DTYPES, Extractor, features
+from lipsync_eval.features.avhubert.loss import VARIANTS, avs_loss, similarity_loss
 from lipsync_eval.features.avhubert.model import AVHuBERT
 from lipsync_eval.features.avhubert.roi import Mouths, cut_mouth, locate_mouths, mouth_roi, sample_mouths
 from lipsync_eval.features.avhubert.video import gray, video_input, video_tensor
@@ -16,11 +17,13 @@ __all__ = [
     "DTYPES",
     "LARGE",
     "LICENCE",
+    "VARIANTS",
     "AVHuBERT",
     "Config",
     "Extractor",
     "Mouths",
     "audio_input",
+    "avs_loss",
     "cut_mouth",
     "features",
     "gray",
@@ -29,6 +32,7 @@ __all__ = [
     "log_filter_banks",
     "mouth_roi",
     "sample_mouths",
+    "similarity_loss",
     "video_input",
     "video_tensor",
 ]
