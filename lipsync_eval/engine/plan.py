@@ -78,6 +78,9 @@ def make_plan(
     chosen, warnings = _without_sound(chosen, metrics, pairing.pairs, settings)
     bench = open_bench(settings, chosen)
     missing = check_weights(bench)
+    for metric in bench.metrics:
+        if metric not in missing:
+            signature_parts(bench, metric)  # a backend or an option that does not exist stops the run here
     if missing and not skip_missing:
         raise MissingWeights(_missing_message(missing))
     if missing:
