@@ -137,7 +137,7 @@ _ERNERF = "Li, Zhang, Bai, Zhou, Gu: Efficient Region-Aware Neural Radiance Fiel
 _300W = "Sagonas, Antonakos, Tzimiropoulos, Zafeiriou, Pantic: 300 Faces In-The-Wild Challenge: Database and Results, IVC 47, 2016, doi:10.1016/j.imavis.2016.01.002"
 _FRAMES = "mean over the frames whose landmarks were found in both videos, then over clips."
 _READS = (
-    "How far the lips are from the real ones in place, opening and shape together. The detector's own error (1 to 2 px) is in it, "
+    "How far the lips are from the real ones: place, opening and shape together. The landmark detector's own error is in it, "
     "and lips that move right but late score as badly as wrong ones."
 )
 

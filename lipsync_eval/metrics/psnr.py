@@ -76,8 +76,10 @@ def mean_squared_errors(gen: Stack, gt: Stack) -> Float:
 
 def wrapped_errors(gen: Stack, gt: Stack) -> Float:
     """(N,) mean of ((gen - gt) mod 256)^2 mod 256 of each pair."""
-    d = gen - gt
-    out: Float = (d * d).reshape(len(d), -1).mean(axis=1, dtype=np.float64)
+    out = np.empty(len(gen))
+    for i, (x, y) in enumerate(zip(gen, gt)):
+        d = x - y
+        out[i] = np.mean(d * d, dtype=np.float64)
     return out
 
 
@@ -110,7 +112,7 @@ class PSNR:
             name="psnr_pooled", title="PSNR (pooled)", direction="up", unit="dB", range=(0.0, CAP), decimals=3, needs=_NEEDS,
             pooling="clip-mean", group="core", weights=(),
             summary="PSNR of the mean squared error over all frames of a clip, at most 100 dB; mean over clips.",
-            reads="As psnr, but single equal or nearly equal frames do not lift it; never above psnr by the inequality of means.",
+            reads="As psnr, but single equal or nearly equal frames do not lift it: the worst frames decide.",
             citation=_HUYNH_THU, reference="scikit-image==0.26.0", tolerance=1e-9, version=1,
         ),
         MetricSpec(

@@ -109,18 +109,18 @@ def _face(opening: float) -> Float:
     brow = np.stack([np.linspace(-0.75, -0.2, 5), [-0.42, -0.5, -0.53, -0.52, -0.47]], 1)
     bridge = np.stack([np.zeros(4), np.linspace(-0.25, 0.15, 4)], 1)
     nostrils = np.stack([np.linspace(-0.18, 0.18, 5), [0.24, 0.27, 0.29, 0.27, 0.24]], 1)
-    eye = _oval(6, 0.16, 0.06, 0.06)
+    eyes = [_oval(6, (x, -0.25), 0.16, 0.06, 0.06) for x in (-0.4, 0.4)]
     drop = 0.25 * opening
-    outer, inner = _oval(12, 0.34, 0.1, 0.12 + drop), _oval(8, 0.25, 0.02, 0.02 + drop)
-    parts = [jaw, brow, brow[::-1] * [-1, 1], bridge, nostrils, eye + [-0.4, -0.25], eye + [0.4, -0.25]]
-    return np.concatenate([*parts, outer + [0, 0.58], inner + [0, 0.58]])
+    lips = [_oval(12, (0, 0.58), 0.34, 0.1, 0.12 + drop), _oval(8, (0, 0.58), 0.25, 0.02, 0.02 + drop)]
+    return np.concatenate([jaw, brow, brow[::-1] * [-1, 1], bridge, nostrils, *eyes, *lips])
 
 
-def _oval(n: int, half_width: float, above: float, below: float) -> Float:
+def _oval(n: int, middle: tuple[float, float], half_width: float, above: float, below: float) -> Float:
     """(n, 2) from the left corner over the top to the right corner and back below, as eyes and lips are numbered."""
     turn = np.linspace(0, 2 * np.pi, n, endpoint=False)
     y = -np.sin(turn)
-    return np.stack([-half_width * np.cos(turn), np.where(y < 0, above, below) * y], 1)
+    out: Float = np.stack([-half_width * np.cos(turn), np.where(y < 0, above, below) * y], 1) + middle
+    return out
 
 
 def _draw(points: Float, size: int, seed: int) -> Frame:
