@@ -9,7 +9,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,7 +17,14 @@ from lipsync_eval.errors import UsageError
 
 Variant = Literal["A", "B", "C", "D"]
 Fidelity = Literal["none", "add", "vit"]
+Precision = Literal["fp32", "bf16", "fp16"]
 FIDELITY: dict[Variant, Fidelity] = {"A": "none", "B": "none", "C": "add", "D": "vit"}
+
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
 
 
 class LayerPlan(NamedTuple):
@@ -35,35 +42,35 @@ class LayerPlan(NamedTuple):
 class Section(BaseModel):
     """A frozen group of settings; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelConfig(Section):
     """The generator. Defaults: 192x192, L = 6, variant D."""
 
-    size: int = Field(192, ge=16)
+    size: Annotated[int, Field(ge=16)] = 192
     """Height and width in px."""
-    layers: int = Field(6, ge=3)
+    layers: Annotated[int, Field(ge=3)] = 6
     """L, of both encoders and the decoder."""
     variant: Variant = "D"
     """Row of table 2: A baseline, B + style modulation, C + added reference features, D + ViT."""
-    vit_blocks: int = Field(2, ge=1)
+    vit_blocks: Positive = 2
     """Last decoder layers that get the reference's details (variants C and D)."""
-    vit_layers: int = Field(2, ge=1)
+    vit_layers: Positive = 2
     """Attention layers in a ViT block."""
-    vit_dim: int = Field(512, ge=1)
-    heads: int = Field(8, ge=1)
-    channel_base: int = Field(12288, ge=1)
+    vit_dim: Positive = 512
+    heads: Positive = 8
+    channel_base: Positive = 12288
     """Width of a map = min(channel_max, channel_base / size)."""
-    channel_max: int = Field(512, ge=1)
-    style_dim: int = Field(512, ge=1)
+    channel_max: Positive = 512
+    style_dim: Positive = 512
     """Length of f_s."""
-    audio_dim: int = Field(512, ge=1)
+    audio_dim: Positive = 512
     """Length of f_a."""
-    audio_width: int = Field(16, ge=1)
+    audio_width: Positive = 16
     """Channels of the first stage of E_a."""
-    bands: int = Field(80, ge=8)
-    mel_frames: int = Field(20, ge=4)
+    bands: Annotated[int, Field(ge=8)] = 80
+    mel_frames: Annotated[int, Field(ge=4)] = 20
     """5 video frames of 4 mel frames."""
 
     @model_validator(mode="after")
@@ -115,45 +122,66 @@ class ModelConfig(Section):
 class SyncConfig(Section):
     """The sync discriminator (supplement A)."""
 
-    size: int = Field(144, ge=16)
+    size: Annotated[int, Field(ge=16)] = 144
     """px of the grayscale face crop."""
-    dim: int = Field(512, ge=1)
-    width: int = Field(16, ge=1)
-    frames: int = Field(5, ge=1)
+    dim: Positive = 512
+    width: Positive = 16
+    frames: Positive = 5
     box: tuple[float, float, float, float] = (0.1875, 0.375, 0.8125, 1.0)
     """left, top, right, bottom of the tight face in the aligned picture, as shares of its side."""
     probability: Literal["rescale", "clamp"] = "rescale"
     """Cosine -> (0, 1): (1 + cos) / 2, or cos cut to (1e-7, 1 - 1e-7)."""
 
 
+class SyncTrainConfig(Section):
+    """How the sync discriminator is trained beforehand."""
+
+    steps: Positive = 100_000
+    batch: Positive = 64
+    """Windows per step, over all processes; half in sync, half shifted."""
+    lr: Rate = 1e-4
+    min_shift: Positive = 5
+    """Pictures between a window and the sound of an off-sync example, at least."""
+    precision: Precision = "fp32"
+    seed: int = 1
+    log_every: Positive = 50
+    validate_every: Positive = 2_000
+    validation_windows: Positive = 512
+    save_every: Positive = 2_000
+    keep: Positive = 3
+
+
 class DiscriminatorConfig(Section):
     """StyleGAN2's image discriminator."""
 
-    multiplier: int = Field(2, ge=1)
+    multiplier: Positive = 2
     """Channel multiplier of the sizes above 32 px (upstream's default)."""
-    channel_max: int = Field(512, ge=1)
+    channel_max: Positive = 512
 
 
 class LossConfig(Section):
     """Weights of eq. 6; the paper gives none of them."""
 
-    l1: float = Field(1.0, ge=0)
-    vgg: float = Field(1.0, ge=0)
+    l1: Weight = 1.0
+    vgg: Weight = 1.0
     """Of the sum over VGG layers; the term is off without `vgg_weights`."""
     vgg_weights: Path | None = None
     """A torchvision VGG16 or VGG19 state dict."""
     vgg_layers: tuple[float, ...] = (0.03125, 0.0625, 0.125, 0.25, 1.0)
     """Weights of relu1_1, 2_1, 3_1, 4_1, 5_1: growing with depth."""
-    adversarial: float = Field(0.07, ge=0)
-    sync: float = Field(0.03, ge=0)
+    adversarial: Weight = 0.07
+    sync: Weight = 0.03
     sync_checkpoint: Path | None = None
     """Folder made by train-sync; the term is off without it."""
-    avhubert: float = Field(0.0, ge=0)
-    """Weight of the AV-HuBERT loss (option; off)."""
+    avhubert: Weight = 0.5
+    """Of the AV-HuBERT loss of Yaman et al. 2024 (their value); the term is off without `avhubert_weights`."""
     avhubert_weights: Path | None = None
-    r1: float = Field(10.0, ge=0)
+    """An official AV-HuBERT checkpoint (non-commercial research licence)."""
+    avhubert_context: Annotated[int, Field(ge=5)] = 25
+    """Real pictures around and including the generated ones that the expert sees."""
+    r1: Weight = 10.0
     """gamma of the R1 penalty (StyleGAN2's default)."""
-    r1_every: int = Field(16, ge=1)
+    r1_every: Positive = 16
 
 
 class DataConfig(Section):
@@ -163,37 +191,41 @@ class DataConfig(Section):
     """A folder made by `radio prepare`."""
     holdout: str = "clips:0.1"
     """Kept from training: clips:SHARE, tail:SHARE (end of every clip), ids:A,B... or split (the layout's own val)."""
-    min_frames: int = Field(5, ge=5)
+    min_frames: Annotated[int, Field(ge=5)] = 5
     verify: Literal["sha256", "size"] = "sha256"
     """How shards are checked at the start."""
-    workers: int = Field(0, ge=0)
+    workers: NotNegative = 0
 
 
 class TrainConfig(Section):
     """How training runs."""
 
-    steps: int = Field(210_000, ge=1)
-    batch: int = Field(16, ge=1)
+    steps: Positive = 210_000
+    batch: Positive = 16
     """Clips of 5 frames per step, over all processes and accumulation."""
-    accumulate: int = Field(1, ge=1)
+    accumulate: Positive = 1
     """Backward passes per step; batch is divided by it."""
-    lr: float = Field(2e-4, gt=0)
-    lr_discriminator: float = Field(2e-4, gt=0)
+    lr: Rate = 2e-3
+    """Of layers with equalised weights (StyleGAN2's)."""
+    lr_plain: Rate = 1e-4
+    """Of the audio encoder and the ViT blocks, whose weights are not scaled at run time."""
+    lr_discriminator: Rate = 2e-3
     betas: tuple[float, float] = (0.0, 0.99)
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    ema: float = Field(0.999, ge=0, lt=1)
-    adversarial_from: int = Field(0, ge=0)
+    precision: Precision = "fp32"
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    adversarial_from: NotNegative = 0
     """First step with the adversarial term."""
     seed: int = 1
-    log_every: int = Field(50, ge=1)
-    validate_every: int = Field(5_000, ge=1)
-    validation_frames: int = Field(64, ge=1)
+    log_every: Positive = 50
+    validate_every: Positive = 5_000
+    validation_windows: Positive = 16
+    """Windows of five held-out pictures, spread evenly."""
     validate_landmarks: bool = False
     """Also LMD on the validation pictures (finds landmarks in generated pictures)."""
-    save_every: int = Field(5_000, ge=1)
-    keep: int = Field(3, ge=1)
+    save_every: Positive = 5_000
+    keep: Positive = 3
     """Newest checkpoints that are kept; the first, the best and the last are always kept."""
-    grid_rows: int = Field(8, ge=1)
+    grid_rows: Positive = 8
 
 
 class Config(Section):
@@ -206,6 +238,7 @@ class Config(Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    sync_train: SyncTrainConfig = SyncTrainConfig()
 
 
 def _small(**more: Any) -> dict[str, Any]:
@@ -236,6 +269,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "discriminator": {"multiplier": 1, "channel_max": 64},
         "sync": {"size": 48, "dim": 64, "width": 8},
         "train": {"batch": 4, "steps": 2000, "log_every": 20, "validate_every": 500, "save_every": 500, "ema": 0.99},
+        "sync_train": {"batch": 32, "steps": 2000, "validate_every": 200, "save_every": 200},
     },
 }
 """radio-96-a..d: rows of table 2. radio-96-vit11, 12, 22: rows of the supplement's table 1. radio-48: for a CPU."""

@@ -89,18 +89,21 @@ def mel_spectrogram(samples: NDArray[np.float32]) -> Array:
     return scaled
 
 
-def mel_window(mel: Array, second: float, frames: int = WINDOW_FRAMES) -> Array:
-    """The mel frames over five pictures (25 fps) with the picture at `second` in the middle: A_{i-2:i+2} of eq. 4.
+def mel_window(mel: Array, second: float, frames: int = WINDOW_FRAMES, before: int = WINDOW_FRAMES // 2 - 2) -> Array:
+    """The mel frames around a picture; by default those of five pictures (25 fps) with this one in the middle.
+
+    That is A_{i-2:i+2} of eq. 4: mel frames 4 i - 8 .. 4 i + 11 for picture i.
 
     Args:
         mel: (M, bands).
         second: time at which the picture appears, s; picture i of 25 fps appears at i / 25.
         frames: length of the window.
+        before: mel frames before that time.
 
     Returns:
         (bands, frames) float32; frames before or after the sound hold silence (-1).
     """
-    start = round(second * RATE / HOP) - (frames // 2 - 2)
+    start = round(second * RATE / HOP) - before
     out = np.full((frames, mel.shape[1]), SILENCE, np.float32)
     first, last = max(start, 0), min(start + frames, len(mel))
     if first < last:

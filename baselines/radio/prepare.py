@@ -1,0 +1,335 @@
+"""`radio prepare`: a folder of talking videos -> aligned pictures, landmarks and mels in shards, resumable.
+
+Videos are grouped; a group is prepared by one process into shards of its own and enters the manifest when it is whole.
+A killed run loses at most the groups it was working on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.baselines.radio import layouts
+from lipsync_eval.baselines.radio.align import align, to_aligned
+from lipsync_eval.baselines.radio.mel import WINDOW_FRAMES, mel_spectrogram, mel_window
+from lipsync_eval.baselines.radio.shards import (
+    MANIFEST,
+    Entry,
+    Failure,
+    Manifest,
+    Segment,
+    Shard,
+    ShardError,
+    check_shards,
+    load_manifest,
+    save_manifest,
+    write_shard,
+)
+from lipsync_eval.errors import ClipError, FaceError, LipsyncError, MediaError, OutputError
+from lipsync_eval.files import sha256
+from lipsync_eval.types import FPS, RATE, Audio, Clip, Track
+
+VERSION = 1
+"""+1 whenever a stored number may move."""
+SEGMENT = 750
+"""Longest entry, pictures (30 s)."""
+SHARD_BYTES = 128 << 20
+GROUP_BYTES = 32 << 20
+"""Small videos are grouped up to this many bytes of video file."""
+PER_FRAME = RATE // FPS
+
+
+@dataclass(frozen=True)
+class Options:
+    """How videos are prepared."""
+
+    size: int = 192
+    """px of the aligned pictures; training at a smaller size shrinks them."""
+    layout: str = "auto"
+    min_frames: int = 25
+    """Shorter runs of pictures with a face are left out (and noted)."""
+    landmarks: str = "dlib68"
+    detector: str | None = None
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What a second run into the same folder must agree on."""
+        from lipsync_eval.faces import signature
+
+        return {
+            "version": VERSION,
+            "size": self.size,
+            "fps": FPS,
+            "align": "ffhq",
+            "faces": signature(self.landmarks, self.detector),
+            "encoding": "png",
+            "mel": "16000 Hz, FFT 1280 Hann, hop 160, 80 HTK bands 0-8000 Hz, power, dB of full scale -80..0 -> -1..1",
+            "min_frames": self.min_frames,
+        }
+
+
+@dataclass
+class Group:
+    """Videos that one process prepares."""
+
+    number: int
+    sources: list[layouts.Source]
+
+
+@dataclass
+class Done:
+    """What became of a group."""
+
+    shards: list[Shard]
+    sources: dict[str, str]
+    failures: list[Failure]
+
+
+def prepare(
+    videos: Path,
+    out: Path,
+    options: Options,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> Manifest:
+    """Prepare every video that `out` does not hold yet.
+
+    Args:
+        videos: folder of videos, or one video.
+        out: folder of shards and manifest; made, or continued when it was made with the same options.
+        options: see Options.
+        workers: processes; the result is the same for any number.
+        say: gets one line per finished group.
+
+    Returns:
+        the manifest, with failures by video. Videos that failed before are tried again.
+
+    Raises:
+        UsageError: no video, or an unknown layout.
+        OutputError: `out` cannot be written or was made with other options.
+    """
+    layout, sources = layouts.find(videos, options.layout)
+    manifest = _open(out, {**options.preprocessing(), "layout": layout})
+    todo = [s for s in sources if s.name not in manifest.sources]
+    say(f"{len(sources)} videos ({layout} layout), {len(sources) - len(todo)} of them done before")
+    groups = _groups(todo, first=_next_number(manifest))
+    manifest.failures = []
+    finished = 0
+    for group, done in _run(groups, out, options, workers):
+        manifest.shards += done.shards
+        manifest.sources |= done.sources
+        manifest.failures += done.failures
+        save_manifest(out, manifest)
+        finished += len(group.sources)
+        frames = sum(entry.frames for shard in done.shards for entry in shard.entries)
+        say(f"{finished}/{len(todo)} videos, {frames} pictures, {len(manifest.failures)} failed so far")
+    manifest.shards.sort(key=lambda shard: shard.file)
+    save_manifest(out, manifest)
+    return manifest
+
+
+def _open(out: Path, preprocessing: dict[str, Any]) -> Manifest:
+    """The manifest of a new or continued folder, without shards that are damaged and files that no manifest names."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {out}: {error.strerror}; give another") from error
+    if not (out / MANIFEST).exists():
+        if any(not p.name.startswith((".", "shard-")) for p in out.iterdir()):
+            raise OutputError(f"{out} holds other files and no {MANIFEST}; give an empty folder")
+        manifest = Manifest(preprocessing)
+        save_manifest(out, manifest)
+    else:
+        manifest = load_manifest(out)
+        other = {k: v for k, v in manifest.preprocessing.items() if preprocessing.get(k) != v}
+        if other:
+            raise OutputError(
+                f"{out} was prepared with {other}, not { ({k: preprocessing.get(k) for k in other}) }; give another folder"
+            )
+    _drop_damaged(out, manifest)
+    known = {shard.file for shard in manifest.shards}
+    for path in out.glob("shard-*.safetensors"):
+        if path.name not in known:  # of a group that was killed
+            path.unlink()
+    return manifest
+
+
+def _drop_damaged(out: Path, manifest: Manifest) -> None:
+    """Forget shards that are missing or changed, with every source that has an entry in one."""
+    good, redo = [], set()
+    for shard in manifest.shards:
+        try:
+            check_shards(out, replace(manifest, shards=[shard]))
+            good.append(shard)
+        except ShardError:
+            redo |= {entry.source for entry in shard.entries}
+    manifest.sources = {name: digest for name, digest in manifest.sources.items() if name not in redo}
+    kept = []
+    for shard in good:  # entries of a source that is made again, in a shard that is whole
+        if {entry.source for entry in shard.entries} & redo:
+            redo |= {entry.source for entry in shard.entries}
+            continue
+        kept.append(shard)
+    manifest.shards = kept
+    manifest.sources = {name: digest for name, digest in manifest.sources.items() if name not in redo}
+
+
+def _next_number(manifest: Manifest) -> int:
+    return 1 + max((int(shard.file.split("-")[1]) for shard in manifest.shards), default=-1)
+
+
+def _groups(sources: Sequence[layouts.Source], first: int) -> list[Group]:
+    groups: list[Group] = []
+    room = 0
+    for source in sources:
+        size = source.path.stat().st_size
+        if size > room or not groups:
+            groups.append(Group(first + len(groups), []))
+            room = GROUP_BYTES
+        groups[-1].sources.append(source)
+        room -= size
+    return groups
+
+
+def _run(groups: list[Group], out: Path, options: Options, workers: int) -> Iterator[tuple[Group, Done]]:
+    if workers <= 1 or len(groups) <= 1:
+        for group in groups:
+            yield group, prepare_group(group, out, options)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        futures = [pool.submit(prepare_group, group, out, options) for group in groups]
+        for group, future in zip(groups, futures, strict=True):
+            yield group, future.result()
+
+
+def prepare_group(group: Group, out: Path, options: Options) -> Done:
+    """Prepare the videos of one group into its own shards."""
+    done = Done([], {}, [])
+    waiting: list[Segment] = []
+
+    def flush(count: int) -> None:
+        if count:
+            name = f"shard-{group.number:06d}-{len(done.shards):04d}.safetensors"
+            done.shards.append(write_shard(out / name, waiting[:count]))
+            del waiting[:count]
+
+    for source in group.sources:
+        mark, written = len(waiting), len(done.shards)
+        try:
+            for segment in segments(source, options):
+                waiting.append(segment)
+                if sum(s.bytes for s in waiting) > SHARD_BYTES:
+                    if mark:  # finished videos first: the shards of this one can then be dropped alone
+                        flush(mark)
+                        mark, written = 0, len(done.shards)
+                    else:
+                        flush(len(waiting))
+            done.sources[source.name] = sha256(source.path)
+        except ClipError as error:
+            del waiting[mark:]
+            for shard in done.shards[written:]:
+                (out / shard.file).unlink()
+            del done.shards[written:]
+            done.failures.append(Failure(source.name, type(error).__name__, str(error)))
+    flush(len(waiting))
+    return done
+
+
+def segments(source: layouts.Source, options: Options) -> Iterator[Segment]:
+    """Prepared runs of one video.
+
+    Raises:
+        ClipError: it cannot be decoded, has no sound, no face, or no run of `min_frames`.
+    """
+    from lipsync_eval.faces import track_faces
+    from lipsync_eval.media import open_clip
+
+    clip = open_clip(source.path, audio=source.audio)
+    if clip.audio is None:
+        raise MediaError(f"{source.name!r} has no sound; put a sound file with the same stem beside it")
+    track = track_faces(clip, landmarks=options.landmarks, detector=options.detector)
+    heard = min(clip.n_frames, len(clip.audio.samples) // PER_FRAME)
+    notes = [*clip.notes, *clip.audio.notes, *track.notes]
+    if heard < clip.n_frames:
+        notes.append(f"{clip.n_frames - heard} pictures after the end of the sound left out")
+    runs = list(_runs(track.valid[:heard], options.min_frames))
+    if not runs:
+        raise FaceError(
+            f"{source.name!r}: no {options.min_frames} consecutive pictures with a face and sound; see --min-frames"
+        )
+    left = heard - sum(stop - start for start, stop in runs)
+    if left:
+        notes.append(f"{left} pictures without a face, or in runs shorter than {options.min_frames}, left out")
+    yield from _cut(source, options.size, clip, clip.audio, track, runs, tuple(notes))
+
+
+def _runs(valid: NDArray[np.bool_], least: int) -> Iterator[tuple[int, int]]:
+    """start, stop of runs of True that are at least `least` long, cut evenly to at most SEGMENT."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], valid.astype(np.int8), [0]])))
+    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if stop - start < least:
+            continue
+        pieces = -(-(stop - start) // SEGMENT)
+        bounds = np.linspace(start, stop, pieces + 1).round().astype(int).tolist()
+        yield from pairwise(bounds)
+
+
+def _cut(
+    source: layouts.Source,
+    size: int,
+    clip: Clip,
+    audio: Audio,
+    track: Track,
+    runs: list[tuple[int, int]],
+    notes: tuple[str, ...],
+) -> Iterator[Segment]:
+    """One pass over the pictures, one Segment per run."""
+    mel, sound = mel_spectrogram(audio.samples), audio.int16()
+    stem = source.name.rpartition(".")[0]
+    pictures: list[bytes] = []
+    number = 0
+    for index, frame in enumerate(clip.frames(0, runs[-1][1])):
+        start, stop = runs[number]
+        if index < start:
+            continue
+        pictures.append(_png(align(frame, track.points[index], size)))
+        if index + 1 < stop:
+            continue
+        entry = Entry(f"{stem}#{number}", source.name, source.group, source.split, start, stop - start, notes)
+        landmarks = to_aligned(track.points[start:stop], size).astype(np.float32)
+        around = 4 * (stop - start) + WINDOW_FRAMES - 4
+        window = np.ascontiguousarray(mel_window(mel, start / FPS, around).T)
+        yield Segment(entry, pictures, landmarks, window, sound[start * PER_FRAME : stop * PER_FRAME])
+        pictures, number = [], number + 1
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    import cv2
+
+    ok, data = cv2.imencode(".png", picture[:, :, ::-1])
+    if not ok:
+        raise LipsyncError(f"cannot encode a picture of {picture.shape}")
+    return bytes(data)
+
+
+def summary(manifest: Manifest) -> dict[str, Any]:
+    """Numbers for the command line: videos, entries, pictures, hours, people, failures."""
+    entries = [entry for _, _, entry in manifest.entries()]
+    frames = sum(entry.frames for entry in entries)
+    return {
+        "videos": len(manifest.sources),
+        "entries": len(entries),
+        "pictures": frames,
+        "minutes": round(frames / FPS / 60, 2),
+        "groups": len({entry.group for entry in entries}),
+        "shards": len(manifest.shards),
+        "megabytes": round(sum(shard.bytes for shard in manifest.shards) / 1e6, 1),
+        "failures": [asdict(failure) for failure in manifest.failures],
+    }
