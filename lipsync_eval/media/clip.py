@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
-from lipsync_eval.media.container import check_file, opened
-from lipsync_eval.media.pictures import Converter
-from lipsync_eval.media.scan import Scan, scan, timed, video_stream
+from lipsync_eval.media.container import check_file
+from lipsync_eval.media.reader import Reader
+from lipsync_eval.media.scan import scan
 from lipsync_eval.media.sound import read_sound
-from lipsync_eval.media.timing import sample
-from lipsync_eval.types import FPS, Clip, Frame
+from lipsync_eval.media.timing import Integers, Times, sample
+from lipsync_eval.types import FPS, Audio, Clip
 
 
 def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
@@ -33,57 +31,49 @@ def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
         MediaError: the file cannot be used; the message says what was found and what to do.
     """
     path = Path(path)
+    audio = None if audio is None else Path(audio)
+    if path.is_dir():
+        from lipsync_eval.media.images import open_images
+
+        return open_images(path, audio)
     if audio is not None:
         check_file(audio)
     found = scan(path)
-    picks = sample(found.pts, found.tick, found.last)
-    length = Fraction(len(picks), FPS)
-    if audio is not None:
-        sound = read_sound(audio, origin=None, seconds=length)
-        if sound is None:
-            raise MediaError(f"{audio.name!r} has no sound track; give a sound file")
-    else:
-        sound = read_sound(path, origin=int(found.pts[0]) * found.tick, seconds=length)
+    picks = sample(found.times)
+    sound, told = _sound(path, audio, found.times, len(picks))
     return Clip(
         path=path,
         n_frames=len(picks),
         height=found.height,
         width=found.width,
-        source_fps=float(len(found.pts) / (int(found.pts[-1] - found.pts[0]) * found.tick + found.last)),
+        source_fps=float(len(found.times.ticks) / found.times.seconds),
         digest=sha256(path, *([audio] if audio else [])),
         audio=sound,
-        read=_reader(path, found, picks),
-        notes=(*_resampled(found, picks), *found.notes),
+        read=Reader(path, found, picks),
+        notes=(*resampled(found.times, picks), *found.notes, *told),
     )
 
 
-def _resampled(found: Scan, picks: NDArray[np.int64]) -> list[str]:
-    n = len(found.pts)
-    if len(picks) == n and (picks == np.arange(n)).all():
+def _sound(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio | None, tuple[str, ...]]:
+    """The clip's sound, and notes for the clip where its own track is of no use."""
+    seconds = Fraction(n, FPS)
+    if audio is not None:
+        sound = read_sound(audio, origin=None, seconds=seconds)
+        if sound is None:
+            raise MediaError(f"{audio.name!r} has no sound track; give a sound file, or none to use the video's own track")
+        return sound, ()
+    try:
+        return read_sound(path, origin=times.origin, seconds=seconds), ()
+    except MediaError as error:
+        return None, (str(error),)
+
+
+def resampled(times: Times, picks: Integers) -> list[str]:
+    """A note when the pictures of the clip are not exactly those of the file."""
+    n = len(times.ticks)
+    if np.array_equal(picks, np.arange(n)):
         return []
-    seconds = int(found.pts[-1] - found.pts[0]) * found.tick + found.last
     used = len(np.unique(picks))
     return [
-        f"resampled from {float(n / seconds):.4g} to {FPS} fps: {used} of {n} pictures used, {len(picks) - used} repeated"
+        f"resampled from {float(n / times.seconds):.4g} to {FPS} fps: {used} of {n} pictures used, {len(picks) - used} repeated"
     ]
-
-
-def _reader(path: Path, found: Scan, picks: NDArray[np.int64]) -> Callable[[int, int], Iterator[Frame]]:
-    def read(start: int, stop: int) -> Iterator[Frame]:
-        wanted = picks[start:stop]
-        if not len(wanted):
-            return
-        convert = Converter()
-        k = 0
-        with opened(path) as container:
-            for i, (_, frame) in enumerate(timed(container, video_stream(container, path))):
-                if i < wanted[k]:
-                    continue
-                picture = convert(frame)
-                while k < len(wanted) and wanted[k] == i:
-                    yield picture.copy()
-                    k += 1
-                if k == len(wanted):
-                    return
-
-    return read

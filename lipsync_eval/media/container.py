@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import MediaError
+from lipsync_eval.media.messages import Messages
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -24,8 +25,8 @@ _FORMATS: Final = (
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """The file, opened for reading.
+def opened(path: Path, messages: Messages | None = None) -> Iterator[InputContainer]:
+    """The file, opened for reading; `messages` has the reason in ffmpeg's words when it cannot be.
 
     Raises:
         MediaError: no such file, not a file, empty, not readable, or no format that ffmpeg knows.
@@ -42,7 +43,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         container: Any = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(
-            f"{path.name!r} is not a video or sound file that can be read ({reason(error)}): it is damaged, cut off "
+            f"{path.name!r} is not a video or sound file that can be read ({messages and messages.first() or reason(error)}): it is damaged, cut off "
             "or of another kind; make it again, or convert it with ffmpeg"
         ) from error
     try:

@@ -1,0 +1,99 @@
+"""Streaming the pictures of a scanned file at 25 fps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from lipsync_eval.errors import MediaError
+from lipsync_eval.media.container import opened
+from lipsync_eval.media.pictures import Converter
+from lipsync_eval.media.scan import Scan, decoded, video_stream
+from lipsync_eval.media.timing import Integers
+from lipsync_eval.types import Frame
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+_FAR: Final = 64
+"""Pictures from which on seeking pays."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Clip.read: pictures start..stop-1 at 25 fps. Every call opens the file anew; memory does not grow with its length."""
+
+    path: Path
+    found: Scan
+    picks: Integers
+    """(n,) index of the picture shown at each 25th of a second."""
+
+    def __call__(self, start: int, stop: int) -> Iterator[Frame]:
+        """Yield (H, W, 3) uint8 RGB pictures, contiguous and owned by the caller.
+
+        Raises:
+            MediaError: the file changed since it was scanned.
+        """
+        wanted = self.picks[max(start, 0) : stop]
+        if not len(wanted):
+            return
+        convert = Converter()
+        k = 0
+        for index, frame in self._from(int(wanted[0])):
+            if index < wanted[k]:
+                continue
+            picture = convert(frame)
+            while k < len(wanted) and wanted[k] == index:
+                yield picture.copy()
+                k += 1
+            if k == len(wanted):
+                return
+        raise MediaError(
+            f"{self.path.name!r} gave {k} of {len(wanted)} pictures that were there when it was opened; was it changed?"
+        )
+
+    def _from(self, first: int) -> Iterator[tuple[int, VideoFrame]]:
+        """Decoded pictures with their index, from picture `first` or earlier."""
+        if first >= _FAR and self.found.seeks:
+            with opened(self.path) as container:
+                frames = self._sought(container, video_stream(container, self.path), first)
+                if frames is not None:
+                    yield from frames
+                    return
+        number = self.found.times.number
+        index = 0
+        with opened(self.path) as container:
+            for i, frame in enumerate(decoded(container, video_stream(container, self.path))):
+                if index < len(number) and number[index] == i:
+                    yield index, frame
+                    index += 1
+
+    def _sought(self, container: Any, stream: Any, first: int) -> Iterator[tuple[int, VideoFrame]] | None:
+        """From the keyframe before `first`; None where that is not safe.
+
+        It is when the first picture that comes is a keyframe (no picture that leans on an earlier one is shown before it)
+        and all from there to `first` come with the times that they had in the scan.
+        """
+        ticks = self.found.times.ticks
+        container.seek(int(ticks[first]), stream=stream)
+        frames = decoded(container, stream)
+        index: int | None = None
+        for frame in frames:
+            here = len(ticks) if frame.pts is None else int(np.searchsorted(ticks, frame.pts))
+            if here > first or ticks[here] != frame.pts:
+                return None
+            if (index is None and not frame.key_frame) or (index is not None and here != index + 1):
+                return None
+            index = here
+            if index == first:
+                return _numbered(index, frame, frames)
+        return None
+
+
+def _numbered(index: int, frame: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
+    yield index, frame
+    yield from enumerate(rest, start=index + 1)
