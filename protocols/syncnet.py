@@ -82,7 +82,7 @@ class SyncNetProtocol:
         if view.track is None:
             raise ProtocolError(f"protocol {self._spec.name} needs a face track and got none; track the clip first")
         matrix = np.full((n, 2, 3), np.nan)
-        known = np.isfinite(view.track.points[:n]).all(axis=(1, 2))
+        known = np.asarray(np.isfinite(view.track.points[:n]).all(axis=(1, 2)))
         for first, stop in tracking.runs(known):
             matrix[first:stop] = tracking.matrices(tracking.boxes_from_points(view.track.points[first:stop]))
         valid = np.asarray(np.isfinite(matrix).all(axis=(1, 2)))

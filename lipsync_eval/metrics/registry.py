@@ -19,6 +19,7 @@ _BUILT_IN: tuple[str, ...] = (
     "lipsync_eval.metrics.lpips:Lpips",
     "lipsync_eval.metrics.fid:Fid",
     "lipsync_eval.metrics.lmd:LMD",
+    "lipsync_eval.metrics.mouth_audio:MouthAudio",
     "lipsync_eval.metrics.syncnet:SyncNet",
     "lipsync_eval.metrics.avs:Avs",
     "lipsync_eval.metrics.csim:Csim",
