@@ -42,9 +42,10 @@ def opened(path: Path, messages: Messages | None = None) -> Iterator[InputContai
     try:
         container: Any = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        why = (messages and messages.first()) or reason(error)
         raise MediaError(
-            f"{path.name!r} is not a video or sound file that can be read ({messages and messages.first() or reason(error)}): it is damaged, cut off "
-            "or of another kind; make it again, or convert it with ffmpeg"
+            f"{path.name!r} is not a video or sound file that can be read ({why}): it is damaged, cut off or of another kind; "
+            "make it again, or convert it with ffmpeg"
         ) from error
     try:
         yield container

@@ -78,7 +78,7 @@ class Mixer:
         """s by which the frame's timestamp lies behind its place in the line; 0 within the tolerance."""
         if frame.pts is None:
             return Fraction(0)
-        start = frame.pts * Fraction(frame.time_base)
+        start: Fraction = frame.pts * Fraction(frame.time_base or 1)
         origin = self._origin = start if self._origin is None else self._origin
         late = start - origin - self._time
         return late if not self._time or abs(late) > GAP else Fraction(0)
