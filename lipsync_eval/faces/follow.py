@@ -48,7 +48,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """All persons of a clip and the looks that were taken."""
+    """All persons of a clip that were surely seen once, and the looks that were taken."""
 
     persons: list[Person]
     n_faces: dict[int, int]
@@ -90,7 +90,8 @@ class _Follower:
                 self._block(start, time)
                 start = time
         self._block(start, time)
-        return Followed(self.persons, self.n_faces, time + 1, self.shot + 1)
+        sure = [person for person in self.persons if np.nanmax(person.scores) >= self.detector.sure]
+        return Followed(sure, self.n_faces, time + 1, self.shot + 1)
 
     def _block(self, first: int, last: int) -> None:
         """The pictures after `first` (already linked) up to `last`, of one shot; older ones are let go."""
@@ -128,12 +129,12 @@ class _Follower:
         self._span(middle, last)
 
     def _steady(self, first: int, last: int) -> bool:
-        """Whether every person or sure face of either look is in the other, at about the same place."""
+        """Whether every person and every face that may start a track in either look is in the other, at about the same place."""
         a, b = self.looks[first], self.looks[last]
         pairs = match([f.box for f in a.faces], [f.box for f in b.faces], STEADY)
-        sure = self.detector.sure
-        old = {i for i, face in enumerate(a.faces) if face.score >= sure or a.persons[i] is not None}
-        new = {j for j, face in enumerate(b.faces) if face.score >= sure}
+        start = self.detector.start
+        old = {i for i, face in enumerate(a.faces) if face.score >= start or a.persons[i] is not None}
+        new = {j for j, face in enumerate(b.faces) if face.score >= start}
         return old <= {i for i, _ in pairs} and new <= {j for _, j in pairs}
 
     def _bridges(self, first: int, last: int, least: float) -> list[Bridge]:
@@ -182,12 +183,12 @@ class _Follower:
             points = self._points(time, index) if look.persons[index] is None else None
             if points is None:
                 continue
-            sure = face.score >= self.detector.sure
+            strong = face.score >= self.detector.start
             here = [person for person in look.persons if person is not None]
             lost = [person for person in self.persons if all(person is not one for one in here)]
-            newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, self.shot, sure)
+            newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, self.shot, strong)
             person = returning(lost, newcomer)
-            if person is None and sure:
+            if person is None and strong:
                 person = Person()
                 self.persons.append(person)
             if person is not None:

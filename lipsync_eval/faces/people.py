@@ -16,7 +16,7 @@ BACK_WITHIN: Final = 1.0
 BACK_SIZE: Final = 1.6
 """...and is larger or smaller by at most this factor."""
 BACK_WEAK: Final = 10
-"""Pictures after which only a sure detection brings a lost person back."""
+"""Pictures after which only a strong detection brings a lost person back."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,8 @@ class Newcomer:
     patch: Float
     time: int
     shot: int
-    sure: bool
+    strong: bool
+    """Whether its score suffices to start a track."""
 
 
 def returning(persons: list[Person], new: Newcomer) -> Person | None:
@@ -69,7 +70,7 @@ def returning(persons: list[Person], new: Newcomer) -> Person | None:
             continue
         if person.shot != new.shot and (person.patch is None or not alike(person.patch, new.patch)):
             continue
-        if new.sure or new.time - person.times[-1] <= BACK_WEAK:
+        if new.strong or new.time - person.times[-1] <= BACK_WEAK:
             best = distance, person
     return best[1] if best else None
 

@@ -23,7 +23,8 @@ class YuNet:
     """cv2.FaceDetectorYN on the whole picture."""
 
     stride = 8
-    sure = 0.7
+    start = 0.7
+    sure = 0.8
 
     def __init__(self, path: Path) -> None:
         import cv2
