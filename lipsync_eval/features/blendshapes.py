@@ -5,6 +5,7 @@ Every picture is looked at alone (image mode): no smoothing over time, so order 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import MissingWeights, RefusedCheckpoint
-from lipsync_eval.types import Float, Frame
+from lipsync_eval.types import Clip, Float, Frame, Track
 
 ROW: Final = "face_landmarker"
 INSTALL: Final = "pip install --no-deps mediapipe==1.2.2 absl-py"
@@ -100,6 +101,21 @@ class Blendshapes:
     def close(self) -> None:
         """Free what MediaPipe holds."""
         self._landmarker.close()
+
+
+def feature_name(weights: str) -> str:
+    """How scores are named in signatures: the model by hash, and mediapipe's version, whose graph is part of it."""
+    from importlib.metadata import version
+
+    return f"{weights},mediapipe{version('mediapipe')}"
+
+
+def score_key(clip: Clip, track: Track | None, feature: str) -> dict[str, str]:
+    """Cache key of a clip's scores ('index' (N,), 'scores' (N, 52)): content, landmarks, model and mediapipe."""
+    digest = hashlib.sha256()
+    if track is not None:
+        digest.update(track.status.tobytes() + np.ascontiguousarray(track.points).tobytes())
+    return {"what": "blendshapes.1", "clip": clip.digest, "points": digest.hexdigest(), "feature": feature}
 
 
 def _square(frame: Frame, points: Float) -> NDArray[np.uint8] | None:

@@ -23,6 +23,10 @@ _BUILT_IN: tuple[str, ...] = (
     "lipsync_eval.metrics.syncnet:SyncNet",
     "lipsync_eval.metrics.avs:Avs",
     "lipsync_eval.metrics.csim:Csim",
+    "lipsync_eval.metrics.stylesim:StyleSimPoints68",
+    "lipsync_eval.metrics.stylesim:StyleSimBlendshapes",
+    "lipsync_eval.metrics.stylesim:StyleSimDiffPoseTalk",
+    "lipsync_eval.metrics.stylesim:StyleSimVertices",
 )
 ENTRY_POINTS = "lipsync_eval.metrics"
 

@@ -1,0 +1,287 @@
+"""StyleSim: does the generated face move in the speaker's manner? One family per feature set; each also against a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.cache import Cache
+from lipsync_eval.errors import ClipError, InputError, LipsyncError
+from lipsync_eval.features import style_files
+from lipsync_eval.features.style_code import FEW, cosine
+from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.stylesim_collect import Collector, Encoded, Points, Scores, Spread
+from lipsync_eval.metrics.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
+from lipsync_eval.types import Batch, Float, Pair, Settings, Side
+
+if TYPE_CHECKING:
+    from lipsync_eval.features.blendshapes import Blendshapes
+    from lipsync_eval.features.diffposetalk import DiffPoseTalk
+    from lipsync_eval.features.style_constants import StyleConstants
+    from lipsync_eval.weights import WeightFile
+
+class _StyleSim:
+    """What the four families share. `features` names the set; the hooks say how a video becomes a code."""
+
+    features: ClassVar[str]
+    specs: ClassVar[tuple[MetricSpec, ...]]
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        self.settings = settings
+        self.name = f"stylesim_{self.features}"
+        self.own = self.name in metrics
+        self.ref = f"{self.name}_ref" in metrics
+        self._reference: tuple[Path, Float] | None = None
+
+    def check(self) -> None:
+        """See Family: the reference is there where one is needed."""
+        from lipsync_eval.features import reference
+
+        if self.ref:
+            reference.check(self.settings)
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family."""
+        raise NotImplementedError
+
+    def collector(self, side: Side, n_frames: int) -> Collector:
+        """How one video becomes a code; raises ClipError where it cannot. `n_frames` is the pair's common length."""
+        raise NotImplementedError
+
+    def reference_code(self, clip_id: str) -> Float:
+        """The code of the clip's reference (one for all clips is read once); raises ClipError where there is none."""
+        from lipsync_eval.features import reference
+
+        path = reference.find(self.settings, clip_id)
+        if self._reference is None or self._reference[0] != path:
+            clip = reference.open_reference(path)
+            side = Side(clip, None, reference.track_reference(self.settings, clip), None)
+            collector = self.collector(side, side.clip.n_frames)
+            if collector.needs_frames:
+                for i, frame in enumerate(side.clip.frames()):
+                    collector.update(i, [frame])
+            self._reference = path, collector.code()[0]
+        return self._reference[1]
+
+    def start(self, pair: Pair) -> _Meter:
+        """See Family."""
+        return _Meter(self, pair)
+
+    def notes(self) -> list[str]:
+        """What a clip's notes should say about weights."""
+        return []
+
+    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
+        """See Family: nothing here is pooled."""
+        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
+
+
+class StyleSimPoints68(_StyleSim):
+    """`stylesim_points68`: statistics of mouth and chin points. Runs with no download."""
+
+    features = "points68"
+    specs = POINTS68
+
+    def constants(self) -> StyleConstants:
+        """What codes are standardised with."""
+        from lipsync_eval.features.style_constants import load
+
+        return load(self.settings, self.features)
+
+    def check(self) -> None:
+        """See Family."""
+        super().check()
+        self.constants()
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family: feature set with version, constants by hash."""
+        return {"feat": "points68.1", "const": self.constants().digest}
+
+    def collector(self, side: Side, n_frames: int) -> Collector:
+        """See _StyleSim."""
+        return Points(side, self.constants())
+
+
+class StyleSimBlendshapes(_StyleSim):
+    """`stylesim_blendshapes`: statistics of MediaPipe's blendshapes, where mediapipe is installed."""
+
+    features = "blendshapes"
+    specs = BLENDSHAPES
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        super().__init__(settings, metrics)
+        self._landmarker: Blendshapes | None = None
+
+    def _file(self) -> WeightFile:
+        from lipsync_eval.features.blendshapes import ROW
+        from lipsync_eval.weights import locate
+
+        return locate(self.settings, ROW)
+
+    def constants(self) -> StyleConstants:
+        """What codes are standardised with."""
+        from lipsync_eval.features.style_constants import load
+
+        return load(self.settings, self.features)
+
+    def check(self) -> None:
+        """See Family: mediapipe and its model are here."""
+        from lipsync_eval.features.blendshapes import check_installed
+
+        super().check()
+        self._file()
+        check_installed()
+        self.constants()
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family: model by hash, mediapipe's version (its graph is part of the model), constants by hash."""
+        from lipsync_eval.features.blendshapes import feature_name
+
+        return {"feat": feature_name(self._file().signature), "const": self.constants().digest}
+
+    def notes(self) -> list[str]:
+        """See _StyleSim."""
+        return [self._file().note] if self._file().note else []
+
+    def collector(self, side: Side, n_frames: int) -> Collector:
+        """See _StyleSim."""
+        from lipsync_eval.features.blendshapes import Blendshapes
+
+        if self._landmarker is None:
+            self._landmarker = Blendshapes(self._file().path)
+        return Scores(side, self.constants(), self._landmarker, Cache(self.settings.cache_dir), self.signature(self.name)["feat"])
+
+
+class StyleSimDiffPoseTalk(_StyleSim):
+    """`stylesim_diffposetalk`: the released encoder on FLAME coefficients that the user brings."""
+
+    features = "diffposetalk"
+    specs = DIFFPOSETALK
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        super().__init__(settings, metrics)
+        self._model: DiffPoseTalk | None = None
+
+    def _files(self) -> tuple[WeightFile, WeightFile]:
+        from lipsync_eval.weights import locate
+
+        return locate(self.settings, "diffposetalk"), locate(self.settings, "diffposetalk", part="stats")
+
+    def check(self) -> None:
+        """See Family."""
+        super().check()
+        self._files()
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family: encoder and its z-score by hash, windows."""
+        encoder, stats = self._files()
+        return {"feat": f"{encoder.signature}+{stats.sha256[:8]}", "win": "100,50"}
+
+    def notes(self) -> list[str]:
+        """See _StyleSim."""
+        return [f.note for f in self._files() if f.note]
+
+    def collector(self, side: Side, n_frames: int) -> Collector:
+        """See _StyleSim."""
+        return Encoded(self._loaded(), style_files.read_flame(style_files.beside(side.clip.path, style_files.FLAME), side.clip.n_frames).cut(n_frames))
+
+    def reference_code(self, clip_id: str) -> Float:
+        """See _StyleSim: from the .npz alone."""
+        return Encoded(self._loaded(), style_files.read_flame(style_files.of_reference(self.settings, clip_id, style_files.FLAME), None)).code()[0]
+
+    def _loaded(self) -> DiffPoseTalk:
+        if self._model is None:
+            from lipsync_eval.device import pick
+            from lipsync_eval.features.diffposetalk import load
+
+            encoder, stats = self._files()
+            self._model = load(encoder.path, stats.path)
+            self._model.encoder.to(pick(self.settings.device))
+        return self._model
+
+
+class StyleSimVertices(_StyleSim):
+    """`stylesim_vertices`: mean and std of expression-only vertices that the user brings."""
+
+    features = "vertices"
+    specs = VERTICES
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """See Family."""
+        return {"feat": "vertices.1"}
+
+    def collector(self, side: Side, n_frames: int) -> Collector:
+        """See _StyleSim."""
+        return Spread(style_files.read_vertices(style_files.beside(side.clip.path, style_files.VERTICES), side.clip.n_frames).cut(n_frames))
+
+    def reference_code(self, clip_id: str) -> Float:
+        """See _StyleSim: from the .npz alone."""
+        return Spread(style_files.read_vertices(style_files.of_reference(self.settings, clip_id, style_files.VERTICES), None)).code()[0]
+
+
+class _Meter:
+    """One pair."""
+
+    def __init__(self, family: _StyleSim, pair: Pair) -> None:
+        self.family, self.pair = family, pair
+        self.sides = {name: self._open(side) for name, side in (("gen", pair.gen), ("gt", pair.gt))}
+
+    def _open(self, side: Side) -> Collector | LipsyncError:
+        try:
+            return self.family.collector(side, self.pair.n_frames)
+        except ClipError as error:
+            return error
+
+    def update(self, batch: Batch) -> None:
+        """See Meter."""
+        for name, frames in (("gen", batch.gen), ("gt", batch.gt)):
+            collector = self.sides[name]
+            if not isinstance(collector, LipsyncError) and collector.needs_frames:
+                collector.update(batch.start, frames)
+
+    def finish(self) -> Measurement:
+        """See Meter."""
+        family = self.family
+        found = Measurement(notes=family.notes())
+        codes = {name: self._code(name, found) for name in ("gen", "gt")}
+        if family.own:
+            self._compare(found, family.name, codes["gen"], codes["gt"])
+        if family.ref:
+            try:
+                reference: Float | LipsyncError = family.reference_code(self.pair.id)
+            except (ClipError, InputError) as error:
+                reference = type(error)(f"reference: {error}")
+            self._compare(found, f"{family.name}_ref", codes["gen"], reference)
+            if not isinstance(codes["gt"], LipsyncError) and not isinstance(reference, LipsyncError) and codes["gt"].shape == reference.shape:
+                found.gt_values[f"{family.name}_ref"] = cosine(codes["gt"], reference)
+        return found
+
+    def _code(self, name: str, found: Measurement) -> Float | LipsyncError:
+        collector = self.sides[name]
+        which = "generated" if name == "gen" else "real"
+        try:
+            if isinstance(collector, LipsyncError):
+                raise collector
+            code, used = collector.code()
+        except (ClipError, InputError) as error:
+            return type(error)(f"{which} video: {error}")
+        found.notes += [f"{self.family.name}: {which} video: {note}" for note in collector.notes]
+        found.details[f"{self.family.name}_frames_{name}"] = used
+        if used < FEW:
+            found.notes.append(f"{self.family.name}: the style of the {which} video rests on {used} frames; under {FEW} (4 s) it is uncertain")
+        return code
+
+    def _compare(self, found: Measurement, metric: str, a: Float | LipsyncError, b: Float | LipsyncError) -> None:
+        for side in (a, b):
+            if isinstance(side, LipsyncError):
+                found.failures.append(Failure(metric, type(side).__name__, str(side)))
+                return
+        if a.shape != b.shape:  # type: ignore[union-attr]
+            message = f"the two videos have style codes of {len(a)} and {len(b)} numbers; bring both to one topology"  # type: ignore[arg-type]
+            found.failures.append(Failure(metric, "MetricError", message))
+        else:
+            found.values[metric] = cosine(a, b)  # type: ignore[arg-type]
