@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import InputError
+from lipsync_eval.device import pick
+from lipsync_eval.errors import InputError, WeightsError
 from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
-from lipsync_eval.types import Frame
-from lipsync_eval.weights import fit, load_tensors
+from lipsync_eval.types import Frame, Settings
+from lipsync_eval.weights import fit, load_tensors, locate
 
 CONFIDENCE: Final = 0.9
 _FIRST_OVERLAP: Final = 0.3
@@ -112,3 +113,25 @@ def load(path: Path, digest: str, device: torch.device) -> S3FD:
     net = S3FDNet()
     fit(net, load_tensors(path), source=f"{path.name} ({digest[:8]})")
     return S3FD(net, device)
+
+
+def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
+    """`weights verify s3fd`: the file fits the network, and a grey picture has no face.
+
+    Args:
+        settings: weights, device.
+        name: 's3fd'.
+        clip: not used.
+
+    Raises:
+        RefusedCheckpoint: the file does not fit the network.
+        WeightsError: a face was found in a grey picture.
+    """
+    file = locate(settings, name, role="s3fd")
+    detector = load(file.path, file.sha256, pick(settings.device))
+    faces = detector.detect([np.full((256, 256, 3), 110, np.uint8)], scale=1.0)[0]
+    if len(faces):
+        raise WeightsError(
+            f"{file.path} finds {len(faces)} faces in a plain grey picture: these are not S3FD's published weights"
+        )
+    return [f"{file.path.name}: fits the network, and finds no face in a plain grey picture"]

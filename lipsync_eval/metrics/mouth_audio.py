@@ -59,7 +59,10 @@ SPECS: Final = (
         range=(-15.0, 15.0),
         decimals=1,
         summary="The shift at which that correlation peaks, in pictures at 25 fps. Positive: the sound leads the lips (as av_offset).",
-        reads="Follows a shift of the sound to within 2 pictures where mouth_audio_corr is high (0.4 and more), and means little where it is low.",
+        reads=(
+            "Read it as a difference: when the sound of a clip is moved, it moves along (within 2 pictures where mouth_audio_corr is 0.4 or "
+            "more). Its absolute value is coarse: pauses and the rhythm of syllables give side peaks, so single clips may be off by 10."
+        ),
         **_COMMON,  # type: ignore[arg-type]
     ),
 )

@@ -27,7 +27,7 @@ class WeightFile:
     sha256: str
     """64 hex digits of the file that is used."""
     verified: bool
-    """True when the registry knows the hash and the file has it."""
+    """True when the registry knows the hash (or its first digits) and the file has it."""
     part: str = MAIN
     note: str = ""
     """Why it is not verified; '' when it is. Belongs in a clip's notes or on stderr."""
@@ -119,8 +119,8 @@ def _given(settings: Settings, row: Row, role: str | None, part: str) -> WeightF
         return _identify(name, get_row(name).part(part), path, ours=False)
     digest = file_digest(path)
     for other in rows().values():
-        if other.role == role and any(_matches(f.sha256, digest) for f in other.files if f.part == part):
-            return WeightFile(other.name, path, digest, len(other.part(part).sha256) == 64, part)
+        if other.role == role and any(matches(f.sha256, digest) for f in other.files if f.part == part):
+            return WeightFile(other.name, path, digest, True, part)
     return WeightFile(
         name, path, digest, False, part, f"{path.name} was given for {name} and is no file that the registry knows"
     )
@@ -131,7 +131,7 @@ def _identify(name: str, entry: FileRow, path: Path, *, ours: bool) -> WeightFil
     if not entry.sha256:
         note = f"{name}: unverified, the registry has no sha256 for {entry.file}"
         return WeightFile(name, path, digest, False, entry.part, note)
-    if _matches(entry.sha256, digest):
+    if matches(entry.sha256, digest):
         return WeightFile(name, path, digest, True, entry.part)
     if ours:
         raise WeightsError(
@@ -153,7 +153,8 @@ def _digest(path: str, _size: int, _mtime_ns: int) -> str:
     return sha256(Path(path))
 
 
-def _matches(known: str, digest: str) -> bool:
+def matches(known: str, digest: str) -> bool:
+    """Whether a sha256 is the known one; the registry may hold only its first digits."""
     return bool(known) and digest.startswith(known)
 
 
