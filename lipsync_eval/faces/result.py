@@ -68,11 +68,11 @@ def _fill(track: Track, notes: list[str]) -> Track:
 
 def _choice_notes(followed: Followed, person: Person) -> list[str]:
     notes = []
-    if followed.shots > 1:
-        notes.append(f"{followed.shots - 1} possible cuts")
+    if followed.cuts:
+        notes.append(f"possible cuts: {len(followed.cuts)}, the first before picture {followed.cuts[0]}")
     if len(followed.persons) > 1:
         notes.append(
-            f"{len(followed.persons)} faces followed; kept the one with the largest sum of sides "
-            f"(pictures {person.times[0]}-{person.times[-1]})"
+            f"faces followed: {len(followed.persons)}; kept the one with the largest sum of sides, "
+            f"seen in {len(person.times)} pictures, {person.times[0]} to {person.times[-1]}"
         )
     return notes

@@ -11,7 +11,7 @@ from lipsync_eval.types import Float, Frame
 THUMB: Final = 32
 JUMP: Final = 25.0
 """Mean change of a 32x32 gray thumbnail (grey levels, 0..255) from which two pictures in a row may be a cut."""
-ALIKE: Final = 0.7
+ALIKE: Final = 0.75
 """Correlation of two face patches from which they show the same face (a flash, a black picture, a cut away and back)."""
 PATCH: Final = 32
 _PLACES: Final = np.array([[9.0, 11.0], [22.0, 11.0], [15.5, 24.0]])
