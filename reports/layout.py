@@ -1,0 +1,88 @@
+"""Which metrics a table shows, in which order and under which headings: built-in layouts, or a TOML file of the user's."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.reports import style
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table's shape."""
+
+    title: str
+    metrics: tuple[str, ...]
+    headings: Mapping[str, str]
+    decimals: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    def heading(self, metric: str) -> str:
+        """The column's heading."""
+        return self.headings.get(metric, style.heading(metric))
+
+    def digits(self, metric: str) -> int:
+        """Digits after the point."""
+        return self.decimals.get(metric, style.decimals(metric))
+
+
+_BUILT_IN = {
+    "radio": Layout(
+        "Visual quality and lip synchronisation", ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd"), {"lse_c": "Sync-C", "lse_d": "Sync-D"},
+        {"psnr": 3, "ms_ssim": 3, "lpips": 3, "lse_c": 3, "lse_d": 3, "lmd": 3},
+        (),
+    ),
+    "personatalk": Layout(
+        "Quality, synchronisation and persona", ("ssim", "psnr", "fid", "lpips", "lmd", "lse_c", "csim", "stylesim", "csim_ref", "stylesim_points68", "stylesim_points68_ref", "stylesim_vertices_ref"),
+        {"lse_c": "Sync_conf"}, {"ssim": 3, "psnr": 3, "fid": 3}, (),
+    ),
+    "avhubert-expert": Layout(
+        "Visual quality and AV-HuBERT synchronisation", ("ssim", "psnr", "fid", "lmd", "lse_c", "lse_d", "avs_u", "avs_m", "avs_v"), {},
+        {"ssim": 3, "psnr": 3, "fid": 2, "lmd": 3, "lse_c": 3, "lse_d": 3}, (),
+    ),
+    "stylesync": Layout(
+        "Reconstruction, synchronisation and identity", ("ssim", "psnr", "lmd", "lse_c", "csim"), {"lse_c": "Sync", "csim": "ID"},
+        {"ssim": 2, "psnr": 2, "lmd": 2, "lse_c": 2, "csim": 2}, (),
+    ),
+}
+NAMES = tuple(_BUILT_IN)
+
+
+def get_layout(name: str) -> Layout:
+    """A built-in layout by name, or one from a TOML file.
+
+    The file has `metrics = ["psnr", ...]` and, where wanted, `title`, `[headings]` and `[decimals]` by metric id.
+
+    Raises:
+        UsageError: neither a name nor a file.
+        ParseError: the file is malformed; says where.
+    """
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    path = Path(name)
+    if path.suffix != ".toml":
+        raise UsageError(f"--layout {name!r}: expected one of {', '.join(NAMES)} or a .toml file")
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ParseError(f"--layout {path}: cannot be read ({error})") from error
+    return _from_toml(path, data)
+
+
+def _from_toml(path: Path, data: dict[str, Any]) -> Layout:
+    known = {"title": str, "metrics": list, "headings": dict, "decimals": dict}
+    for key, value in data.items():
+        if key not in known or not isinstance(value, known[key]):
+            raise ParseError(f"--layout {path}: {key!r} is not expected or of the wrong type; expected metrics (a list), title, [headings], [decimals]")
+    metrics = data.get("metrics", [])
+    if not metrics or not all(isinstance(m, str) for m in metrics):
+        raise ParseError(f"--layout {path}: metrics: expected a list of metric ids, e.g. [\"psnr\", \"lse_c\"]")
+    headings, digits = data.get("headings", {}), data.get("decimals", {})
+    if not all(isinstance(v, str) for v in headings.values()) or not all(isinstance(v, int) and 0 <= v <= 10 for v in digits.values()):
+        raise ParseError(f"--layout {path}: [headings] takes texts, [decimals] whole numbers from 0 to 10")
+    return Layout(data.get("title", ""), tuple(metrics), headings, digits, ())

@@ -1,0 +1,101 @@
+"""Tables of the papers as data: what was printed, where, and why it may not be comparable."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lipsync_eval.errors import UsageError
+
+KEYS = {
+    "radio": "RADIO (Lee et al., WACV 2024)",
+    "personatalk": "PersonaTalk (Zhang et al., SIGGRAPH Asia 2024)",
+    "avhubert-expert": "Audio-Visual Speech Representation Expert (Yaman et al., CVPRW 2024)",
+    "stylesync": "StyleSync (Guan et al., CVPR 2023)",
+}
+GT = "GT"
+REMARKS = {
+    ("radio", "Table 1"): "RADIO's own table stars itself for Sync-C on HDTF (0.406 from the truth); PC-AVS is nearer (0.344) and carries the star here.",
+}
+"""Where a table made by our rules differs from the printed one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One printed number."""
+
+    key: str
+    paper: str
+    table: str
+    dataset: str
+    method: str
+    metric: str
+    value: float
+    notes: str
+
+
+@cache
+def rows() -> tuple[Published, ...]:
+    """All printed numbers, in the papers' order."""
+    names = {paper: key for key, paper in KEYS.items()}
+    text = files("lipsync_eval.reports").joinpath("published.csv").read_text("utf-8")
+    return tuple(
+        Published(names[r["paper"]], r["paper"], r["table"], r["dataset"], r["method"], r["metric"], float(r["value"]), r["notes"])
+        for r in csv.DictReader(text.splitlines())
+    )
+
+
+def select(key: str, table: str | None = None) -> tuple[Published, ...]:
+    """The numbers of one paper: its main comparison (Table 1 and, where it is split by dataset, Table 2), or one table.
+
+    Args:
+        key: one of KEYS, or 'KEY/TABLE', e.g. 'radio/Table 2'.
+        table: the table's name in the paper.
+
+    Raises:
+        UsageError: no such key or table.
+    """
+    key, slash, named = key.partition("/")
+    table = named if slash else table
+    if key not in KEYS:
+        raise UsageError(f"no published numbers are called {key!r}; there are: {', '.join(KEYS)}")
+    mine = [r for r in rows() if r.key == key]
+    tables = list(dict.fromkeys(r.table for r in mine))
+    if table is None:
+        wanted = {"Table 1", "Table 2"} if key == "avhubert-expert" else {"Table 1"}
+    elif table in tables:
+        wanted = {table}
+    else:
+        raise UsageError(f"{KEYS[key]} has no {table!r} here; there are: {', '.join(tables)}")
+    return tuple(r for r in mine if r.table in wanted)
+
+
+def listing() -> list[str]:
+    """One line per paper and table, for `lipsync-eval list published`."""
+    lines = []
+    for key, paper in KEYS.items():
+        tables: dict[str, dict[str, None]] = {}
+        for r in rows():
+            if r.key == key:
+                tables.setdefault(r.table, {})[r.dataset] = None
+        for table, datasets in tables.items():
+            lines.append(f"{key + '/' + table:<36}{', '.join(datasets)}  ({paper})")
+    return lines
+
+
+def facts(name: str) -> dict[str, Any] | None:
+    """What `lipsync-eval show KEY` prints, or None when no paper has that key."""
+    if name not in KEYS:
+        return None
+    mine = [r for r in rows() if r.key == name]
+    return {
+        "paper": KEYS[name],
+        "tables": list(dict.fromkeys(f"{r.table}: {r.dataset}" for r in mine)),
+        "methods": list(dict.fromkeys(r.method for r in mine)),
+        "metrics": list(dict.fromkeys(r.metric for r in mine)),
+        "notes": list(dict.fromkeys(r.notes for r in mine if r.notes)) or ["none"],
+        "warning": "made under the paper's own protocol: not comparable with numbers measured here",
+    }
