@@ -43,7 +43,9 @@ def synthetic_pair(
         raise InputError(f"synthetic_pair needs n_frames >= 1, size >= 16, noise and jitter >= 0; got {n_frames}, {size}, {noise}, {jitter}")
     envelope, audio = _sound(n_frames, seed)
     points = _landmarks(n_frames, size, envelope)
-    pictures = [_draw(p, size, seed) for p in points]
+    texture = np.random.default_rng([seed, 3]).normal(0, 5, (size, size, 1))
+    background = _background(size)
+    pictures = [_draw(p, background, texture) for p in points]
     rng = np.random.default_rng([seed, 1])
     moved = points + jitter * rng.standard_normal(points.shape)
     worse = [_noisy(picture, noise, [seed, 2, i]) for i, picture in enumerate(pictures)] if noise else pictures
@@ -123,10 +125,16 @@ def _oval(n: int, middle: tuple[float, float], half_width: float, above: float, 
     return out
 
 
-def _draw(points: Float, size: int, seed: int) -> Frame:
-    """The face as a picture: textured background, skin, eyes, lips and the open mouth, with soft borders."""
-    y, x = np.mgrid[:size, :size].astype(np.float64)
-    picture = np.stack([90 + 60 * x / size, 110 + 40 * y / size, 140 - 30 * x / size], 2)
+def _background(size: int) -> Float:
+    """(size, size, 3) slopes of colour."""
+    y, x = np.mgrid[:size, :size] / size
+    out: Float = np.stack([90 + 60 * x, 110 + 40 * y, 140 - 30 * x], 2)
+    return out
+
+
+def _draw(points: Float, background: Float, texture: Float) -> Frame:
+    """The face as a picture: skin, eyes, lips and the open mouth with soft borders, then the texture over all."""
+    picture = background.copy()
     shapes = (
         (points[:27], (205, 165, 140)), (points[36:42], (70, 60, 60)), (points[42:48], (70, 60, 60)),
         (points[48:60], (170, 80, 80)), (points[60:68], (50, 20, 25)),
@@ -134,11 +142,15 @@ def _draw(points: Float, size: int, seed: int) -> Frame:
     for outline, colour in shapes:
         low, high = outline.min(axis=0), outline.max(axis=0)
         middle, half = (low + high) / 2, (high - low) / 2
-        far = np.hypot((x - middle[0]) / half[0], (y - middle[1]) / half[1])
+        left, top = np.maximum(np.floor(low).astype(int) - 2, 0)
+        right, bottom = np.ceil(high).astype(int) + 3
+        part = picture[top:bottom, left:right]
+        y, x = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
+        far = np.sqrt(((x - middle[0]) / half[0]) ** 2 + ((y - middle[1]) / half[1]) ** 2)
         cover = np.clip((1.0 - far) * half.min() + 0.5, 0.0, 1.0)[..., None]
-        picture = picture * (1 - cover) + np.array(colour) * cover
-    texture = np.random.default_rng([seed, 3]).normal(0, 5, (size, size, 1))
-    return np.clip(np.rint(picture + texture), 0, 255).astype(np.uint8)
+        part += (np.array(colour) - part) * cover
+    picture += texture
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
 def _noisy(picture: Frame, noise: float, seed: Sequence[int]) -> Frame:

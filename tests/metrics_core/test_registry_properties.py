@@ -1,0 +1,132 @@
+"""Every metric of the registry declares all it must, and every one that runs without weights has the properties it must have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lipsync_eval import check_metric
+from lipsync_eval.errors import UsageError
+from lipsync_eval.metrics import registry
+from lipsync_eval.metrics.rules import spec_faults
+
+BESIDE = {"weights", "npz", "reference"}
+"""What the user has to bring."""
+
+
+def alone(family: type[registry.Family]) -> list[str]:
+    """The ids of a family that run with what is here."""
+    return [spec.name for spec in family.specs if not spec.needs & BESIDE]
+
+
+CORE = [family for family in registry.families() if alone(family)]
+
+
+@pytest.mark.parametrize("name", registry.specs())
+def test_specs_are_complete(name: str) -> None:
+    assert list(spec_faults(registry.get_spec(name))) == []
+
+
+def test_the_fixed_ids_of_the_core_are_there() -> None:
+    groups = {name: spec.group for name, spec in registry.specs().items()}
+    core = {"psnr", "psnr_pooled", "ssim", "ms_ssim", "lmd", "lmd_centered", "lmd_norm", "f_lmd"}
+    assert {name for name in core if groups[name] != "core"} == set()
+    assert groups["psnr_uint8wrap"] == groups["lmd_atvg_sum"] == "opt-in"
+    assert core <= set(registry.select("core")) <= set(registry.select("all"))
+    assert not {"psnr_uint8wrap", "lmd_atvg_sum"} & set(registry.select("all"))
+
+
+@pytest.mark.parametrize("family", CORE, ids=lambda family: family.__name__)
+def test_families_without_weights(family: type[registry.Family]) -> None:
+    names = alone(family)
+    reports = [check_metric(family)] if len(names) == len(family.specs) else [check_metric(name) for name in names]
+    assert [name for report in reports for name in report.metrics] == names
+    assert all({"a clip against itself", "any batching, and again", "nothing to measure"} <= set(report.passed) for report in reports)
+
+
+def test_families_import_cheaply() -> None:
+    """No library that takes long is imported with a family's module, and nothing is printed."""
+    modules = sorted({family.__module__ for family in registry.families()})
+    slow = ("torch", "cv2", "skimage", "scipy", "onnxruntime", "pandas", "dlib")
+    code = f"import sys, {', '.join(modules)}; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+TOY = '''
+"""A third party's metric."""
+from dataclasses import replace
+from lipsync_eval.metrics.base import Measurement
+from lipsync_eval.metrics.psnr import PSNR, PSNRMeter
+
+class Meter(PSNRMeter):
+    def finish(self):
+        found = super().finish()
+        return Measurement(values={"toy_psnr": found.values["psnr"]}, frames={"toy_psnr": found.frames["psnr"]}, notes=found.notes, details=found.details)
+
+class Toy(PSNR):
+    """PSNR under another name."""
+    specs = (replace(PSNR.specs[0], name="NAME"),)
+    def start(self, pair):
+        return Meter(pair, frozenset({"psnr"}))
+'''
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on sys.path in which a distribution can be laid down as pip does."""
+    caches = (registry.families, registry.specs, registry.family_of)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for cached in caches:
+        cached.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    sys.modules.pop("toy_metric", None)
+    for cached in caches:
+        cached.cache_clear()
+
+
+def install(folder: Path, module: str, entry: str = "toy_metric:Toy") -> None:
+    (folder / "toy_metric.py").write_text(module)
+    info = folder / "toy_metric-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-metric\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[lipsync_eval.metrics]\ntoy = {entry}\n")
+
+
+def test_a_third_party_adds_a_metric(plug_in: Path) -> None:
+    install(plug_in, TOY.replace("NAME", "toy_psnr"))
+    assert list(registry.specs())[-1] == "toy_psnr"
+    assert "toy_psnr" in registry.select("core")
+    assert registry.family_of("toy_psnr").__module__ == "toy_metric"
+    assert check_metric("toy_psnr", n_frames=10).metrics == ("toy_psnr",)
+
+
+def test_a_third_party_cannot_take_a_name(plug_in: Path) -> None:
+    install(plug_in, TOY.replace("NAME", "psnr"))
+    with pytest.raises(UsageError, match=r"two metrics are called 'psnr' \(lipsync_eval\.metrics\.psnr and toy_metric\); rename one"):
+        registry.families()
+
+
+def test_a_broken_plug_in_is_named(plug_in: Path) -> None:
+    install(plug_in, "raise ImportError('no such thing')")
+    with pytest.raises(UsageError, match=r"the metric plug-in 'toy' \(toy_metric:Toy\) cannot be loaded: ImportError\('no such thing'\)"):
+        registry.specs()
+
+
+@pytest.mark.parametrize("text", ["psnrr", "-psnr,-nothing", "core,-", ","])
+def test_unknown_names_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        registry.select(text)
+
+
+def test_selection() -> None:
+    assert registry.select("lmd,psnr") == ("psnr", "lmd")
+    assert "psnr" not in registry.select("-psnr") and "ssim" in registry.select("-psnr")
+    assert registry.select("psnr_uint8wrap") == ("psnr_uint8wrap",)
+    with pytest.raises(UsageError, match=r"Did you mean .*lmd"):
+        registry.select("lmdd")
