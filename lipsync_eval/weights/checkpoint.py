@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -94,24 +95,27 @@ def _read_zip(file: IO[bytes], size: int) -> object:
             _check_entries(entries.values(), size)
             root = pickles[0].removesuffix("data.pkl")
             order = entries.get(f"{root}byteorder")
-            if order is not None and archive.read(order) != b"little":
+            if order is not None and archive.read(_stored(order)) != b"little":
                 raise RefusedCheckpoint("it was written on a big-endian machine")
-            with archive.open(pickles[0]) as stream:
+            with archive.open(_stored(entries[pickles[0]])) as stream:
                 return unpickle(
                     Bounded(stream, entries[pickles[0]].file_size), _zip_storages(archive, entries, root, size)
                 )
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError, KeyError, struct.error) as error:
         raise RefusedCheckpoint(f"it is a damaged zip file ({error})") from error
 
 
-def _check_entries(entries: Any, size: int) -> None:
-    total = 0
-    for info in entries:
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise RefusedCheckpoint(f"its entry {info.filename!r} is compressed, which torch.save never does")
-        total += info.file_size
+def _check_entries(entries: Iterable[zipfile.ZipInfo], size: int) -> None:
+    total = sum(info.compress_size for info in entries)
     if total > size:
         raise RefusedCheckpoint(f"its entries overlap: {total} bytes declared in a file of {size}")
+
+
+def _stored(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The entry, if it is not compressed: torch.save compresses nothing that is read here, a bomb would be."""
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+        raise RefusedCheckpoint(f"its entry {entry.filename!r} is compressed, which torch.save never does")
+    return entry
 
 
 def _zip_storages(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], root: str, size: int) -> Persistent:
@@ -126,7 +130,7 @@ def _zip_storages(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInf
             if info is None:
                 raise RefusedCheckpoint(f"it asks for the storage {key!r}, which is not in the file")
             storage = storage_of(kind, numel, size)
-            storage.fill(bytearray(archive.read(info)))
+            storage.fill(bytearray(archive.read(_stored(info))))
             known[key] = storage
         return known[key]
 

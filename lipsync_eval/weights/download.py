@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lipsync_eval.errors import WeightsError
-from lipsync_eval.files import atomic, sha256
+from lipsync_eval.files import sha256
 from lipsync_eval.weights.locate import matches, weights_cache_dir
 from lipsync_eval.weights.registry import FileRow, Row, get_row
 
@@ -112,6 +112,7 @@ def _fetch(url: str, entry: FileRow, path: Path, report: Report, pause: float) -
             _transfer(address, part, lambda done, total: report(entry.file, done, total))
             break
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code < 500 and error.code not in {408, 416, 429}:
                 raise WeightsError(f"the server answered {error.code} {error.reason}") from error
             reason: Exception = error
@@ -171,19 +172,20 @@ def _keep(part: Path, entry: FileRow, path: Path) -> str:
 
 def _keep_member(part: Path, member: str, entry: FileRow, path: Path) -> str:
     """Take one member out of a zip file; nothing else in it is written anywhere."""
-    with zipfile.ZipFile(part) as archive:
-        found = [i for i in archive.infolist() if i.filename.rsplit("/", 1)[-1] == member]
-        if len(found) != 1:
-            _forget(part)
-            raise WeightsError(f"the zip file holds {len(found)} files called {member}, expected one")
-        if entry.bytes is not None and found[0].file_size != entry.bytes:
-            _forget(part)
-            raise WeightsError(f"{member} in the zip file has {found[0].file_size} bytes, expected {entry.bytes}")
-        with archive.open(found[0]) as source, atomic(path.with_name(f".{path.name}.member")) as target:
-            _copy(source, target, 0, lambda n: None)
     whole = path.with_name(f".{path.name}.member")
     try:
+        with zipfile.ZipFile(part) as archive:
+            found = [i for i in archive.infolist() if i.filename.rsplit("/", 1)[-1] == member]
+            if len(found) != 1:
+                raise WeightsError(f"the zip file holds {len(found)} files called {member}, expected one")
+            if entry.bytes is not None and found[0].file_size != entry.bytes:
+                raise WeightsError(f"{member} in the zip file has {found[0].file_size} bytes, expected {entry.bytes}")
+            with archive.open(found[0]) as source, whole.open("wb") as target:
+                _copy(source, target, 0, lambda n: None)
         return _keep(whole, entry, path)
+    except (WeightsError, zipfile.BadZipFile):
+        _forget(part)
+        raise
     finally:
         whole.unlink(missing_ok=True)
 

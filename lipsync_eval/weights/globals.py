@@ -39,6 +39,7 @@ class Stub:
     """What was set in it (dict subclasses)."""
 
 
+_PYTHON_2: Final = {"__builtin__": "builtins", "copy_reg": "copyreg", "commands": "subprocess"}
 _STUBS: Final = re.compile(
     r"argparse\.Namespace"
     r"|pathlib\.(Pure)?(Posix|Windows)?Path"
@@ -51,8 +52,19 @@ _STUBS: Final = re.compile(
 _WORDS: Final = re.compile(
     r"torch\.(Double|Float|Half|BFloat16|Long|Int|Short|Char|Byte|Bool)Storage"
     r"|torch\.(float64|double|float32|float|float16|half|bfloat16|int64|long|int32|int|int16|short|int8|uint8|bool)"
-    r"|(builtins|__builtin__)\.(dict|list|tuple|set|frozenset|int|long|float|str|unicode|bytes|bool|object)"
+    r"|builtins\.(dict|list|tuple|set|frozenset|int|long|float|str|unicode|bytes|bool|object)"
 )
+
+
+def full_name(module: str, attribute: str) -> str:
+    """'builtins.eval' for what a pickle calls __builtin__.eval (Python 2's names, which protocol 2 keeps)."""
+    return f"{_PYTHON_2.get(module, module)}.{attribute}"
+
+
+def spoken(name: str) -> str:
+    """How a name is called in a message: posix.system is what users know as os.system."""
+    module, _, attribute = name.partition(".")
+    return f"os.{attribute} ({name})" if module in {"posix", "nt"} else name
 
 
 def allowed(name: str) -> bool:
@@ -146,12 +158,9 @@ BUILDERS: Final[dict[str, Callable[..., Any]]] = {
     "collections.OrderedDict": _pairs,
     "collections.defaultdict": lambda *_factory: {},
     "builtins.set": _set,
-    "__builtin__.set": _set,
     "builtins.frozenset": lambda values=(): frozenset(_set(values)),
-    "__builtin__.frozenset": lambda values=(): frozenset(_set(values)),
     "_codecs.encode": _encode,
     "copyreg._reconstructor": _reconstruct,
-    "copy_reg._reconstructor": _reconstruct,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,

@@ -94,7 +94,7 @@ def check_overrides(weights: Mapping[str, Path]) -> None:
     """
     for name, path in weights.items():
         base, _, part = name.partition(".")
-        if base not in ROLES:
+        if part or base not in ROLES:
             get_row(base).part(part or MAIN)
         _must_exist(name, path)
 

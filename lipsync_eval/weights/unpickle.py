@@ -11,8 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import IO, Any, Final, cast
 
+import numpy as np
+
 from lipsync_eval.errors import RefusedCheckpoint
-from lipsync_eval.weights.globals import Global, Stub, allowed, call, make_stub, plain_key
+from lipsync_eval.weights.globals import Global, Stub, allowed, call, full_name, make_stub, plain_key, spoken
 
 _MARK: Final = object()
 Persistent = Callable[[Any], Any]
@@ -114,14 +116,14 @@ class _Machine:
 
     def name(self, full: str) -> None:
         if not allowed(full):
-            raise RefusedCheckpoint(f"it asks for {full}")
+            raise RefusedCheckpoint(f"it asks for {spoken(full)}")
         self.stack.append(Global(full))
 
     def stack_global(self) -> None:
         attribute, module = self.pop(), self.pop()
         if not isinstance(attribute, str) or not isinstance(module, str):
             raise RefusedCheckpoint("it asks for a global whose name is no text")
-        self.name(f"{module}.{attribute}")
+        self.name(full_name(module, attribute))
 
     def reduce(self) -> None:
         args, target = self.pop(), self.pop()
@@ -147,6 +149,9 @@ class _Machine:
         state, target = self.pop(), self.top()
         if isinstance(target, Stub):
             target.state = state
+        elif isinstance(target, np.dtype):  # of a numpy number: its byte order
+            if not isinstance(state, tuple) or len(state) < 2 or state[1] not in {"<", "|", "="}:
+                raise RefusedCheckpoint("it holds a numpy number in a foreign byte order")
         elif not isinstance(target, OrderedDict):  # a state_dict's _metadata is dropped
             raise RefusedCheckpoint(f"it sets the state of a {_describe(target)}")
 
@@ -210,7 +215,7 @@ _LITERALS: Final = frozenset(
     | {"BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
 )
 _ACTIONS: Final[dict[str, Callable[[_Machine, Any], None]]] = {
-    "GLOBAL": lambda m, a: m.name(a.replace(" ", ".", 1)),
+    "GLOBAL": lambda m, a: m.name(full_name(*a.split(" ", 1))),
     "STACK_GLOBAL": lambda m, a: m.stack_global(),
     "REDUCE": lambda m, a: m.reduce(),
     "NEWOBJ": lambda m, a: m.new_object(keywords=False),
