@@ -1,0 +1,223 @@
+"""Plots of runs for papers: PNG and PDF, colour-blind safe (Okabe and Ito), fonts that fit a column.
+
+Every function draws on its own Figure and returns it; nothing touches pyplot's global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import UsageError
+from lipsync_eval.files import atomic
+from lipsync_eval.reports.style import ARROWS, heading
+from lipsync_eval.results.schema import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+_HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++", "oo")
+_LINES = ("-", "--", "-.", ":")
+COLUMN = 3.4
+"""Width of a paper's column, inches."""
+_FONT = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7, "pdf.fonttype": 42, "text.usetex": False, "text.parse_math": False}
+MOST_METHODS = 40
+
+Frames = Mapping[str, Mapping[str, NDArray[Any]]]
+"""clip id -> array name -> values, as load_frames gives."""
+
+
+def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+    """Mean and bootstrap interval of each method, one panel a metric."""
+    figure, panels = _panels(runs, metrics)
+    for axes, metric in zip(panels, metrics, strict=True):
+        for i, run in enumerate(runs):
+            score = _score(run, metric)
+            if score is None or score.value is None:
+                continue
+            error = None if score.ci is None else [[score.value - score.ci.low], [score.ci.high - score.value]]
+            axes.bar(i, score.value, color=COLOURS[i % 8], hatch=_HATCHES[i // 8 % 8], yerr=error, capsize=2, error_kw={"linewidth": 0.8})
+        truths = [s.gt_value for r in runs if (s := _score(r, metric)) and s.gt_value is not None]
+        if truths:
+            axes.axhline(truths[0], color="0.3", linestyle="--", linewidth=0.8)
+            axes.annotate("real", (0.99, truths[0]), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6)
+        _method_ticks(axes, runs)
+        _title(axes, runs, metric)
+    return figure
+
+
+def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+    """Distribution over clips: median, quartiles, whiskers at 1.5 IQR, outliers."""
+    figure, panels = _panels(runs, metrics)
+    for axes, metric in zip(panels, metrics, strict=True):
+        columns = [[v for c in r.clips if (v := c.values.get(metric)) is not None] for r in runs]
+        drawn = axes.boxplot(columns, positions=range(len(runs)), widths=0.6, patch_artist=True, flierprops={"markersize": 2}, medianprops={"color": "black"})
+        for i, patch in enumerate(drawn["boxes"]):
+            patch.set(facecolor=COLOURS[i % 8], alpha=0.7, hatch=_HATCHES[i // 8 % 8])
+        _method_ticks(axes, runs)
+        _title(axes, runs, metric)
+    return figure
+
+
+def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+    """Per-frame values averaged over the clips that reach a frame, against time."""
+    figure, panels = _panels(runs, metrics, wide=True)
+    for axes, metric in zip(panels, metrics, strict=True):
+        for i, run_frames in enumerate(frames):
+            rows = [np.asarray(a[metric], np.float64) for a in run_frames.values() if metric in a and np.ndim(a[metric]) == 1]
+            if not rows:
+                continue
+            length = max(map(len, rows))
+            total, count = np.zeros(length), np.zeros(length)
+            for row in rows:
+                good = np.isfinite(row)
+                total[: len(row)] += np.where(good, row, 0)
+                count[: len(row)] += good
+            mean = np.divide(total, count, out=np.full(length, np.nan), where=count > 0)
+            axes.plot(np.arange(length) / 25, mean, color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=0.9, label=runs[i].run.name[:30])
+        axes.set_xlabel("time (s)")
+        _title(axes, runs, metric)
+    _legend(figure, panels)
+    return figure
+
+
+def offset(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+    """SyncNet's mean distance at every shift of the sound, averaged over clips: the lowest point is the offset."""
+    figure, (axes,) = _panels(runs, ["av_offset"], wide=True)
+    found = False
+    for i, run_frames in enumerate(frames):
+        rows = [np.asarray(a["syncnet_distance"], np.float64) for a in run_frames.values() if "syncnet_distance" in a]
+        rows = [r if r.ndim == 1 else r.mean(axis=0) for r in rows]
+        if rows:
+            found = True
+            mean = np.mean(rows, axis=0)
+            shifts = np.arange(len(mean)) - len(mean) // 2
+            axes.plot(shifts, mean, color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=0.9, label=runs[i].run.name[:30])
+    if not found:
+        raise UsageError("--kind offset: none of these runs holds SyncNet distances; score lse_d first")
+    axes.set_xlabel("shift of the sound (frames)")
+    axes.set_ylabel("distance")
+    axes.set_title("SyncNet distance by shift")
+    _legend(figure, [axes])
+    return figure
+
+
+def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+    """Each metric scaled so that the worst of these runs is at 0.2 and the best at 1: shapes compare, distances do not."""
+    from matplotlib.figure import Figure
+
+    if len(metrics) < 3:
+        raise UsageError(f"--kind radar needs at least three metrics, {len(metrics)} are there; use --kind bars")
+    figure = Figure(figsize=(COLUMN, COLUMN), layout="constrained")
+    axes = figure.add_subplot(projection="polar")
+    angles = np.linspace(0, 2 * np.pi, len(metrics), endpoint=False)
+    scaled = np.full((len(runs), len(metrics)), np.nan)
+    for j, metric in enumerate(metrics):
+        ranks = np.array([_goodness(r, metric) for r in runs])
+        low, high = np.nanmin(ranks, initial=np.inf), np.nanmax(ranks, initial=-np.inf)
+        scaled[:, j] = 1.0 if high == low else 0.2 + 0.8 * (ranks - low) / (high - low)
+        scaled[np.isnan(ranks), j] = np.nan
+    for i, run in enumerate(runs):
+        axes.plot([*angles, angles[0]], [*scaled[i], scaled[i][0]], color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=1, marker="o", markersize=2, label=run.run.name[:30])
+    axes.set_xticks(angles, [heading(m) for m in metrics])
+    axes.set_yticks([0.2, 1.0], ["worst", "best"], fontsize=5)
+    axes.set_ylim(0, 1.05)
+    _legend(figure, [axes])
+    return figure
+
+
+KINDS: dict[str, Callable[[Sequence[Result], Sequence[str], Sequence[Frames]], Figure]] = {"bars": bars, "box": box, "curve": curve, "radar": radar, "offset": offset}
+
+
+def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frames: Sequence[Frames]) -> Figure:
+    """One plot.
+
+    Args:
+        kind: of KINDS.
+        runs: at least one.
+        metrics: ids; None: all that the first run scored (for 'curve', those with per-frame values).
+        frames: per run, as load_frames gives; used by curve and offset.
+
+    Raises:
+        UsageError: no runs, too many, or nothing to draw.
+    """
+    import matplotlib as mpl
+
+    if not 1 <= len(runs) <= MOST_METHODS:
+        raise UsageError(f"{len(runs)} runs given; a plot takes 1 to {MOST_METHODS}")
+    there = list(dict.fromkeys(s.metric for r in runs for s in r.scores if s.value is not None))
+    if kind in {"box", "curve"}:
+        there = [m for m in there if any(c.values.get(m) is not None for r in runs for c in r.clips)]
+    if kind == "curve":
+        there = [m for m in there if any(m in a for f in frames for a in f.values())]
+    chosen = there if metrics is None else list(metrics)
+    if missing := [m for m in chosen if m not in there]:
+        raise UsageError(f"--kind {kind}: no values of {', '.join(missing)} in these runs; there are: {', '.join(there) or 'none'}")
+    if not chosen:
+        raise UsageError(f"--kind {kind}: these runs hold nothing to draw")
+    with mpl.rc_context(_FONT):
+        return KINDS[kind](runs, chosen, frames)
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Write stem.png (300 dpi) and stem.pdf, each whole or not at all."""
+    import matplotlib as mpl
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
+    with mpl.rc_context(_FONT):
+        for path, kind in zip(paths, ("png", "pdf"), strict=True):
+            with atomic(path) as file:
+                figure.savefig(file, format=kind, dpi=300, metadata={"Software": None} if kind == "png" else {"CreationDate": None})
+    return paths
+
+
+def _panels(runs: Sequence[Result], metrics: Sequence[str], wide: bool = False) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    across = 1 if len(metrics) == 1 or (len(runs) > 6 and not wide) else 2
+    down = -(-len(metrics) // across)
+    width = COLUMN if across == 1 and len(runs) <= 12 else 2 * COLUMN
+    figure = Figure(figsize=(width, 1.9 * down + 0.3), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False)
+    panels = list(grid.flat)
+    for spare in panels[len(metrics) :]:
+        spare.set_visible(False)
+    for axes in panels[: len(metrics)]:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels[: len(metrics)]
+
+
+def _score(run: Result, metric: str) -> Any:
+    return next((s for s in run.scores if s.metric == metric), None)
+
+
+def _goodness(run: Result, metric: str) -> float:
+    score = _score(run, metric)
+    if score is None or score.value is None:
+        return float("nan")
+    return float(score.value if score.direction == "up" else -abs(score.value) if score.direction == "zero" else -score.value)
+
+
+def _method_ticks(axes: Axes, runs: Sequence[Result]) -> None:
+    names = [r.run.name[:24] for r in runs]
+    steep = sum(map(len, names)) > 24
+    axes.set_xticks(range(len(runs)), names, rotation=45 if steep else 0, ha="right" if steep else "center")
+
+
+def _title(axes: Axes, runs: Sequence[Result], metric: str) -> None:
+    score = next(s for r in runs if (s := _score(r, metric)) is not None)
+    unit = "" if score.unit == "1" else f" ({score.unit})"
+    axes.set_title(f"{heading(metric)}{unit} {ARROWS[score.direction]}")
+
+
+def _legend(figure: Figure, panels: Sequence[Any]) -> None:
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
