@@ -25,7 +25,11 @@ class Face:
     box: Float
     """(4,) x1, y1, x2, y2 px, as the detector frames a face."""
     score: float
-    """The detector's own confidence; its scale differs from detector to detector."""
+    """The detector's own confidence; its scale differs from detector to detector. NaN where it gives none."""
+
+    def reaches(self, bound: float) -> bool:
+        """Whether the score is at least `bound`; a detector without scores vouches for every face it reports."""
+        return not self.score < bound
 
     @property
     def side(self) -> float:
@@ -52,6 +56,9 @@ class Detector(Protocol):
         """Faces of a uint8 RGB picture, strongest first; empty when there is none."""
         ...
 
+    def close(self) -> None:
+        """Free what it holds; called once, after the last picture."""
+
 
 class Landmarker(Protocol):
     """Finds the 68 points of one face, knowing its box."""
@@ -59,6 +66,9 @@ class Landmarker(Protocol):
     def points(self, frame: Frame, box: Float) -> Float | None:
         """(68, 2) px in the picture, or None when this is no face to it."""
         ...
+
+    def close(self) -> None:
+        """Free what it holds; called once, after the last picture."""
 
 
 def iou(a: Float, b: Float) -> float:

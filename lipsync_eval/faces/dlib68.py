@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import WeightsError
-from lipsync_eval.faces.base import Face
+from lipsync_eval.faces.base import Detector, Face, Landmarker
 from lipsync_eval.files import sha256
 from lipsync_eval.types import Float, Frame
 
@@ -80,7 +80,7 @@ def gray(frame: Frame) -> Gray:
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-class HogDetector:
+class HogDetector(Detector):
     """dlib's frontal face detector on a gray picture of a working size.
 
     The first look is at the whole picture, its longer side brought into SIDES. When that shows no sure face, two more
@@ -123,7 +123,7 @@ def _look(picture: Gray, scale: float, border: int) -> list[Face]:
     return [Face((box + 0.5) / factor - 0.5, float(score)) for box, score in zip(corners, scores, strict=True)]
 
 
-class ShapePredictor:
+class ShapePredictor(Landmarker):
     """dlib's 68 points, made steady.
 
     The points of one box tremble by about a pixel (at 256) when the box or the compression changes, and a detector's

@@ -91,7 +91,7 @@ class _Follower:
                 self._block(start, time)
                 start = time
         self._block(start, time)
-        sure = [person for person in self.persons if np.nanmax(person.scores) >= self.detector.sure]
+        sure = [person for person in self.persons if person.sure]
         return Followed(sure, self.n_faces, time + 1, self.cuts)
 
     def _block(self, first: int, last: int) -> None:
@@ -104,7 +104,7 @@ class _Follower:
 
     def _look(self, time: int) -> None:
         faces = self.detector.detect(self.frames[time])
-        self.n_faces[time] = sum(face.score >= self.detector.sure for face in faces)
+        self.n_faces[time] = sum(face.reaches(self.detector.sure) for face in faces)
         chosen = largest(faces)
         self.looks[time] = Look(chosen, [None] * len(chosen))
 
@@ -134,8 +134,8 @@ class _Follower:
         a, b = self.looks[first], self.looks[last]
         pairs = match([f.box for f in a.faces], [f.box for f in b.faces], STEADY)
         start = self.detector.start
-        old = {i for i, face in enumerate(a.faces) if face.score >= start or a.persons[i] is not None}
-        new = {j for j, face in enumerate(b.faces) if face.score >= start}
+        old = {i for i, face in enumerate(a.faces) if face.reaches(start) or a.persons[i] is not None}
+        new = {j for j, face in enumerate(b.faces) if face.reaches(start)}
         return old <= {i for i, _ in pairs} and new <= {j for _, j in pairs}
 
     def _bridges(self, first: int, last: int, least: float) -> list[Bridge]:
@@ -175,6 +175,7 @@ class _Follower:
             return
         look.persons[index] = person
         person.add(time, look.faces[index].box, points, look.faces[index].score)
+        person.sure |= look.faces[index].reaches(self.detector.sure)
         person.shot, person.patch = len(self.cuts), shots.patch(self.frames[time], points)
 
     def _arrive(self, time: int) -> None:
@@ -184,7 +185,7 @@ class _Follower:
             points = self._points(time, index) if look.persons[index] is None else None
             if points is None:
                 continue
-            strong = face.score >= self.detector.start
+            strong = face.reaches(self.detector.start)
             here = [person for person in look.persons if person is not None]
             lost = [person for person in self.persons if all(person is not one for one in here)]
             newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, len(self.cuts), strong)

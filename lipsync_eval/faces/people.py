@@ -28,6 +28,8 @@ class Person:
     points: list[Float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     """NaN where the box was not detected but lies between two that were."""
+    sure: bool = False
+    """Whether a detection of it was ever sure."""
     shot: int = 0
     """Number of the shot in which it was last detected."""
     patch: Float | None = None

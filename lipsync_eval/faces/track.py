@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ def signature(landmarks: str = "dlib68", detector: str | None = None, weights: L
     With `weights`, what reads a weights file carries the start of its sha256: 'dlib68.1,yunet.1@49f000ec'.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: an unknown name, or an optional package that is not installed.
         MissingWeights: from `weights`, when a file is not there.
     """
     return choose(landmarks, detector, weights).signature
@@ -37,6 +38,7 @@ def track_faces(
     face: Choice = "largest",
     cache: Cache | None = None,
     weights: Locate | None = None,
+    device: str = "cpu",
 ) -> Track:
     """Follow one face through a clip in one streaming pass.
 
@@ -48,6 +50,7 @@ def track_faces(
             fails a clip that shows several in one picture.
         cache: where tracks are kept by clip digest and signature; None keeps nothing.
         weights: row of the weights registry -> file, for backends that need one.
+        device: where fan and s3fd run; all others run on the CPU.
 
     Returns:
         The Track over clip.n_frames pictures. Gaps of at most result.MAX_GAP pictures are filled on a straight line
@@ -55,7 +58,7 @@ def track_faces(
 
     Raises:
         FaceError: no face at all, or several with face='single'.
-        UsageError: unknown name, a package or a weights file missing.
+        UsageError: unknown name, a package or a weights file missing (the message says what to type).
         MediaError: the clip does not yield n_frames pictures.
     """
     if face not in get_args(Choice):
@@ -65,7 +68,9 @@ def track_faces(
     stored = cache.get(key) if cache else None
     track = _unpack(stored, clip.n_frames, chosen.signature) if stored else None
     if track is None:
-        followed = follow(clip.frames(), *chosen.load())
+        detector, landmarker = chosen.load(device)
+        with closing(detector), closing(landmarker):
+            followed = follow(clip.frames(), detector, landmarker)
         if followed.n_frames != clip.n_frames:
             raise MediaError(f"{clip.path}: {followed.n_frames} pictures could be read of {clip.n_frames} that the file holds")
         track = build(followed, chosen.signature, face)

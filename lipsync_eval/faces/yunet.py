@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from lipsync_eval.errors import WeightsError
-from lipsync_eval.faces.base import Face
+from lipsync_eval.faces.base import Detector, Face
 from lipsync_eval.types import Frame
 
 SIDE: Final = 640
@@ -19,7 +19,7 @@ NMS: Final = 0.3
 """Overlap from which the weaker of two boxes goes."""
 
 
-class YuNet:
+class YuNet(Detector):
     """cv2.FaceDetectorYN on the whole picture."""
 
     stride = 8
