@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 if TYPE_CHECKING:
     from lipsync_eval.features.style_compare import Halves
     from lipsync_eval.features.style_corpus import Sequence52or68
-    from lipsync_eval.types import Float
+    from lipsync_eval.types import Float, Settings
 
 
 @click.command("style-map")
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 @click.option("--window", type=click.IntRange(20), default=50, show_default=True, help="Frames (1/25 s) in one code.")
 @click.option("--hop", type=click.IntRange(1), default=25, show_default=True, help="Frames from one code to the next.")
 @click.option("--perplexity", type=click.FloatRange(2, min_open=True), default=10.0, show_default=True, help="Of t-SNE: effective number of neighbours.")
+@click.option("--encoder", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Codes of an encoder from style-train instead of statistics.")
 @click.option("--halves", is_flag=True, help="Also print the cosines of first against second halves, constants learned without the speakers compared.")
 @corpus
 def style_map(
-    clips: Path, out: Path, generated: Path | None, window: int, hop: int, perplexity: float, halves: bool, features: str, speakers: Path | None, **values: Any
+    clips: Path, out: Path, generated: Path | None, window: int, hop: int, perplexity: float, encoder: Path | None, halves: bool, features: str, speakers: Path | None,
+    **values: Any,
 ) -> None:
     """Draw the speaking styles of many clips, one colour a speaker.
 
@@ -42,27 +44,52 @@ def style_map(
     """
     import numpy as np
 
-    from lipsync_eval.features.style_code import window_codes
-    from lipsync_eval.features.style_constants import load
     from lipsync_eval.features.style_corpus import find_recordings, read_all
     from lipsync_eval.features.tsne import tsne
 
     settings = corpus_settings(values)
-    constants = load(settings, features)
+    coder = _encoded(encoder, features, window, hop) if encoder else _statistics(settings, features, window, hop)
     real = read_all(find_recordings(clips, speakers), features, settings, tell)
     made = read_all(find_recordings(generated), features, settings, tell) if generated else []
-    codes: list[Float] = []
-    owners: list[tuple[str, bool]] = []
-    for s in [*real, *made]:
-        mine = constants.standardise(window_codes(constants.sequence(s.raw, s.index), s.index, window, hop))
-        codes.append(mine)
-        owners += [(s.recording.speaker, s in made)] * len(mine)
+    codes = [coder(s) for s in (*real, *made)]
+    owners = [(s.recording.speaker, k >= len(real)) for k, s in enumerate((*real, *made)) for _ in codes[k]]
     stacked = np.concatenate(codes)
     unit = stacked / np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), 1e-12)
     draw(tsne(unit, perplexity), owners, features, out)
     click.echo(f"{out}: {len(owners)} codes of {len({o[0] for o in owners})} speakers, {len(real) + len(made)} clips")
     if halves:
         _print_halves(real, features)
+
+
+def _statistics(settings: Settings, features: str, window: int, hop: int) -> Callable[[Sequence52or68], Float]:
+    """A clip -> (W, K) codes of its windows, as StyleSim makes them."""
+    from lipsync_eval.features.style_code import window_codes
+    from lipsync_eval.features.style_constants import load
+
+    constants = load(settings, features)
+    return lambda s: constants.standardise(window_codes(constants.sequence(s.raw, s.index), s.index, window, hop))
+
+
+def _encoded(path: Path, features: str, window: int, hop: int) -> Callable[[Sequence52or68], Float]:
+    """A clip -> (W, 128) codes of its windows, by a trained encoder.
+
+    Raises:
+        UsageError: it was trained on other features.
+    """
+    import numpy as np
+
+    from lipsync_eval.errors import UsageError
+    from lipsync_eval.features.style_training import load
+
+    trained = load(path)
+    if trained.constants.features != features:
+        raise UsageError(f"{path} was trained on {trained.constants.features}; give --features {trained.constants.features}")
+
+    def codes(s: Sequence52or68) -> Float:
+        starts = range(0, max(len(s.index) - window, 0) + 1, hop)
+        return np.stack([trained.style(s.part(start, start + window)) for start in starts])
+
+    return codes
 
 
 def draw(places: Float, owners: Sequence[tuple[str, bool]], features: str, out: Path) -> None:

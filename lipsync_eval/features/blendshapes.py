@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +78,8 @@ class Blendshapes:
         except (RuntimeError, ValueError) as error:
             raise RefusedCheckpoint(f"{model} is refused: mediapipe cannot read it ({error}); use the official face_landmarker.task") from error
         self._mediapipe: Any = mediapipe
+        # closed at exit at the latest: MediaPipe's own destructor fails once the interpreter is going down
+        self._close = weakref.finalize(self, self._landmarker.close)
 
     def __call__(self, frame: Frame, points: Float) -> NDArray[np.float32] | None:
         """Scores of one face.
@@ -100,7 +103,7 @@ class Blendshapes:
 
     def close(self) -> None:
         """Free what MediaPipe holds."""
-        self._landmarker.close()
+        self._close()
 
 
 def feature_name(weights: str) -> str:

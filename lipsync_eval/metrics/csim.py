@@ -212,7 +212,8 @@ class _Meter:
             return
         scores = {"csim": mean_of(self.cosines), "csim_p5": float(np.percentile(self.cosines[good], 5))}
         found.values |= {name: scores[name] for name in wanted}
-        found.frames["csim"] = self.cosines
+        if "csim" in wanted:
+            found.frames["csim"] = self.cosines
         if skipped := n - int(good.sum()):
             found.details["csim_frames_without_both_faces"] = skipped
             found.notes.append(f"csim: {skipped} of {n} frames have no face in both videos and are left out")

@@ -271,6 +271,8 @@ class _Meter:
             return type(error)(f"{which} video: {error}")
         found.notes += [f"{self.family.name}: {which} video: {note}" for note in collector.notes]
         found.details[f"{self.family.name}_frames_{name}"] = used
+        if used < self.pair.n_frames:
+            found.notes.append(f"{self.family.name}: {self.pair.n_frames - used} of {self.pair.n_frames} frames of the {which} video have no face and are left out")
         if used < FEW:
             found.notes.append(f"{self.family.name}: the style of the {which} video rests on {used} frames; under {FEW} (4 s) it is uncertain")
         return code
