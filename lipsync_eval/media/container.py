@@ -82,9 +82,11 @@ def check_size(path: Path, width: int, height: int) -> None:
         MediaError: more than MAX_PIXELS pixels, or none.
     """
     if not 0 < width * height <= MAX_PIXELS:
+        # ffmpeg, held to MAX_PIXELS itself, often gives 0x0 for a size beyond it.
+        size = f"pictures of {width}x{height} px" if width * height else "no picture size, or an absurd one"
         raise MediaError(
-            f"{path.name!r} says its pictures are {width}x{height} px; between 1 and {MAX_PIXELS} pixels are accepted: "
-            "scale the video down, or make it again if the size is wrong"
+            f"{path.name!r} states {size}; from 1 to {MAX_PIXELS} pixels are accepted: scale the video down, or make it again "
+            "if the size is wrong"
         )
 
 

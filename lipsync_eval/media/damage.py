@@ -66,19 +66,21 @@ def _notes(gap: Fraction, health: Health) -> list[str]:
 
 
 def _short(container: InputContainer, stream: Any, times: Times, health: Health) -> list[Fraction]:
-    """By how many seconds the file ends before its header says, by each of the header's statements."""
+    """By how many seconds the file ends before its header says, by each of the header's statements.
+
+    Some formats count a duration from 0, some from the first timestamp: the reading that accuses less is taken.
+    """
     name = container.format.name
     if not name.startswith(_STATED):
         return []
     found = []
-    end = int(times.ticks[-1]) * times.tick + times.last
+    end = times.origin + times.seconds - min(times.origin, Fraction(0))
     if stream.duration:
-        found.append(((stream.start_time or 0) + stream.duration) * times.tick - end)
+        found.append(stream.duration * times.tick - end)
     if name == "avi" and stream.frames:  # the duration of a cut file is guessed from its size; the count is the header's
         found.append(stream.frames * times.tick - end)
     if container.duration:
-        start = Fraction(container.start_time or 0, 1_000_000)
-        found.append(start + Fraction(container.duration, 1_000_000) - max(health.end, end))
+        found.append(Fraction(container.duration, 1_000_000) - max(health.end, end))
     return found
 
 

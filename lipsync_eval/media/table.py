@@ -104,6 +104,8 @@ def _pair(cells: dict[str, str], gen: Path, gt: Path) -> PairPaths:
 def _id(cells: dict[str, str]) -> str:
     given = cells.get("id")
     if given:
+        if PurePosixPath(given).is_absolute() or os.pardir in PurePosixPath(given).parts:
+            raise PairingError(f"the id {given!r} looks like a way out of a folder; files are called by ids: use another")
         return key(given)
     path = PurePosixPath(cells["gen"])
     return key(path.stem if path.is_absolute() else Path(os.path.normpath(path)).with_suffix("").as_posix())

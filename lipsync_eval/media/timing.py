@@ -81,7 +81,9 @@ def place(pts: Integers, dts: Integers, tick: Fraction, last: int, *, rate: Frac
     gaps = np.diff(ticks)
     if last <= 0:
         last = round(gaps.mean()) if len(gaps) else step
-    if len(gaps) and gaps.max() > 1.5 * gaps.min() and int(gaps.max() - gaps.min()) * tick > _JITTER:
+    if not len(gaps):
+        notes.append("a single picture")
+    elif gaps.max() > 1.5 * gaps.min() and int(gaps.max() - gaps.min()) * tick > _JITTER:
         low, high = (float(int(gap) * tick * 1000) for gap in (gaps.min(), gaps.max()))
         notes.append(f"variable rate: {low:.4g} to {high:.4g} ms from picture to picture")
     return Times(ticks, number, tick, last * tick, tuple(notes))

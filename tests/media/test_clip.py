@@ -1,0 +1,198 @@
+"""A file becomes a Clip: times, sound, notes, streaming."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from support.videos import clicks, make_sound, make_video, number_in, onsets, stamped, tone
+
+from lipsync_eval.media import open_clip
+from lipsync_eval.media.pictures import Converter
+
+
+def numbers(clip, *window):
+    return [number_in(frame) for frame in clip.frames(*window)]
+
+
+RATES = {
+    "22.13": Fraction(2213, 100),
+    "24": Fraction(24),
+    "29.97": Fraction(30_000, 1001),
+    "30": Fraction(30),
+    "50": Fraction(50),
+    "60": Fraction(60),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_every_rate_gives_the_nearest_picture(tmp_path, name):
+    fps = RATES[name]
+    n = int(2 * fps)
+    path = make_video(tmp_path / "a.mp4", [stamped(i) for i in range(n)], tick=1 / fps, codec="libx264", pixels="yuv420p")
+    clip = open_clip(path)
+    expected = [min(range(n), key=lambda i: (abs(i / fps - Fraction(k, 25)), i)) for k in range(clip.n_frames)]
+    assert numbers(clip) == expected
+    assert clip.n_frames == int(n / fps * 25 + Fraction(1, 2))
+    assert clip.source_fps == pytest.approx(float(fps), rel=1e-3)
+    assert any(note.startswith("resampled from") for note in clip.notes)
+
+
+def test_25_fps_is_untouched_and_has_no_note(tmp_path):
+    clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(i) for i in range(30)]))
+    assert numbers(clip) == list(range(30))
+    assert clip.notes == ()
+    assert clip.audio is None
+    assert clip.size == (48, 64)
+    assert clip.digest == hashlib.sha256((tmp_path / "a.mkv").read_bytes()).hexdigest()
+    np.testing.assert_array_equal(np.stack(list(clip.frames())), np.stack([stamped(i) for i in range(30)]))
+
+
+def test_variable_rate_follows_timestamps_from_the_first_picture(tmp_path):
+    at = [500, 533, 600, 750, 760, 800, 1000, 1040]
+    path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(8)], times=at, tick=Fraction(1, 1000))
+    clip = open_clip(path)
+    shown = [t - 500 for t in at]
+    assert numbers(clip) == [min(range(8), key=lambda i: (abs(shown[i] - 40 * k), i)) for k in range(clip.n_frames)]
+    assert any(note.startswith("variable rate: 10 to 200 ms") for note in clip.notes)
+
+
+def test_a_held_first_picture_is_repeated(tmp_path):
+    """What `ffmpeg -async 1 -r 25` leaves in AVI files: slots without a picture."""
+    path = make_video(tmp_path / "a.avi", [stamped(i) for i in range(10)], times=[0, *range(3, 12)], codec="mpeg4", pixels="yuv420p")
+    assert numbers(open_clip(path)) == [0, 0, 1, 1, *range(2, 10)]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4", ".mov", ".ts"])
+def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix):
+    """AVI has no presentation times, TS and Matroska begin late: the same clip all the same."""
+    sound = clicks(2, [0.5, 1.2])[None]
+    codec = "aac" if suffix in {".mp4", ".mov", ".ts"} else "pcm_s16le"
+    path = make_video(
+        tmp_path / f"a{suffix}", [stamped(i) for i in range(50)], codec="libx264", pixels="yuv420p", options={"bf": "2"}, sound=sound, sound_codec=codec
+    )
+    clip = open_clip(path)
+    assert numbers(clip) == list(range(50))
+    assert onsets(clip.audio.samples) == pytest.approx([0.5, 1.2], abs=0.003)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
+@pytest.mark.parametrize("extra", [{}, {"x264-params": "open-gop=1:keyint=20:bframes=3"}, {"x264-params": "intra-refresh=1:keyint=20"}])
+def test_any_window_equals_the_same_pictures_of_the_whole(tmp_path, suffix, extra):
+    path = make_video(
+        tmp_path / f"a{suffix}", [stamped(i) for i in range(200)], codec="libx264", pixels="yuv420p", options={"g": "20", **extra}
+    )
+    clip = open_clip(path)
+    whole = list(clip.frames())
+    for start in (0, 1, 63, 64, 65, 79, 80, 81, 99, 119, 139, 140, 199):
+        for a, b in zip(clip.frames(start, start + 3), whole[start : start + 3], strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert list(clip.frames(200)) == []
+    assert list(clip.frames(5, 5)) == []
+
+
+def test_a_late_start_of_a_window_does_not_decode_from_the_beginning(tmp_path, monkeypatch):
+    from lipsync_eval.media import reader
+
+    path = make_video(tmp_path / "a.mp4", [stamped(i) for i in range(200)], codec="libx264", pixels="yuv420p", options={"g": "20"})
+    clip = open_clip(path)
+    count = 0
+
+    def counting(*args):
+        nonlocal count
+        for frame in original(*args):
+            count += 1
+            yield frame
+
+    original = reader.decoded
+    monkeypatch.setattr(reader, "decoded", counting)
+    assert numbers(clip, 150, 152) == [150, 151]
+    assert count < 40
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "libvpx-vp9"])
+def test_threads_do_not_move_a_pixel(tmp_path, codec):
+    path = make_video(tmp_path / "a.mkv", [stamped(i, 96, 128) for i in range(40)], codec=codec, pixels="yuv420p", options={"crf": "30"})
+    convert = Converter()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", 4
+        threaded = [convert(frame) for frame in container.decode(stream)]
+    np.testing.assert_array_equal(np.stack(list(open_clip(path).frames())), np.stack(threaded))
+
+
+@pytest.mark.parametrize("width", [224, 360, 700, 63])
+def test_pictures_belong_to_the_caller(tmp_path, width):
+    """A view into the decoder's buffer changes when the file is closed; widths with padding showed it."""
+    path = make_video(tmp_path / "a.mp4", [stamped(i, 48, width) for i in range(12)], codec="libx264", pixels="yuv444p")
+    clip = open_clip(path)
+    kept = list(clip.frames())
+    copies = [frame.copy() for frame in kept]
+    for _ in range(3):
+        list(clip.frames())
+    for frame, copy in zip(kept, copies, strict=True):
+        assert frame.flags.c_contiguous and frame.flags.owndata and frame.flags.writeable
+        np.testing.assert_array_equal(frame, copy)
+
+
+def test_repeated_pictures_do_not_share_memory(tmp_path):
+    clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(i) for i in range(3)], tick=Fraction(1, 10)))
+    first, second = list(clip.frames(0, 2))
+    second[:] = 0
+    assert number_in(first) == 0 and first.any()
+
+
+def test_two_readers_at_once(tmp_path):
+    clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(i) for i in range(20)]))
+    pairs = [(number_in(a), number_in(b)) for a, b in zip(clip.frames(), clip.frames(10), strict=False)]
+    assert pairs == [(i, i + 10) for i in range(10)]
+
+
+def test_a_clip_goes_to_another_process(tmp_path):
+    import pickle
+
+    clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(i) for i in range(5)], sound=tone(0.2)[None]))
+    again = pickle.loads(pickle.dumps(clip))
+    assert numbers(again) == [0, 1, 2, 3, 4]
+    assert (again.digest, again.n_frames, again.notes) == (clip.digest, clip.n_frames, clip.notes)
+    np.testing.assert_array_equal(again.audio.samples, clip.audio.samples)
+
+
+def test_one_picture_is_a_clip(tmp_path):
+    clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(7)]))
+    assert (clip.n_frames, numbers(clip)) == (1, [7])
+    assert "a single picture" in clip.notes
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_metadata_is_applied(tmp_path, degrees):
+    path = make_video(
+        tmp_path / "a.mov", [stamped(i) for i in range(3)], codec="png", pixels="rgb24", setup=lambda v: v.set_display_rotation(degrees)
+    )
+    clip = open_clip(path)
+    assert clip.size == ((64, 48) if degrees != 180 else (48, 64))
+    # PyAV's angle is that of the matrix, counter-clockwise.
+    np.testing.assert_array_equal(next(clip.frames()), np.rot90(stamped(0), degrees // 90))
+    assert any("display matrix" in note for note in clip.notes)
+
+
+def test_a_sound_file_replaces_the_track_and_is_in_the_digest(tmp_path):
+    path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(25)], sound=clicks(1, [0.2])[None])
+    other = make_sound(tmp_path / "b.wav", clicks(1, [0.7])[None], rate=16000)
+    own, given = open_clip(path), open_clip(path, audio=other)
+    assert onsets(own.audio.samples) == pytest.approx([0.2], abs=0.001)
+    assert onsets(given.audio.samples) == pytest.approx([0.7], abs=0.001)
+    assert given.audio.source == other
+    assert given.digest == hashlib.sha256(path.read_bytes() + other.read_bytes()).hexdigest() != own.digest
+
+
+def test_names_of_any_kind(tmp_path):
+    plain = make_video(tmp_path / "plain.mkv", [stamped(i) for i in range(3)])
+    for name in ("a b.mkv", 'quo"te\'s.mkv', "new\nline.mkv", "Ünïcødé 顔.mkv", "pipe|%03d:x.mkv", "x" * 200 + ".mkv", "concat:a|b.mkv"):
+        path = Path(tmp_path / name)
+        path.write_bytes(plain.read_bytes())
+        assert numbers(open_clip(path)) == [0, 1, 2]
