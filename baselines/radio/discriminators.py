@@ -73,6 +73,10 @@ class Discriminator(nn.Module):
         return cast(Tensor, self.convs(image))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, size, size) RGB in [-1, 1] -> (B,) logits, higher for real pictures."""
-        x = self.final_conv(minibatch_stddev(self.features(image)))
+        """(B, 3, size, size) RGB in [-1, 1] -> (B,) logits, higher for real pictures.
+
+        Groups of the minibatch standard deviation have the largest size up to 4 that divides B.
+        """
+        group = next(g for g in range(GROUP, 0, -1) if len(image) % g == 0)
+        x = self.final_conv(minibatch_stddev(self.features(image), group))
         return cast(Tensor, self.final_linear(x.flatten(1)).squeeze(1))

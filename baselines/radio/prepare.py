@@ -255,7 +255,7 @@ def segments(source: layouts.Source, options: Options) -> Iterator[Segment]:
     if clip.audio is None:
         raise MediaError(f"{source.name!r} has no sound; put a sound file with the same stem beside it")
     track = track_faces(clip, landmarks=options.landmarks, detector=options.detector)
-    heard = min(clip.n_frames, len(clip.audio.samples) // PER_FRAME)
+    heard = min(clip.n_frames, -(-len(clip.audio.samples) // PER_FRAME))
     notes = [*clip.notes, *clip.audio.notes, *track.notes]
     if heard < clip.n_frames:
         notes.append(f"{clip.n_frames - heard} pictures after the end of the sound left out")
@@ -291,7 +291,8 @@ def _cut(
     notes: tuple[str, ...],
 ) -> Iterator[Segment]:
     """One pass over the pictures, one Segment per run."""
-    mel, sound = mel_spectrogram(audio.samples), audio.int16()
+    mel = mel_spectrogram(audio.samples)
+    sound = np.pad(audio.int16(), (0, PER_FRAME))  # the last picture's sound may be incomplete: silence follows it
     stem = source.name.rpartition(".")[0]
     pictures: list[bytes] = []
     number = 0

@@ -89,11 +89,11 @@ def landmarks_of(picture: Frame) -> Float:
     import cv2
 
     from lipsync_eval.errors import FaceError
-    from lipsync_eval.faces.dlib68 import ShapePredictor
+    from lipsync_eval.faces.backends import choose
 
     side = LANDMARK_SIDE
     large = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
-    points = ShapePredictor().points(large, np.array(FACE_BOX) * side)
+    points = choose("dlib68", None, None).load()[1].points(large, np.array(FACE_BOX) * side)
     if points is None:
         raise FaceError("no landmarks in a generated picture")
     return points

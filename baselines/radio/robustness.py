@@ -1,0 +1,126 @@
+"""How much the scores move with the reference (figure 4 of the paper as numbers)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipsync_eval.baselines.radio.dub import Length, dub
+from lipsync_eval.baselines.radio.inference import Generator
+from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.files import atomic, write_text
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean, standard deviation (of the sample, n - 1), minimum, maximum and range of at least two numbers."""
+    x = np.asarray(values, np.float64)
+    return {
+        "mean": float(x.mean()),
+        "sd": float(x.std(ddof=1)),
+        "min": float(x.min()),
+        "max": float(x.max()),
+        "range": float(x.max() - x.min()),
+    }
+
+
+def names_of(references: Sequence[str]) -> list[str]:
+    """A file name for each reference: its number and, for images, the stem."""
+    plain = ["".join(c if c.isalnum() or c in "-_" else "_" for c in Path(r).stem) for r in references]
+    return [f"{k:02d}-{name}" for k, name in enumerate(plain)]
+
+
+def robustness(
+    video: Path,
+    audio: Path,
+    references: Sequence[str],
+    generator: Generator,
+    out: Path,
+    *,
+    metrics: str = "core",
+    length: Length = "strict",
+    say: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Dub one video with several references, score every result against the video, and tell how much each score moves.
+
+    With the video's own sound the scores are those of a reconstruction. With other speech the mouth has nothing to be
+    compared with in the video: read the spread, not the mean.
+
+    Args:
+        video: the video.
+        audio: the sound.
+        references: at least two: image files or numbers of pictures of the video.
+        generator: from `load_generator`.
+        out: new folder: gen/NN-NAME.mkv, run/ (as `lipsync-eval score` writes it), robustness.json.
+        metrics: as `score --metrics`.
+        length: as in `dub`.
+        say: progress.
+        **settings: as score()'s.
+
+    Returns:
+        what robustness.json holds: {"references", "scores": {metric: {reference: value}}, "spread": {metric: {...}}}.
+
+    Raises:
+        UsageError: fewer than two references.
+        OutputError: `out` exists.
+    """
+    from lipsync_eval.engine.score import score
+
+    if len(references) < 2:
+        raise UsageError(f"{len(references)} reference given; give at least two to compare")
+    if out.exists() and any(out.iterdir()):
+        raise OutputError(f"{out} is not empty; give a new folder")
+    (out / "gen").mkdir(parents=True)
+    names = names_of(references)
+    for name, reference in zip(names, references, strict=True):
+        dub(video, audio, out / "gen" / f"{name}.mkv", generator, reference=reference, length=length)
+        say(f"dubbed with reference {reference}")
+    pairs = out / "pairs.csv"
+    with atomic(pairs) as file:
+        lines = [("gen", "gt", "id"), *((f"{name}.mkv", str(video.resolve()), name) for name in names)]
+        text = "".join(",".join(_quoted(cell) for cell in line) + "\n" for line in lines)
+        file.write(text.encode("utf-8"))
+    result = score(
+        out / "gen",
+        video.resolve().parent,
+        metrics=metrics,
+        pairs=pairs,
+        out=out / "run",
+        name="references",
+        **settings,
+    )
+    scores: dict[str, dict[str, float | None]] = {}
+    for clip in result.clips:
+        for metric, value in clip.values.items():
+            scores.setdefault(metric, {})[clip.id] = value
+    moved = {}
+    for metric, by_name in scores.items():
+        known = [value for value in by_name.values() if value is not None]
+        if len(known) >= 2:
+            moved[metric] = spread(known)
+    report: dict[str, Any] = {
+        "video": video.name,
+        "audio": audio.name,
+        "references": dict(zip(names, references, strict=True)),
+        "scores": scores,
+        "spread": moved,
+        "failures": len(result.failures),
+    }
+    write_text(out / "robustness.json", json.dumps(report, indent=1) + "\n")
+    return report
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
+
+
+def table(report: dict[str, Any]) -> str:
+    """Plain text: a line per metric with mean, sd and range over the references."""
+    lines = [f"{'metric':22} {'mean':>10} {'sd':>10} {'min':>10} {'max':>10} {'range':>10}"]
+    for metric, s in report["spread"].items():
+        lines.append(f"{metric:22} " + " ".join(f"{s[k]:10.4f}" for k in ("mean", "sd", "min", "max", "range")))
+    return "\n".join(lines)
