@@ -98,8 +98,10 @@ class _Writer:
 
     def _add_video(self, crf: int) -> Any:
         name, pixels = ("ffv1", "bgr0") if self._lossless else ("libx264", "yuv420p")
-        # One thread: x264 gives other bytes for other numbers of threads.
-        options = {"threads": "1"} if self._lossless else {"threads": "1", "crf": str(crf)}
+        options = {"threads": "1"}
+        if not self._lossless:
+            # With other numbers of threads, or with its macroblock tree (at 224x224 for one), x264 gives other bytes every time.
+            options |= {"crf": str(crf), "x264-params": "mbtree=0"}
         video = self._container.add_stream(name, rate=self._pace, options=options)
         video.height, video.width = self._size
         video.pix_fmt = pixels
