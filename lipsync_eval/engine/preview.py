@@ -1,0 +1,48 @@
+"""Small side-by-side videos of what was compared, for the report page and the user study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lipsync_eval.errors import ClipError
+from lipsync_eval.media import open_clip, write_video
+from lipsync_eval.results.schema import ClipRow
+from lipsync_eval.types import RATE, Clip, Frame
+
+HEIGHT = 240
+
+
+def side_by_side(row: ClipRow, path: Path) -> bool:
+    """Write the generated (left) and the real (right) video, scaled to 240 px height, with the generated one's sound (H.264, AAC).
+
+    Returns:
+        False when one of them cannot be read any more (moved, deleted): nothing is written then.
+    """
+    if row.gen is None or row.gt is None or not row.n_frames:
+        return False
+    try:
+        gen, gt = open_clip(Path(row.gen)), open_clip(Path(row.gt))
+        n = min(row.n_frames, gen.n_frames, gt.n_frames)
+        sound = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
+        write_video(path, _pictures(gen, gt, n), audio=sound, codec="h264", crf=26)
+    except ClipError:
+        path.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _pictures(gen: Clip, gt: Clip, n: int) -> Iterator[Frame]:
+    for a, b in zip(gen.frames(0, n), gt.frames(0, n), strict=True):
+        yield np.hstack([_scaled(a), _scaled(b)])
+
+
+def _scaled(frame: Frame) -> Frame:
+    import cv2
+
+    height, width = frame.shape[:2]
+    size = (max(2, round(width * HEIGHT / height / 2) * 2), HEIGHT)
+    out: Frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return out
