@@ -12,6 +12,7 @@ to which variances are blind.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -90,47 +91,65 @@ def _strips(height: int, width: int) -> Iterator[slice]:
 def _strip_terms(gen: Picture, gt: Picture, luminance: bool) -> list[Map]:
     """(h - 10, W, 3) contrast and, if wanted, luminance x contrast; the outer 5 columns mean nothing.
 
-    The arithmetic runs in place on whole rows, which is what makes it fast.
+    The arithmetic runs in place on whole rows of kept memory, which is what makes it fast. The maps are overwritten by
+    the next call in the same thread.
     """
-    a, a0 = _centred(gen)
-    b, b0 = _centred(gt)
-    s = a + b
+    a, b, s, *smooth = _scratch.rows(7, len(gen), 3 * gen.shape[1])
+    a0, b0 = _centred(gen, a), _centred(gt, b)
+    np.add(a, b, out=s)
     d = np.subtract(a, b, out=a)
-    mean_s, mean_d = _smooth(s), _smooth(d)
-    var_s, var_d = _smooth(np.square(s, out=s), 2 * C2), _smooth(np.square(d, out=d))
-    var_s -= np.square(mean_s, out=b[: len(mean_s)])
-    var_d -= np.square(mean_d, out=b[: len(mean_s)])
-    contrast = var_s - var_d
+    mean_s, mean_d = _smooth(s, smooth[0]), _smooth(d, smooth[1])
+    var_s, var_d = _smooth(np.square(s, out=s), smooth[2], 2 * C2), _smooth(np.square(d, out=d), smooth[3])
+    contrast, total = b[: len(mean_s)], a[: len(mean_s)]
+    var_s -= np.square(mean_s, out=contrast)
+    var_d -= np.square(mean_d, out=contrast)
+    np.subtract(var_s, var_d, out=contrast)
     contrast /= np.add(var_s, var_d, out=var_s)
-    terms = [contrast]
     if luminance:
         mean_s += a0 + b0
         mean_d += a0 - b0
         bright, dark = np.square(mean_s, out=mean_s), np.square(mean_d, out=mean_d)
         bright += np.float32(2 * C1)
-        total = np.subtract(bright, dark, out=var_s)
+        np.subtract(bright, dark, out=total)
         total /= np.add(bright, dark, out=bright)
         total *= contrast
-        terms.append(total)
-    return [term.reshape(len(term), -1, 3) for term in terms]
+    return [x.reshape(len(x), -1, 3) for x in ((contrast, total) if luminance else (contrast,))]
 
 
-def _centred(picture: Picture) -> tuple[Map, Map]:
-    """(h, 3W) the picture less its mean colour, which is rounded so that differences are exact, and (3W,) that colour."""
+class _Scratch(threading.local):
+    """Memory that is kept between strips and calls, for each thread: fresh pages would cost as much as the arithmetic."""
+
+    kept: Map = np.empty(0, np.float32)
+
+    def rows(self, count: int, height: int, width: int) -> list[Map]:
+        """`count` arrays (height, width) float32, unset."""
+        if self.kept.size < count * height * width:
+            self.kept = np.empty(count * height * width, np.float32)
+        return list(self.kept[: count * height * width].reshape(count, height, width))
+
+
+_scratch = _Scratch()
+
+
+def _centred(picture: Picture, out: Map) -> Map:
+    """Write the picture less a colour to `out` (h, 3W); return that colour (3W,).
+
+    It is the mean colour, roughly, in whole levels so that the differences are exact.
+    """
     import cv2
 
-    colour = np.tile(np.rint(cv2.mean(picture)[:3]).astype(np.float32), picture.shape[1])
-    return np.subtract(picture.reshape(len(picture), -1), colour, dtype=np.float32), colour
+    colour = np.tile(np.rint(cv2.mean(picture[::8])[:3]).astype(np.float32), picture.shape[1])
+    np.subtract(picture.reshape(out.shape), colour, out=out)
+    return colour
 
 
-def _smooth(rows: Map, offset: float = 0.0) -> Map:
-    """Gaussian mean, plus an offset, of (h, 3W) -> (h - 10, 3W)."""
+def _smooth(rows: Map, out: Map, offset: float = 0.0) -> Map:
+    """Gaussian mean, plus an offset, of (h, 3W); returns the h - 10 rows of `out` in which the window fits."""
     import cv2
 
-    kernel = _kernel()
-    smooth: NDArray[Any] = cv2.sepFilter2D(rows.reshape(len(rows), -1, 3), cv2.CV_32F, kernel, kernel, delta=offset)
-    out: Map = smooth[_MARGIN:-_MARGIN].reshape(-1, rows.shape[1])
-    return out
+    kernel, shape = _kernel(), (len(rows), -1, 3)
+    cv2.sepFilter2D(rows.reshape(shape), cv2.CV_32F, kernel, kernel, dst=out.reshape(shape), delta=offset)
+    return out[_MARGIN:-_MARGIN]
 
 
 @cache
@@ -145,10 +164,15 @@ def _halved(picture: Picture) -> Map:
     """Mean of 2x2 blocks, exact in float32; an odd side gets zeros at both ends first, and they count."""
     import cv2
 
-    height, width = picture.shape[:2]
-    x = picture.astype(np.float32, copy=False)
-    if height % 2 or width % 2:
-        x = np.pad(x, ((height % 2,) * 2, (width % 2,) * 2, (0, 0)))
-    height, width = x.shape[0] // 2, x.shape[1] // 2
-    half: NDArray[Any] = cv2.resize(x[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return half
+    odd = picture.shape[0] % 2, picture.shape[1] % 2
+    even: NDArray[Any] = np.pad(picture, ((odd[0], odd[0]), (odd[1], odd[1]), (0, 0))) if any(odd) else picture
+    height, width = even.shape[0] // 2, even.shape[1] // 2
+    out = np.empty((height, width, 3), np.float32)
+    step = max(16, _STRIP_PIXELS // (2 * width))
+    for top in range(0, height, step):
+        part = even[2 * top : 2 * min(top + step, height), : 2 * width]
+        (x,) = _scratch.rows(1, len(part), 6 * width)
+        x = x.reshape(part.shape)
+        np.copyto(x, part)
+        cv2.resize(x, (width, len(part) // 2), dst=out[top : top + step], interpolation=cv2.INTER_AREA)
+    return out
