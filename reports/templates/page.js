@@ -70,7 +70,7 @@ const short = (v) => (Math.abs(v) >= 100 ? v.toFixed(0) : v.toPrecision(3));
 
 // series: [{name, values, k}]; x runs from x0 in steps of dx
 function lines(series, x0, dx, unit, description) {
-  const W = 640, H = 130, L = 48, R = 8, T = 8, B = 22, picture = frame(W, H, description);
+  const W = 640, H = 130, L = 58, R = 8, T = 8, B = 22, picture = frame(W, H, description);
   const bounds = range(series.flatMap((s) => s.values)), n = Math.max(...series.map((s) => s.values.length));
   if (!bounds) return el("p", "no values", { class: "note" });
   const x = (i) => L + (W - L - R) * (n > 1 ? i / (n - 1) : 0.5), y = (v) => T + (H - T - B) * (1 - (v - bounds[0]) / (bounds[1] - bounds[0]));
@@ -115,7 +115,7 @@ function scatter() {
   for (const v of bounds) picture.append(svg("text", { x: at(v), y: S - P + 16, "text-anchor": "middle" }, short(v)), svg("text", { x: P - 6, y: S - at(v) + 4, "text-anchor": "end" }, short(v)));
   picture.append(svg("text", { x: S / 2, y: S - 8, "text-anchor": "middle" }, a.name.slice(0, 40)), svg("text", { x: 12, y: S / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${S / 2})` }, b.name.slice(0, 40)));
   for (const [name, x, y] of points) {
-    const dot = svg("circle", { cx: at(x), cy: S - at(y), r: 4, fill: COLOURS[0], "fill-opacity": 0.65 });
+    const dot = svg("circle", { cx: at(x), cy: S - at(y), r: 4, fill: COLOURS[5], "fill-opacity": 0.85 });
     dot.append(svg("title", {}, `${name}: ${fixed(x, m.decimals)}, ${fixed(y, m.decimals)}`));
     picture.append(dot);
   }
@@ -142,7 +142,7 @@ function open(i, body) {
     if (!clip) return;
     left.append(el("h4", run.name));
     if (clip.media) {
-      const video = el("video", null, { controls: "", preload: "none", src: clip.media, "aria-label": `${DATA.ids[i]}, ${run.name}: generated on the left, real on the right` });
+      const video = el("video", null, { controls: "", preload: "metadata", src: clip.media, "aria-label": `${DATA.ids[i]}, ${run.name}: generated on the left, real on the right` });
       video.addEventListener("timeupdate", () => pictures.forEach((p) => p.moveTo && p.moveTo(video.currentTime * 25)));
       left.append(video, el("p", "generated | real", { class: "note" }));
     }

@@ -1,0 +1,186 @@
+"""The report page in a real browser, from the disk."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.browser import browser, problems, requests
+from support.clips import pair_folders
+from support.runs import noisy, run
+
+from lipsync_eval.cli import run as cli
+from lipsync_eval.errors import UsageError
+from lipsync_eval.reports.page import write_page
+from lipsync_eval.results.schema import Result
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+BASE = list(np.random.default_rng(0).normal(30, 3, 12))
+
+
+def frames(result: Result, n: int = 50) -> dict[str, dict[str, Any]]:
+    rng = np.random.default_rng(1)
+    return {
+        c.id: {"psnr": np.where(np.arange(n) == 3, np.nan, rng.normal(30, 1, n)), "lmd": rng.uniform(1, 2, n), "syncnet_distance": rng.uniform(8, 12, 31)}
+        for c in result.clips
+    }
+
+
+def pages(folder: Path, clips: int = 12) -> Path:
+    base = list(np.random.default_rng(0).normal(30, 3, clips))
+    ids = [f"clip{i:03d}" for i in range(clips - 1)] + [HOSTILE + "</script><script>alert(2)</script>"]
+    runs = [
+        run("one", {"psnr": base, "lmd": [None, *[1.5] * (clips - 1)]}, ids=ids),
+        run(HOSTILE, {"psnr": noisy(base, -1, 3), "lmd": [2.0] * clips}, ids=ids),
+    ]
+    return write_page(runs, [frames(r) for r in runs], folder, [lambda place, clip, where: None] * 2)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pages(tmp_path_factory.mktemp("page") / "report page ü#%")
+
+
+def rows(driver: Any) -> list[str]:
+    return [r.text for r in driver.find_elements("css selector", "#cliptable tbody tr td:first-child")]
+
+
+def test_it_opens_from_the_disk_and_stays_there(page: Path) -> None:
+    with browser() as driver:
+        driver.get(page.as_uri())
+        assert len(rows(driver)) == 12
+        driver.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        time.sleep(1)
+        assert len(driver.find_elements("css selector", "#sections svg[role=img]")) == 12 * 3
+        asked = requests(driver)
+        assert asked
+        root = page.parent.as_uri()
+        assert [a for a in asked if not a.startswith((root, "data:"))] == []
+        assert problems(driver) == []
+
+
+def test_nothing_in_the_folder_points_elsewhere(page: Path) -> None:
+    for file in page.parent.rglob("*"):
+        if file.suffix in {".html", ".css", ".js"}:
+            found = re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}[^\s\"']*", file.read_text("utf-8"))
+            assert [f for f in found if not f.startswith("http://www.w3.org/")] == [], file
+
+
+def test_hostile_names_stay_text(page: Path) -> None:
+    with browser() as driver:
+        driver.get(page.as_uri())
+        time.sleep(0.5)
+        assert driver.find_elements("css selector", "img") == []
+        assert any(HOSTILE in row for row in rows(driver))
+        assert HOSTILE in driver.find_element("id", "summary").text
+        assert HOSTILE in driver.title
+        assert problems(driver) == []
+
+
+def test_sorting_and_filtering(page: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    with browser() as driver:
+        driver.get(page.as_uri())
+        driver.find_element("css selector", '[data-key="psnr"]').send_keys(Keys.ENTER)  # by keyboard
+        values = [float(c.text) for c in driver.find_elements("css selector", "#cliptable tbody td:nth-child(3)")]
+        assert values == sorted(values)
+        assert driver.find_element("css selector", '[data-key="psnr"]').find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
+        driver.find_element("css selector", '[data-key="psnr"]').click()
+        values = [float(c.text) for c in driver.find_elements("css selector", "#cliptable tbody td:nth-child(3)")]
+        assert values == sorted(values, reverse=True)
+        driver.find_element("css selector", '[data-key="lmd"]').click()
+        assert driver.find_elements("css selector", "#cliptable tbody td:nth-child(4)")[-1].text == "–", "what has no value comes last"
+        driver.find_element("id", "failed").click()
+        assert rows(driver) == ["clip000"]
+        assert "1 of 12 clips" in driver.find_element("id", "count").text
+        driver.find_element("id", "failed").click()
+        Select(driver.find_element("id", "worst")).select_by_visible_text("10 worst")
+        assert len(rows(driver)) == 10
+        worst = sorted(zip(BASE, range(12), strict=True))[:10]
+        shown = {r.split()[0] for r in rows(driver)}
+        assert {f"clip{i:03d}" for _, i in worst if i < 11} <= shown
+        Select(driver.find_element("id", "worst")).select_by_index(0)
+        driver.find_element("id", "search").send_keys("clip00")
+        assert len(rows(driver)) == 10
+        assert problems(driver) == []
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_it_fits_narrow_and_wide(page: Path, width: int) -> None:
+    with browser() as driver:
+        driver.get(page.as_uri())
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False})
+        driver.execute_script("document.getElementById('clip-1').open = true")
+        time.sleep(0.5)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_themes(page: Path) -> None:
+    with browser() as driver:
+        driver.get(page.as_uri())
+        colour = "return getComputedStyle(document.body).backgroundColor"
+        first = driver.execute_script(colour)
+        driver.find_element("id", "theme").click()
+        assert driver.execute_script(colour) != first
+        assert driver.find_element("id", "theme").get_attribute("aria-pressed") in {"true", "false"}
+
+
+def test_everything_has_a_name_for_a_screen_reader(page: Path) -> None:
+    with browser() as driver:
+        driver.get(page.as_uri())
+        bad = driver.execute_script(
+            "return [...document.querySelectorAll('select, input')].filter((e) => !e.closest('label')).length"
+            " + [...document.querySelectorAll('svg[role=img]')].filter((e) => !e.getAttribute('aria-label')).length"
+            " + [...document.querySelectorAll('button')].filter((e) => !e.textContent.trim()).length"
+        )
+        assert bad == 0
+        assert driver.execute_script("return document.documentElement.lang") == "en"
+        assert len(driver.find_elements("css selector", "th:not([scope])")) == 0
+
+
+def test_200_clips_stay_small(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = ("psnr", "ssim", "lmd", "lse_c", "lse_d")
+    result = run("big", {m: list(rng.normal(10, 1, 200)) for m in names})
+    many = {c.id: {m: rng.normal(10, 1, 250) for m in names} for c in result.clips}
+    index = write_page([result], [many], tmp_path / "p", [lambda place, clip, where: None])
+    assert sum(f.stat().st_size for f in index.parent.rglob("*") if f.is_file()) < 20_000_000
+    with browser() as driver:
+        driver.get(index.as_uri())
+        assert len(rows(driver)) == 200
+        spent = driver.execute_script("const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd - t.startTime")
+        print(f"opened in {spent:.0f} ms")
+        assert spent > 0
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="different names"):
+        write_page([], [], tmp_path / "p", [])
+    one = run("a", {"psnr": [1.0]})
+    with pytest.raises(UsageError, match="different names"):
+        write_page([one, one], [{}, {}], tmp_path / "p", [])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    assert cli(["report", str(tmp_path / "nothing"), "--out", str(tmp_path / "q")]) == 2
+
+
+def test_from_score_to_page_with_videos(tmp_path: Path) -> None:
+    gen, gt = pair_folders(tmp_path, ("a",), n=6)
+    assert cli(["score", str(gen), str(gt), "--metrics", "psnr,lmd", "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    assert cli(["report", str(tmp_path / "run"), "--out", str(tmp_path / "page")]) == 0
+    assert (tmp_path / "page" / "media" / "000000.mp4").stat().st_size > 1000
+    assert cli(["report", str(tmp_path / "run"), "--out", str(tmp_path / "page")]) == 0, "a page may be made again"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    assert cli(["report", str(tmp_path / "run"), "--out", str(tmp_path / "mine")]) == 2
+    with browser() as driver:
+        driver.get((tmp_path / "page" / "index.html").as_uri())
+        driver.execute_script("document.getElementById('clip-0').open = true")
+        time.sleep(1.5)
+        assert driver.execute_script("return document.querySelector('video').readyState") >= 1, "the preview plays in the browser"
