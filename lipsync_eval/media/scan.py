@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _BY_DECODING: Final = ("avi", "h264", "hevc", "m4v", "mpegvideo", "mjpeg")
 """Formats without presentation times: what ffmpeg makes up for pictures that are coded out of order is a guess."""
 
+_HDR: Final = (16, 18)
+"""Transfer curves PQ (SMPTE 2084) and HLG (ARIB STD-B67), as H.273 numbers them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
@@ -78,7 +81,7 @@ def scan(path: Path) -> Scan:
         )
         notes = check_damage(path, container, stream, times, health)
         seeks = name.startswith(("mov,", "matroska")) and len(times.number) == len(found.pts)
-        return Scan(times, *found.size, seeks=seeks, notes=(*found.facts, *times.notes, *notes))
+        return Scan(times, *found.size, seeks=seeks, notes=(*found.facts, *_of_track(container, stream), *times.notes, *notes))
 
 
 def video_stream(container: InputContainer, path: Path) -> Any:
@@ -146,6 +149,20 @@ def _gather(container: InputContainer, stream: Any, health: Health, found: _Foun
             found.last = frame.duration or 0
 
 
+def _of_track(container: InputContainer, stream: Any) -> list[str]:
+    """Notes that the header gives."""
+    from av.stream import Disposition
+
+    notes = []
+    ratio = stream.sample_aspect_ratio
+    if ratio and ratio != 1:
+        notes.append(f"pixels are not square ({ratio.numerator}:{ratio.denominator}): not stretched")
+    tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if len(tracks) > 1:
+        notes.append(f"{len(tracks)} picture tracks: track {stream.index} used, which ffmpeg takes by default")
+    return notes
+
+
 def _look(path: Path, frame: VideoFrame, found: _Found) -> None:
     """Hold every picture to the size of the first."""
     transposed = any(name == "transpose" for name, _ in turns(display_matrix(frame)))
@@ -174,4 +191,6 @@ def _facts(frame: VideoFrame) -> tuple[str, ...]:
         notes.append("transparency dropped")
     if frame.interlaced_frame:
         notes.append("marked as interlaced: not deinterlaced")
+    if int(frame.color_trc) in _HDR:
+        notes.append("high dynamic range: converted without tone mapping")
     return tuple(notes)

@@ -39,6 +39,8 @@ def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction) -> Aud
         stream = container.streams.best("audio")
         if stream is None or stream.codec_context is None:
             return None
+        tracks = len(container.streams.audio)
+        several = [f"{tracks} tracks of sound: track {stream.index} used, which ffmpeg takes by default"] if tracks > 1 else []
         health = Health(messages)
         mixer = Mixer(origin, seconds)
         _mix(container, stream, health, mixer)
@@ -48,7 +50,7 @@ def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction) -> Aud
         raise MediaError(f"the sound of {path.name!r} cannot be used: {why}; make it again, or give another with --pairs")
     if not np.isfinite(samples).all():
         raise MediaError(f"the sound of {path.name!r} holds values that are no numbers; make it again")
-    notes = [*mixer.notes, *_damage(health), *_length(len(samples), seconds)]
+    notes = [*several, *mixer.notes, *_damage(health), *_length(len(samples), seconds)]
     beyond = int((np.abs(samples) > 1.0).sum())
     if beyond:
         notes.append(f"{beyond} samples beyond full scale clipped")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -28,6 +30,14 @@ def colours(space=None, range_=None):
             video.codec_context.color_range = range_
 
     return setup
+
+
+def non_square(video):
+    video.codec_context.sample_aspect_ratio = Fraction(12, 11)
+
+
+def hlg(video):
+    video.codec_context.color_trc = 18
 
 
 CASES = {
@@ -82,6 +92,8 @@ def test_progressive_8_bit_equals_pyavs_default_conversion(tmp_path, pixels):
         ({"codec": "libx264", "pixels": "yuv420p10le"}, "10-bit pictures converted to 8 bits"),
         ({"codec": "libx264", "pixels": "yuv420p", "options": INTERLACED}, "marked as interlaced: not deinterlaced"),
         ({"codec": "ffv1", "pixels": "bgra"}, "transparency dropped"),
+        ({"codec": "libx264", "pixels": "yuv420p", "setup": non_square}, "pixels are not square (12:11): not stretched"),
+        ({"codec": "libx264", "pixels": "yuv420p10le", "setup": hlg}, "high dynamic range: converted without tone mapping"),
     ],
 )
 def test_what_is_done_to_pictures_is_noted(tmp_path, case, note):

@@ -136,3 +136,25 @@ def test_full_scale_overshoot_is_clipped_and_noted(tmp_path):
     audio = read_sound(path, origin=None, seconds=1)
     assert np.abs(audio.samples).max() == 1.0
     assert any("samples beyond full scale clipped" in note for note in audio.notes)
+
+
+def test_of_several_tracks_the_default_one_is_used_and_noted(tmp_path):
+    import av
+
+    parts = [make_video(tmp_path / f"{i}.mkv", pictures(25), sound=clicks(1, [at])[None]) for i, at in enumerate((0.2, 0.7))]
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as target:
+        sources = [av.open(str(part)) for part in parts]
+        chosen = [sources[0].streams.video[0], sources[0].streams.audio[0], sources[1].streams.audio[0]]
+        made = [target.add_stream_from_template(stream) for stream in chosen]
+        for stream, new in zip(chosen, made, strict=True):
+            stream.container.seek(0)
+            for packet in stream.container.demux(stream):
+                if packet.size:
+                    packet.stream = new
+                    target.mux(packet)
+        for source in sources:
+            source.close()
+    audio = own(path)
+    assert onsets(audio.samples) == pytest.approx([0.2], abs=0.001)
+    assert "2 tracks of sound: track 1 used, which ffmpeg takes by default" in audio.notes
