@@ -134,7 +134,7 @@ def _jpeg(frame: Frame, quality: int) -> Frame:
     import cv2
 
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(frame[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1].copy()
 
 
 def _through(clip: Clip, change: Damage) -> Callable[[int, int], Iterator[Frame]]:
@@ -152,7 +152,7 @@ def _recoded(clip: Clip, crf: int, folder: Path) -> Callable[[int, int], Iterato
     coded = open_clip(path)
     if coded.n_frames != clip.n_frames:
         raise MediaError(f"{clip.path.name}: {clip.n_frames} pictures became {coded.n_frames} in H.264; please report it")
-    return _through(coded, lambda frame: np.ascontiguousarray(frame[: clip.height, : clip.width]))
+    return _through(coded, lambda frame: frame[: clip.height, : clip.width].copy())
 
 
 def _delayed(clip: Clip, frames: float) -> Clip:
