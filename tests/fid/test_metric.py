@@ -1,0 +1,177 @@
+"""fid and fid_clean over clips: additive, cached, with statistics that can be kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.clips import blurred, frames
+from support.perception import write_inception
+
+from lipsync_eval import check_metric
+from lipsync_eval.engine.score import score
+from lipsync_eval.errors import UsageError
+from lipsync_eval.media import write_video
+from lipsync_eval.metrics import fid as module
+from lipsync_eval.metrics import fid_stats
+from lipsync_eval.metrics.fid import Fid, _Pile
+from lipsync_eval.metrics.frechet import Moments
+from lipsync_eval.types import Settings
+
+DIM = 64
+"""Of the cheap features, so that distances are cheap too."""
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    write_inception(folder)
+    return folder
+
+
+def fake(self: Fid, crops: np.ndarray, metric: str) -> np.ndarray:
+    """Cheap features: 64 mixtures of means of patches; linear in the pictures, other ones for fid_clean."""
+    if not hasattr(fake, "mix"):
+        fake.mix = np.random.default_rng(0).normal(size=(4 * 4 * 3, DIM))  # type: ignore[attr-defined]
+    side = crops.shape[1] // 4 * 4
+    x = crops[:, :side, :side].reshape(len(crops), 4, side // 4, 4, side // 4, 3).mean((2, 4)).reshape(len(crops), -1) / 255
+    fake.calls = getattr(fake, "calls", 0) + len(crops)  # type: ignore[attr-defined]
+    return (x @ fake.mix * (2 if metric == "fid_clean" else 1)).astype(np.float32)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The family with cheap features in place of the network: what is tested is everything around it."""
+    monkeypatch.setattr(Fid, "embed", fake)
+    monkeypatch.setattr(fid_stats, "_DIM", DIM)
+    fake.calls = 0  # type: ignore[attr-defined]
+    return fake
+
+
+def folders(tmp_path: Path, n: int = 6) -> tuple[Path, Path]:
+    for name, sigma in (("gt", 0.0), ("gen", 1.5)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        for clip in "ab":
+            real = frames(n, size=96, seed=ord(clip))
+            write_video(tmp_path / name / f"{clip}.mkv", blurred(real, sigma) if sigma else real)
+    return tmp_path / "gen", tmp_path / "gt"
+
+
+def test_contract(quick: Any, weights: Path) -> None:
+    report = check_metric(Fid, Settings(weights_dir=weights), n_frames=10)
+    assert "worse with more noise" in report.passed
+
+
+def test_the_network_end_to_end_more_blur_is_worse(weights: Path, tmp_path: Path) -> None:
+    real = frames(3)
+    write_video(tmp_path / "gt.mkv", real)
+    values = []
+    for sigma in (1.5, 4):
+        write_video(tmp_path / "gen.mkv", blurred(real, sigma) if sigma else real)
+        result = score(tmp_path / "gen.mkv", tmp_path / "gt.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights)
+        assert not result.failures and result.scores[0].details["n_gen_frames"] == 3
+        values.append(result.scores[0].value)
+    assert 1e-3 < values[0] < values[1]
+
+
+def test_pooled_over_clips_not_averaged(quick: Any, weights: Path, tmp_path: Path) -> None:
+    gen, gt = folders(tmp_path)
+    result = score(gen, gt, metrics="fid,fid_clean", protocol="raw", cache=None, weights_dir=weights)
+    first, second = result.scores
+    assert first.n_scored == 2 and first.ci is None and first.details["n_gt_frames"] == 12
+    assert second.value == pytest.approx(4 * first.value, rel=1e-4)
+    assert any("fewer than 2048" in note for note in first.notes)
+    assert "fid" not in result.clips[0].values
+    assert "agg:pooled" in first.signature and "resize:pytorch" in first.signature and "resize:clean" in second.signature
+
+
+def test_many_frames_fold_into_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 20)
+    x = np.random.default_rng(1).normal(size=(67, 5)).astype(np.float32)
+    pile = _Pile()
+    for part in np.split(x, [3, 11, 30, 31, 60]):
+        pile.add(part)
+    state = pile.state("gen")
+    assert not pile.small and set(state) == {"gen_n", "gen_mean", "gen_scatter"}
+    found, whole = Moments.from_arrays(state, "gen"), Moments.of(x)
+    assert found.n == 67
+    np.testing.assert_allclose(found.covariance, whole.covariance, rtol=1e-10, atol=1e-12)
+
+
+def test_short_and_long_clips_pool_alike(quick: Any, weights: Path) -> None:
+    x = np.random.default_rng(2).normal(size=(40, DIM)).astype(np.float32)
+    y = np.random.default_rng(3).normal(size=(40, DIM)).astype(np.float32)
+    family = Fid(Settings(weights_dir=weights), frozenset({"fid"}))
+    kept = [("a", {"gen_features": x, "gt_features": y})]
+    folded = [("a", Moments.of(x[:15]).arrays("gen") | Moments.of(y[:30]).arrays("gt")), ("b", {"gen_features": x[15:], "gt_features": y[30:]})]
+    one, two = family.pool("fid", kept), family.pool("fid", folded)
+    assert one.value == pytest.approx(two.value, rel=1e-8)
+
+
+def test_one_picture_has_no_covariance(quick: Any, weights: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mkv", frames(1, size=96))
+    result = score(tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights)
+    assert result.scores[0].value is None and "fewer than 2" in result.scores[0].notes[0]
+
+
+def test_real_features_are_cached_by_content(quick: Any, weights: Path, tmp_path: Path) -> None:
+    gen, gt = folders(tmp_path)
+    run: dict[str, Any] = {"metrics": "fid", "protocol": "raw", "cache": tmp_path / "cache", "weights_dir": weights}
+    first = score(gen, gt, **run)
+    assert quick.calls == 24
+    again = score(gen, gt, **run)
+    assert quick.calls == 36 and again.scores[0].value == first.scores[0].value
+    write_video(gt / "a.mkv", frames(6, size=96, seed=9))
+    score(gen, gt, **run)
+    assert quick.calls == 36 + 18
+
+
+class TestStats:
+    """--fid-stats FILE."""
+
+    def run(self, tmp_path: Path, weights: Path, metrics: str = "fid", **more: Any) -> Any:
+        gen, gt = folders(tmp_path)
+        options = {"fid_stats": str(tmp_path / "stats.npz")}
+        return score(gen, gt, metrics=metrics, protocol="raw", cache=None, weights_dir=weights, options=options, **more)
+
+    def test_written_then_read(self, quick: Any, weights: Path, tmp_path: Path) -> None:
+        first = self.run(tmp_path, weights, "fid,fid_clean")
+        assert any("written to stats.npz" in note for note in first.scores[0].notes)
+        calls = quick.calls
+        second = self.run(tmp_path, weights, "fid,fid_clean")
+        assert quick.calls - calls == calls // 2, "the real side is not embedded again"
+        for a, b in zip(first.scores, second.scores, strict=True):
+            assert a.value == pytest.approx(b.value, rel=1e-9)
+            assert "real:stats@" in b.signature and "real:" not in a.signature
+            assert b.details["n_gt_frames"] == 12
+        with np.load(tmp_path / "stats.npz") as file:
+            assert file["mu"].shape == (DIM,) and file["sigma"].shape == (DIM, DIM)
+
+    def test_files_of_pytorch_fid_are_read(self, quick: Any, weights: Path, tmp_path: Path) -> None:
+        np.savez(tmp_path / "stats.npz", mu=np.zeros(DIM), sigma=np.eye(DIM))
+        result = self.run(tmp_path, weights)
+        assert result.scores[0].value > 0 and result.scores[0].details["n_gt_frames"] is None
+        with pytest.raises(UsageError, match="clean_mu and clean_sigma"):
+            self.run(tmp_path, weights, "fid_clean")
+
+    @pytest.mark.parametrize(
+        ("arrays", "words"),
+        [
+            ({"mu": np.zeros(2048), "sigma": np.eye(2048), "crops": np.array("radio;")}, "other crops"),
+            ({"mu": np.zeros(2048), "sigma": np.eye(2048), "weights": np.array("inception-fid@00000000")}, "other weights"),
+            ({"mu": np.zeros(64), "sigma": np.eye(64)}, "should be finite"),
+            ({"mu": np.full(2048, np.nan), "sigma": np.eye(2048)}, "should be finite"),
+            ({"mu": np.array({}, dtype=object)}, "no .npz file of numbers"),
+        ],
+    )
+    def test_other_files_are_refused_before_work(self, arrays: dict[str, Any], words: str, weights: Path, tmp_path: Path) -> None:
+        np.savez(tmp_path / "stats.npz", **arrays)
+        with pytest.raises(UsageError, match=words):
+            self.run(tmp_path, weights)
+
+    def test_no_folder_to_write_into(self, weights: Path, tmp_path: Path) -> None:
+        family = Fid(Settings(weights_dir=weights, options={"fid_stats": str(tmp_path / "no" / "stats.npz")}), frozenset({"fid"}))
+        with pytest.raises(UsageError, match="no folder"):
+            family.check()
