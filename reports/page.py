@@ -62,10 +62,10 @@ def write_page(runs: Sequence[Result], frames: Sequence[Frames], folder: Path, m
                 found[clip.id] = f"media/{name}"
         previews.append(found)
     for i, name in enumerate(ids):
-        write_text(folder / "data" / f"{i:06d}.js", f"clipData({i},{_json(_curves(name, runs, frames))});\n")
+        write_text(folder / "data" / f"{i:06d}.js", f"clipData({i},{script_json(_curves(name, runs, frames))});\n")
     for asset in ("page.css", "page.js"):
         write_text(folder / asset, _template(asset))
-    write_text(folder / "data" / "run.js", f"const DATA = {_json(_summary(runs, ids, previews))};\n")
+    write_text(folder / "data" / "run.js", f"const DATA = {script_json(_summary(runs, ids, previews))};\n")
     index = folder / "index.html"
     write_text(index, _template("page.html"))
     return index
@@ -120,7 +120,7 @@ def _numbers(values: NDArray[Any]) -> list[float | None]:
     return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in np.asarray(values, np.float64)]
 
 
-def _json(data: Any) -> str:
+def script_json(data: Any) -> str:
     """JSON that is safe inside a script: no '<', '>', '&' or line separators of JavaScript."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for c in "<>&\u2028\u2029":

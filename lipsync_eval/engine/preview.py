@@ -46,3 +46,25 @@ def _scaled(frame: Frame) -> Frame:
     size = (max(2, round(width * HEIGHT / height / 2) * 2), HEIGHT)
     out: Frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     return out
+
+
+def alone(video: Path, path: Path) -> None:
+    """Write one video as a rater sees it: at most 480 px high, H.264 and AAC, whatever it was made with.
+
+    Raises:
+        MediaError: the video cannot be read.
+    """
+    clip = open_clip(video)
+    write_video(path, (_even(f) for f in clip.frames()), audio=None if clip.audio is None else clip.audio.samples, codec="h264", crf=18)
+
+
+def _even(frame: Frame) -> Frame:
+    import cv2
+
+    height, width = frame.shape[:2]
+    scale = min(1.0, 480 / height)
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    if size == (width, height):
+        return frame
+    out: Frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return out

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.browser import browser, problems, requests
+from support.clips import frames, sound, write
+from support.runs import run
+
+from lipsync_eval.cli import run as cli
+from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.reports.study import REAL, collect, krippendorff_alpha, make_items, read_answers, read_key, write_study
+
+NAN = float("nan")
+
+
+def test_alpha_of_krippendorffs_own_example() -> None:
+    """The 4 observers x 12 units example of his 2011 paper: alpha on the interval scale is 0.849."""
+    data = np.array([
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NAN, 3],
+        [NAN, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NAN],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
+    ])
+    assert krippendorff_alpha(data) == pytest.approx(0.849, abs=5e-4)
+    assert krippendorff_alpha(np.array([[1.0, 2, 5], [1, 2, 5]])) == 1.0
+    assert krippendorff_alpha(np.array([[3.0, 3], [3, 3]])) is None
+    assert krippendorff_alpha(np.array([[1.0, 2, 3]])) is None
+
+
+def study(tmp_path: Path, clips: int = 4, with_real: bool = True) -> tuple[Path, dict[str, object]]:
+    runs = [run("wav2lip", {"psnr": [1.0] * clips}), run("<b>mine</b>", {"psnr": [1.0] * clips})]
+    items = make_items(runs, seed=3, with_real=with_real)
+    write_study(items, tmp_path / "study", questions=["sync", "visual"], seed=3, encode=lambda video, target: target.write_bytes(b"x") and None)
+    return tmp_path / "study", read_key(tmp_path / "study" / "key.json")
+
+
+def test_the_page_is_blind(tmp_path: Path) -> None:
+    folder, key = study(tmp_path)
+    assert len(key["items"]) == 12  # type: ignore[arg-type]
+    assert key["methods"] == ["wav2lip", "<b>mine</b>", REAL]
+    for file in (folder / "page").rglob("*"):
+        assert "wav2lip" not in file.name
+        if file.suffix in {".js", ".html", ".css"}:
+            text = file.read_text("utf-8")
+            assert "wav2lip" not in text
+            assert "mine" not in text
+            assert "clip000" not in text
+    assert not list((folder / "page").rglob("key*"))
+
+
+def rate(driver: object, folder: Path, number: int, scores: dict[str, dict[str, int]], downloads: Path) -> tuple[list[str], dict[str, object]]:
+    """Fill the page in as rater `number`; returns the order of items and the saved file."""
+    key = json.loads((folder / "key.json").read_text())
+    driver.get((folder / "page" / "index.html").as_uri())  # type: ignore[attr-defined]
+    find = driver.find_element  # type: ignore[attr-defined]
+    find("id", "rater").send_keys(str(number))
+    find("css selector", "#begin button").click()
+    order = []
+    for _ in key["items"]:
+        item = find("id", "video").get_attribute("src").rsplit("/", 1)[1].removesuffix(".mp4")
+        order.append(item)
+        for question in key["questions"]:
+            score = scores[key["items"][item]["method"]][question]
+            find("css selector", f"input[name={question}][value='{score}']").click()
+        find("css selector", "#answers button").click()
+    path = downloads / f"answers-{key['study']}-rater{number}.json"
+    for _ in range(50):
+        if path.exists():
+            break
+        time.sleep(0.1)
+    return order, json.loads(path.read_text())
+
+
+def test_a_study_from_page_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, key = study(tmp_path)
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    given = {
+        1: {"wav2lip": {"sync": 4, "visual": 2}, "<b>mine</b>": {"sync": 5, "visual": 4}, REAL: {"sync": 5, "visual": 5}},
+        2: {"wav2lip": {"sync": 3, "visual": 1}, "<b>mine</b>": {"sync": 4, "visual": 4}, REAL: {"sync": 5, "visual": 5}},
+        3: {"wav2lip": {"sync": 4, "visual": 3}, "<b>mine</b>": {"sync": 4, "visual": 5}, REAL: {"sync": 5, "visual": 4}},
+    }
+    orders = []
+    with browser(downloads) as driver:
+        for number, scores in given.items():
+            order, saved = rate(driver, folder, number, scores, downloads)
+            assert saved["rater"] == number
+            orders.append(order)
+        asked = [a for a in requests(driver) if not a.startswith(("data:", "blob:"))]
+        assert all(a.startswith(folder.as_uri()) for a in asked)
+        assert [p for p in problems(driver) if "videos/" not in p] == []
+    assert len({tuple(o) for o in orders}) == 3, "raters have orders of their own"
+    items: dict[str, dict[str, str]] = key["items"]  # type: ignore[assignment]
+    for order in orders:
+        assert sorted(order) == sorted(items)
+        for block in range(3):
+            part = order[4 * block : 4 * block + 4]
+            assert len({items[i]["clip"] for i in part}) == 4, "each clip once a block"
+            assert max(Counter(items[i]["method"] for i in part).values()) <= 2, "methods rotate within a block"
+    files = sorted(map(str, downloads.glob("*.json")))
+    assert cli(["study", "collect", str(folder / "key.json"), *files, "--out", str(tmp_path / "mos")]) == 0
+    out = capsys.readouterr().out
+    assert "3 raters" in out
+    expected = {m: {q: np.mean([given[r][m][q] for r in given]) for q in ("sync", "visual")} for m in given[1]}
+    for result in collect(key, [o for f in files for o in read_answers(Path(f), key)]):
+        for q in ("sync", "visual"):
+            assert result[f"mos_{q}"].value == pytest.approx(expected[result.run.name][q])
+            alpha = result[f"mos_{q}"].details["krippendorff_alpha"]
+            assert 0.3 < alpha < 1
+    assert cli(["table", *map(str, sorted((tmp_path / "mos").iterdir()))]) == 0
+    assert "Sync MOS" in capsys.readouterr().out
+
+
+def test_bad_answers_are_refused(tmp_path: Path) -> None:
+    _, key = study(tmp_path)
+    good = {"study": key["study"], "rater": 1, "answers": [{"item": i, "question": q, "score": 3} for i in key["items"] for q in ("sync", "visual")]}  # type: ignore[attr-defined]
+    path = tmp_path / "a.json"
+
+    def refused(data: object, words: str) -> None:
+        path.write_text(json.dumps(data))
+        with pytest.raises(ParseError, match=words):
+            read_answers(path, key)
+
+    path.write_text(json.dumps(good))
+    opinions = read_answers(path, key)
+    assert len(opinions) == 24
+    refused({**good, "study": "other"}, "answers of study")
+    refused({**good, "answers": good["answers"][1:]}, "did not finish")
+    refused({**good, "answers": [*good["answers"], good["answers"][0]]}, "each item and question once")
+    refused({**good, "answers": [{**good["answers"][0], "score": 6}]}, "1 to 5")
+    refused({**good, "answers": [{**good["answers"][0], "item": "x"}]}, "no answer of this study")
+    refused([], "JSON object")
+    with pytest.raises(UsageError, match="came twice"):
+        collect(key, opinions * 2)
+    with pytest.raises(UsageError, match="no answers"):
+        collect(key, [])
+
+
+def test_bad_studies_are_refused(tmp_path: Path) -> None:
+    one = run("a", {"psnr": [1.0]})
+    for runs in ([], [one, one], [run(REAL, {"psnr": [1.0]})]):
+        with pytest.raises(UsageError, match="different names"):
+            make_items(runs, seed=1, with_real=True)
+    with pytest.raises(UsageError, match="no clip"):
+        make_items([one, run("b", {"psnr": [1.0]}, ids=["else"])], seed=1, with_real=False)
+    with pytest.raises(UsageError, match="unknown"):
+        write_study(make_items([one], seed=1, with_real=False), tmp_path / "s", questions=["taste"], seed=1, encode=lambda a, b: None)
+    assert len(make_items([run("a", {"psnr": [1.0] * 9})], seed=1, with_real=False, most=4)) == 4
+
+
+def test_videos_are_made_alike(tmp_path: Path) -> None:
+    real = list(frames(4))
+    write(tmp_path / "gt" / "a.mkv", real, sound(4))
+    write(tmp_path / "gen" / "a.mkv", real, sound(4))
+    assert cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--protocol", "raw", "--metrics", "psnr", "--out", str(tmp_path / "r"), "--quiet"]) == 0
+    line = ["study", str(tmp_path / "r"), "--out", str(tmp_path / "s"), "--with-real"]
+    assert cli(line) == 0
+    assert len(list((tmp_path / "s" / "page" / "videos").glob("*.mp4"))) == 2
+    assert cli(line) == 2, "a study is never written over"
