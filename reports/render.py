@@ -11,6 +11,7 @@ from lipsync_eval.reports.style import ARROWS
 from lipsync_eval.reports.table import Cell, Column, Row, Table
 
 _MISSING = "–"
+_WIDE = 8
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"$\dagger$", "§": r"\S{}",
@@ -99,7 +100,11 @@ def as_latex(table: Table) -> str:
         marks = _suffix(found).replace("*", r"$^{*}$").replace("§", r"$^{\S}$")
         return value + marks
 
-    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}[t]", r"\centering", r"\small", r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\toprule"]
+    wide = len(table.columns) > _WIDE  # across both columns, shrunk to the text's width
+    needs = r"% needs \usepackage{booktabs}" + (r" and \usepackage{graphicx}" if wide else "")
+    lines = [needs, rf"\begin{{table{'*' if wide else ''}}}[t]", r"\centering", r"\small"]
+    lines += [r"\resizebox{\textwidth}{!}{%"] if wide else []
+    lines += [r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\toprule"]
     if any(table.datasets):
         start, groups, rules = 2, [], []
         for dataset in table.datasets:
@@ -113,10 +118,10 @@ def as_latex(table: Table) -> str:
         if i and row.kind != table.rows[i - 1].kind:
             lines.append(r"\midrule")
         lines.append(" & ".join([_latex(_label(row)), *(cell(row, c) for c in table.columns)]) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [r"\bottomrule", r"\end{tabular}" + ("}" if wide else "")]
     notes = " ".join(_latex(n) for n in table.footnotes)
     caption = f"{_latex(table.title)}. " if table.title else ""
-    return "\n".join([*lines, rf"\caption{{{caption}{notes}}}", r"\end{table}"]) + "\n"
+    return "\n".join([*lines, rf"\caption{{{caption}{notes}}}", rf"\end{{table{'*' if wide else ''}}}"]) + "\n"
 
 
 def as_csv(table: Table) -> str:

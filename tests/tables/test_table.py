@@ -149,7 +149,7 @@ def test_latex_compiles(tmp_path: Path, hostile: bool) -> None:
     if hostile:
         runs = [run(HOSTILE.replace("日", "ü"), {"psnr": BASE}), run("b_1 & c", {"psnr": noisy(BASE, 1, 1)})]
     body = as_latex(build(runs, () if hostile else select("radio"), layout=get_layout("radio")))
-    document = "\\documentclass{article}\\usepackage[landscape,margin=1cm]{geometry}\\usepackage{booktabs}\\usepackage[T1]{fontenc}\\begin{document}\n" + body + "\\end{document}\n"
+    document = "\\documentclass{article}\\usepackage[landscape,margin=1cm]{geometry}\\usepackage{booktabs}\\usepackage{graphicx}\\usepackage[T1]{fontenc}\\begin{document}\n" + body + "\\end{document}\n"
     (tmp_path / "t.tex").write_text(document, "utf-8")
     done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"], cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
