@@ -254,10 +254,14 @@ class Tap:
         if self._error is not None and error is None:
             raise self._error
 
+    def _pictures(self) -> Iterator[Frame]:
+        while (picture := self._queue.get()) is not None:
+            yield picture
+
     def _write(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_video(self.path, iter(self._queue.get, None), fps=self.fps, audio=self.audio)
+            write_video(self.path, self._pictures(), fps=self.fps, audio=self.audio)
         except BaseException as error:
             self._error = error
 

@@ -117,7 +117,7 @@ def train(task: Task, run: Path, config: Config, pace: Pace, ranks: Ranks, *, re
 def _steps(
     task: Task, run: Path, config: Config, pace: Pace, ranks: Ranks, log: Log | None, begun: int, best: Best, say: Say
 ) -> None:
-    sums: dict[str, float] = {}
+    seen: dict[str, list[float]] = {}
     counted, since = 0, time.perf_counter()
     for number in range(begun, pace.steps):
         try:
@@ -127,18 +127,19 @@ def _steps(
                 f"step {number + 1}: {error}. Training stops; {last_good(run)}. Lower the learning rates, or look at "
                 "log.jsonl for the term that grew first, and go on from there with --resume"
             ) from error
-        sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
+        for name, value in losses.items():
+            seen.setdefault(name, []).append(value)
         counted += 1
         done = number + 1
         last = done == pace.steps
         if done % pace.log_every == 0 or last:
             seconds = time.perf_counter() - since
-            numbers = {name: value / counted for name, value in sums.items()}
+            numbers = {name: sum(values) / len(values) for name, values in seen.items()}
             numbers["pictures_per_second"] = counted * pace.pictures / seconds
             if log:
                 log.write(done, numbers)
             say(f"step {done}/{pace.steps}  " + "  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
-            sums, counted = {}, 0
+            seen, counted = {}, 0
         if done % pace.validate_every == 0 or done % pace.save_every == 0 or last:
             best = _validate_and_save(task, run, config, pace, ranks, log, done, best, say)
         if not counted:

@@ -137,8 +137,11 @@ class RadioTask:
         """R1 on real pictures in float32, scaled up because it is applied every `r1_every` steps only."""
         loss = self.config.loss
         pictures = real.detach().float().requires_grad_()
-        penalty = losses.r1(self.discriminator(pictures), pictures)
-        self.scaler_d.scale(penalty * loss.r1 / 2 * loss.r1_every).backward()  # type: ignore[no-untyped-call]
+        logits = self.discriminator(pictures)
+        penalty = losses.r1(logits, pictures)
+        weighted = penalty * loss.r1 / 2 * loss.r1_every
+        # The last bias does not move dD/dI; without the zero term it would get no gradient, for which DDP waits.
+        self.scaler_d.scale(weighted + 0 * logits.sum()).backward()  # type: ignore[no-untyped-call]
         return penalty.item()
 
     def _update(self, adversarial: bool, number: int) -> None:
