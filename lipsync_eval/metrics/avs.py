@@ -16,6 +16,7 @@ from lipsync_eval.types import Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.cached import Memory
+    from lipsync_eval.features.avhubert.model import AVHuBERT
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
 
@@ -75,6 +76,7 @@ class Avs:
         self.metrics = metrics
         self.roi = settings.options.get("roi", "align")
         self.dtype = settings.options.get("avhubert_dtype", "float32")
+        self._model: AVHuBERT | None = None
         self._memory: Memory | None = None
 
     def needs(self, metric: str) -> frozenset[str]:
@@ -83,12 +85,12 @@ class Avs:
         return spec.needs if self.roi == "align" else spec.needs - {"gen.points", "gt.points"}
 
     def check(self) -> None:
-        """See Family. Also says once what the weights' licence allows."""
+        """See Family. The checkpoint is read here, so that a refused one ends the run before any work; its licence is told once."""
         if self.roi not in _ROIS:
             raise UsageError(f"--roi {self.roi!r}: there is no such mouth region; choose out of: {', '.join(_ROIS)}")
         if self.dtype not in _DTYPES:
             raise UsageError(f"avhubert_dtype={self.dtype!r}: choose out of: {', '.join(_DTYPES)}")
-        self._file()
+        self._network()
         from lipsync_eval.features.avhubert.checkpoint import tell_licence
 
         tell_licence()
@@ -112,17 +114,23 @@ class Avs:
         if self._memory is None:
             from lipsync_eval.device import pick
             from lipsync_eval.features.avhubert.cached import Memory
-            from lipsync_eval.features.avhubert.checkpoint import read
             from lipsync_eval.features.avhubert.extract import Extractor
 
-            file = self._file()
-            extractor = Extractor(read(file.path).to(pick(self.settings.device)), self.dtype)  # type: ignore[arg-type]
-            self._memory = Memory(extractor, Cache(self.settings.cache_dir), file.sha256)
+            extractor = Extractor(self._network().to(pick(self.settings.device)), self.dtype)  # type: ignore[arg-type]
+            self._memory = Memory(extractor, Cache(self.settings.cache_dir), self._file().sha256)
         return self._memory
 
     def notes(self) -> list[str]:
         """What is to be known about the checkpoint."""
         return [note] if (note := self._file().note) else []
+
+    def _network(self) -> AVHuBERT:
+        file = self._file()
+        if self._model is None:
+            from lipsync_eval.features.avhubert.checkpoint import read
+
+            self._model = read(file.path)
+        return self._model
 
     def _file(self) -> WeightFile:
         from lipsync_eval.weights import locate

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as hypothesis_arrays
 from support.avhubert import GOLDEN, TINY, arrays, measure, needs_golden, network, pair
 
-from lipsync_eval.errors import InputError, MetricError, MissingWeights, UsageError
+from lipsync_eval.errors import InputError, MetricError, MissingWeights, RefusedCheckpoint, UsageError
 from lipsync_eval.features.avhubert import features
 from lipsync_eval.files import sha256
 from lipsync_eval.metrics.avs import Avs, flat_cosine, frame_cosine, frame_mean, timepool_cosine
@@ -219,6 +219,12 @@ def test_signature_names_the_checkpoint_region_and_format():
 def test_unknown_options_are_refused(options):
     with pytest.raises(UsageError, match="choose out of"):
         Avs(_settings(**options), METRICS).check()
+
+
+def test_a_refused_checkpoint_ends_the_run_before_any_work(tmp_path):
+    (tmp_path / "bad.pt").write_bytes(b"no checkpoint at all")
+    with pytest.raises(RefusedCheckpoint, match=r"bad\.pt"):
+        Avs(Settings(weights={"avhubert": tmp_path / "bad.pt"}), METRICS).check()
 
 
 def test_missing_weights_name_the_pull_line(tmp_path, monkeypatch):
