@@ -4,9 +4,9 @@
 
 All see the same pictures in one run, in turns, so that whatever else the machine does falls on all of them. The torch
 peers get float32 tensors that are made beforehand, one picture at a time and all at once, without gradients; the better
-of the two counts. A time is the least CPU time of the rounds, per picture (of all threads of the
-process, so that what else runs on the machine counts little). Values are compared with float64 results: scikit-image
-for SSIM, pytorch-msssim on float64 tensors for MS-SSIM.
+of the two counts. A time is the least CPU time of the rounds, per picture: of all threads of the process, so that what
+else runs on the machine counts little. Values are compared with float64 results: scikit-image for SSIM, pytorch-msssim
+on float64 tensors for MS-SSIM.
 """
 
 from __future__ import annotations
