@@ -107,6 +107,9 @@ class _Follower:
         self.n_faces[time] = sum(face.reaches(self.detector.sure) for face in faces)
         chosen = largest(faces)
         self.looks[time] = Look(chosen, [None] * len(chosen))
+        for index, face in enumerate(chosen):
+            if face.reaches(self.detector.sure) and self._points(time, index) is None:
+                self.n_faces[time] -= 1
 
     def _span(self, first: int, last: int) -> None:
         """Link everything after `first` up to `last`, both looked at."""
@@ -130,9 +133,10 @@ class _Follower:
         self._span(middle, last)
 
     def _steady(self, first: int, last: int) -> bool:
-        """Whether every person and every face that may start a track in either look is in the other, at about the same place."""
+        """Whether persons, and faces that may start a track, are at about the same place in both looks, and have points in both."""
         a, b = self.looks[first], self.looks[last]
         pairs = match([f.box for f in a.faces], [f.box for f in b.faces], STEADY)
+        pairs = [(i, j) for i, j in pairs if (self._points(first, i) is None) == (self._points(last, j) is None)]
         start = self.detector.start
         old = {i for i, face in enumerate(a.faces) if face.reaches(start) or a.persons[i] is not None}
         new = {j for j, face in enumerate(b.faces) if face.reaches(start)}

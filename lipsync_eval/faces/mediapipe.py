@@ -13,6 +13,7 @@ import numpy as np
 
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.faces.base import MAX_FACES, Detector, Face, Landmarker
+from lipsync_eval.faces.points import face_square
 from lipsync_eval.types import Float, Frame
 
 MESH_TO_68: Final = (
@@ -51,7 +52,7 @@ class FaceMesh(Landmarker):
 
 
 class MeshDetector(Detector):
-    """Boxes round the meshes of the whole picture. MediaPipe hands out no score: a face it reports is a sure one."""
+    """Squares on the meshes of the whole picture, in HOG's framing. MediaPipe hands out no score: a face it reports is a sure one."""
 
     stride = 8
     start = 0.5
@@ -63,7 +64,7 @@ class MeshDetector(Detector):
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces with MediaPipe's own thresholds (0.5); the score is NaN."""
-        return [Face(np.concatenate([mesh.min(axis=0), mesh.max(axis=0)]), float("nan")) for mesh in self._mesh(frame)]
+        return [Face(face_square(mesh[list(MESH_TO_68)]), float("nan")) for mesh in self._mesh(frame)]
 
     def close(self) -> None:
         """Free what MediaPipe holds."""

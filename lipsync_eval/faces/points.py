@@ -66,3 +66,16 @@ def face_box(points: Float) -> Float:
     """(..., 4) x1, y1, x2, y2: the tightest box round all 68 points; NaN where missing."""
     points = check(points)
     return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
+
+
+def face_square(points: Float) -> Float:
+    """(..., 4) x1, y1, x2, y2: the square that dlib's HOG detector draws, in the mean, round a face with these points.
+
+    Centred 0.02 sides below the mean of the points without the jaw; its side is 3.42 times their r.m.s. distance from
+    that mean (measured on 19 clips). Unlike a detector's box it hangs on the face and moves with it.
+    """
+    inner = check(points)[..., 17:, :]
+    middle = inner.mean(axis=-2)
+    side = 3.42 * np.sqrt(((inner - middle[..., None, :]) ** 2).sum(axis=-1).mean(axis=-1))[..., None]
+    middle = middle + side * np.array([0.0, 0.02])
+    return np.concatenate([middle - side / 2, middle + side / 2], axis=-1)

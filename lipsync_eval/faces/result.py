@@ -50,7 +50,7 @@ def _spread(person: Person, n: int, backend: str, n_faces: np.ndarray) -> Track:
 def _fill(track: Track, notes: list[str]) -> Track:
     """Fill runs of at most MAX_GAP missing pictures between two found ones, on a straight line; count the rest."""
     found = np.flatnonzero(track.status == FOUND)
-    for a, b in pairwise(found):
+    for a, b in pairwise(found.tolist()):
         if 1 < b - a <= MAX_GAP + 1:
             inner = slice(a + 1, b)
             track.boxes[inner] = interpolate(track.boxes[a], track.boxes[b], b - a - 1)

@@ -68,9 +68,9 @@ def track_faces(
     stored = cache.get(key) if cache else None
     track = _unpack(stored, clip.n_frames, chosen.signature) if stored else None
     if track is None:
-        detector, landmarker = chosen.load(device)
-        with closing(detector), closing(landmarker):
-            followed = follow(clip.frames(), detector, landmarker)
+        boxes, points = chosen.load(device)
+        with closing(boxes), closing(points):
+            followed = follow(clip.frames(), boxes, points)
         if followed.n_frames != clip.n_frames:
             raise MediaError(f"{clip.path}: {followed.n_frames} pictures could be read of {clip.n_frames} that the file holds")
         track = build(followed, chosen.signature, face)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.faces.base import Detector, Face
-from lipsync_eval.types import Frame
+from lipsync_eval.types import Float, Frame
 
 SIDE: Final = 640
 """px: pictures whose longer side is greater are reduced to this."""
@@ -36,7 +36,7 @@ class YuNet(Detector):
         self._size = (32, 32)
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Faces with a score of at least WEAKEST; boxes go from the forehead to the chin."""
+        """Faces with a score of at least WEAKEST; boxes are squares in HOG's framing, made of YuNet's five points."""
         import cv2
 
         scale = min(1.0, SIDE / max(frame.shape[:2]))
@@ -49,6 +49,16 @@ class YuNet(Detector):
             self._size = size
         _, found = self._net.detect(picture)
         rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
-        rows = rows[(rows[:, 2:4] > 0).all(axis=1)]
-        boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]]) / scale
-        return [Face(box, float(row[14])) for box, row in zip(boxes, rows, strict=True)]
+        return [Face(square(row[4:14].reshape(5, 2)) / scale, float(row[14])) for row in rows]
+
+
+def square(five: Float) -> Float:
+    """(4,) x1, y1, x2, y2 from (5, 2) eyes, nose, mouth corners: where the HOG detector would draw its square, in the mean.
+
+    YuNet's own boxes hold the whole head; on a turned one dlib's points would start at the ear. Centred 0.01 sides above
+    the mean of the points, side 3.8 times their r.m.s. distance from it (measured on 19 clips).
+    """
+    middle = five.mean(axis=0)
+    side = 3.8 * np.sqrt(((five - middle) ** 2).sum(axis=1).mean())
+    middle = middle - [0.0, 0.01 * side]
+    return np.concatenate([middle - side / 2, middle + side / 2])
