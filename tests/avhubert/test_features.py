@@ -5,6 +5,7 @@ import pytest
 import torch
 from support.avhubert import GOLDEN, TINY, arrays, needs_golden, network
 
+from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError
 from lipsync_eval.features.avhubert import AVHuBERT, Config, Extractor, features, video_input
 from lipsync_eval.features.avhubert.extract import _CHUNK
@@ -129,6 +130,15 @@ def test_repeated_runs_are_equal_and_one_frame_works():
     first = features(model, video, audio)
     assert first.shape == (1, SMALL.dim)
     np.testing.assert_array_equal(first, features(model, video, audio))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_gpu_equals_cpu():
+    pick("cuda")
+    rng = np.random.default_rng(4)
+    video, audio = rng.integers(0, 256, (70, 88, 88), np.uint8), rng.normal(size=(70, 104)).astype(np.float32)
+    np.testing.assert_allclose(features(_random().to("cuda"), video, audio), features(_random(), video, audio), atol=TOLERANCE)
 
 
 def test_training_mode_does_not_exist():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lipsync_eval.device import pick
 from lipsync_eval.errors import RefusedCheckpoint
 from lipsync_eval.features.avhubert.config import read_config
 from lipsync_eval.features.avhubert.model import AVHuBERT
@@ -36,7 +37,7 @@ def load(path: Path, device: str = "cpu") -> AVHuBERT:
 
     Args:
         path: a .pt file as published, or one of the same format.
-        device: 'cpu', 'cuda'...
+        device: 'auto', 'cpu', 'cuda' or 'cuda:N'; TF32 is switched off there, since it moves features by more than rounding.
 
     Returns:
         the network in evaluation mode, float32, its weights frozen (requires_grad False).
@@ -44,9 +45,10 @@ def load(path: Path, device: str = "cpu") -> AVHuBERT:
     Raises:
         RefusedCheckpoint: damaged, unsafe, another network, or a decoder without its encoder.
         WeightsError: the file cannot be opened.
+        UsageError: no such device.
     """
     tell_licence()
-    return read(path).to(device)
+    return read(path).to(pick(device))
 
 
 def read(path: Path) -> AVHuBERT:
