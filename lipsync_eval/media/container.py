@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,8 @@ def opened(path: Path, messages: Messages | None = None) -> Iterator[InputContai
         yield container
     finally:
         container.close()
+        # Frames whose side data was read (pictures.Display) are tied to themselves; only this frees them in time.
+        gc.collect(1)
 
 
 def check_file(path: Path) -> None:

@@ -15,7 +15,7 @@ from lipsync_eval.media.container import check_file, check_size, opened
 from lipsync_eval.media.messages import Messages, listening
 from lipsync_eval.media.names import IMAGE_SUFFIXES, is_hidden, is_image, number, sounds_of
 from lipsync_eval.media.packets import Health, decode, packets
-from lipsync_eval.media.pictures import Converter, display_matrix, turns
+from lipsync_eval.media.pictures import Converter, Display
 from lipsync_eval.media.sound import read_sound
 from lipsync_eval.types import FPS, Audio, Clip, Frame
 
@@ -89,9 +89,8 @@ class _Images:
     paths: tuple[Path, ...]
 
     def __call__(self, start: int, stop: int) -> Iterator[Frame]:
-        convert = Converter()
         for path in self.paths[max(start, 0) : stop]:
-            yield convert(_decoded(path))
+            yield Converter()(_decoded(path))  # a new one each time: every file may be turned in its own way
 
 
 def _sizes(images: list[Path]) -> tuple[int, int]:
@@ -102,9 +101,7 @@ def _sizes(images: list[Path]) -> tuple[int, int]:
     """
     first: tuple[int, int] | None = None
     for path in images:
-        frame = _decoded(path, strict=True)
-        transposed = any(name == "transpose" for name, _ in turns(display_matrix(frame)))
-        size = (frame.width, frame.height) if transposed else (frame.height, frame.width)
+        size = Display().size(_decoded(path, strict=True))
         first = first or size
         if size != first:
             raise MediaError(

@@ -23,10 +23,27 @@ Matrix = tuple[int, ...]
 _IDENTITY: Matrix = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 
-def display_matrix(frame: VideoFrame) -> Matrix:
-    """How the picture is to be turned for display; the identity where the file says nothing."""
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
-    return _IDENTITY if data is None else tuple(int(v) for v in np.frombuffer(bytes(data), np.int32))
+class Display:
+    """How pictures that come one after the other are to be turned for display."""
+
+    def __init__(self) -> None:
+        self._angle: int | None = None
+        self._matrix = _IDENTITY
+
+    def matrix(self, frame: VideoFrame) -> Matrix:
+        """The identity where the file says nothing."""
+        # PyAV ties a frame whose side data is read to itself: it is freed only by the garbage collector, which can take
+        # hundreds of frames. So it is read once, and again when the angle (read without that) changes.
+        if frame.rotation != self._angle:
+            data: Any = frame.side_data.get("DISPLAYMATRIX")
+            self._matrix = _IDENTITY if data is None else tuple(int(v) for v in np.frombuffer(bytes(data), np.int32))
+            self._angle = frame.rotation
+        return self._matrix
+
+    def size(self, frame: VideoFrame) -> tuple[int, int]:
+        """(height, width) in px of the picture once it is turned."""
+        transposed = any(name == "transpose" for name, _ in turns(self.matrix(frame)))
+        return (frame.width, frame.height) if transposed else (frame.height, frame.width)
 
 
 def turns(matrix: Matrix) -> list[tuple[str, str]]:
@@ -50,12 +67,13 @@ class Converter:
     """Turns decoded pictures into RGB arrays; keeps the filter chain while the pictures stay alike."""
 
     def __init__(self) -> None:
+        self._display = Display()
         self._kind: tuple[object, ...] = ()
         self._graph: Any = None
 
     def __call__(self, frame: VideoFrame) -> Frame:
         """(H, W, 3) uint8 RGB, contiguous, owned by the caller."""
-        matrix = display_matrix(frame)
+        matrix = self._display.matrix(frame)
         kind = (frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range), matrix)
         if kind != self._kind:
             self._graph, self._kind = _graph(frame, turns(matrix)), kind

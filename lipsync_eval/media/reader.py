@@ -48,8 +48,9 @@ class Reader:
                 continue
             picture = convert(frame)
             while k < len(wanted) and wanted[k] == index:
-                yield picture.copy()
                 k += 1
+                again = k < len(wanted) and wanted[k] == index
+                yield picture.copy() if again else picture
             if k == len(wanted):
                 return
         raise MediaError(

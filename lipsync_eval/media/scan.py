@@ -16,7 +16,7 @@ from lipsync_eval.media.container import check_size, opened
 from lipsync_eval.media.damage import check_damage
 from lipsync_eval.media.messages import Messages, listening
 from lipsync_eval.media.packets import Health, decode, packets
-from lipsync_eval.media.pictures import display_matrix, turns
+from lipsync_eval.media.pictures import Display, turns
 from lipsync_eval.media.timing import NO_TIME, Times, place
 from lipsync_eval.types import FPS
 
@@ -54,6 +54,7 @@ class _Found:
     size: tuple[int, int] = (0, 0)
     facts: tuple[str, ...] = ()
     last: int = 0
+    display: Display = field(default_factory=Display)
 
 
 def scan(path: Path) -> Scan:
@@ -165,11 +166,10 @@ def _of_track(container: InputContainer, stream: Any) -> list[str]:
 
 def _look(path: Path, frame: VideoFrame, found: _Found) -> None:
     """Hold every picture to the size of the first."""
-    transposed = any(name == "transpose" for name, _ in turns(display_matrix(frame)))
-    size = (frame.width, frame.height) if transposed else (frame.height, frame.width)
+    size = found.display.size(frame)
     check_size(path, *size)
     if not found.pts:
-        found.size, found.facts = size, _facts(frame)
+        found.size, found.facts = size, _facts(frame, found.display)
     elif size != found.size:
         raise MediaError(
             f"{path.name!r}: the picture size changes from {found.size[1]}x{found.size[0]} to {size[1]}x{size[0]} px at "
@@ -177,10 +177,10 @@ def _look(path: Path, frame: VideoFrame, found: _Found) -> None:
         )
 
 
-def _facts(frame: VideoFrame) -> tuple[str, ...]:
+def _facts(frame: VideoFrame, display: Display) -> tuple[str, ...]:
     """Notes that the first picture gives."""
     notes = []
-    chain = turns(display_matrix(frame))
+    chain = turns(display.matrix(frame))
     if chain:
         words = ", ".join(" ".join(step).strip() for step in chain)
         notes.append(f"turned as the file's display matrix asks ({words})")

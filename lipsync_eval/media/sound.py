@@ -51,10 +51,10 @@ def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction) -> Aud
     if not np.isfinite(samples).all():
         raise MediaError(f"the sound of {path.name!r} holds values that are no numbers; make it again")
     notes = [*several, *mixer.notes, *_damage(health), *_length(len(samples), seconds)]
-    beyond = int((np.abs(samples) > 1.0).sum())
+    beyond = int(np.count_nonzero(samples > 1.0) + np.count_nonzero(samples < -1.0))
     if beyond:
         notes.append(f"{beyond} samples beyond full scale clipped")
-    return Audio(samples=np.clip(samples, -1.0, 1.0), source=path, notes=tuple(notes))
+    return Audio(samples=np.clip(samples, -1.0, 1.0, out=samples), source=path, notes=tuple(notes))
 
 
 def has_sound(path: Path) -> bool:

@@ -196,3 +196,24 @@ def test_names_of_any_kind(tmp_path):
         path = Path(tmp_path / name)
         path.write_bytes(plain.read_bytes())
         assert numbers(open_clip(path)) == [0, 1, 2]
+
+
+def test_no_frame_outlives_its_turn(tmp_path):
+    """Memory must not wait for the garbage collector: PyAV ties frames to themselves when their side data is read."""
+    import gc
+
+    path = make_video(
+        tmp_path / "a.mp4", [stamped(i) for i in range(120)], codec="libx264", pixels="yuv420p", setup=lambda v: v.set_display_rotation(90)
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(o, av.VideoFrame) for o in gc.get_objects())
+        clip = open_clip(path)
+        most = 0
+        for i, _ in enumerate(clip.frames()):
+            if i % 20 == 0:
+                most = max(most, sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert before < most < before + 5
