@@ -44,11 +44,12 @@ def show(name: str) -> None:
         raise UsageError(f"nothing is called {name!r}; see `lipsync-eval list metrics`, and list {', list '.join(KINDS[1:])}")
     for kind, thing in found:
         click.echo(f"{kind.removesuffix('s')} {name}")
-        for key, value in _rows(thing):
-            click.echo(_field(key, value))
+        for key, value in rows(thing):
+            click.echo(field_text(key, value))
 
 
-def _field(key: str, value: Any) -> str:
+def field_text(key: str, value: Any) -> str:
+    """One declared field, wrapped to the terminal."""
     if isinstance(value, (list, tuple, frozenset, set)):
         items = sorted(value) if isinstance(value, (frozenset, set)) else value
         value = "\n".join(f"- {v}" for v in items) if any(len(str(v)) > 30 for v in items) else ", ".join(str(v) for v in items)
@@ -60,7 +61,8 @@ def _field(key: str, value: Any) -> str:
     return "\n".join([head + first, *(" " * len(head) + line for line in rest)])
 
 
-def _rows(thing: Any) -> list[tuple[str, Any]]:
+def rows(thing: Any) -> list[tuple[str, Any]]:
+    """(name, value) of a dataclass or mapping."""
     if is_dataclass(thing):
         return [(f.name, getattr(thing, f.name)) for f in fields(thing)]
     return list(dict(thing).items())

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lipsync_eval.cache import Cache, default_cache_dir
 from lipsync_eval.errors import UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -224,7 +225,8 @@ def dub(checkpoint: Path, device: str, **options: Any) -> None:
     from lipsync_eval.baselines.radio.inference import load_generator
 
     generator = load_generator(checkpoint, device)
-    report = run(options.pop("video"), options.pop("audio"), options.pop("out"), generator, **options)
+    cache = Cache(default_cache_dir())
+    report = run(options.pop("video"), options.pop("audio"), options.pop("out"), generator, cache=cache, **options)
     click.echo(json.dumps(asdict(report), indent=1))
 
 

@@ -1,0 +1,52 @@
+"""Folders of pictures for generators that read or write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lipsync_eval.baselines.base import BaselineError, Job
+from lipsync_eval.media import open_clip, write_video
+from lipsync_eval.types import Frame
+
+
+def write_frames(video: Path, folder: Path, pattern: str = "{:06d}.png", first: int = 0) -> int:
+    """Write every picture of a video at 25 fps; returns how many."""
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    n = 0
+    for n, frame in enumerate(open_clip(video).frames(), 1):
+        if not cv2.imwrite(str(folder / pattern.format(first + n - 1)), frame[..., ::-1]):
+            raise BaselineError(f"a picture cannot be written to {folder}")
+    return n
+
+
+def frames_to_video(folder: Path, pattern: str, job: Job) -> Path:
+    """Make job.work/frames.mkv (lossless, with the driving speech) of the pictures that match, in the order of their names.
+
+    Raises:
+        BaselineError: there are none, or one cannot be read.
+    """
+    import wave
+
+    import cv2
+
+    files = sorted(folder.glob(pattern))
+    if not files:
+        raise BaselineError(f"wrote no {pattern} into {folder.name}")
+
+    def pictures() -> Iterator[Frame]:
+        for file in files:
+            read = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if read is None:
+                raise BaselineError(f"its picture {file.name} cannot be read")
+            yield np.ascontiguousarray(read[..., ::-1])
+
+    with wave.open(str(job.audio), "rb") as sound:
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / 32768
+    made = job.work / "frames.mkv"
+    write_video(made, pictures(), audio=samples, codec="lossless")
+    return made

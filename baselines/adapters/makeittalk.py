@@ -1,0 +1,83 @@
+"""MakeItTalk (Zhou et al., SIGGRAPH Asia 2020)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, Weights, newest
+
+RECORD = Record(
+    name="makeittalk",
+    title="MakeItTalk",
+    repository="yzhou359/MakeItTalk",
+    commit="fad2fe466dc1ac3b6141b930c99b8f1298e3de00",
+    licence="CC BY-NC 4.0",
+    paper="arXiv:2004.12992",
+    python="3.6",
+    torch="see requirements.txt",
+    weights=(
+        Weights(file="examples/ckpt/ckpt_autovc.pth", where="the links in the repository's README"),
+        Weights(file="examples/ckpt/ckpt_content_branch.pth", where="the links in the repository's README"),
+        Weights(file="examples/ckpt/ckpt_speaker_branch.pth", where="the links in the repository's README"),
+        Weights(file="examples/ckpt/ckpt_116_i2i_comb.pth", where="the links in the repository's README"),
+        Weights(file="examples/dump/emb.pickle", where="the link in the repository's README"),
+    ),
+    imports=("torch", "cv2", "face_alignment", "librosa"),
+    entry="main_end2end.py",
+    gpu=True,
+    fps="a picture in, 62.5 out (result is resampled to 25 by the scorer, by timestamp)",
+    resolution="256x256, whole head",
+    audio="16 kHz",
+    needs=("image", "audio"),
+    options={"amp_lip_x": "[2]", "amp_lip_y": "[2]", "amp_pos": "head motion [0.5]"},
+    checked="options compared with the argument parser of main_end2end.py at the commit; not run (CUDA only)",
+    notes=("reads every .wav in its folder examples/: the adapter puts ours there alone and restores the others afterwards",),
+)
+
+
+def prepare(job: Job) -> Sequence[str]:
+    """The picture at 256x256 and the sound, inside its folder examples/, where its code looks for them."""
+    import cv2
+
+    examples = job.repo / "examples"
+    aside = examples / "lipsync_eval_aside"
+    aside.mkdir(exist_ok=True)
+    for other in examples.glob("*.wav"):
+        other.rename(aside / other.name)
+    picture = cv2.imread(str(job.reference))
+    if picture is None:
+        raise BaselineError("the reference picture cannot be read")
+    side = min(picture.shape[:2])
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    square = cv2.resize(picture[top : top + side, left : left + side], (256, 256), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(examples / "lipsync_job.jpg"), square, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    shutil.copyfile(job.audio, examples / "lipsync_job.wav")
+    return ["reference cut to its central square and resized to 256x256"]
+
+
+def command(job: Job) -> list[str]:
+    """main_end2end.py at the commit."""
+    line = [*job.python, "main_end2end.py", "--jpg", "lipsync_job.jpg"]
+    for name in ("amp_lip_x", "amp_lip_y", "amp_pos"):
+        if name in job.options:
+            line += [f"--{name}", job.options[name]]
+    return line
+
+
+def collect(job: Job) -> Path:
+    """examples/lipsync_job_*.mp4, moved out; the user's own sounds go back."""
+    examples = job.repo / "examples"
+    aside = examples / "lipsync_eval_aside"
+    for other in aside.glob("*.wav"):
+        other.rename(examples / other.name)
+    aside.rmdir()
+    for name in ("lipsync_job.jpg", "lipsync_job.wav"):
+        (examples / name).unlink(missing_ok=True)
+    made = newest(examples, "*lipsync_job*.mp4")
+    shutil.move(made, job.output)
+    return job.output
+
+
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect)

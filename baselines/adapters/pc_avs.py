@@ -1,0 +1,67 @@
+"""PC-AVS (Zhou et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lipsync_eval.baselines.adapters._frames import frames_to_video, write_frames
+from lipsync_eval.baselines.base import Adapter, Job, Record, Weights, visible_gpu
+
+RECORD = Record(
+    name="pc_avs",
+    title="PC-AVS",
+    repository="Hangz-nju-cuhk/Talking-Face_PC-AVS",
+    commit="201d2b946caa93a2ce7c798dd080be65959d2592",
+    licence="CC BY 4.0",
+    paper="arXiv:2104.11116",
+    python="3.6",
+    torch="1.3.0",
+    weights=(Weights(file="checkpoints/demo", where="demo.zip, linked in the repository's README (five .pth files)"),),
+    imports=("torch", "cv2", "librosa", "tqdm"),
+    entry="inference.py",
+    gpu=True,
+    fps="25 in and out",
+    resolution="224x224, whole head: the result is a crop, not pasted back",
+    audio="16 kHz",
+    needs=("video", "audio", "image"),
+    options={"cropped": "1: the videos are face crops made with its scripts/align_68.py already"},
+    checked="options compared with experiments/demo_vox.sh and options/ at the commit; not run (CUDA only)",
+    notes=(
+        "expects frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = \"1\"",
+        "the input picture gives the identity, the video the head pose; score with crop_from=own, which `auto` chooses when sizes differ",
+    ),
+)
+
+
+def prepare(job: Job) -> Sequence[str]:
+    """Its folders of numbered .jpg and the line of its list: identity, pose, sound."""
+    import cv2
+
+    n = write_frames(job.video, job.work / "pose", "{:06d}.jpg")
+    (job.work / "identity").mkdir()
+    cv2.imwrite(str(job.work / "identity" / "000000.jpg"), cv2.imread(str(job.reference)))
+    line = f"{job.work / 'identity'} 1 {job.work / 'pose'} {n} {job.audio} None 0 dummy\n"
+    (job.work / "list.csv").write_text(line, "utf-8")
+    return [] if job.options.get("cropped") == "1" else ["pictures were given as they are, not through its align_68.py"]
+
+
+def command(job: Job) -> list[str]:
+    """inference.py with the options of experiments/demo_vox.sh."""
+    return [
+        *job.python, "-u", "inference.py", "--name", "demo", "--meta_path_vox", str(job.work / "list.csv"), "--dataset_mode", "voxtest", "--netG", "modulate",
+        "--netA", "resseaudio", "--netA_sync", "ressesync", "--netD", "multiscale", "--netV", "resnext", "--netE", "fan", "--model", "av",
+        "--gpu_ids", visible_gpu(job) and "0", "--clip_len", "1", "--batchSize", "16", "--style_dim", "2560", "--nThreads", "4", "--input_id_feature",
+        "--generate_interval", "1", "--style_feature_loss", "--use_audio", "1", "--noise_pose", "--driving_pose", "--gen_video", "--generate_from_audio_only",
+    ]
+
+
+def collect(job: Job) -> Path:
+    """results/id_identity_pose_pose_audio_audio/G_Pose_Driven_/*.jpg, numbered from 0, put together without another encoding."""
+    folder = job.repo / "results" / "id_identity_pose_pose_audio_audio" / "G_Pose_Driven_"
+    for file in folder.glob("G_Pose_Driven_*.jpg"):
+        file.rename(folder / f"{int(file.stem.rsplit('_', 1)[1]):08d}.jpg")
+    return frames_to_video(folder, "*.jpg", job)
+
+
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect)

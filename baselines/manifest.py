@@ -1,0 +1,126 @@
+"""What is to be dubbed: a CSV with columns id,video,audio[,reference][,real], and manifests drawn by seed from a user's own copies."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.files import write_text
+
+_COLUMNS = ("id", "video", "audio", "reference", "real")
+LAYOUTS = {
+    "hdtf": "a folder of talking videos, one file a clip (HDTF as people prepare it)",
+    "voxceleb2": "speaker/video/utterance.mp4, sound inside",
+    "lrw": "WORD/test/WORD_00001.mp4",
+    "lrs2": "main/video/utterance.mp4 with the official test.txt in FOLDER",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One clip to dub."""
+
+    id: str
+    video: Path
+    """The video whose lips are replaced."""
+    audio: Path
+    """The speech: a sound file, or a video whose sound is taken."""
+    reference: Path | None
+    """A picture of the person; None: the runner's rule."""
+    real: Path
+    """What the result is compared with: the column `real`, else the video itself."""
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """Entries of a manifest; relative paths are taken from its folder.
+
+    Raises:
+        ParseError: missing columns or cells, doubled or unsafe ids, files that are not there; says which line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            header = [h.strip() for h in reader.fieldnames or []]
+            rows = [(reader.line_num, {(k or "").strip(): (v or "").strip() for k, v in row.items() if isinstance(v, str) or v is None}) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ParseError(f"{path}: cannot be read as CSV ({error})") from error
+    if not {"id", "video", "audio"} <= set(header) or set(header) - set(_COLUMNS):
+        raise ParseError(f"{path}: columns {', '.join(header) or 'none'}; expected id,video,audio[,reference][,real]")
+    if not rows:
+        raise ParseError(f"{path}: holds no clip")
+    entries: dict[str, Entry] = {}
+    for line, row in rows:
+        entry = _entry(path, line, row)
+        if entry.id in entries:
+            raise ParseError(f"{path}: line {line}: the id {entry.id!r} is there twice")
+        entries[entry.id] = entry
+    return list(entries.values())
+
+
+def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
+    for column in ("id", "video", "audio"):
+        if not row.get(column):
+            raise ParseError(f"{path}: line {line}: {column} is empty")
+    name = row["id"]
+    if name in {".", ".."} or any(c in name for c in "/\\\0") or name.startswith(".") or len(name.encode()) > 200 or not name.isprintable():
+        raise ParseError(f"{path}: line {line}: the id {name!r} becomes a file name: no '/', no leading '.', printable, at most 200 bytes")
+    found: dict[str, Path] = {}
+    for column in ("video", "audio", "reference", "real"):
+        if cell := row.get(column):
+            found[column] = file = path.parent / cell
+            if not file.exists():
+                raise ParseError(f"{path}: line {line}: {column} {cell!r} does not exist")
+    return Entry(name, found["video"], found["audio"], found.get("reference"), found.get("real", found["video"]))
+
+
+def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: int = 12345) -> int:
+    """Write a manifest of n clips drawn by seed from the user's own copy of a data set: each video dubbed with its own sound.
+
+    The papers' own clip lists are not public; state seed and n beside your numbers. Nothing is downloaded.
+
+    Returns:
+        the number of clips.
+
+    Raises:
+        UsageError: unknown layout, or fewer clips than asked for.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+    clips = _clips(layout, folder)
+    if len(clips) < n:
+        raise UsageError(f"{folder}: {len(clips)} clips in the layout {layout} ({LAYOUTS[layout]}), {n} asked for; give a smaller --n or another folder")
+    chosen = sorted(np.random.default_rng(seed).permutation(len(clips))[:n])
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["id", "video", "audio"])
+    for i in chosen:
+        clip = clips[i]
+        name = "_".join(clip.relative_to(folder).with_suffix("").parts)
+        writer.writerow([name, clip.resolve(), clip.resolve()])
+    write_text(out, buffer.getvalue())
+    return n
+
+
+def _clips(layout: str, folder: Path) -> Sequence[Path]:
+    if layout == "hdtf":
+        return sorted(p for p in folder.glob("*") if p.suffix.lower() in {".mp4", ".avi", ".mkv", ".mov"})
+    if layout == "voxceleb2":
+        return sorted(folder.glob("id*/*/*.mp4"))
+    if layout == "lrw":
+        return sorted(folder.glob("*/test/*.mp4"))
+    lists = folder / "test.txt"
+    if not lists.exists():
+        raise UsageError(f"{folder}: the layout lrs2 needs the official test.txt there")
+    names = [line.split()[0] for line in lists.read_text("utf-8").splitlines() if line.strip()]
+    found = []
+    for name in names:
+        clip = folder / "main" / f"{name}.mp4"
+        if ".." not in Path(name).parts and clip.exists():
+            found.append(clip)
+    return sorted(found)

@@ -1,0 +1,202 @@
+"""Run generators over a manifest: each clip in a process of its own, with limits, a kept log, retries and resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job
+from lipsync_eval.baselines.environments import Environment
+from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
+from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.process import Ended, run
+from lipsync_eval.errors import MediaError, UsageError
+from lipsync_eval.files import sha256, write_text
+from lipsync_eval.media import open_clip
+
+REFERENCES = ("first", "random")
+_SLACK = 5
+"""Frames by which a result may be longer or shorter than expected before it is named a problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one clip under one generator; kept as DIR/jobs/NAME/ID.json."""
+
+    id: str
+    generator: str
+    key: str
+    """Hash of everything that could change the result: record, command, options, inputs."""
+    ok: bool
+    message: str
+    """Why it failed; empty when it worked."""
+    notes: tuple[str, ...]
+    seconds: float
+    attempts: int
+
+
+Event = Callable[[str, str, str], None]
+"""event(generator, clip id, what happens)"""
+
+
+def run_all(
+    adapters: Sequence[tuple[Adapter, Environment]], entries: Sequence[Entry], out: Path, *, reference: str = "first", seed: int = 12345,
+    again_failed: bool = False, event: Event = lambda generator, clip, what: None,
+) -> list[Outcome]:
+    """Run what is missing; what is done is not run again.
+
+    Results are OUT/NAME/ID.<suffix> (as the generator wrote them), OUT/NAME/ID.wav beside it when it wrote no sound; the state is in
+    OUT/.jobs/NAME/, logs in OUT/.logs/NAME/.
+
+    Args:
+        adapters: generators with their environments.
+        entries: clips.
+        out: folder, made if absent.
+        reference: 'first' or 'random', for all generators alike; a manifest's own reference goes before.
+        seed: handed to generators that take one.
+        again_failed: run clips again that failed before.
+
+    Raises:
+        UsageError: a generator without code, an unknown reference rule.
+    """
+    if reference not in REFERENCES:
+        raise UsageError(f"--reference {reference!r}: expected one of {', '.join(REFERENCES)}; single pictures go into the manifest's column `reference`")
+    for adapter, _ in adapters:
+        if adapter.command is None:
+            raise UsageError(f"{adapter.record.name} has no public code: only its published numbers are here (list published)")
+    outcomes = []
+    for adapter, environment in adapters:
+        name = adapter.record.name
+        for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
+            folder.mkdir(parents=True, exist_ok=True)
+        for entry in entries:
+            outcomes.append(_one(adapter, environment, entry, out, reference, seed, again_failed, event))
+    return outcomes
+
+
+def _one(
+    adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int, again_failed: bool, event: Event
+) -> Outcome:
+    name = adapter.record.name
+    state = out / ".jobs" / name / f"{entry.id}.json"
+    key = _key(adapter, environment, entry, reference, seed)
+    old = read_outcome(state)
+    if old is not None and old.key == key and (old.ok and find_result(out / name, entry.id) is not None or not old.ok and not again_failed):
+        event(name, entry.id, "done already" if old.ok else "failed before")
+        return old
+    began = time.monotonic()
+    message, notes, attempts = "", (), 0
+    for attempts in range(1, environment.retries + 2):
+        event(name, entry.id, f"attempt {attempts}" if attempts > 1 else "started")
+        try:
+            notes, message = _attempt(adapter, environment, entry, out, reference, seed), ""
+            break
+        except BaselineError as error:
+            message = str(error)
+        except OSError as error:
+            message = f"cannot be started or its files cannot be handled: {error}"
+    outcome = Outcome(entry.id, name, key, not message, message, tuple(notes), round(time.monotonic() - began, 2), attempts)
+    write_text(state, json.dumps(asdict(outcome), ensure_ascii=False, indent=1) + "\n")
+    event(name, entry.id, "done" if outcome.ok else f"failed: {message.splitlines()[0]}")
+    return outcome
+
+
+def _attempt(adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int) -> list[str]:
+    name = adapter.record.name
+    work = Path(tempfile.mkdtemp(prefix="lipsync_"))
+    try:
+        inputs = stage(entry, work, reference=reference)
+        job = Job(
+            id=entry.id, video=work / "video.mkv", video_mp4=work / "video.mp4", audio=work / "audio.wav", reference=work / "reference.png",
+            output=work / "output.mp4", work=work, repo=environment.repo, python=environment.interpreter(work), device=environment.device,
+            n_frames=inputs.n_frames, seed=seed, options=environment.options,
+        )
+        write_text(work / "job.json", job.as_json() + "\n")
+        notes = [*inputs.notes, *(adapter.prepare(job) if adapter.prepare else ())]
+        if adapter.command is None:
+            raise BaselineError("has no public code")
+        ended = run(
+            adapter.command(job), cwd=environment.repo, env=_variables(adapter, environment), log=out / ".logs" / name / f"{entry.id}.log",
+            timeout=environment.timeout, memory_gb=environment.memory_gb,
+        )
+        _check_end(ended)
+        if ended.left_behind:
+            notes.append(f"left {ended.left_behind} processes behind, which were ended")
+        made = adapter.collect(job) if adapter.collect else job.output
+        notes += _keep(made, out / name, entry, inputs, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return notes
+
+
+def _variables(adapter: Adapter, environment: Environment) -> dict[str, str]:
+    gpu = environment.device.partition(":")[2]
+    visible = {"CUDA_VISIBLE_DEVICES": ""} if environment.device == "cpu" else {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+    return {"PYTHONUNBUFFERED": "1", **visible, **adapter.environment, **environment.env}
+
+
+def _check_end(ended: Ended) -> None:
+    if ended.stopped:
+        raise BaselineError(f"stopped: {ended.stopped}. Its last words:\n{ended.tail}")
+    if ended.code:
+        how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"ended with exit code {ended.code}"
+        raise BaselineError(f"{how}. Its last words:\n{ended.tail}")
+
+
+def _keep(made: Path, folder: Path, entry: Entry, inputs: Inputs, work: Path) -> list[str]:
+    """Check the result and move it to its place; says what is odd about it."""
+    if not made.is_file() or made.stat().st_size == 0:
+        raise BaselineError(f"ended well but wrote no {made.name}")
+    try:
+        clip = open_clip(made)
+    except MediaError as error:
+        raise BaselineError(f"what it wrote cannot be used: {error}") from error
+    notes = [f"result: {n}" for n in clip.notes]
+    expected = expected_frames(inputs)
+    if abs(clip.n_frames - expected) > _SLACK:
+        notes.append(f"result has {clip.n_frames} frames at 25 fps, {expected} expected (the shorter of video and speech): score with --align if that is meant")
+    if (clip.height, clip.width) != (inputs.height, inputs.width):
+        notes.append(f"result is {clip.width}x{clip.height}, the video {inputs.width}x{inputs.height}")
+    target = folder / f"{entry.id}{made.suffix.lower() or '.mp4'}"
+    for old in folder.glob("*"):
+        if old.stem == entry.id and old != target:
+            old.unlink()
+    if clip.audio is None:
+        shutil.copyfile(work / "audio.wav", folder / f"{entry.id}.wav")
+        notes.append("result is silent: the driving speech lies beside it and is scored")
+    temporary = folder / f".{entry.id}.part{target.suffix}"
+    shutil.copyfile(made, temporary)
+    temporary.replace(target)
+    return notes
+
+
+def find_result(folder: Path, name: str) -> Path | None:
+    """The video that a generator made for a clip, or None."""
+    found = [p for p in folder.glob("*") if p.stem == name and p.suffix != ".wav" and not p.name.startswith(".")]
+    return found[0] if found else None
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """A kept outcome; None when there is none that can be read."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        return Outcome(**{**data, "notes": tuple(data["notes"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: str, seed: int) -> str:
+    """What could change the result. Files of the generator's own (code, weights) are named, not hashed: `check` does that."""
+    facts: dict[str, Any] = {
+        "record": adapter.record.name, "commit": adapter.record.commit, "repo": str(environment.repo), "options": dict(environment.options),
+        "command": environment.template.get("command"), "env": dict(environment.env), "seed": seed, "reference": reference,
+        "inputs": [sha256(p) if p.is_file() else str(p) for p in (entry.video, entry.audio, *([entry.reference] if entry.reference else []))],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

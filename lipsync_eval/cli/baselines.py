@@ -1,0 +1,107 @@
+"""`lipsync-eval baselines list|show|check|run|manifest`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from lipsync_eval.cli.generators import CONFIG, chosen, environments, report_failures, teller
+
+
+@click.group()
+def baselines() -> None:
+    """Other people's generators, each in an environment and a process of its own.
+
+    \b
+    Examples:
+      lipsync-eval baselines list
+      lipsync-eval baselines check wav2lip
+      lipsync-eval baselines manifest hdtf ~/HDTF --n 50 --out hdtf.csv
+      lipsync-eval baselines run wav2lip --data hdtf.csv --out gen
+    """
+
+
+@baselines.command("list")
+def list_() -> None:
+    """One line per generator."""
+    for line in import_module("lipsync_eval.baselines").listing():
+        click.echo(line)
+
+
+@baselines.command()
+@click.argument("name")
+@CONFIG
+def show(name: str, config: Path) -> None:
+    """All facts about a generator, with its source."""
+    from lipsync_eval.cli.listing import field_text, rows
+
+    adapter = import_module("lipsync_eval.baselines").get_adapter(name, environments(config))
+    for key, value in rows(adapter.record):
+        click.echo(field_text(key, value))
+
+
+@baselines.command()
+@click.argument("names", nargs=-1, required=True)
+@CONFIG
+def check(names: tuple[str, ...], config: Path) -> int:
+    """Prove an environment without running it: repository at its commit, weights and hashes, imports, GPU.
+
+    Exit 0: ready. 2: something is missing.
+    """
+    package, checks = import_module("lipsync_eval.baselines"), import_module("lipsync_eval.baselines.check")
+    known = environments(config)
+    ready = True
+    for name in names:
+        for finding in checks.check(package.get_adapter(name, known), known.get(name)):
+            ready &= finding.ok
+            click.echo(f"{name}: {'ok  ' if finding.ok else 'NOT '} {finding.what}: {finding.message}")
+    return 0 if ready else 2
+
+
+@baselines.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Manifest: CSV with columns id,video,audio[,reference][,real].")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; each generator gets a folder in it.")
+@click.option("--reference", type=click.Choice(["first", "random"]), default="first", show_default=True, help="Reference picture where the manifest names none.")
+@click.option("--enhance", metavar="NAME", help="gfpgan or gpen after every generator.")
+@click.option("--again-failed", is_flag=True, help="Run clips again that failed before.")
+@click.option("--seed", type=int, default=12345, show_default=True)
+@click.option("--quiet", is_flag=True)
+@CONFIG
+def run(
+    names: tuple[str, ...], data: Path, out: Path, reference: str, enhance: str | None, again_failed: bool, seed: int, quiet: bool, config: Path
+) -> int:
+    """Generate what is missing. Exit 3: some clips failed, the rest is there.
+
+    \b
+    Example:
+      lipsync-eval baselines run wav2lip ip_lap --data hdtf.csv --out gen
+    """
+    manifest, comparison = (import_module(f"lipsync_eval.baselines.{m}") for m in ("manifest", "comparison"))
+    known = environments(config)
+    step = chosen([enhance], known)[0] if enhance else None
+    _, outcomes = comparison.generate(
+        chosen(names, known), manifest.read_manifest(data), out, enhance=step, reference=reference, seed=seed, again_failed=again_failed, event=teller(quiet),
+    )
+    done = sum(o.ok for o in outcomes)
+    click.echo(f"{done} of {len(outcomes)} videos are there: {out}")
+    return report_failures(outcomes)
+
+
+@baselines.command("manifest")
+@click.argument("layout", type=click.Choice(["hdtf", "voxceleb2", "lrw", "lrs2"]))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV to write.")
+@click.option("--n", type=click.IntRange(1), default=50, show_default=True, help="Clips (RADIO: 50; PersonaTalk: 30).")
+@click.option("--seed", type=int, default=12345, show_default=True, help="The papers' own lists are not public: state seed and n.")
+def manifest_(layout: str, folder: Path, out: Path, n: int, seed: int) -> None:
+    """Draw a manifest by seed from your own copy of a data set. Nothing is downloaded.
+
+    \b
+    Example:
+      lipsync-eval baselines manifest lrs2 ~/LRS2 --n 100 --out lrs2.csv
+    """
+    found = import_module("lipsync_eval.baselines.manifest").draw_manifest(layout, folder, out, n=n, seed=seed)
+    click.echo(f"{out}: {found} clips, layout {layout}, seed {seed}")

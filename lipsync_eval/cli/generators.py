@@ -1,0 +1,64 @@
+"""What `baselines` and `compare` share: which generators, where they run, and what is said while they do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lipsync_eval.cli.progress import printable
+from lipsync_eval.errors import UsageError
+
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), default=Path("baselines.toml"), show_default=True, help="Where each generator's code and environment are.",
+)
+
+
+def environments(config: Path) -> dict[str, Any]:
+    """Tables of baselines.toml; none when the default file is not there."""
+    module = import_module("lipsync_eval.baselines.environments")
+    if not config.exists() and config == Path("baselines.toml"):
+        return {}
+    found: dict[str, Any] = module.read_environments(config)
+    return found
+
+
+def chosen(names: Sequence[str], known: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """(adapter, environment) for each name.
+
+    Raises:
+        UsageError: no such generator, a name twice, or no table for it.
+    """
+    package = import_module("lipsync_eval.baselines")
+    if len(set(names)) < len(names):
+        raise UsageError(f"a generator is named twice: {', '.join(names)}")
+    pairs = []
+    for name in names:
+        adapter = package.get_adapter(name, known)
+        if adapter.command is None:
+            raise UsageError(f"{name} has no public code: only its published numbers are here (lipsync-eval list published)")
+        if name not in known:
+            raise UsageError(f"no [{name}] in baselines.toml: say there where its code and its python are (docs/baselines.md), or try `lipsync-eval baselines show {name}`")
+        environment = known[name]
+        if name == "radio" and not (environment.python or environment.conda or environment.container):
+            environment = replace(environment, python=sys.executable)
+        pairs.append((adapter, environment))
+    return pairs
+
+
+def teller(quiet: bool) -> Callable[[str, str, str], None]:
+    """An event function that prints one line a step on stderr."""
+    return lambda generator, clip, what: None if quiet else click.echo(f"{generator}: {printable(clip)}: {what}", err=True)
+
+
+def report_failures(outcomes: Sequence[Any]) -> int:
+    """Print what failed; returns 3 when something did, else 0."""
+    bad = [o for o in outcomes if not o.ok]
+    for o in bad:
+        click.echo(f"failed: {o.generator}: {printable(o.id)}: {o.message.splitlines()[0]}", err=True)
+    return 3 if bad else 0
