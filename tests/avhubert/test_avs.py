@@ -43,7 +43,7 @@ def _videos(inputs, case):
 
 
 @needs_golden
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [c for c in CASES if not c.startswith("tiny")])
 def test_readings_equal_official_features(case, inputs):
     model = network(GOLDEN / "A_finetuned" / f"avhubert_{case.split('/')[0]}.pt")
     gen, gt, audio = _videos(inputs, case)
@@ -83,7 +83,9 @@ def test_family_equals_official_numbers(case, inputs, monkeypatch):
         assert found.values[score] == pytest.approx(expected["frame_mean"], abs=1e-4)
         assert found.values[f"{score}_flat"] == pytest.approx(expected["flat"], abs=1e-4)
         assert found.values[f"{score}_timepool"] == pytest.approx(expected["pooled"], abs=1e-4)
-        assert found.frames[score].shape == (len(gen),)
+        assert (len(found.frames[score]), found.frames[score].min(), found.frames[score].max()) == (
+            expected["n"], pytest.approx(expected["frame_min"], abs=1e-4), pytest.approx(expected["frame_max"], abs=1e-4),
+        )  # fmt: skip
         assert found.frames[score].mean() == pytest.approx(found.values[score], abs=1e-12)
     if "AVS_u_of_gt" in CASES[case]:
         assert found.gt_values["avs_u"] == pytest.approx(CASES[case]["AVS_u_of_gt"]["frame_mean"], abs=1e-4)
