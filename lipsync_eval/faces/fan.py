@@ -27,7 +27,8 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise RefusedCheckpoint(f"{path} is refused: no weights that face-alignment reads ({error})") from error
+        reason = str(error).strip().split("\n")[0]
+        raise RefusedCheckpoint(f"{path} is refused: no weights that face-alignment reads ({reason})") from error
 
 
 class Fan(Landmarker):
