@@ -5,9 +5,13 @@ After NVlabs/ffhq-dataset@4826aa6 (download_ffhq.py, recreate_aligned_images), w
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from lipsync_eval.types import Float
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.errors import InputError
+from lipsync_eval.types import Float, Frame
 
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
@@ -50,4 +54,112 @@ def _quarter_turn(v: Float) -> Float:
 
 def _norm(v: Float) -> Float:
     out: Float = np.sqrt(np.sum(v * v, axis=-1, keepdims=True))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The steps of one alignment, as upstream takes them."""
+
+    quad: Float
+    """(4, 2) px in the given picture."""
+    qsize: float
+    """Side of the quad in px."""
+    shrink: int
+    """The picture was reduced by this factor first; 0 or 1: it was not."""
+    border: int
+    """Margin kept around the quad, px."""
+    crop: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in the reduced picture."""
+    pad: tuple[int, int, int, int]
+    """left, top, right, bottom in px."""
+    padded: bool
+    quad_final: Float
+    """(4, 2) px in the reduced, cropped and padded picture."""
+    picture: Frame
+    """(output_size, output_size, 3) uint8 RGB."""
+
+
+def ffhq_align(
+    image: Frame, points: Float, output_size: int = 1024, transform_size: int = 4096, enable_padding: bool = True
+) -> Frame:
+    """FFHQ's aligned picture: shrunk, cropped, padded (mirrored and blurred) and sampled in two steps, as upstream does.
+
+    For evaluation the crop protocols sample once instead; this is for training data that must look like FFHQ.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        points: (68, 2) px.
+        output_size: side of the result.
+        transform_size: side of the picture before the last, antialiased reduction.
+        enable_padding: mirror and blur what lies outside the picture; False: black.
+
+    Returns:
+        (output_size, output_size, 3) uint8 RGB.
+
+    Raises:
+        InputError: wrong shape or dtype, or landmarks that are not finite.
+    """
+    return ffhq_alignment(image, points, output_size, transform_size, enable_padding).picture
+
+
+def ffhq_alignment(
+    image: Frame, points: Float, output_size: int = 1024, transform_size: int = 4096, enable_padding: bool = True
+) -> Alignment:
+    """As ffhq_align, with every intermediate number."""
+    from PIL import Image
+
+    points = np.asarray(points, np.float64)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise InputError(f"ffhq_align wants a picture (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
+    if points.shape != (68, 2) or not np.isfinite(points).all():
+        raise InputError(f"ffhq_align wants 68 finite landmarks (68, 2), got shape {points.shape}")
+    first = ffhq_quad(points)
+    qsize = float(np.hypot(*(first[3] - first[0])))
+    quad, size, picture = first.copy(), qsize, Image.fromarray(image)
+    shrink = int(np.floor(qsize / output_size * 0.5))
+    if shrink > 1:
+        small = (int(np.rint(picture.width / shrink)), int(np.rint(picture.height / shrink)))
+        picture = picture.resize(small, Image.Resampling.LANCZOS)
+        quad, size = quad / shrink, size / shrink
+    border = max(int(np.rint(size * 0.1)), 3)
+    low, high = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
+    crop = (max(low[0] - border, 0), max(low[1] - border, 0), min(high[0] + border, picture.width), min(high[1] + border, picture.height))
+    if crop[2] - crop[0] < picture.width or crop[3] - crop[1] < picture.height:
+        picture = picture.crop(crop)
+        quad = quad - crop[:2]
+    low, high = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
+    pad = [max(-low[0] + border, 0), max(-low[1] + border, 0), max(high[0] - picture.width + border, 0), max(high[1] - picture.height + border, 0)]
+    padded = enable_padding and max(pad) > border - 4
+    if padded:
+        pad = [max(p, int(np.rint(size * 0.3))) for p in pad]
+        picture = Image.fromarray(_padded(np.asarray(picture), pad, size))
+        quad = quad + pad[:2]
+    turned = picture.transform(
+        (transform_size, transform_size), Image.Transform.QUAD, tuple((quad + 0.5).flatten()), Image.Resampling.BILINEAR
+    )
+    if output_size < transform_size:
+        turned = turned.resize((output_size, output_size), Image.Resampling.LANCZOS)
+    left, top, right, bottom = (int(p) for p in pad)
+    return Alignment(
+        first, qsize, shrink, border, tuple(map(int, crop)), (left, top, right, bottom), padded, quad, np.asarray(turned).copy()  # type: ignore[arg-type]
+    )
+
+
+def _padded(picture: Frame, pad: list[int], size: float) -> Frame:
+    """Mirror outside, fading into a blur and then into the median colour with the distance from the picture."""
+    from scipy.ndimage import gaussian_filter
+
+    left, top, right, bottom = pad
+    wide: NDArray[np.float32] = np.pad(picture.astype(np.float32), ((top, bottom), (left, right), (0, 0)), mode="reflect")
+    height, width = wide.shape[:2]
+    y, x = np.ogrid[:height, :width]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        across = np.minimum(np.float32(x) / left, np.float32(width - 1 - x) / right)
+        down = np.minimum(np.float32(y) / top, np.float32(height - 1 - y) / bottom)
+    mask = np.maximum(1.0 - across, 1.0 - down)[..., None]
+    blur = size * 0.02
+    wide = wide + (gaussian_filter(wide, [blur, blur, 0]) - wide) * np.clip(mask * 3.0 + 1.0, 0.0, 1.0)
+    wide = wide + (np.median(wide, axis=(0, 1)) - wide) * np.clip(mask, 0.0, 1.0)
+    out: Frame = np.uint8(np.clip(np.rint(wide), 0, 255))  # type: ignore[assignment]
     return out

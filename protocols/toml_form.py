@@ -1,14 +1,146 @@
-"""A protocol declared in a TOML file."""
+"""A protocol declared in a TOML file.
+
+    name = "mine"
+    version = 1
+    size = 256
+    summary = "Square around the mouth"
+    [crop]
+    base = "upright"                 # ffhq | eyes | upright | box | frame
+    centre = [48, 54]                # mean of these of the 68 points (0-based): ffhq, eyes, upright
+    radius = ["x54 - x48"]           # half side = the largest of these lengths; "unit" is the base's own
+    scale = 1.4
+
+The file's content goes into the signature as 8 digits of its hash.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from lipsync_eval.errors import UsageError
-from lipsync_eval.protocol import Protocol
+from lipsync_eval.errors import ParseError
+from lipsync_eval.protocol import Protocol, ProtocolSpec
+from lipsync_eval.protocols.crops import LayoutProtocol
+from lipsync_eval.protocols.layout import BASES, CROP_FROM, LENGTH, RADIUS_MODES, SHAPES, UNIT, Layout
+
+_TOP = {"name", "version", "size", "summary", "citation", "choices", "crop"}
+_POINTED = {"base", "centre", "radius", "scale", "offset", "crop_from", "radius_mode"}
+_KEYS = {
+    "ffhq": _POINTED, "eyes": _POINTED, "upright": _POINTED, "frame": {"base"},
+    "box": {"base", "margins", "pads", "smooth", "shape", "scale", "offset", "crop_from", "radius_mode"},
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def load(path: Path, options: Mapping[str, str]) -> Protocol:
-    """Not built yet."""
-    raise UsageError(f"protocol files are not supported yet: {path}")
+    """Read a protocol file and bind options.
+
+    Raises:
+        ParseError: it cannot be read, or a key is unknown, missing or of a wrong value; the message names it and what is allowed.
+        UsageError: an option that the protocol does not have.
+    """
+    try:
+        content = path.read_bytes()
+        data = tomllib.loads(content.decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ParseError(f"protocol file {path}: cannot be read as TOML ({error})") from error
+    bad = _Bad(path)
+    bad.unknown("", data, _TOP)
+    crop = data.get("crop")
+    if not isinstance(crop, dict):
+        bad("crop", "a table [crop] that says where the crop lies")
+    spec = _spec(data, bad, needs_track=crop.get("base") != "frame")
+    return LayoutProtocol(spec, _layout(crop, bad), options, content=hashlib.sha256(content).hexdigest()[:8])
+
+
+class _Bad:
+    """Raises ParseError about one key of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, key: str, expected: str, found: Any = None) -> None:
+        got = "" if found is None else f", found {found!r}"
+        raise ParseError(f"protocol file {self.path}: {key}: expected {expected}{got}")
+
+    def unknown(self, place: str, table: Mapping[str, Any], allowed: set[str]) -> None:
+        for key in table:
+            if key not in allowed:
+                self(f"{place}{key}", f"one of {', '.join(sorted(allowed))}")
+
+
+def _spec(data: Mapping[str, Any], bad: _Bad, *, needs_track: bool) -> ProtocolSpec:
+    name, version, size = data.get("name"), data.get("version", 1), data.get("size")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        bad("name", "small letters, digits, '-' and '_', at most 40", name)
+    if not _whole(version, 1, 10_000):
+        bad("version", "a whole number from 1 on", version)
+    if size is None and needs_track:
+        bad("size", "the side of the crop in px, 16 to 2048")
+    if size is not None and not _whole(size, 16, 2048):
+        bad("size", "a whole number of px, 16 to 2048", size)
+    choices = data.get("choices", [])
+    if not isinstance(choices, list) or not all(isinstance(c, str) for c in choices):
+        bad("choices", "a list of sentences", choices)
+    for key in ("summary", "citation"):
+        if not isinstance(data.get(key, ""), str):
+            bad(key, "a text", data[key])
+    return ProtocolSpec(
+        name=str(name), version=int(version), size=size, needs_track=needs_track, summary=data.get("summary") or f"declared in {bad.path.name}",
+        citation=data.get("citation") or "a file of the user's", choices=tuple(choices),
+    )
+
+
+def _layout(crop: dict[str, Any], bad: _Bad) -> Layout:
+    base = crop.get("base")
+    if base not in BASES:
+        bad("crop.base", f"one of {', '.join(BASES)}", base)
+    bad.unknown("crop.", crop, _KEYS[str(base)])
+    for key, allowed in (("crop_from", CROP_FROM), ("radius_mode", RADIUS_MODES), ("shape", SHAPES)):
+        if key in crop and crop[key] not in allowed:
+            bad(f"crop.{key}", f"one of {', '.join(allowed)}", crop[key])
+    values: dict[str, Any] = {k: crop[k] for k in ("base", "crop_from", "radius_mode", "shape") if k in crop}
+    for key, count in (("margins", 4), ("pads", 4), ("offset", 2)):
+        if key in crop:
+            if not isinstance(crop[key], list) or len(crop[key]) != count or not all(_number(v) for v in crop[key]):
+                bad(f"crop.{key}", f"{count} numbers", crop[key])
+            values[key] = tuple(float(v) for v in crop[key])
+    if "scale" in crop:
+        if not _number(crop["scale"]) or not 0 < crop["scale"] <= 100:
+            bad("crop.scale", "a number above 0, at most 100", crop["scale"])
+        values["scale"] = float(crop["scale"])
+    if "smooth" in crop:
+        if not _whole(crop["smooth"], 1, 1000):
+            bad("crop.smooth", "a whole number of frames, 1 to 1000", crop["smooth"])
+        values["smooth"] = crop["smooth"]
+    if base in {"ffhq", "eyes", "upright"}:
+        values |= _pointed(crop, bad)
+    return Layout(**values)
+
+
+def _pointed(crop: Mapping[str, Any], bad: _Bad) -> dict[str, Any]:
+    centre, radius = crop.get("centre"), crop.get("radius")
+    if not isinstance(centre, list) or not centre or not all(_whole(c, 0, 67) for c in centre):
+        bad("crop.centre", "a list of points, 0 to 67", centre)
+    if not isinstance(radius, list) or not radius or not all(isinstance(r, str) and _length(r) for r in radius):
+        bad("crop.radius", f"a list of lengths such as \"ymax - y29\", \"x54 - x48\" or \"{UNIT}\"", radius)
+    return {"centre": tuple(centre or ()), "radius": tuple(radius or ())}
+
+
+def _length(text: str) -> bool:
+    match = LENGTH.fullmatch(text)
+    if text == UNIT:
+        return True
+    return match is not None and all(g in {"max", "min"} or int(g) <= 67 for g in (match.group(2), match.group(4)))
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6
