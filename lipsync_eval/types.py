@@ -31,7 +31,7 @@ FILLED: Final = 2
 class Audio:
     """Sound of one clip, cut or padded so that sample 0 sounds at the first picture's timestamp."""
 
-    samples: NDArray[np.float32]
+    samples: NDArray[np.float32] = field(compare=False)
     """(N,) mono at 16 kHz, in [-1, 1]."""
     source: Path
     """The file it was decoded from (the video itself, or a sound file beside it)."""

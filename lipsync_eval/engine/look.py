@@ -40,11 +40,22 @@ def write_contact_sheet(result: Result, settings: Settings, path: Path) -> None:
         raise OutputError(f"--contact-sheet {path}: cannot be written ({error.strerror or error})") from error
 
 
+def open_side(row: ClipRow, side: str, video: str) -> Clip:
+    """Open one video of a scored clip again, with the sound file that was used.
+
+    Raises:
+        MediaError: it cannot be read any more.
+    """
+    facts = row.details.get(side)
+    sound = facts.get("sound_file") if isinstance(facts, dict) else None
+    return open_clip(Path(video), audio=Path(sound) if sound else None)
+
+
 def _row(bench: Bench, row: ClipRow) -> Row:
     if row.gen is None or row.gt is None or row.n_frames is None:
         return f"{row.id} (not read)", [], []
     try:
-        clips = [open_clip(Path(p)) for p in (row.gen, row.gt)]
+        clips = [open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)]
         views = [View(c.height, c.width, row.n_frames, _track(bench, c, row.n_frames)) for c in clips]
         crops = bench.protocol.crops(views[0], views[1])
     except ClipError as error:

@@ -76,7 +76,7 @@ def measure_pair(bench: Bench, paths: PairPaths, report: Report = lambda stage, 
             raise _Stop("pair", ClipError(f"there is no {side} video for this {other} one; a score over the others alone would hide it"))
         report("decode", 0.0)
         gen = _guard("decode", lambda: open_clip(paths.gen, audio=paths.audio))  # type: ignore[arg-type]
-        gt = _guard("decode", lambda: open_clip(paths.gt))  # type: ignore[arg-type]
+        gt = _guard("decode", lambda: open_clip(paths.gt, audio=paths.gt_audio))  # type: ignore[arg-type]
         _measure(bench, work, gen, gt, report)
     except _Stop as stop:
         work.fail(stop.stage, stop.error, list(work.open))
@@ -305,7 +305,9 @@ def _close(bench: Bench, work: _Work) -> Outcome:
 
 
 def _facts(clip: Clip) -> dict[str, Any]:
+    beside = clip.audio is not None and clip.audio.source != clip.path
     return {
+        "sound_file": str(clip.audio.source) if clip.audio is not None and beside else None,
         "n_frames": clip.n_frames, "height": clip.height, "width": clip.width, "source_fps": round(clip.source_fps, 3),
         "sound_seconds": None if clip.audio is None else round(len(clip.audio.samples) / RATE, 3), "sha256": clip.digest,
     }

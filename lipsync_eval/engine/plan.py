@@ -48,7 +48,7 @@ class Plan:
         """What must agree for a journal to be continued: signatures, clips (with size and time of their files), seed."""
         digest = hashlib.sha256()
         for pair in self.pairs:
-            row = [pair.id, *(_stamp(p) for p in (pair.gen, pair.gt, pair.audio))]
+            row = [pair.id, *(_stamp(p) for p in (pair.gen, pair.gt, pair.audio, pair.gt_audio))]
             digest.update(json.dumps(row).encode())
         return {
             "signatures": [self.signature(m, 0) for m in self.metrics],
@@ -76,6 +76,8 @@ def make_plan(
     chosen = select(metrics)
     pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
     chosen, warnings = _without_sound(chosen, metrics, pairing.pairs, settings)
+    if pairing.unmatched:
+        warnings = (*warnings, f"{pairing.unmatched} (each is a failure row)")
     bench = open_bench(settings, chosen)
     missing = check_weights(bench)
     for metric in bench.metrics:
@@ -100,8 +102,8 @@ def _without_sound(
     if not audio:
         return chosen, ()
     for pair in pairs:
-        source = pair.gt if settings.audio == "gt" else pair.gen
-        if source is not None and ((pair.audio and settings.audio == "gen") or has_sound(source)):
+        source, beside = (pair.gt, pair.gt_audio) if settings.audio == "gt" else (pair.gen, pair.audio)
+        if source is not None and (beside or has_sound(source)):
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
     return kept, (f"no pair has sound to score (--audio {settings.audio}): {', '.join(audio)} left out",)

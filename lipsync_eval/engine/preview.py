@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lipsync_eval.engine.look import open_side
 from lipsync_eval.errors import ClipError
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.results.schema import ClipRow
@@ -24,7 +25,7 @@ def side_by_side(row: ClipRow, path: Path) -> bool:
     if row.gen is None or row.gt is None or not row.n_frames:
         return False
     try:
-        gen, gt = open_clip(Path(row.gen)), open_clip(Path(row.gt))
+        gen, gt = open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)
         n = min(row.n_frames, gen.n_frames, gt.n_frames)
         sound = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
         write_video(path, _pictures(gen, gt, n), audio=sound, codec="h264", crf=26)

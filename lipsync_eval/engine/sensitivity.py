@@ -66,6 +66,10 @@ class Study:
         values = [r.value for r in chosen if r.value is not None]
         return clip_mean(values), len(values)
 
+    def asked(self, metric: str) -> int:
+        """How many numbers a mean of this metric should be over."""
+        return 1 if get_spec(metric).pooling == "pooled" else len(self.clips)
+
     @property
     def failed(self) -> bool:
         """Whether any number is missing."""
@@ -243,8 +247,7 @@ def _json(study: Study) -> dict[str, Any]:
     for name, strength in grades:
         for metric in study.metrics:
             value, n = study.mean(metric, name, strength)
-            asked = 1 if get_spec(metric).pooling == "pooled" else len(study.clips)
-            means.append({"perturbation": name, "strength": strength, "metric": metric, "value": value, "n_scored": n, "n_asked": asked})
+            means.append({"perturbation": name, "strength": strength, "metric": metric, "value": value, "n_scored": n, "n_asked": study.asked(metric)})
     return {
         "schema": 1,
         "kind": "sensitivity",

@@ -25,7 +25,8 @@ _PLAIN: Final[dict[str, dict[str, Any]]] = {
 
 
 def write_plot(study: Study, path: Path) -> None:
-    """Draw a study into a .png or .pdf: thin lines are clips, the thick one is their mean, dashes the untouched clips."""
+    """Draw a study into a .png or .pdf: thin lines are clips, the thick one is their mean, dashes the
+    untouched clips. A hollow point is a mean over fewer clips than there are."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -34,11 +35,10 @@ def write_plot(study: Study, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(study.metrics), len(names), squeeze=False, sharey="row")
     for i, metric in enumerate(study.metrics):
-        spec = get_spec(metric)
         for j, name in enumerate(names):
             _panel(study, metric, name, axes[i][j])
-        axes[i][0].set_ylabel(f"{spec.title}{'' if spec.unit == '1' else f' ({spec.unit})'}\n{_ARROW[spec.direction]}", fontsize=7)
-        _untouched(study, metric, list(axes[i]))
+        axes[i][0].set_ylabel(_label(study, metric), fontsize=7)
+        _scale(study, metric, list(axes[i]))
     for j, name in enumerate(names):
         axes[0][j].set_title(name, fontsize=9)
         axes[-1][j].set_xlabel(PERTURBATIONS[name].unit, fontsize=7)
@@ -51,8 +51,11 @@ def _panel(study: Study, metric: str, name: str, axis: Axes) -> None:
     for clip in study.clips:
         found = {r.strength: r.value for r in study.rows if (r.metric, r.perturbation, r.clip) == (metric, name, clip)}
         axis.plot(strengths, [_number(found.get(s)) for s in strengths], color=_GREY, linewidth=0.6)
-    means = [_number(study.mean(metric, name, s)[0]) for s in strengths]
+    found = [study.mean(metric, name, s) for s in strengths]
+    means = [_number(mean) for mean, _ in found]
     axis.plot(strengths, means, color=_BLUE, linewidth=1.6, marker="o", markersize=2.5)
+    fewer = [(s, m) for s, m, (_, n) in zip(strengths, means, found) if n < study.asked(metric)]
+    axis.plot([s for s, _ in fewer], [m for _, m in fewer], "o", color=_BLUE, markerfacecolor="white", markersize=5)
     if all(math.isnan(m) for m in means):
         axis.text(0.5, 0.5, "no value", transform=axis.transAxes, ha="center", va="center", fontsize=7)
     axis.set_xticks(strengths, [f"{s:g}" for s in strengths])
@@ -60,9 +63,16 @@ def _panel(study: Study, metric: str, name: str, axis: Axes) -> None:
     axis.grid(alpha=0.25, linewidth=0.4)
 
 
-def _untouched(study: Study, metric: str, axes: Sequence[Axes]) -> None:
-    """Dash and name a metric's value of the untouched clips, and scale its row of panels: to the damaged values, and to the
-    untouched one unless that is far off (the 100 dB of identical pictures would flatten every curve)."""
+def _label(study: Study, metric: str) -> str:
+    spec = get_spec(metric)
+    untouched = study.mean(metric, NONE, 0.0)[0]
+    last = "" if untouched is None else f"\nuntouched {untouched:.{spec.decimals}f}"
+    return f"{spec.title}{'' if spec.unit == '1' else f' ({spec.unit})'}\n{_ARROW[spec.direction]}{last}"
+
+
+def _scale(study: Study, metric: str, axes: Sequence[Axes]) -> None:
+    """Dash the untouched clips' value and scale a metric's row of panels: to the damaged values, and to the untouched one
+    unless that is far off (the 100 dB of identical pictures would flatten every curve)."""
     values = [r.value for r in study.rows if r.metric == metric and r.perturbation != NONE and r.value is not None]
     untouched = study.mean(metric, NONE, 0.0)[0]
     if untouched is None or not values:
@@ -70,7 +80,6 @@ def _untouched(study: Study, metric: str, axes: Sequence[Axes]) -> None:
     spread = max(max(values) - min(values), 1e-6)
     shown = [*values, untouched] if min(values) - spread <= untouched <= max(values) + spread else values
     axes[0].set_ylim(min(shown) - 0.08 * spread, max(shown) + 0.08 * spread)
-    axes[0].annotate(f"untouched: {untouched:.{get_spec(metric).decimals}f}", (0.03, 0.03), xycoords="axes fraction", fontsize=6)
     for axis in axes:
         axis.axhline(untouched, color="black", linewidth=0.6, linestyle=(0, (4, 3)))
 
