@@ -107,11 +107,11 @@ def _torch(file: WeightFile, device: str) -> Network:
     network = IResNet(arch_of(tensors, file.path.name))
     fit(network, tensors, source=file.path.name)
     place = pick(device)
-    network.eval().requires_grad_(False).to(place)
+    network.eval().requires_grad_(False).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            out: NDArray[np.float32] = network(torch.from_numpy(x).to(place)).cpu().numpy()
+            out: NDArray[np.float32] = network(torch.from_numpy(x).to(place).contiguous(memory_format=torch.channels_last)).cpu().numpy()
         return out
 
     return run

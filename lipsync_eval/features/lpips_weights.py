@@ -54,8 +54,11 @@ def load(net: str, trunk: WeightFile, linear: WeightFile) -> LPIPS:
     Raises:
         RefusedCheckpoint: a file that is no checkpoint, or does not fit.
     """
+    import torch
+
     from lipsync_eval.features.lpips import LPIPS, state
 
     network = LPIPS(net)
     fit(network, state(net, load_tensors(trunk.path), load_tensors(linear.path)), source=f"{trunk.path.name} with {linear.path.name}")
-    return network.eval().requires_grad_(False)
+    # channels last is how pictures lie in memory, and twice as fast on CPUs
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -110,13 +110,16 @@ class Fid:
     def network(self) -> Inception:
         """The loaded network on the run's device."""
         if self._network is None:
+            import torch
+
             from lipsync_eval.device import pick
             from lipsync_eval.features.inception import Inception, state
             from lipsync_eval.weights import fit, load_tensors
 
             file, network = self._file(), Inception()
             fit(network, state(load_tensors(file.path)), source=file.path.name)
-            self._network = network.eval().requires_grad_(False).to(pick(self.settings.device))
+            network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._network = network.to(pick(self.settings.device))
         return self._network
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:

@@ -44,7 +44,7 @@ SPEC: Final = MetricSpec(
 )
 
 
-def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float64]:
+def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8) -> NDArray[np.float64]:
     """LPIPS of uint8 pictures.
 
     Args:

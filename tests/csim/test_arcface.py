@@ -31,7 +31,7 @@ def test_embeddings(case: str) -> None:
     faces = np.stack([image(int(s), 112, 112) for s in g["image_seeds"]])
     assert crc(faces) == g["images_crc32"]
     with torch.inference_mode():
-        found = network.eval()((torch.from_numpy(faces).permute(0, 3, 1, 2).float() - 127.5) / 127.5).numpy()
+        found = network.eval().to(memory_format=torch.channels_last)((torch.from_numpy(faces).permute(0, 3, 1, 2).float() - 127.5) / 127.5).numpy()
     np.testing.assert_allclose(found, g["embedding"], rtol=1e-3, atol=1e-4)
     unit = found / np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(unit @ unit.T, g["cosine"], atol=1e-4)

@@ -25,7 +25,7 @@ def network() -> Inception:
     weights = filled(published, int(g["weights_seed"]), str(g["weights_digest"]), gain=float(g["gain"]))
     without_counters = {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
     fit(net, state(without_counters), source="golden")
-    return net.eval()
+    return net.eval().to(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("name", ["im0", "im1"])

@@ -25,7 +25,7 @@ def network(case: str) -> LPIPS:
     trunk = {k: v for k, v in net.state_dict().items() if k.startswith("features.")}
     weights = filled(trunk, int(g["weights_seed"]), str(g["weights_digest"]), gain=float(g["gain"]))
     fit(net, state(net.net, weights | {"classifier.1.weight": torch.zeros(2, 2)}, linear(net.net)), source="golden")
-    return net.eval()
+    return net.eval().to(memory_format=torch.channels_last)
 
 
 def pictures(case: str) -> tuple[np.ndarray, np.ndarray]:
