@@ -76,9 +76,11 @@ def _table(study: Any) -> str:
     grades = [(NONE, 0.0), *((name, s) for name, strengths in study.perturbations.items() for s in strengths)]
     cells = [["damage", *study.metrics]]
     for name, strength in grades:
-        means = [study.mean(metric, name, strength)[0] for metric in study.metrics]
-        texts = ["-" if m is None else f"{m:.{get_spec(metric).decimals}f}" for m, metric in zip(means, study.metrics)]
+        found = [(metric, *study.mean(metric, name, strength)) for metric in study.metrics]
+        texts = ["-" if mean is None else f"{mean:.{get_spec(m).decimals}f}{'' if n == study.asked(m) else '*'}" for m, mean, n in found]
         cells.append([name if name == NONE else f"{name} {strength:g}", *texts])
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     lines = ["  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]) for line in cells]
+    if study.failed:
+        lines.append("* mean over fewer clips, - no value: sensitivity.csv says which and why")
     return "\n".join(lines) + "\n"

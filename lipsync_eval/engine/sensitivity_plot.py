@@ -51,10 +51,10 @@ def _panel(study: Study, metric: str, name: str, axis: Axes) -> None:
     for clip in study.clips:
         found = {r.strength: r.value for r in study.rows if (r.metric, r.perturbation, r.clip) == (metric, name, clip)}
         axis.plot(strengths, [_number(found.get(s)) for s in strengths], color=_GREY, linewidth=0.6)
-    found = [study.mean(metric, name, s) for s in strengths]
-    means = [_number(mean) for mean, _ in found]
+    scored = [study.mean(metric, name, s) for s in strengths]
+    means = [_number(mean) for mean, _ in scored]
     axis.plot(strengths, means, color=_BLUE, linewidth=1.6, marker="o", markersize=2.5)
-    fewer = [(s, m) for s, m, (_, n) in zip(strengths, means, found) if n < study.asked(metric)]
+    fewer = [(s, m) for s, m, (_, n) in zip(strengths, means, scored) if n < study.asked(metric)]
     axis.plot([s for s, _ in fewer], [m for _, m in fewer], "o", color=_BLUE, markerfacecolor="white", markersize=5)
     if all(math.isnan(m) for m in means):
         axis.text(0.5, 0.5, "no value", transform=axis.transAxes, ha="center", va="center", fontsize=7)

@@ -81,6 +81,9 @@ def test_a_clip_that_fails_is_a_row_without_a_value(clips, tmp_path, capsys):
     assert "no sound" in mute[1]["error"]
     means = json.loads((tmp_path / "out" / "sensitivity.json").read_text())["means"]
     assert [(m["n_scored"], m["n_asked"]) for m in means] == [(2, 2), (1, 2)]
+    printed = capsys.readouterr().out
+    assert "100.000*" in printed
+    assert "* mean over fewer clips" in printed
 
 
 @needs_golden
