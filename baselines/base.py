@@ -29,6 +29,20 @@ class Weights:
     """Where its authors offer it, in words or as an address."""
     sha256: str = ""
     """Empty: not known, shown as unverified."""
+    unless: str = ""
+    """An option that makes the file unneeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One change that a repository's code needs to run with current versions of its dependencies."""
+
+    file: str
+    """Path inside the repository."""
+    old: str
+    """Text that must be there exactly once."""
+    new: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +76,8 @@ class Record:
     checked: str
     """What was checked of this adapter, and how."""
     notes: tuple[str, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    """Applied to a copy of the repository by `lipsync-eval baselines prepare`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +99,7 @@ class Job:
     work: Path
     """A folder of this job's own; removed when it succeeded."""
     repo: Path
+    """The user's checkout. The command runs in a view of it (views.py): files that its code writes beside itself do not last."""
     python: tuple[str, ...]
     """The interpreter, as the start of a command line."""
     device: str
@@ -90,6 +107,11 @@ class Job:
     n_frames: int
     seed: int
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def view(self) -> Path:
+        """Where the command of a generator with a repository runs: the repository as this job sees it (views.py)."""
+        return self.work / "repo"
 
     def option(self, name: str) -> str:
         """An option that must be set in baselines.toml.
@@ -124,6 +146,8 @@ class Adapter:
     """Where the result really lies, when the code does not write to job.output."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables to add."""
+    writes: tuple[str, ...] = ()
+    """Folders inside the repository that its code writes into: empty and this job's own in the view."""
 
 
 def visible_gpu(job: Job) -> str:
@@ -131,13 +155,14 @@ def visible_gpu(job: Job) -> str:
     return "" if job.device == "cpu" else job.device.partition(":")[2] or "0"
 
 
-def newest(folder: Path, pattern: str) -> Path:
-    """The newest file that matches.
+def newest(folder: Path, pattern: str, job: Job) -> Path:
+    """The newest file that matches and is not older than the job: what an earlier run left is never taken for a result.
 
     Raises:
         BaselineError: there is none.
     """
-    found = sorted(folder.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
+    began = (job.work / "job.json").stat().st_mtime_ns
+    found = [(p.stat().st_mtime_ns, p) for p in folder.glob(pattern) if p.stat().st_mtime_ns >= began]
     if not found:
-        raise BaselineError(f"wrote no {pattern} into its output folder")
-    return found[-1]
+        raise BaselineError(f"ended well but wrote no {pattern} into {folder.name}")
+    return max(found)[1]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from lipsync_eval.baselines.base import Adapter
 from lipsync_eval.baselines.environments import Environment
+from lipsync_eval.baselines.patches import head, prepared_facts, read_prepared
 from lipsync_eval.files import sha256
 
 
@@ -29,6 +32,8 @@ def check(adapter: Adapter, environment: Environment | None) -> list[Finding]:
         return [Finding("environment", False, f"no [{record.name}] in baselines.toml: say there where its code and its python are (docs/baselines.md)")]
     found = [_repository(adapter, environment)]
     for weight in record.weights:
+        if weight.unless and weight.unless in environment.options:
+            continue
         found.append(_weight(environment, weight.file, weight.sha256, weight.where))
     found.append(_python(adapter, environment))
     return found
@@ -40,9 +45,14 @@ def _repository(adapter: Adapter, environment: Environment) -> Finding:
         return Finding("repository", False, f"{repo} is no folder; clone {record.repository or 'the code'} there")
     if record.entry and not (repo / record.entry).is_file():
         return Finding("repository", False, f"{repo} holds no {record.entry}; is it {record.repository}?")
+    if (prepared := read_prepared(repo)) is not None:
+        same = prepared == prepared_facts(record)
+        return Finding("repository", same, f"{repo}: {'copy of ' + record.commit[:12] + ' with this adapter’s patches' if same else 'was prepared for another commit or other patches: run `lipsync-eval baselines prepare` again'}")
+    if record.patches:
+        return Finding("repository", False, f"{repo} lacks the changes that current versions need: lipsync-eval baselines prepare {record.name} --from {repo} --to NEW_FOLDER, and set repo to that")
     if not record.commit:
         return Finding("repository", True, f"{repo}")
-    done = _output(["git", "-C", str(repo), "rev-parse", "HEAD"])
+    done = head(repo)
     if done is None:
         return Finding("repository", True, f"{repo} is no git checkout: its commit cannot be told; the adapter was made for {record.commit[:12]}")
     if done != record.commit:
@@ -65,25 +75,28 @@ def _weight(environment: Environment, file: str, expected: str, where: str) -> F
 def _python(adapter: Adapter, environment: Environment) -> Finding:
     imports = list(adapter.record.imports)
     cuda = environment.device != "cpu"
+    if adapter.record.gpu and not cuda:
+        return Finding("device", False, f"its code cannot run without CUDA: set device = \"cuda\" under [{environment.name}] in baselines.toml")
     code = "import sys, importlib\nfor m in sys.argv[1:]:\n    importlib.import_module(m)\n"
     if cuda:
         code += "import torch\nassert torch.cuda.is_available(), 'torch sees no CUDA device'\n"
     code += "print(sys.version.split()[0])\n"
-    work = Path(environment.repo)
-    line = [*environment.interpreter(work), "-c", code, *imports]
-    try:
-        done = subprocess.run(line, cwd=environment.repo if environment.repo.is_dir() else None, capture_output=True, text=True, timeout=300, errors="replace")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("python", False, f"{line[0]} cannot be run ({error})")
+    with tempfile.TemporaryDirectory(prefix="lipsync_check_") as work:
+        line = [*environment.interpreter(Path(work), environment.repo, environment.env), "-c", code, *imports]
+        done = _run(line, environment)
+    if isinstance(done, Exception):
+        return Finding("python", False, f"{line[0]} cannot be run ({done})")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Finding("python", False, f"{line[0]}: {last}")
     return Finding("python", True, f"{line[0]} {done.stdout.strip()}{', imports ' + ', '.join(imports) if imports else ''}{', CUDA there' if cuda else ''}")
 
 
-def _output(line: list[str]) -> str | None:
+def _run(line: list[str], environment: Environment) -> subprocess.CompletedProcess[str] | Exception:
     try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        return subprocess.run(
+            line, cwd=environment.repo if environment.repo.is_dir() else None, capture_output=True, text=True, timeout=300, errors="replace",
+            env={**os.environ, **environment.env}, stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return error

@@ -15,6 +15,8 @@ A private model is a table with `command` instead (see template.py).
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,17 +50,32 @@ class Environment:
     template: Mapping[str, Any]
     """The table itself, for a private model."""
 
-    def interpreter(self, work: Path) -> tuple[str, ...]:
-        """The start of a command line that runs Python there."""
+    def interpreter(self, work: Path, cwd: Path, variables: Mapping[str, str]) -> tuple[str, ...]:
+        """The start of a command line that runs Python there.
+
+        Args:
+            work: the job's folder; its name becomes the container's.
+            cwd: where the command runs.
+            variables: environment variables, which a container does not inherit.
+        """
         if self.python is not None:
             return (self.python,)
         if self.conda is not None:
             return ("conda", "run", "--no-capture-output", "-n", self.conda, "python")
         if self.container is not None:
             gpu = () if self.device == "cpu" else ("--gpus", "all" if self.device == "cuda" else f"device={self.device.partition(':')[2]}")
-            mounts = ("-v", f"{self.repo}:{self.repo}", "-v", f"{work}:{work}")
-            return (self.engine, "run", "--rm", "--init", "--network", "none", *gpu, *mounts, "-w", str(self.repo), self.container, "python")
+            mounts = ("-v", f"{self.repo}:{self.repo}", "-v", f"{work}:{work}", "-w", str(cwd))
+            given = tuple(part for name, value in variables.items() for part in ("-e", f"{name}={value}"))
+            return (self.engine, "run", "--rm", "--init", "--name", work.name, "--network", "none", *gpu, *mounts, *given, self.container, "python")
         return ("python3",)
+
+    def stop_container(self, work: Path) -> None:
+        """Remove the job's container: ending the client does not end what the engine runs."""
+        if self.container is not None:
+            try:
+                subprocess.run([self.engine, "rm", "-f", work.name], capture_output=True, timeout=60, check=False)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                logging.getLogger("lipsync_eval").warning("the container %s cannot be removed: %s", work.name, error)
 
 
 def read_environments(path: Path) -> dict[str, Environment]:
@@ -92,8 +109,13 @@ def _environment(path: Path, name: str, table: Any) -> Environment:
         raise ParseError(f"{path}: [{name}]: timeout must be above 0, retries 0 to 10")
     repo = Path(table.get("repo", "."))
     return Environment(
-        name=name, repo=repo if repo.is_absolute() else (path.parent / repo).resolve(), python=table.get("python"), conda=table.get("conda"),
+        name=name, repo=repo if repo.is_absolute() else (path.parent / repo).resolve(), python=_program(path, table.get("python")), conda=table.get("conda"),
         container=table.get("container"), engine=table.get("engine", "docker"), device=device, timeout=timeout, memory_gb=table.get("memory_gb"),
         retries=table.get("retries", 0), options={k: str(v) for k, v in table.get("options", {}).items()}, env={k: str(v) for k, v in table.get("env", {}).items()},
         template=table,
     )
+
+
+def _program(path: Path, python: str | None) -> str | None:
+    """An interpreter with a folder in its name is found from the folder of baselines.toml; links are kept (a venv's python is one)."""
+    return str(path.parent.absolute() / python) if python is not None and "/" in python else python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -17,6 +18,7 @@ from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
 from lipsync_eval.baselines.manifest import Entry
 from lipsync_eval.baselines.process import Ended, run
+from lipsync_eval.baselines.views import make_view
 from lipsync_eval.errors import MediaError, UsageError
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.media import open_clip
@@ -88,7 +90,7 @@ def _one(
     state = out / ".jobs" / name / f"{entry.id}.json"
     key = _key(adapter, environment, entry, reference, seed)
     old = read_outcome(state)
-    if old is not None and old.key == key and (old.ok and find_result(out / name, entry.id) is not None or not old.ok and not again_failed):
+    if old is not None and old.key == key and (find_result(out / name, entry.id) is not None if old.ok else not again_failed):
         event(name, entry.id, "done already" if old.ok else "failed before")
         return old
     began = time.monotonic()
@@ -110,22 +112,23 @@ def _one(
 
 def _attempt(adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int) -> list[str]:
     name = adapter.record.name
-    work = Path(tempfile.mkdtemp(prefix="lipsync_"))
+    if adapter.record.gpu and environment.device == "cpu":
+        raise BaselineError(f"its code cannot run without CUDA: set device = \"cuda\" under [{environment.name}] in baselines.toml")
+    work = _work_folder()
+    variables = _variables(adapter, environment)
     try:
         inputs = stage(entry, work, reference=reference)
-        job = Job(
-            id=entry.id, video=work / "video.mkv", video_mp4=work / "video.mp4", audio=work / "audio.wav", reference=work / "reference.png",
-            output=work / "output.mp4", work=work, repo=environment.repo, python=environment.interpreter(work), device=environment.device,
-            n_frames=inputs.n_frames, seed=seed, options=environment.options,
-        )
-        write_text(work / "job.json", job.as_json() + "\n")
+        job = _job(adapter, environment, entry, work, inputs, seed, variables)
         notes = [*inputs.notes, *(adapter.prepare(job) if adapter.prepare else ())]
         if adapter.command is None:
             raise BaselineError("has no public code")
-        ended = run(
-            adapter.command(job), cwd=environment.repo, env=_variables(adapter, environment), log=out / ".logs" / name / f"{entry.id}.log",
-            timeout=environment.timeout, memory_gb=environment.memory_gb,
-        )
+        try:
+            ended = run(
+                adapter.command(job), cwd=_cwd(adapter, environment, work), env=variables, log=out / ".logs" / name / f"{entry.id}.log",
+                timeout=environment.timeout, memory_gb=environment.memory_gb, scratch=work,
+            )
+        finally:
+            environment.stop_container(work)
         _check_end(ended)
         if ended.left_behind:
             notes.append(f"left {ended.left_behind} processes behind, which were ended")
@@ -136,6 +139,31 @@ def _attempt(adapter: Adapter, environment: Environment, entry: Entry, out: Path
     return notes
 
 
+def _work_folder() -> Path:
+    """A new folder whose path is safe in any shell and has no dot: generators hand it to shells and split names at dots."""
+    work = Path(tempfile.mkdtemp(prefix="lipsync_"))
+    if not re.fullmatch(r"[A-Za-z0-9_/-]+", str(work)):
+        work.rmdir()
+        raise BaselineError(f"the temporary folder {work.parent} has characters that generators trip over: set TMPDIR to one of letters, digits, '-' and '_' only")
+    return work
+
+
+def _cwd(adapter: Adapter, environment: Environment, work: Path) -> Path:
+    return work / "repo" if adapter.record.repository else environment.repo
+
+
+def _job(adapter: Adapter, environment: Environment, entry: Entry, work: Path, inputs: Inputs, seed: int, variables: dict[str, str]) -> Job:
+    if adapter.record.repository:
+        make_view(environment.repo, work / "repo", adapter.writes)
+    job = Job(
+        id=entry.id, video=work / "video.mkv", video_mp4=work / "video.mp4", audio=work / "audio.wav", reference=work / "reference.png",
+        output=work / "output.mp4", work=work, repo=environment.repo, python=environment.interpreter(work, _cwd(adapter, environment, work), variables),
+        device=environment.device, n_frames=inputs.n_frames, seed=seed, options=environment.options,
+    )
+    write_text(work / "job.json", job.as_json() + "\n")
+    return job
+
+
 def _variables(adapter: Adapter, environment: Environment) -> dict[str, str]:
     gpu = environment.device.partition(":")[2]
     visible = {"CUDA_VISIBLE_DEVICES": ""} if environment.device == "cpu" else {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
@@ -144,10 +172,11 @@ def _variables(adapter: Adapter, environment: Environment) -> dict[str, str]:
 
 def _check_end(ended: Ended) -> None:
     if ended.stopped:
-        raise BaselineError(f"stopped: {ended.stopped}. Its last words:\n{ended.tail}")
+        raise BaselineError(f"stopped: {ended.stopped}\n{ended.tail}")
     if ended.code:
         how = f"was killed by signal {-ended.code}" if ended.code < 0 else f"ended with exit code {ended.code}"
-        raise BaselineError(f"{how}. Its last words:\n{ended.tail}")
+        last = (ended.tail.splitlines() or ["it said nothing"])[-1]
+        raise BaselineError(f"{how}: {last[:200]}\n{ended.tail}")
 
 
 def _keep(made: Path, folder: Path, entry: Entry, inputs: Inputs, work: Path) -> list[str]:
@@ -193,10 +222,26 @@ def read_outcome(path: Path) -> Outcome | None:
 
 
 def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: str, seed: int) -> str:
-    """What could change the result. Files of the generator's own (code, weights) are named, not hashed: `check` does that."""
+    """What could change the result. Files of the generator's own (weights, a template's script) go in by size and time of change:
+    a new checkpoint under an old name is run anew; `check` hashes them."""
     facts: dict[str, Any] = {
         "record": adapter.record.name, "commit": adapter.record.commit, "repo": str(environment.repo), "options": dict(environment.options),
-        "command": environment.template.get("command"), "env": dict(environment.env), "seed": seed, "reference": reference,
+        "command": environment.template.get("command"), "files": _own_files(adapter, environment), "env": dict(environment.env), "seed": seed, "reference": reference,
         "inputs": [sha256(p) if p.is_file() else str(p) for p in (entry.video, entry.audio, *([entry.reference] if entry.reference else []))],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _own_files(adapter: Adapter, environment: Environment) -> list[tuple[str, int, int]]:
+    """(name, bytes, ns of last change) of files that options and weights name, and a template's command inside its repository; of a
+    folder, of the files in it."""
+    script = (c for c in environment.template.get("command", ()) if not Path(c).is_absolute())
+    named = {*environment.options.values(), *(w.file for w in adapter.record.weights), *script} - {"", "."}
+    found: set[Path] = set()
+    for name in named:
+        path = environment.repo / name
+        try:
+            found |= {p for p in path.iterdir() if p.is_file()} if path.is_dir() else {path} if path.is_file() else set()
+        except OSError:
+            continue
+    return sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found)

@@ -40,7 +40,7 @@ def template_adapter(environment: Environment) -> Adapter:
         name=environment.name, title=str(table.get("title", environment.name)), repository="", commit="", licence=str(table.get("licence", "private")),
         paper=str(table.get("paper", "none")), python="its own", torch="its own", weights=(), imports=(), entry="", gpu=False,
         fps=str(table.get("fps", "25 in, 25 out expected")), resolution=str(table.get("resolution", "its own")), audio="16 kHz mono",
-        needs=tuple(map(str, table.get("needs", ("video", "audio")))), options={k: "set in baselines.toml" for k in environment.options},
+        needs=tuple(map(str, table.get("needs", ("video", "audio")))), options=dict.fromkeys(environment.options, "set in baselines.toml"),
         checked="a template of the user's", notes=(),
     )
     return Adapter(record=record, command=lambda job: _fill(command, job))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights
+from lipsync_eval.baselines.base import Adapter, Job, Patch, Record, Weights
 
 _RECORD = Record(
     name="wav2lip",
@@ -17,7 +17,7 @@ _RECORD = Record(
     torch="1.1.0",
     weights=(
         Weights(file="checkpoints/wav2lip.pth", where="the links in the repository's README"),
-        Weights(file="face_detection/detection/sfd/s3fd.pth", where="the link in the repository's README (s3fd-619a316812.pth, renamed)"),
+        Weights(file="face_detection/detection/sfd/s3fd.pth", where="the link in the repository's README (s3fd-619a316812.pth, renamed)", unless="box"),
     ),
     imports=("torch", "cv2", "librosa", "scipy", "tqdm"),
     entry="inference.py",
@@ -34,7 +34,10 @@ _RECORD = Record(
         "resize_factor": "whole number by which the frame is reduced first",
     },
     checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
-    notes=("writes temp/result.avi in its folder: one run at a time per checkout", "its last picture window is right-aligned with the end of the sound"),
+    notes=("its last picture window is right-aligned with the end of the sound",),
+    patches=(
+        Patch("audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
+    ),
 )
 
 
@@ -58,11 +61,12 @@ def _gan(job: Job) -> list[str]:
     return command(replace(job, options={"checkpoint": "checkpoints/wav2lip_gan.pth", **job.options}))
 
 
-ADAPTER = Adapter(record=_RECORD, command=command)
+ADAPTER = Adapter(record=_RECORD, command=command, writes=("temp", "results"))
 GAN = Adapter(
     record=replace(
         _RECORD, name="wav2lip_gan", title="Wav2Lip + GAN",
         weights=(Weights(file="checkpoints/wav2lip_gan.pth", where="the links in the repository's README"), _RECORD.weights[1]),
     ),
     command=_gan,
+    writes=ADAPTER.writes,
 )

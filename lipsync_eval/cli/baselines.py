@@ -1,4 +1,4 @@
-"""`lipsync-eval baselines list|show|check|run|manifest`."""
+"""`lipsync-eval baselines list|show|check|prepare|run|manifest`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def baselines() -> None:
     \b
     Examples:
       lipsync-eval baselines list
+      lipsync-eval baselines prepare wav2lip --from ~/Wav2Lip --to ~/Wav2Lip-current
       lipsync-eval baselines check wav2lip
       lipsync-eval baselines manifest hdtf ~/HDTF --n 50 --out hdtf.csv
       lipsync-eval baselines run wav2lip --data hdtf.csv --out gen
@@ -58,6 +59,22 @@ def check(names: tuple[str, ...], config: Path) -> int:
             ready &= finding.ok
             click.echo(f"{name}: {'ok  ' if finding.ok else 'NOT '} {finding.what}: {finding.message}")
     return 0 if ready else 2
+
+
+@baselines.command()
+@click.argument("name")
+@click.option("--from", "source", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True, help="Your checkout of its repository.")
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="New folder for the copy; set it as `repo` in baselines.toml.")
+def prepare(name: str, source: Path, target: Path) -> None:
+    """Copy a checkout and make the listed small changes that current versions of its dependencies need.
+
+    \b
+    Example:
+      lipsync-eval baselines prepare wav2lip --from ~/Wav2Lip --to ~/Wav2Lip-current
+    """
+    record = import_module("lipsync_eval.baselines").get_adapter(name).record
+    for line in import_module("lipsync_eval.baselines.patches").prepare(record, source, target):
+        click.echo(line)
 
 
 @baselines.command()
