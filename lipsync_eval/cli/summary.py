@@ -13,7 +13,7 @@ _FAILURES = 8
 
 def summary(result: Result) -> str:
     """The final table, what failed, and the signatures, as text without colour."""
-    lines = [_row("metric", "value", "95 % interval", "real's own", "better", "clips")]
+    lines = [_row("metric", "value", "95 % interval", "real", "better", "clips")]
     lines.append("-" * len(lines[0]))
     lines += [_score_row(score) for score in result.scores]
     lines += _failures(result)
@@ -22,7 +22,7 @@ def summary(result: Result) -> str:
 
 
 def _row(metric: str, value: str, interval: str, own: str, better: str, clips: str) -> str:
-    return f"{metric:<23}{value:>9}  {interval:<19}{own:>10}  {better:<7}{clips:>8}"
+    return f"{metric:<27}{value:>8}  {interval:<18}{own:>8}  {better:<7}{clips:>8}"
 
 
 def _score_row(score: Score) -> str:

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +25,7 @@ FAST = "psnr,lmd"
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return pair_folders(tmp_path_factory.mktemp("pairs"), ("a", "b", "c"))
+    return pair_folders(tmp_path_factory.mktemp("pairs"), ("a", "b", "c"), n=40)
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -72,9 +71,9 @@ def test_the_table_is_readable_at_80_columns(folders: tuple[Path, Path], tmp_pat
 
 
 def test_workers_and_repeats_give_the_same_bytes(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    for name, workers, extra in (("one", "1", ["--no-cache"]), ("two", "2", ["--no-cache"]), ("cached", "1", []), ("again", "1", [])):
+    for name, workers, extra in (("one", "1", ["--no-cache"]), ("two", "2", []), ("again", "1", [])):
         assert cli(["score", *map(str, folders), "--out", str(tmp_path / name), "--workers", workers, "--quiet", *extra]) == 0
-    for name in ("two", "cached", "again"):
+    for name in ("two", "again"):
         the_same(tmp_path / "one", tmp_path / name)
 
 
@@ -88,25 +87,20 @@ def wait_for(path: Path, process: subprocess.Popen[str], pattern: str) -> None:
     pytest.fail("nothing came")
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_killed_run_goes_on(folders: tuple[Path, Path], tmp_path: Path, sign: signal.Signals, code: int, workers: str) -> None:
-    names = tuple(f"k{i}" for i in range(6))
-    for side, source in zip(("gen", "gt"), folders, strict=True):
-        (tmp_path / side).mkdir()
-        for i, name in enumerate(names):
-            shutil.copy(source / f"{'abc'[i % 3]}.mkv", tmp_path / side / f"{name}.mkv")
-    line = [SCRIPT, "score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", FAST, "--no-cache"]
+@pytest.mark.parametrize(("sign", "code", "workers"), [(signal.SIGKILL, -9, "1"), (signal.SIGKILL, -9, "2"), (signal.SIGINT, 130, "2")])
+def test_a_killed_run_goes_on(tmp_path: Path, sign: signal.Signals, code: int, workers: str) -> None:
+    gen, gt = pair_folders(tmp_path, tuple(f"k{i}" for i in range(8)), n=6)
+    line = ["score", str(gen), str(gt), "--metrics", FAST, "--no-cache"]
     out = tmp_path / "run"
-    process = subprocess.Popen([*line, "--out", str(out), "--workers", workers], text=True, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen([SCRIPT, *line, "--out", str(out), "--workers", workers], text=True, stderr=subprocess.PIPE, start_new_session=True)
     wait_for(out / "journal", process, "00000*.json")
     os.kill(process.pid, sign)
-    error = process.communicate(timeout=30)[1]
+    error = process.communicate(timeout=60)[1]
     assert process.returncode == code, error
     assert not (out / "results.json").exists()
     kept = len(list((out / "journal").glob("0*.json")))
-    assert 1 <= kept < 6
-    for _ in range(100):
+    assert 1 <= kept < 8
+    for _ in range(300):
         if not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True).stdout:
             break
         time.sleep(0.1)
@@ -114,14 +108,10 @@ def test_a_killed_run_goes_on(folders: tuple[Path, Path], tmp_path: Path, sign: 
         pytest.fail("a worker was left behind")
     if sign == signal.SIGINT:
         assert "--resume" in error
-    refused = subprocess.run([*line, "--out", str(out)], capture_output=True, text=True)
-    assert refused.returncode == 2
-    assert "--resume" in refused.stderr
-    other = subprocess.run([*line, "--out", str(out), "--resume", "--align", "strict"], capture_output=True, text=True)
-    assert other.returncode == 2
-    assert "started otherwise" in other.stderr
-    assert subprocess.run([*line, "--out", str(out), "--resume"], capture_output=True).returncode == 0
-    assert cli(["score", *line[2:], "--out", str(tmp_path / "whole"), "--quiet"]) == 0
+    assert cli([*line, "--out", str(out)]) == 2
+    assert cli([*line, "--out", str(out), "--resume", "--align", "strict"]) == 2, "another plan must not be continued"
+    assert cli([*line, "--out", str(out), "--resume", "--quiet"]) == 0
+    assert cli([*line, "--out", str(tmp_path / "whole"), "--quiet"]) == 0
     the_same(out, tmp_path / "whole")
 
 
