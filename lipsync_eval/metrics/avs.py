@@ -15,7 +15,7 @@ from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
 from lipsync_eval.types import Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.avhubert.cached import Memory
+    from lipsync_eval.features.avhubert.cached import Memory, Mouth
     from lipsync_eval.features.avhubert.model import AVHuBERT
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
@@ -216,7 +216,8 @@ class _Branches:
         self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter
         self.gen = Mouth(self.memory.extractor, meter.gen.pictures)
         self.gt = Mouth(self.memory.extractor, meter.gt.pictures) if meter.gt is not None else None
-        self.sound: NDArray[np.float32] | None = None
+        self.heard: dict[int, NDArray[np.float32]] = {}
+        self.known: dict[tuple[int, bytes], _Features] = {}
 
     def of(self, score: Score) -> tuple[_Features, _Features]:
         """(T, D) twice.
@@ -224,34 +225,39 @@ class _Branches:
         Raises:
             ClipError: no sound, or no mouth in the real video.
         """
-        compute = self.memory.features
         if score == "avs_u":
-            return compute(self.gen, None, False), compute(None, self._heard(), True)
+            return self._features(self.gen, None), self._features(None, self._sound())
         if self.gt is None:
             raise self.meter.gt_error
-        sound = self._heard() if score == "avs_m" else None
-        return compute(self.gen, sound, False), compute(self.gt, sound, True)
+        sound = self._sound() if score == "avs_m" else None
+        return self._features(self.gen, sound), self._features(self.gt, sound)
 
     def real(self) -> tuple[_Features, _Features] | None:
         """What AVS_u compares in the real video with its own sound; None where it has no face or no sound."""
         own = self.pair.gt.audio
         if self.gt is None or own is None or not len(own.samples):
             return None
-        compute = self.memory.features
-        return compute(self.gt, None, True), compute(None, self._input(own), True)
+        return self._features(self.gt, None), self._features(None, self._input(own))
 
-    def _heard(self) -> NDArray[np.float32]:
+    def _features(self, mouth: Mouth | None, audio: NDArray[np.float32] | None) -> _Features:
+        """(T, D); all but what the generated video shows may come again in another run and goes through the cache."""
+        key = id(mouth), b"" if audio is None else audio.tobytes()
+        if key not in self.known:
+            self.known[key] = self.memory.features(mouth, audio, keep=mouth is not self.gen)
+        return self.known[key]
+
+    def _sound(self) -> NDArray[np.float32]:
         audio = self.pair.gen.audio
         if audio is None or not len(audio.samples):
             raise MetricError("there is no sound to score; give the generated video a sound track, put a sound file beside it, or use --audio gt")
-        if self.sound is None:
-            self.sound = self._input(audio)
-        return self.sound
+        return self._input(audio)
 
     def _input(self, audio: Audio) -> NDArray[np.float32]:
         from lipsync_eval.features.avhubert.audio import audio_input
 
-        return audio_input(audio.int16(), self.pair.n_frames, self.memory.extractor.model.config.normalize)
+        if id(audio) not in self.heard:
+            self.heard[id(audio)] = audio_input(audio.int16(), self.pair.n_frames, self.memory.extractor.model.config.normalize)
+        return self.heard[id(audio)]
 
 
 def _ranges(numbers: Sequence[int], most: int = 6) -> str:

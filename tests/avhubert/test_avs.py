@@ -126,6 +126,20 @@ def test_batches_repeats_and_cache_do_not_matter(tmp_path):
 
 
 @needs_golden
+def test_nothing_goes_through_the_network_twice(monkeypatch):
+    from lipsync_eval.features.avhubert import Extractor
+
+    calls = []
+    for name in ("see", "encode"):
+        original = getattr(Extractor, name)
+        monkeypatch.setattr(Extractor, name, lambda *a, _f=original, _n=name: (calls.append(_n), _f(*a))[1])
+    frames, points, sound = _scene()
+    measure(Avs(_settings(), METRICS), pair(frames, frames[::-1], sound, sound, points, points))
+    assert calls.count("see") == 2
+    assert calls.count("encode") == 5, "(gen, -), (gt, -), (-, sound), (gen, sound), (gt, sound)"
+
+
+@needs_golden
 def test_cache_key_holds_what_moves_a_feature(tmp_path):
     """Another sound, picture, number format or checkpoint never finds the old features."""
     frames, points, sound = _scene()
