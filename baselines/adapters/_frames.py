@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,14 @@ from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.types import Frame
 
 
-def write_frames(video: Path, folder: Path, pattern: str = "{:06d}.png", first: int = 0) -> int:
-    """Write every picture of a video at 25 fps; returns how many."""
+def write_frames(video: Path, folder: Path, pattern: str = "{:06d}.png", change: Callable[[Frame], Frame] = lambda f: f) -> int:
+    """Write every picture of a video at 25 fps, numbered from 0, each through `change`; returns how many."""
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
     n = 0
     for n, frame in enumerate(open_clip(video).frames(), 1):
-        if not cv2.imwrite(str(folder / pattern.format(first + n - 1)), frame[..., ::-1]):
+        if not cv2.imwrite(str(folder / pattern.format(n - 1)), change(frame)[..., ::-1]):
             raise BaselineError(f"a picture cannot be written to {folder}")
     return n
 

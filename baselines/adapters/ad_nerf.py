@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, newest
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record
 
 RECORD = Record(
     name="ad_nerf",
@@ -26,7 +26,6 @@ RECORD = Record(
     options={
         "config": "the person's TorsoNeRFTest_config.txt",
         "features": "folder with one DeepSpeech feature file a clip, ID.npy",
-        "logs": "folder that holds the person's trained model (basedir/expname)",
     },
     checked="options compared with NeRFs/TorsoNeRF/run_nerf.py and the README's test line at the commit; not run (CUDA only)",
     notes=("the result is silent: the driving speech is laid beside it",),
@@ -35,15 +34,15 @@ RECORD = Record(
 
 def command(job: Job) -> list[str]:
     """The README's line for a new sound."""
-    features = Path(job.option("features")) / f"{job.id}.npy"
+    features = job.repo / job.option("features") / f"{job.id}.npy"
     if not features.is_file():
         raise BaselineError(f"needs DeepSpeech features of the sound: {features} is missing")
-    return [*job.python, "NeRFs/TorsoNeRF/run_nerf.py", "--config", job.option("config"), f"--aud_file={features}", "--test_size=-1"]
+    return [*job.python, "NeRFs/TorsoNeRF/run_nerf.py", "--config", str(job.repo / job.option("config")), f"--aud_file={features}", "--test_size=-1", f"--test_save_folder={job.work / 'result'}"]
 
 
 def collect(job: Job) -> Path:
-    """result.avi in the newest test folder."""
-    return newest(job.repo / job.option("logs"), "**/result.avi")
+    """result.avi in the test folder: an absolute --test_save_folder takes the place of basedir/expname/..."""
+    return job.work / "result" / "result.avi"
 
 
 ADAPTER = Adapter(record=RECORD, command=command, collect=collect)

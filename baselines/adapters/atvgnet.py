@@ -12,12 +12,13 @@ RECORD = Record(
     title="ATVGnet",
     repository="lelechen63/ATVGnet",
     commit="02d8f8f3eeb1711735af7dd70feacaded4f8d011",
-    licence="no licence file (all rights reserved)",
+    licence="MIT (README; no licence file)",
     paper="arXiv:1905.03820",
     python="2.7",
     torch="0.4.1",
     weights=(
         Weights(file="model/generator_23.pth", where="the link in the repository's README"),
+        Weights(file="basics/shape_predictor_68_face_landmarks.dat", where="in the repository"),
         Weights(file="model/atnet_lstm_18.pth", where="the link in the repository's README"),
     ),
     imports=("torch", "cv2", "dlib", "librosa", "python_speech_features"),
@@ -29,7 +30,7 @@ RECORD = Record(
     needs=("image", "audio"),
     options={},
     checked="options compared with the argument parser of code/demo.py at the commit; not run (Python 2.7, CUDA only)",
-    notes=("paths in its code are relative to code/: the command changes there first", "the result is an aligned face: crop_from=own, as `auto` chooses"),
+    notes=("paths in its code are relative to code/: the command changes there first; ../temp and ../image are the job's own", "the result is an aligned face: crop_from=own, as `auto` chooses"),
 )
 
 
@@ -55,7 +56,7 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """result.mov with sound."""
-    return newest(job.work / "result", "result.mov")
+    return newest(job.work / "result", "result.mov", job)
 
 
-ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect)
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("temp", "image", "code/__pycache__"))

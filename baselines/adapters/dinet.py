@@ -40,7 +40,7 @@ RECORD = Record(
 
 def command(job: Job) -> list[str]:
     """inference.py at the commit."""
-    landmarks = Path(job.option("landmarks")) / f"{job.id}.csv"
+    landmarks = job.repo / job.option("landmarks") / f"{job.id}.csv"
     if not landmarks.is_file():
         raise BaselineError(f"needs OpenFace landmarks of the video: {landmarks} is missing")
     return [
@@ -53,7 +53,7 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """Its result with sound."""
-    return newest(job.work / "result", "*_facial_dubbing_add_audio.mp4")
+    return newest(job.work / "result", "*_facial_dubbing_add_audio.mp4", job)
 
 
 ADAPTER = Adapter(record=RECORD, command=command, collect=collect)

@@ -15,21 +15,25 @@ RECORD = Record(
     commit="2c736702983368847fb544d234a22ac7cff25802",
     licence="no licence file; README: academic and non-commercial use only",
     paper="arXiv:2105.06070",
-    python="3.7 or later",
-    torch="see the repository's README",
+    python="3.7.4",
+    torch="1.7.0",
     weights=(
         Weights(file="weights/GPEN-BFR-512.pth", where="the links in the repository's README"),
+        Weights(file="weights/realesrnet_x2.pth", where="the links in the repository's README (loaded even where it is not used)"),
         Weights(file="weights/RetinaFace-R50.pth", where="the links in the repository's README"),
         Weights(file="weights/ParseNet-latest.pth", where="the links in the repository's README"),
     ),
-    imports=("torch", "cv2"),
+    imports=("torch", "torchvision", "cv2", "skimage", "PIL"),
     entry="demo.py",
     gpu=False,
     fps="pictures",
     resolution="the frame's own",
     audio="untouched",
     needs=("video",),
-    options={"model": "[GPEN-BFR-512]", "in_size": "[512]"},
+    options={
+        "model": "[GPEN-BFR-512]", "in_size": "[512]", "channel_multiplier": "[2; 1 for GPEN-BFR-256]", "narrow": "[1; 0.5 for GPEN-BFR-256]",
+        "aligned": "1: the frames are aligned faces: no detector and no parser is run, the result has in_size",
+    },
     checked="options compared with the argument parser of demo.py at the commit; not run (weights cannot be had here)",
     notes=("used as --enhance gpen: the generated video goes in, its sound stays",),
 )
@@ -45,8 +49,9 @@ def command(job: Job) -> list[str]:
     """demo.py at the commit, task FaceEnhancement, without super-resolution."""
     line = [
         *job.python, "demo.py", "--task", "FaceEnhancement", "--model", job.options.get("model", "GPEN-BFR-512"), "--in_size", job.options.get("in_size", "512"),
-        "--channel_multiplier", "2", "--narrow", "1", "--indir", str(job.work / "in"), "--outdir", str(job.work / "out"), "--ext", ".png",
+        "--channel_multiplier", job.options.get("channel_multiplier", "2"), "--narrow", job.options.get("narrow", "1"), "--indir", str(job.work / "in"), "--outdir", str(job.work / "out"), "--ext", ".png",
     ]
+    line += ["--aligned"] if job.options.get("aligned") == "1" else []
     return line if job.device == "cpu" else [*line, "--use_cuda"]
 
 

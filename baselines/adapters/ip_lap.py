@@ -44,7 +44,7 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """The one video in its output folder."""
-    return newest(job.work / "result", "*.mp4")
+    return newest(job.work / "result", "*.mp4", job)
 
 
 ADAPTER = Adapter(record=RECORD, command=command, collect=collect)

@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, Weights, newest
+from lipsync_eval.media import open_clip, write_video
 
 RECORD = Record(
     name="makeittalk",
@@ -27,39 +30,40 @@ RECORD = Record(
     imports=("torch", "cv2", "face_alignment", "librosa"),
     entry="main_end2end.py",
     gpu=True,
-    fps="a picture in, 62.5 out (result is resampled to 25 by the scorer, by timestamp)",
+    fps="a picture in, 62.5 out, brought to 25 by timestamp",
     resolution="256x256, whole head",
     audio="16 kHz",
     needs=("image", "audio"),
     options={"amp_lip_x": "[2]", "amp_lip_y": "[2]", "amp_pos": "head motion [0.5]"},
     checked="options compared with the argument parser of main_end2end.py at the commit; not run (CUDA only)",
-    notes=("reads every .wav in its folder examples/: the adapter puts ours there alone and restores the others afterwards",),
+    notes=("reads every .wav in its folder examples/: in the job's view ours is there alone",),
 )
 
 
 def prepare(job: Job) -> Sequence[str]:
-    """The picture at 256x256 and the sound, inside its folder examples/, where its code looks for them."""
+    """The picture at 256x256 and the sound, alone in the view's examples/, where its code looks for them."""
     import cv2
 
-    examples = job.repo / "examples"
-    aside = examples / "lipsync_eval_aside"
-    aside.mkdir(exist_ok=True)
+    examples = job.view / "examples"
     for other in examples.glob("*.wav"):
-        other.rename(aside / other.name)
+        other.unlink()
+    embedding = job.repo / "examples" / "dump" / "emb.pickle"
+    if embedding.exists():
+        (examples / "dump" / "emb.pickle").symlink_to(embedding)
     picture = cv2.imread(str(job.reference))
     if picture is None:
         raise BaselineError("the reference picture cannot be read")
     side = min(picture.shape[:2])
     top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
     square = cv2.resize(picture[top : top + side, left : left + side], (256, 256), interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(examples / "lipsync_job.jpg"), square, [cv2.IMWRITE_JPEG_QUALITY, 100])
-    shutil.copyfile(job.audio, examples / "lipsync_job.wav")
-    return ["reference cut to its central square and resized to 256x256"]
+    cv2.imwrite(str(examples / "lipsync.jpg"), square, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    shutil.copyfile(job.audio, examples / "lipsync.wav")
+    return ["reference cut to its central square and resized to 256x256", "its video shows reference, result and landmarks side by side: the middle third is the result"]
 
 
 def command(job: Job) -> list[str]:
     """main_end2end.py at the commit."""
-    line = [*job.python, "main_end2end.py", "--jpg", "lipsync_job.jpg"]
+    line = [*job.python, "main_end2end.py", "--jpg", "lipsync.jpg"]
     for name in ("amp_lip_x", "amp_lip_y", "amp_pos"):
         if name in job.options:
             line += [f"--{name}", job.options[name]]
@@ -67,17 +71,12 @@ def command(job: Job) -> list[str]:
 
 
 def collect(job: Job) -> Path:
-    """examples/lipsync_job_*.mp4, moved out; the user's own sounds go back."""
-    examples = job.repo / "examples"
-    aside = examples / "lipsync_eval_aside"
-    for other in aside.glob("*.wav"):
-        other.rename(examples / other.name)
-    aside.rmdir()
-    for name in ("lipsync_job.jpg", "lipsync_job.wav"):
-        (examples / name).unlink(missing_ok=True)
-    made = newest(examples, "*lipsync_job*.mp4")
-    shutil.move(made, job.output)
-    return job.output
+    """The middle third of examples/lipsync_pred_fls_lipsync_audio_embed.mp4, without another loss."""
+    clip = open_clip(newest(job.view / "examples", "lipsync_*.mp4", job))
+    made = job.work / "middle.mkv"
+    third = clip.width // 3
+    write_video(made, (np.ascontiguousarray(f[:, third : 2 * third]) for f in clip.frames()), audio=None if clip.audio is None else clip.audio.samples, codec="lossless")
+    return made
 
 
-ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect)
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("examples/dump",))

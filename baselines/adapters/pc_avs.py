@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lipsync_eval.baselines.adapters._frames import frames_to_video, write_frames
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights, visible_gpu
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, Weights, visible_gpu
+from lipsync_eval.types import Frame
+
+_FIRST = 2
+"""The frame that its first picture stands for (data/voxtest_dataset.py: target_frame_inds starts at 2)."""
 
 RECORD = Record(
     name="pc_avs",
@@ -28,7 +35,8 @@ RECORD = Record(
     options={"cropped": "1: the videos are face crops made with its scripts/align_68.py already"},
     checked="options compared with experiments/demo_vox.sh and options/ at the commit; not run (CUDA only)",
     notes=(
-        "expects frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = \"1\"",
+        "expects 224x224 frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = \"1\"",
+        "errors of a clip are printed and swallowed by its code: a missing result is then reported here",
         "the input picture gives the identity, the video the head pose; score with crop_from=own, which `auto` chooses when sizes differ",
     ),
 )
@@ -38,12 +46,24 @@ def prepare(job: Job) -> Sequence[str]:
     """Its folders of numbered .jpg and the line of its list: identity, pose, sound."""
     import cv2
 
-    n = write_frames(job.video, job.work / "pose", "{:06d}.jpg")
+    n = write_frames(job.video, job.work / "pose", "{:06d}.jpg", change=_crop)
     (job.work / "identity").mkdir()
-    cv2.imwrite(str(job.work / "identity" / "000000.jpg"), cv2.imread(str(job.reference)))
+    picture = cv2.imread(str(job.reference))
+    if picture is None or not cv2.imwrite(str(job.work / "identity" / "000000.jpg"), _crop(picture)):
+        raise BaselineError("the reference picture cannot be read")
     line = f"{job.work / 'identity'} 1 {job.work / 'pose'} {n} {job.audio} None 0 dummy\n"
     (job.work / "list.csv").write_text(line, "utf-8")
-    return [] if job.options.get("cropped") == "1" else ["pictures were given as they are, not through its align_68.py"]
+    gap = "its first picture stands for frame 2 (sound windows of five frames): it is shown for frames 0 and 1 too, so that picture k stays at time k"
+    return [gap] if job.options.get("cropped") == "1" else ["pictures were cut to their central square, not through its align_68.py", gap]
+
+
+def _crop(frame: Frame) -> Frame:
+    """The central square at 224x224, the size that its loader's fixed crop assumes."""
+    import cv2
+
+    side = min(frame.shape[:2])
+    top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
+    return np.ascontiguousarray(cv2.resize(frame[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def command(job: Job) -> list[str]:
@@ -58,10 +78,14 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """results/id_identity_pose_pose_audio_audio/G_Pose_Driven_/*.jpg, numbered from 0, put together without another encoding."""
-    folder = job.repo / "results" / "id_identity_pose_pose_audio_audio" / "G_Pose_Driven_"
-    for file in folder.glob("G_Pose_Driven_*.jpg"):
-        file.rename(folder / f"{int(file.stem.rsplit('_', 1)[1]):08d}.jpg")
+    folder = job.view / "results" / "id_identity_pose_pose_audio_audio" / "G_Pose_Driven_"
+    for file in sorted(folder.glob("G_Pose_Driven_*.jpg")):
+        number = int(file.stem.rsplit("_", 1)[1])
+        file.rename(folder / f"{number + _FIRST:08d}.jpg")
+    for missing in range(_FIRST):
+        if (folder / f"{_FIRST:08d}.jpg").exists():
+            shutil.copyfile(folder / f"{_FIRST:08d}.jpg", folder / f"{missing:08d}.jpg")
     return frames_to_video(folder, "*.jpg", job)
 
 
-ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect)
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("results",))

@@ -10,7 +10,7 @@ RECORD = Record(
     repository="",
     commit="",
     licence="MIT (the code); a checkpoint has the licence of what it was trained on",
-    paper="arXiv:2309.01950",
+    paper="Lee et al., RADIO: Reference-Agnostic Dubbing Video Synthesis, WACV 2024",
     python="3.11 or later",
     torch="2.4 or later",
     weights=(Weights(file="checkpoint", where="the option checkpoint: a folder that `lipsync-eval radio train` wrote; none is published"),),

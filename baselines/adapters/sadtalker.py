@@ -46,7 +46,7 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """result/DATE.mp4."""
-    return newest(job.work / "result", "*.mp4")
+    return newest(job.work / "result", "*.mp4", job)
 
 
 ADAPTER = Adapter(record=RECORD, command=command, collect=collect)

@@ -13,7 +13,10 @@ RECORD = Record(
     paper="arXiv:2305.05445",
     python="see requirements.txt",
     torch="see requirements.txt",
-    weights=(Weights(file="checkpoint", where="the option checkpoint: the model linked in the repository's README"),),
+    weights=(
+        Weights(file="checkpoint", where="the option checkpoint: not released; the README offers it to academics on request"),
+        Weights(file="mask", where="the option mask: a picture that its code reads (mask3.jpg by default) and that is not in the repository"),
+    ),
     imports=("torch", "cv2", "face_alignment", "librosa"),
     entry="inference.py",
     gpu=True,
@@ -21,7 +24,7 @@ RECORD = Record(
     resolution="256x256 aligned face, pasted back",
     audio="16 kHz",
     needs=("video", "audio"),
-    options={"checkpoint": "path of the StyleSync checkpoint", "mask": "mask picture in its folder [mask3.jpg]"},
+    options={"checkpoint": "path of the StyleSync checkpoint", "mask": "path of the mask picture [mask3.jpg]"},
     checked="options compared with the argument parser of inference.py at the commit; not run (CUDA extensions in op/)",
     notes=("the generic model (StyleSync-G); personal optimisation is not in the public code",),
 )
@@ -31,7 +34,7 @@ def command(job: Job) -> list[str]:
     """inference.py at the commit."""
     return [
         *job.python, "inference.py", "--checkpoint_path", str(job.repo / job.option("checkpoint")), "--face", str(job.video_mp4), "--audio", str(job.audio),
-        "--save_root", str(job.output.parent), "--save_name", job.output.name, "--mask", job.options.get("mask", "mask3.jpg"), "--gpus", "0",
+        "--save_root", str(job.output.parent), "--save_name", job.output.name, "--mask", job.file("mask", "mask3.jpg"), "--gpus", "0",
         "--device", "cpu" if job.device == "cpu" else "cuda",
     ]
 

@@ -32,7 +32,7 @@ RECORD = Record(
 def command(job: Job) -> list[str]:
     """The README's line for a new sound."""
     line = [
-        *job.python, "main.py", job.option("data"), "--workspace", job.option("workspace"), "-O", "--test", "--test_train", "--asr_model", "ave",
+        *job.python, "main.py", str(job.repo / job.option("data")), "--workspace", str(job.repo / job.option("workspace")), "-O", "--test", "--test_train", "--asr_model", "ave",
         "--aud", str(job.audio),
     ]
     return [*line, "--portrait"] if job.options.get("portrait") == "1" else line
@@ -40,7 +40,7 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """The newest video with sound in the workspace's results."""
-    return newest(job.repo / job.option("workspace") / "results", "*_audio.mp4")
+    return newest(job.repo / job.option("workspace") / "results", "*_audio.mp4", job)
 
 
 ADAPTER = Adapter(record=RECORD, command=command, collect=collect)

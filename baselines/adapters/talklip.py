@@ -34,7 +34,7 @@ def command(job: Job) -> list[str]:
     """inf_demo.py at the commit."""
     return [
         *job.python, "inf_demo.py", "--video_path", str(job.video_mp4), "--wav_path", str(job.audio), "--save_path", str(job.output.with_suffix("")),
-        "--ckpt_path", str(job.repo / job.option("checkpoint")), "--avhubert_root", job.option("avhubert_root"), "--device", "0",
+        "--ckpt_path", str(job.repo / job.option("checkpoint")), "--avhubert_root", str(job.repo / job.option("avhubert_root")), "--device", "0",
     ]
 
 

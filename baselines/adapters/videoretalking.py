@@ -24,9 +24,9 @@ RECORD = Record(
     resolution="384 px face, enhanced and pasted back",
     audio="16 kHz",
     needs=("video", "audio"),
-    options={"exp_img": "expression template: neutral, smile or a picture [neutral]", "up_face": "surprise, angry or original [original]"},
+    options={"exp_img": "expression template: neutral, smile or a picture [neutral]", "up_face": "sad, angry, surprise or original [original]"},
     checked="options compared with utils/inference_utils.py and inference.py at the commit; not run (CUDA only)",
-    notes=("keeps files by the video's name in temp/: --re_preprocess is always given and tmp_dir is this job's",),
+    notes=("keeps files by the video's name in temp/: that folder is each job's own, and --re_preprocess is always given",),
 )
 
 
@@ -42,4 +42,4 @@ def command(job: Job) -> list[str]:
     return line
 
 
-ADAPTER = Adapter(record=RECORD, command=command)
+ADAPTER = Adapter(record=RECORD, command=command, writes=("temp",))
