@@ -55,5 +55,7 @@ def _signatures(result: Result) -> list[str]:
     lines = ["signature: " + "|".join(f"{k}:{v}" for k, v in sorted(shared.items()))]
     for parts in parsed.values():
         own = {k: v for k, v in parts.items() if k not in shared}
+        if not own:
+            continue
         lines.append("  + " + "|".join(f"{k}:{v}" for k, v in sorted(own.items())))
     return lines
