@@ -121,6 +121,7 @@ def _photo() -> tuple[Frame, Face]:
     import cv2
     from skimage.data import astronaut
 
-    photo = cv2.resize(astronaut()[20:276, 95:351], (384, 384), interpolation=cv2.INTER_CUBIC)
+    picture: Frame = astronaut()  # type: ignore[no-untyped-call]
+    photo = np.asarray(cv2.resize(picture[20:276, 95:351], (384, 384), interpolation=cv2.INTER_CUBIC), np.uint8)
     # Edge of the lower lip, mouth corners and chin as the 68-point model finds them in this cut (points 66, 48, 54, 8).
     return photo, Face(centre=(191.0, 195.0), half_width=33.0, chin=239.0)

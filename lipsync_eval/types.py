@@ -93,7 +93,8 @@ class Track:
     @property
     def valid(self) -> NDArray[np.bool_]:
         """(T,) frames with a face, found or interpolated."""
-        return self.status != MISSING
+        found: NDArray[np.bool_] = self.status != MISSING
+        return found
 
     def cut(self, n: int) -> Track:
         """The first n frames."""
@@ -198,7 +199,7 @@ class Batch:
         chosen = np.flatnonzero(self.both)
         if not len(chosen):
             return np.empty((0, *crop.size, 3), np.uint8)
-        return np.stack([render(frames[k], crop.matrix[self.start + k], crop.size) for k in chosen])
+        return np.stack([render(frames[k], crop.matrix[self.start + k], crop.size) for k in map(int, chosen)])
 
 
 AudioChoice = Literal["gen", "gt"]

@@ -26,7 +26,7 @@ _HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++", "oo")
 _LINES = ("-", "--", "-.", ":")
 COLUMN = 3.4
 """Width of a paper's column, inches."""
-_FONT = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7, "pdf.fonttype": 42, "text.usetex": False, "text.parse_math": False}
+_FONT: Any = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7, "pdf.fonttype": 42, "text.usetex": False, "text.parse_math": False}
 MOST_METHODS = 40
 
 Frames = Mapping[str, Mapping[str, NDArray[Any]]]

@@ -73,7 +73,7 @@ def _score(name: str, entries: Any, out: Path, settings: dict[str, Any], values:
     table = out / "runs" / f"{name}.pairs.csv"
     import_module("lipsync_eval.baselines.comparison").write_pairs(name, entries, out / "gen", table)
 
-    def go(**how: bool) -> Any:
+    def go(**how: Any) -> Any:
         with progress(quiet=quiet) as event:
             return score(
                 out / "gen" / name, out / "gen" / name, pairs=table, out=run, name=name, event=event, command=["lipsync-eval", *sys.argv[1:]],

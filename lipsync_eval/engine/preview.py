@@ -45,8 +45,7 @@ def _scaled(frame: Frame) -> Frame:
 
     height, width = frame.shape[:2]
     size = (max(2, round(width * HEIGHT / height / 2) * 2), HEIGHT)
-    out: Frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    return out
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def alone(video: Path, path: Path) -> None:
@@ -67,5 +66,4 @@ def _even(frame: Frame) -> Frame:
     size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
     if size == (width, height):
         return frame
-    out: Frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    return out
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)

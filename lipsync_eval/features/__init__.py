@@ -1,0 +1,1 @@
+"""Neural extractors, one a file or folder."""

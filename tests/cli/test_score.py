@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,7 @@ def test_a_blur_is_worse_the_stronger_it_is(tmp_path: Path) -> None:
         assert cli(["score", str(tmp_path / "gen.mkv"), str(tmp_path / "gt.mkv"), "--metrics", "psnr,psnr_pooled,ssim,ms_ssim,lmd,f_lmd", "--out", str(out), "--quiet"]) == 0
         found.append({s["metric"]: s["value"] for s in results(out)["scores"]})
     assert found[0] == {"psnr": 100.0, "psnr_pooled": 100.0, "ssim": 1.0, "ms_ssim": 1.0, "lmd": 0.0, "f_lmd": 0.0}
-    for weak, strong in zip(found, found[1:], strict=False):
+    for weak, strong in pairwise(found):
         for metric in ("psnr", "psnr_pooled", "ssim", "ms_ssim"):
             assert strong[metric] < weak[metric], metric
     assert found[3]["lmd"] > found[2]["lmd"] > 0

@@ -13,7 +13,15 @@ from support.runs import run
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.reports.study import REAL, collect, krippendorff_alpha, make_items, read_answers, read_key, write_study
+from lipsync_eval.reports.study import (
+    REAL,
+    collect,
+    krippendorff_alpha,
+    make_items,
+    read_answers,
+    read_key,
+    write_study,
+)
 
 NAN = float("nan")
 
