@@ -42,7 +42,7 @@ def _failures(result: Result) -> list[str]:
     lines = ["", f"{clips} of {result.data.n_pairs} clips failed, in whole or in part:"]
     for failure in result.failures[:_FAILURES]:
         what = failure.metric or "all metrics"
-        lines.append(f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(failure.message)}")
+        lines.append(f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(" ".join(failure.message.split()))}")
     if len(result.failures) > _FAILURES:
         lines.append(f"  ... and {len(result.failures) - _FAILURES} more rows in results.json")
     return lines
@@ -50,7 +50,7 @@ def _failures(result: Result) -> list[str]:
 
 def _signatures(result: Result) -> list[str]:
     """What all signatures share, once; then what each adds."""
-    parsed = {s.metric: parse_signature(s.signature) for s in result.scores}
+    parsed = {s.metric: parse_signature(s.signature) for s in result.scores if s.n_scored}
     shared = dict(set.intersection(*(set(p.items()) for p in parsed.values()))) if parsed else {}
     lines = ["signature: " + "|".join(f"{k}:{v}" for k, v in sorted(shared.items()))]
     for parts in parsed.values():
