@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/bench_perception.py [--pairs 250] [--side 256] [--rounds 3]
 
 Every contender works in a process of its own, in turns, on the same pictures (or feature sets) and seeded weights; its time
-is the least CPU time of the rounds without loading, its memory the peak of the process less what it held before. Needs
+is the least CPU time of the rounds without loading, its memory the peak less what it held when the work began (Linux). Needs
 lpips and torchvision for the first comparison; where torchvision's compiled part does not fit the torch that is
 installed, the two operators whose absence breaks its import are declared, which changes nothing that lpips runs.
 """
@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ def peer_lpips(n: int, side: int, batch: int) -> Work:
         out = []
         with torch.inference_mode():
             for i in range(0, n, batch):
-                a, b = (torch.from_numpy(x[i : i + batch]).permute(0, 3, 1, 2).float() / 127.5 - 1 for x in (made, real))
+                a, b = (torch.from_numpy(x[i : i + batch]).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1 for x in (made, real))
                 out.append(network(a, b).flatten().double().numpy())
         return np.concatenate(out)
 
@@ -143,11 +143,17 @@ CONTENDERS: dict[str, dict[str, Callable[[int, int], Work]]] = {
 def child(metric: str, name: str, n: int, side: int) -> None:
     """Do one contender's work once, and say what it cost."""
     work = CONTENDERS[metric][name](n, side)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is held now
+    before, start = _memory("VmRSS"), time.process_time()
     found = work()
     seconds = time.process_time() - start
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": seconds, "mb": (after - before) / 1024, "values": found.tolist()}))
+    print(json.dumps({"seconds": seconds, "mb": _memory("VmHWM") - before, "values": found.tolist()}))
+
+
+def _memory(what: str) -> float:
+    """MB, from Linux."""
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(what))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

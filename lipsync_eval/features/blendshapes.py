@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import weakref
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +50,7 @@ def check_installed() -> None:
 
 
 class Blendshapes:
-    """A FaceLandmarker at work.
+    """A FaceLandmarker at work; opening one takes 20 ms, and it must be closed.
 
     Args:
         model: face_landmarker.task.
@@ -78,8 +77,6 @@ class Blendshapes:
         except (RuntimeError, ValueError) as error:
             raise RefusedCheckpoint(f"{model} is refused: mediapipe cannot read it ({error}); use the official face_landmarker.task") from error
         self._mediapipe: Any = mediapipe
-        # closed at exit at the latest: MediaPipe's own destructor fails once the interpreter is going down
-        self._close = weakref.finalize(self, self._landmarker.close)
 
     def __call__(self, frame: Frame, points: Float) -> NDArray[np.float32] | None:
         """Scores of one face.
@@ -102,8 +99,8 @@ class Blendshapes:
         return np.array([scores.get(name, 0.0) for name in NAMES], np.float32)
 
     def close(self) -> None:
-        """Free what MediaPipe holds."""
-        self._close()
+        """Free what MediaPipe holds: its own destructor fails once the interpreter is going down."""
+        self._landmarker.close()
 
 
 def feature_name(weights: str) -> str:

@@ -19,7 +19,6 @@ from lipsync_eval.metrics.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINT
 from lipsync_eval.types import Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.blendshapes import Blendshapes
     from lipsync_eval.features.diffposetalk import DiffPoseTalk
     from lipsync_eval.features.style_constants import StyleConstants
     from lipsync_eval.weights import WeightFile
@@ -112,10 +111,6 @@ class StyleSimBlendshapes(_StyleSim):
     features = "blendshapes"
     specs = BLENDSHAPES
 
-    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        super().__init__(settings, metrics)
-        self._landmarker: Blendshapes | None = None
-
     def _file(self) -> WeightFile:
         from lipsync_eval.features.blendshapes import ROW
         from lipsync_eval.weights import locate
@@ -149,11 +144,7 @@ class StyleSimBlendshapes(_StyleSim):
 
     def collector(self, side: Side, n_frames: int) -> Collector:
         """See _StyleSim."""
-        from lipsync_eval.features.blendshapes import Blendshapes
-
-        if self._landmarker is None:
-            self._landmarker = Blendshapes(self._file().path)
-        return Scores(side, self.constants(), self._landmarker, Cache(self.settings.cache_dir), self.signature(self.name)["feat"])
+        return Scores(side, self.constants(), self._file().path, Cache(self.settings.cache_dir), self.signature(self.name)["feat"])
 
 
 class StyleSimDiffPoseTalk(_StyleSim):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -73,8 +74,9 @@ class Points:
 class Scores:
     """Pictures -> blendshapes -> code. With a cache, scores of a video that was seen before are taken from it."""
 
-    def __init__(self, side: Side, constants: StyleConstants, landmarker: Blendshapes, cache: Cache, weights: str) -> None:
-        self.side, self.constants, self.landmarker = side, constants, landmarker
+    def __init__(self, side: Side, constants: StyleConstants, model: Path, cache: Cache, weights: str) -> None:
+        self.side, self.constants, self.model = side, constants, model
+        self.landmarker: Blendshapes | None = None
         self.notes: Sequence[str] = ()
         self.index: list[int] = []
         self.rows: list[NDArray[np.float32]] = []
@@ -92,6 +94,10 @@ class Scores:
         track = self.side.track
         if track is None:
             return
+        if self.landmarker is None:
+            from lipsync_eval.features.blendshapes import Blendshapes
+
+            self.landmarker = Blendshapes(self.model)
         for i, frame in enumerate(frames, start):
             if i < len(track.points) and track.valid[i] and (scores := self.landmarker(frame, track.points[i])) is not None:
                 self.index.append(i)
@@ -99,6 +105,9 @@ class Scores:
 
     def code(self) -> tuple[Float, int]:
         """See Collector."""
+        if self.landmarker is not None:
+            self.landmarker.close()
+            self.landmarker = None
         if self.known is None:
             if not self.rows:
                 raise MetricError("MediaPipe found no face in any frame")
