@@ -18,6 +18,7 @@ The identity and shifts by whole pixels give the source's own bytes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ _TINY_VARIANCE = 1e-6
 """px^2; a smaller blur moves no pixel by 1e-3 grey levels."""
 _TINY_WEIGHT = 1e-4
 """Kernel weights below this are left out."""
+_WIDEST = 32_000
+"""px; OpenCV keeps whole pixel places in 16 bits."""
 
 
 def similarity_from_quad(quad: Float, size: float) -> Float:
@@ -120,15 +123,19 @@ def render(frame: Frame, matrix: Float, size: tuple[int, int]) -> Frame:
     if size == frame.shape[:2] and np.array_equal(matrix, _IDENTITY):
         return frame.copy()
     back = invert(matrix)
-    x0, x1, fx, y0, y1, fy = _neighbours(back, size, (frame.shape[0], frame.shape[1]))
-    source, left, top = _smoothed(frame, back, (x0, x1), (y0, y1))
-    upper = _between(_pick(source, x0 - left, y0 - top), _pick(source, x1 - left, y0 - top), fx)
-    lower = _between(_pick(source, x0 - left, y1 - top), _pick(source, x1 - left, y1 - top), fx)
-    out: Frame = np.rint(_between(upper, lower, fy)).astype(np.uint8)
+    columns, rows = (_axis(row, size, length) for row, length in zip(back, (frame.shape[1], frame.shape[0])))
+    source = _smoothed(frame, back, columns, rows)
+    out: Frame = np.empty((*size, 3), np.uint8)
+    for top in range(0, size[0], _STRIP):
+        strip = out[top : top + _STRIP]
+        strip[:] = _sampled(source, back, columns, rows, np.arange(top, top + len(strip)), size[1])
     return out
 
 
 _IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+_STRIP = 32
+"""Rows of the crop that are sampled at a time, so that all of it stays in the processor's cache."""
 
 Index = NDArray[np.intp]
 Weight = NDArray[np.float32]
@@ -143,26 +150,35 @@ def _check(frame: Frame, matrix: Float) -> None:
         raise InputError(f"render wants a matrix that can be inverted, got {np.asarray(matrix).tolist()}")
 
 
-def _neighbours(
-    back: Float, size: tuple[int, int], picture: tuple[int, int]
-) -> tuple[Index, Index, Weight, Index, Index, Weight]:
-    """For every crop pixel: the two columns and two rows around its place in the source, mirrored into the picture,
-    and how far it lies from the first of them (0..1, repeated for the three colours)."""
-    u, v = np.arange(size[1], dtype=np.float64), np.arange(size[0], dtype=np.float64)[:, None]
-    out: list[Any] = []
-    for row, length in ((back[0], picture[1]), (back[1], picture[0])):
-        place = row[0] * u + (row[1] * v + row[2])
-        first = np.floor(place)
-        share = (place - first).astype(np.float32)
-        index = first.astype(np.intp)
-        out += [_mirrored(index, length), _mirrored(index + 1, length), np.dstack([share, share, share])]
-    return tuple(out)
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """What a crop reads along one axis of the source."""
+
+    low: int
+    """The first place, rounded down; below 0 where the crop leaves the picture."""
+    fold: NDArray[np.int16] | None
+    """Entry i: where place low + i is found, counted from `start`; None: at i, nothing is mirrored."""
+    start: int
+    stop: int
+    """The pixels of the source that are read: start..stop - 1."""
+
+
+def _axis(row: Float, size: tuple[int, int], length: int) -> _Axis:
+    """`row` of the matrix crop -> source belongs to an axis of `length` px. Places are monotone along rows and columns of
+    the crop, so its corners hold the extremes."""
+    corners = np.floor(row[0] * np.array([0, size[1] - 1]) + (row[1] * np.array([[0], [size[0] - 1]]) + row[2]))
+    low, high = int(corners.min()), int(corners.max()) + 1
+    if high - low > _WIDEST:
+        raise InputError(f"render reads at most {_WIDEST} px of a picture in one direction, this crop {high - low}")
+    if low >= 0 and high < length:
+        return _Axis(low, None, low, high + 1)
+    folded = _mirrored(np.arange(low, high + 1), length)
+    start = int(folded.min())
+    return _Axis(low, (folded - start).astype(np.int16), start, int(folded.max()) + 1)
 
 
 def _mirrored(index: Index, length: int) -> Index:
     """Indices outside 0..length-1 folded back at the first and the last (dcb|abcd|cba)."""
-    if index.min() >= 0 and index.max() < length:
-        return index
     if length == 1:
         return np.zeros_like(index)
     folded = np.abs(index) % (2 * length - 2)
@@ -170,25 +186,57 @@ def _mirrored(index: Index, length: int) -> Index:
     return mirrored
 
 
-def _smoothed(
-    frame: Frame, back: Float, columns: tuple[Index, Index], rows: tuple[Index, Index]
-) -> tuple[NDArray[Any], int, int]:
-    """The part of the source that the crop reads, smoothed where the crop shrinks it, and its left and top."""
+def _smoothed(frame: Frame, back: Float, columns: _Axis, rows: _Axis) -> NDArray[Any]:
+    """The part of the source that the crop reads, smoothed where the crop shrinks it (then float32, else uint8)."""
     import cv2
 
     variance = np.maximum(np.sum(back[:, :2] ** 2, axis=1) - 1.0, 0.0) / 6.0
     kernels = [_gaussian(v) for v in variance]
-    part, start = [], []
-    for indices, kernel, length in zip((columns, rows), kernels, (frame.shape[1], frame.shape[0])):
-        margin = len(kernel) // 2
-        low = max(min(int(i.min()) for i in indices) - margin, 0)
-        high = min(max(int(i.max()) for i in indices) + margin + 1, length)
-        part.append(slice(low, high))
-        start.append(low)
-    source: NDArray[Any] = frame[part[1], part[0]]
-    if len(kernels[0]) > 1 or len(kernels[1]) > 1:
-        source = cv2.sepFilter2D(source, cv2.CV_32F, kernels[0], kernels[1], borderType=cv2.BORDER_REFLECT_101)
-    return source, start[0], start[1]
+    if len(kernels[0]) == len(kernels[1]) == 1:
+        return frame[rows.start : rows.stop, columns.start : columns.stop]
+    wide, inner = [], []
+    for axis, kernel, length in ((rows, kernels[1], frame.shape[0]), (columns, kernels[0], frame.shape[1])):
+        start = max(axis.start - len(kernel) // 2, 0)
+        wide.append(slice(start, min(axis.stop + len(kernel) // 2, length)))
+        inner.append(slice(axis.start - start, axis.stop - start))
+    source: NDArray[Any] = cv2.sepFilter2D(
+        frame[wide[0], wide[1]], cv2.CV_32F, kernels[0], kernels[1], borderType=cv2.BORDER_REFLECT_101
+    )
+    return source[inner[0], inner[1]]
+
+
+def _sampled(
+    source: NDArray[Any], back: Float, columns: _Axis, rows: _Axis, v: Index, width: int
+) -> NDArray[np.float32]:
+    """(len(v), width, 3) the rows `v` of the crop, rounded."""
+    import cv2
+
+    left, right, fx = _places(back[0], v, width, columns)
+    above, below, fy = _places(back[1], v, width, rows)
+    unused = np.empty(0, np.uint16)
+    picked: list[Any] = [
+        cv2.remap(source, cv2.merge([x, y]), unused, cv2.INTER_NEAREST).astype(np.float32, copy=False)
+        for y in (above, below)
+        for x in (left, right)
+    ]
+    upper, lower = _between(picked[0], picked[1], fx), _between(picked[2], picked[3], fx)
+    return np.rint(_between(upper, lower, fy))
+
+
+def _places(
+    row: Float, v: Index, width: int, axis: _Axis
+) -> tuple[NDArray[np.int16], NDArray[np.int16], Weight]:
+    """For every pixel of the rows `v`, along one axis of the source: the pixels before and after its place, and how far
+    it lies from the first (0..1, repeated for the three colours)."""
+    import cv2
+
+    place = row[0] * np.arange(width) + (row[1] * v[:, None] + row[2])
+    first = np.floor(place)
+    share = (place - first).astype(np.float32)
+    repeated: Weight = cv2.merge([share, share, share])
+    before = (first - axis.low).astype(np.int16)
+    after = before + np.int16(1)
+    return (before, after, repeated) if axis.fold is None else (axis.fold[before], axis.fold[after], repeated)
 
 
 def _gaussian(variance: float) -> Float:
@@ -204,13 +252,17 @@ def _gaussian(variance: float) -> Float:
     return out
 
 
-def _pick(source: NDArray[Any], x: Index, y: Index) -> NDArray[np.float32]:
-    """(h, w, 3) float32 values at whole pixels."""
+def _corners(source: NDArray[Any], columns: _Axis, rows: _Axis) -> list[NDArray[np.float32]]:
+    """(h, w, 3) float32 at the pixels around each place: upper left, upper right, lower left, lower right."""
     import cv2
 
-    where = np.dstack([x, y]).astype(np.int16)
-    picked: NDArray[Any] = cv2.remap(source, where, np.empty(0, np.uint16), cv2.INTER_NEAREST)
-    return picked.astype(np.float32, copy=False)
+    unused = np.empty(0, np.uint16)
+    out = []
+    for y in (rows.first, rows.second):
+        for x in (columns.first, columns.second):
+            picked: NDArray[Any] = cv2.remap(source, cv2.merge([x, y]), unused, cv2.INTER_NEAREST)
+            out.append(picked.astype(np.float32, copy=False))
+    return out
 
 
 def _between(first: NDArray[np.float32], second: NDArray[np.float32], share: Weight) -> NDArray[np.float32]:

@@ -77,8 +77,8 @@ class LayoutProtocol:
         valid = np.asarray(np.isfinite(matrix).all(axis=(1, 2)))
         if not valid.any():
             raise ProtocolError(
-                f"protocol {self._spec.name}: no frame of the {which} video can be cropped: a face with 68 points was "
-                f"found in none of its {len(matrix)} frames"
+                f"protocol {self._spec.name}: no frame of the {which} video can be cropped: none of its {len(matrix)} "
+                "frames has a face with 68 points around which the crop has an area"
             )
         outside = warp.overflow(matrix, (side, side), (view.height, view.width))
         over = outside[valid] > 1e-9

@@ -24,7 +24,7 @@ CROP_FROM: Final[tuple[str, ...]] = get_args(CropFrom)
 RADIUS_MODES: Final[tuple[str, ...]] = get_args(Radius)
 SHAPES: Final[tuple[str, ...]] = get_args(Shape)
 
-LENGTH: Final = re.compile(r"([xy])(\d+|max|min) *- *([xy])(\d+|max|min)")
+LENGTH: Final = re.compile(r"([xy])([0-9]{1,2}|max|min) *- *([xy])([0-9]{1,2}|max|min)")
 """'ymax - y29': a length along x or y between two of the 68 points (0-based), or the largest or smallest of all."""
 UNIT: Final = "unit"
 """The length 1 of the base."""
@@ -66,7 +66,11 @@ def bind(layout: Layout, options: dict[str, str], name: str) -> tuple[Layout, st
     Raises:
         UsageError: an option or value that there is not, or any option for a crop that is the whole picture.
     """
-    allowed = {} if layout.base == "frame" else {"crop_from": CROP_FROM, "radius": RADIUS_MODES}
+    allowed: dict[str, tuple[str, ...]] = {}
+    if layout.base != "frame":
+        allowed["crop_from"] = CROP_FROM
+        if layout.shape != "stretch":
+            allowed["radius"] = RADIUS_MODES
     given = {key.replace("-", "_"): value for key, value in options.items()}
     for key, value in given.items():
         if key not in allowed:
@@ -74,8 +78,6 @@ def bind(layout: Layout, options: dict[str, str], name: str) -> tuple[Layout, st
             raise UsageError(f"protocol {name!r} has no option {key!r}; {there}")
         if value not in allowed[key]:
             raise UsageError(f"protocol {name!r}: {key}={value!r} is not one of {', '.join(allowed[key])}")
-    if given.get("radius") == "clip-median" and layout.base == "box" and layout.shape == "stretch":
-        raise UsageError(f"protocol {name!r} stretches a box, which has no radius: leave out radius=clip-median")
     bound = replace(
         layout,
         crop_from=cast(CropFrom, given.get("crop_from", layout.crop_from)),

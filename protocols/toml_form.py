@@ -20,7 +20,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lipsync_eval.errors import ParseError
 from lipsync_eval.protocol import Protocol, ProtocolSpec
@@ -30,7 +30,10 @@ from lipsync_eval.protocols.layout import BASES, CROP_FROM, LENGTH, RADIUS_MODES
 _TOP = {"name", "version", "size", "summary", "citation", "choices", "crop"}
 _POINTED = {"base", "centre", "radius", "scale", "offset", "crop_from", "radius_mode"}
 _KEYS = {
-    "ffhq": _POINTED, "eyes": _POINTED, "upright": _POINTED, "frame": {"base"},
+    "ffhq": _POINTED,
+    "eyes": _POINTED,
+    "upright": _POINTED,
+    "frame": {"base"},
     "box": {"base", "margins", "pads", "smooth", "shape", "scale", "offset", "crop_from", "radius_mode"},
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -63,7 +66,7 @@ class _Bad:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __call__(self, key: str, expected: str, found: Any = None) -> None:
+    def __call__(self, key: str, expected: str, found: Any = None) -> NoReturn:
         got = "" if found is None else f", found {found!r}"
         raise ParseError(f"protocol file {self.path}: {key}: expected {expected}{got}")
 
@@ -90,8 +93,13 @@ def _spec(data: Mapping[str, Any], bad: _Bad, *, needs_track: bool) -> ProtocolS
         if not isinstance(data.get(key, ""), str):
             bad(key, "a text", data[key])
     return ProtocolSpec(
-        name=str(name), version=int(version), size=size, needs_track=needs_track, summary=data.get("summary") or f"declared in {bad.path.name}",
-        citation=data.get("citation") or "a file of the user's", choices=tuple(choices),
+        name=name,
+        version=version,
+        size=size,
+        needs_track=needs_track,
+        summary=data.get("summary") or f"declared in {bad.path.name}",
+        citation=data.get("citation") or "a file of the user's",
+        choices=tuple(choices),
     )
 
 
@@ -117,6 +125,8 @@ def _layout(crop: dict[str, Any], bad: _Bad) -> Layout:
         if not _whole(crop["smooth"], 1, 1000):
             bad("crop.smooth", "a whole number of frames, 1 to 1000", crop["smooth"])
         values["smooth"] = crop["smooth"]
+    if values.get("shape") == "stretch" and values.get("radius_mode") == "clip-median":
+        bad("crop.radius_mode", "per-frame, because a stretched box has no radius", "clip-median")
     if base in {"ffhq", "eyes", "upright"}:
         values |= _pointed(crop, bad)
     return Layout(**values)
@@ -128,7 +138,7 @@ def _pointed(crop: Mapping[str, Any], bad: _Bad) -> dict[str, Any]:
         bad("crop.centre", "a list of points, 0 to 67", centre)
     if not isinstance(radius, list) or not radius or not all(isinstance(r, str) and _length(r) for r in radius):
         bad("crop.radius", f"a list of lengths such as \"ymax - y29\", \"x54 - x48\" or \"{UNIT}\"", radius)
-    return {"centre": tuple(centre or ()), "radius": tuple(radius or ())}
+    return {"centre": tuple(centre), "radius": tuple(radius)}
 
 
 def _length(text: str) -> bool:
