@@ -59,7 +59,7 @@ def _spec(score: Score, reading: str) -> MetricSpec:
         summary=f"Cosine similarity of AV-HuBERT's final features of {_WHAT[score]}: {_HOW[reading]}.",
         reads=_READS[score] + _LICENCE,
         citation=(
-            "Yaman, Eyiokur, Bärmann, Ekenel, Waibel: Audio-Visual Speech Representation Expert for Enhanced Talking Face Video Generation and "
+            "Yaman, Eyiokur, Bärmann, Aktı, Ekenel, Waibel: Audio-Visual Speech Representation Expert for Enhanced Talking Face Video Generation and "
             "Evaluation, CVPR Workshops 2024, arXiv:2405.04327; features: Shi et al., ICLR 2022, arXiv:2201.02184"
         ),
         reference="facebookresearch/av_hubert@258fb50 (features); the metric's own code was not published",
