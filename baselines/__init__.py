@@ -27,7 +27,7 @@ ENTRY_POINTS = "lipsync_eval.baselines"
 
 
 @cache
-def adapters() -> dict[str, Adapter]:
+def all_adapters() -> dict[str, Adapter]:
     """All adapters by name.
 
     Raises:
@@ -60,7 +60,7 @@ def get_adapter(name: str, environments: Mapping[str, Environment] | None = None
     environment = (environments or {}).get(name)
     if environment is not None and "command" in environment.template:
         return template_adapter(environment)
-    known = adapters()
+    known = all_adapters()
     if name in known:
         return known[name]
     names = [*known, *(n for n, e in (environments or {}).items() if "command" in e.template)]
@@ -71,7 +71,7 @@ def get_adapter(name: str, environments: Mapping[str, Environment] | None = None
 def listing() -> list[str]:
     """One line per generator, for `lipsync-eval list baselines`."""
     lines = []
-    for name, adapter in adapters().items():
+    for name, adapter in all_adapters().items():
         r = adapter.record
         code = f"{r.repository}@{r.commit[:7]}" if r.repository else "no public code" if adapter.command is None else "this package"
         lines.append(f"{name:<17}{code:<46}{'GPU' if r.gpu else 'CPU or GPU':<11}{', '.join(r.needs)}")
@@ -80,5 +80,5 @@ def listing() -> list[str]:
 
 def facts(name: str) -> Any:
     """The record of a generator, for `lipsync-eval show NAME`; None when there is none."""
-    found = adapters().get(name)
+    found = all_adapters().get(name)
     return None if found is None else found.record

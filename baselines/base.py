@@ -24,11 +24,13 @@ class Weights:
     """A file that the generator's code reads."""
 
     file: str
-    """Path inside the repository, or the name of an option that gives it."""
+    """Path inside the repository; with `option`, its default ('' where it has none)."""
     where: str
     """Where its authors offer it, in words or as an address."""
     sha256: str = ""
     """Empty: not known, shown as unverified."""
+    option: str = ""
+    """The adapter's option that names another place for it."""
     unless: str = ""
     """An option that makes the file unneeded."""
 

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipsync_eval.baselines.base import Adapter
+from lipsync_eval.baselines.base import Adapter, Weights
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.patches import head, prepared_facts, read_prepared
 from lipsync_eval.files import sha256
@@ -34,7 +34,7 @@ def check(adapter: Adapter, environment: Environment | None) -> list[Finding]:
     for weight in record.weights:
         if weight.unless and weight.unless in environment.options:
             continue
-        found.append(_weight(environment, weight.file, weight.sha256, weight.where))
+        found.append(_weight(environment, weight))
     found.append(_python(adapter, environment))
     return found
 
@@ -60,12 +60,16 @@ def _repository(adapter: Adapter, environment: Environment) -> Finding:
     return Finding("repository", True, f"{repo} at {done[:12]}")
 
 
-def _weight(environment: Environment, file: str, expected: str, where: str) -> Finding:
-    path = environment.repo / environment.options.get(file, file)
+def _weight(environment: Environment, weight: Weights) -> Finding:
+    place = environment.options.get(weight.option, weight.file)
+    file, expected = place or weight.option, weight.sha256
+    if not place:
+        return Finding(f"weights {file}", False, f"set {file} under [{environment.name}.options] in baselines.toml: {weight.where}")
+    path = environment.repo / place
     if path.is_dir():
         return Finding(f"weights {file}", True, f"{path} (a folder, not hashed)")
     if not path.is_file():
-        return Finding(f"weights {file}", False, f"{path} is missing; get it from {where}")
+        return Finding(f"weights {file}", False, f"{path} is missing; get it from {weight.where}")
     digest = sha256(path)
     if expected and digest != expected:
         return Finding(f"weights {file}", False, f"{path} has sha256 {digest}, expected {expected}: another or a damaged file")

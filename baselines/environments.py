@@ -2,7 +2,8 @@
 
     [wav2lip]
     repo = "/models/Wav2Lip"
-    python = "/models/envs/wav2lip/bin/python"     # or conda = "wav2lip", or container = "image:tag" (docker; engine = "podman")
+    python = "/models/envs/wav2lip/bin/python"     # or conda = "wav2lip", or container = "image:tag" (docker; engine = "podman");
+                                                   # without any: the interpreter that runs lipsync-eval
     device = "cuda:0"                              # cpu | cuda | cuda:N
     timeout = 3600                                 # seconds a clip
     memory_gb = 32                                 # of all its processes together
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,7 +69,7 @@ class Environment:
             mounts = ("-v", f"{self.repo}:{self.repo}", "-v", f"{work}:{work}", "-w", str(cwd))
             given = tuple(part for name, value in variables.items() for part in ("-e", f"{name}={value}"))
             return (self.engine, "run", "--rm", "--init", "--name", work.name, "--network", "none", *gpu, *mounts, *given, self.container, "python")
-        return ("python3",)
+        return (sys.executable,)
 
     def stop_container(self, work: Path) -> None:
         """Remove the job's container: ending the client does not end what the engine runs."""

@@ -236,7 +236,7 @@ def _own_files(adapter: Adapter, environment: Environment) -> list[tuple[str, in
     """(name, bytes, ns of last change) of files that options and weights name, and a template's command inside its repository; of a
     folder, of the files in it."""
     script = (c for c in environment.template.get("command", ()) if not Path(c).is_absolute())
-    named = {*environment.options.values(), *(w.file for w in adapter.record.weights), *script} - {"", "."}
+    named = {*environment.options.values(), *(w.file for w in adapter.record.weights if not w.option or w.option not in environment.options), *script} - {"", "."}
     found: set[Path] = set()
     for name in named:
         path = environment.repo / name

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipsync_eval.baselines import adapters
+from lipsync_eval.baselines import all_adapters
 from lipsync_eval.baselines.base import Adapter, Job
 
 
@@ -38,8 +38,8 @@ class Source:
 
 SOURCES = {
     "wav2lip": Source(("inference.py",), {"checkpoint": "c.pth", "box": "0 9 0 9", "pads": "0 10 0 0", "nosmooth": "1", "resize_factor": "2"}, (("inference.py", "temp/result.avi"), ("README.md", "non-commercial"))),
-    "dinet": Source(("config/config.py:DINetInferenceOptions",), {"landmarks": "landmarks", "mouth_region_size": "256"}, (("inference.py", "'_facial_dubbing.mp4'"), ("inference.py", "'_add_audio.mp4'"), ("inference.py", "random.sample"), ("config/config.py", "clip_training_DINet_256mouth.pth"))),
-    "ip_lap": Source(("inference_single.py",), {"static": "1"}, (("inference_single.py", "'{}_N_{}_Nl_{}.mp4'"), ("inference_single.py", "device='cuda'"), ("LICENSE", "Apache License"))),
+    "dinet": Source(("config/config.py:DINetInferenceOptions",), {"checkpoint": "c.pth", "deepspeech": "d.pb", "landmarks": "landmarks", "mouth_region_size": "256"}, (("inference.py", "'_facial_dubbing.mp4'"), ("inference.py", "'_add_audio.mp4'"), ("inference.py", "random.sample"), ("config/config.py", "clip_training_DINet_256mouth.pth"))),
+    "ip_lap": Source(("inference_single.py",), {"static": "1", "landmark_checkpoint": "l.pth", "renderer_checkpoint": "r.pth"}, (("inference_single.py", "'{}_N_{}_Nl_{}.mp4'"), ("inference_single.py", "device='cuda'"), ("LICENSE", "Apache License"))),
     "pc_avs": Source(("options/base_options.py", "options/test_options.py", "data/voxtest_dataset.py"), {"cropped": "1"}, (("inference.py", "'G_Pose_Driven_'"), ("inference.py", "idx = 0"), ("data/voxtest_dataset.py", "np.arange(2,"), ("data/voxtest_dataset.py", "'_audio_'"), ("options/base_options.py", "{:06}.jpg"), ("LICENSE", "Attribution 4.0"))),
     "makeittalk": Source(("main_end2end.py",), {"amp_lip_x": "2", "amp_lip_y": "2", "amp_pos": "0.5"}, (("main_end2end.py", "glob1('examples', '*.wav')"), ("src/approaches/train_image_translation.py", "examples/{}_{}.mp4"), ("src/approaches/train_image_translation.py", "(256 * 3, 256)"), ("src/approaches/train_image_translation.py", "62.5"), ("LICENSE.md", "NonCommercial"))),
     "atvgnet": Source(("code/demo.py",), {}, (("code/demo.py", "'%s.mov'%save_name"), ("code/demo.py", "../temp"), ("README.md", "MIT"))),
@@ -50,7 +50,7 @@ SOURCES = {
     "stylesync": Source(("inference.py",), {"checkpoint": "c.pth", "mask": "m.jpg"}, (("inference.py", "args.save_root, save_name"), ("README.md", "suspend the release of the model weights"))),
     "sadtalker": Source(("inference.py",), {"preprocess": "full", "size": "512", "pose_style": "3", "still": "1", "enhancer": "gfpgan", "checkpoints": "checkpoints"}, (("inference.py", "save_dir+'.mp4'"), ("LICENSE", "Apache 2.0"))),
     "musetalk": Source(("scripts/inference.py",), {"bbox_shift": "2", "version": "v15", "float16": "1"}, (("scripts/inference.py", '"result_name"'), ("scripts/inference.py", 'f"{args.version}"'), ("inference.sh", "musetalkV15"), ("LICENSE", "MIT License"))),
-    "latentsync": Source(("scripts/inference.py",), {"config": "configs/unet/stage2.yaml", "steps": "20", "guidance": "1.5", "deepcache": "1"}, (("inference.sh", "configs/unet/stage2_512.yaml"), ("setup_env.sh", "latentsync_unet.pt"), ("LICENSE", "Apache License"))),
+    "latentsync": Source(("scripts/inference.py",), {"checkpoint": "c.pt", "config": "configs/unet/stage2.yaml", "steps": "20", "guidance": "1.5", "deepcache": "1"}, (("inference.sh", "configs/unet/stage2_512.yaml"), ("setup_env.sh", "latentsync_unet.pt"), ("LICENSE", "Apache License"))),
     "gfpgan": Source(("inference_gfpgan.py",), {"version": "1.4", "weight": "0.5"}, (("inference_gfpgan.py", "restored_imgs"), ("LICENSE", "Apache License"))),
     "gpen": Source(("demo.py",), {"model": "GPEN-BFR-256", "in_size": "256", "channel_multiplier": "1", "narrow": "0.5", "aligned": "1"}, (("demo.py", "_GPEN"), ("sr_model/real_esrnet.py", "_x%d.pth"), ("face_detect/retinaface_detection.py", "RetinaFace-R50"), ("face_parse/face_parsing.py", "ParseNet-latest"))),
 }
@@ -168,7 +168,7 @@ def main() -> int:
     failed = 0
     if args.markdown:
         print("| generator | commit | checked |\n|---|---|---|")
-    for name, adapter in adapters().items():
+    for name, adapter in all_adapters().items():
         if not adapter.record.repository:
             continue
         try:

@@ -16,8 +16,8 @@ RECORD = Record(
     python="3.6 or later (README names none)",
     torch="see requirements.txt",
     weights=(
-        Weights(file="asserts/clip_training_DINet_256mouth.pth", where="asserts.zip, linked in the repository's README"),
-        Weights(file="asserts/output_graph.pb", where="the same archive (DeepSpeech 0.1.0)"),
+        Weights(file="asserts/clip_training_DINet_256mouth.pth", where="asserts.zip, linked in the repository's README", option="checkpoint"),
+        Weights(file="asserts/output_graph.pb", where="the same archive (DeepSpeech 0.1.0)", option="deepspeech"),
     ),
     imports=("torch", "cv2", "numpy", "tensorflow"),
     entry="inference.py",
@@ -28,6 +28,8 @@ RECORD = Record(
     needs=("video", "audio", "landmarks"),
     options={
         "landmarks": "folder with one OpenFace CSV a clip, ID.csv (its columns x_0..x_67, y_0..y_67)",
+        "checkpoint": "[asserts/clip_training_DINet_256mouth.pth]",
+        "deepspeech": "[asserts/output_graph.pb]",
         "mouth_region_size": "side of the mouth region in px [256]",
     },
     checked="options compared with DINetInferenceOptions in config/config.py at the commit; not run (CUDA only)",

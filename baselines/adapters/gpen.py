@@ -18,7 +18,7 @@ RECORD = Record(
     python="3.7.4",
     torch="1.7.0",
     weights=(
-        Weights(file="weights/GPEN-BFR-512.pth", where="the links in the repository's README"),
+        Weights(file="weights/GPEN-BFR-512.pth", where="the links in the repository's README", unless="model"),
         Weights(file="weights/realesrnet_x2.pth", where="the links in the repository's README (loaded even where it is not used)"),
         Weights(file="weights/RetinaFace-R50.pth", where="the links in the repository's README"),
         Weights(file="weights/ParseNet-latest.pth", where="the links in the repository's README"),

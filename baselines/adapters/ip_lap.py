@@ -16,8 +16,8 @@ RECORD = Record(
     python="3.7.13",
     torch="see the repository's README (CUDA 11.1)",
     weights=(
-        Weights(file="test/checkpoints/landmarkgenerator_checkpoint.pth", where="the links in the repository's README"),
-        Weights(file="test/checkpoints/renderer_checkpoint.pth", where="the links in the repository's README"),
+        Weights(file="test/checkpoints/landmarkgenerator_checkpoint.pth", where="the links in the repository's README", option="landmark_checkpoint"),
+        Weights(file="test/checkpoints/renderer_checkpoint.pth", where="the links in the repository's README", option="renderer_checkpoint"),
     ),
     imports=("torch", "cv2", "mediapipe", "face_alignment", "librosa"),
     entry="inference_single.py",
@@ -26,7 +26,11 @@ RECORD = Record(
     resolution="128x128 face, pasted back",
     audio="16 kHz",
     needs=("video", "audio", "references"),
-    options={"static": "1: use the first frame as the only picture"},
+    options={
+        "static": "1: use the first frame as the only picture",
+        "landmark_checkpoint": "[test/checkpoints/landmarkgenerator_checkpoint.pth]",
+        "renderer_checkpoint": "[test/checkpoints/renderer_checkpoint.pth]",
+    },
     checked="options compared with the argument parser of inference_single.py at the commit; not run (its detector is made with device='cuda')",
     notes=("takes 25 reference frames of the input video by itself; --static uses the first alone", "writes INPUTresult_N_25_Nl_15.mp4"),
 )

@@ -14,7 +14,7 @@ RECORD = Record(
     python="3.10",
     torch="see requirements.txt",
     weights=(
-        Weights(file="checkpoints/latentsync_unet.pt", where="setup_env.sh of the repository (ByteDance/LatentSync-1.6)"),
+        Weights(file="checkpoints/latentsync_unet.pt", where="setup_env.sh of the repository (ByteDance/LatentSync-1.6)", option="checkpoint"),
         Weights(file="checkpoints/whisper/tiny.pt", where="setup_env.sh of the repository"),
     ),
     imports=("torch", "cv2", "diffusers", "omegaconf", "insightface"),
@@ -24,7 +24,7 @@ RECORD = Record(
     resolution="512x512 face (256 with another config), pasted back",
     audio="16 kHz (whisper)",
     needs=("video", "audio"),
-    options={"config": "[configs/unet/stage2_512.yaml]", "steps": "denoising steps [20]", "guidance": "guidance scale [1.5]", "deepcache": "0: without DeepCache [1]"},
+    options={"checkpoint": "[checkpoints/latentsync_unet.pt]", "config": "[configs/unet/stage2_512.yaml]", "steps": "denoising steps [20]", "guidance": "guidance scale [1.5]", "deepcache": "0: without DeepCache [1]"},
     checked="options compared with scripts/inference.py and inference.sh at the commit; not run (CUDA only)",
     notes=("the run's seed is handed on",),
 )

@@ -13,7 +13,7 @@ RECORD = Record(
     paper="Lee et al., RADIO: Reference-Agnostic Dubbing Video Synthesis, WACV 2024",
     python="3.11 or later",
     torch="2.4 or later",
-    weights=(Weights(file="checkpoint", where="the option checkpoint: a folder that `lipsync-eval radio train` wrote; none is published"),),
+    weights=(Weights(file="", option="checkpoint", where="a folder that `lipsync-eval radio train` wrote; none is published"),),
     imports=("lipsync_eval",),
     entry="",
     gpu=False,
@@ -31,7 +31,7 @@ def command(job: Job) -> list[str]:
     """`lipsync-eval radio dub` in the interpreter of baselines.toml."""
     return [
         *job.python, "-c", "from lipsync_eval.cli import main; main()", "radio", "dub", "--checkpoint", str(job.repo / job.option("checkpoint")),
-        "--device", job.device, "--video", str(job.video), "--audio", str(job.audio), "--reference", str(job.reference), "--out", str(job.output),
+        "--device", job.device, "--video", str(job.video), "--audio", str(job.audio), "--reference", str(job.reference), "--length", "shortest", "--out", str(job.output),
     ]
 
 

@@ -26,7 +26,7 @@ RECORD = Record(
     resolution="256x256 (512 as an option); whole frame with --preprocess full",
     audio="16 kHz",
     needs=("image", "audio"),
-    options={"preprocess": "crop, extcrop, resize, full or extfull [full]", "size": "256 or 512 [256]", "pose_style": "0 to 45 [0]", "still": "1: little head motion", "enhancer": "gfpgan or RestoreFormer"},
+    options={"preprocess": "crop, extcrop, resize, full or extfull [full]", "size": "256 or 512 [256]", "pose_style": "0 to 45 [0]", "still": "1: little head motion", "enhancer": "gfpgan or RestoreFormer", "checkpoints": "folder [checkpoints]"},
     checked="options compared with the argument parser of inference.py at the commit; not run (weights cannot be had here)",
     notes=("head motion is its own: compare with crop_from=own",),
 )

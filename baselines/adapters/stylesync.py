@@ -14,8 +14,8 @@ RECORD = Record(
     python="see requirements.txt",
     torch="see requirements.txt",
     weights=(
-        Weights(file="checkpoint", where="the option checkpoint: not released; the README offers it to academics on request"),
-        Weights(file="mask", where="the option mask: a picture that its code reads (mask3.jpg by default) and that is not in the repository"),
+        Weights(file="", option="checkpoint", where="not released; the README offers it to academics on request"),
+        Weights(file="mask3.jpg", option="mask", where="its authors: a picture that its code reads (mask3.jpg by default) and that is not in the repository"),
     ),
     imports=("torch", "cv2", "face_alignment", "librosa"),
     entry="inference.py",

@@ -14,7 +14,7 @@ RECORD = Record(
     python="3.6 or 3.7 (fairseq)",
     torch="see requirement.txt",
     weights=(
-        Weights(file="checkpoint", where="the option checkpoint: global or global+contrastive, linked in the repository's README"),
+        Weights(file="", option="checkpoint", where="global or global+contrastive, linked in the repository's README"),
         Weights(file="face_detection/detection/sfd/s3fd.pth", where="the link in the repository's README"),
     ),
     imports=("torch", "cv2", "fairseq", "python_speech_features"),

@@ -16,7 +16,7 @@ _RECORD = Record(
     python="3.6",
     torch="1.1.0",
     weights=(
-        Weights(file="checkpoints/wav2lip.pth", where="the links in the repository's README"),
+        Weights(file="checkpoints/wav2lip.pth", where="the links in the repository's README", option="checkpoint"),
         Weights(file="face_detection/detection/sfd/s3fd.pth", where="the link in the repository's README (s3fd-619a316812.pth, renamed)", unless="box"),
     ),
     imports=("torch", "cv2", "librosa", "scipy", "tqdm"),
@@ -65,7 +65,7 @@ ADAPTER = Adapter(record=_RECORD, command=command, writes=("temp", "results"))
 GAN = Adapter(
     record=replace(
         _RECORD, name="wav2lip_gan", title="Wav2Lip + GAN",
-        weights=(Weights(file="checkpoints/wav2lip_gan.pth", where="the links in the repository's README"), _RECORD.weights[1]),
+        weights=(Weights(file="checkpoints/wav2lip_gan.pth", where="the links in the repository's README", option="checkpoint"), _RECORD.weights[1]),
     ),
     command=_gan,
     writes=ADAPTER.writes,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,8 +43,9 @@ def chosen(names: Sequence[str], known: dict[str, Any]) -> list[tuple[Any, Any]]
         if name not in known:
             raise UsageError(f"no [{name}] in baselines.toml: say there where its code and its python are (docs/baselines.md), or try `lipsync-eval baselines show {name}`")
         environment = known[name]
-        if name == "radio" and not (environment.python or environment.conda or environment.container):
-            environment = replace(environment, python=sys.executable)
+        if unknown := set(environment.options) - set(adapter.record.options):
+            there = ", ".join(adapter.record.options) or "none"
+            raise UsageError(f"[{name}.options] in baselines.toml: {', '.join(sorted(unknown))} is no option of {name}; it has: {there}")
         pairs.append((adapter, environment))
     return pairs
 
