@@ -278,3 +278,26 @@ def test_cosine_refuses_unlike_shapes():
 def test_import_is_cheap():
     code = "import sys, lipsync_eval.metrics.avs; assert not {'torch', 'cv2', 'scipy', 'skimage'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@needs_golden
+def test_a_whole_run_on_talking_clips(tmp_path):
+    """Decoding, faces, alignment, both front ends, network, results: gen = gt gives 1, and a repeat gives the same scores."""
+    from support.clips import frames, sound, write
+
+    from lipsync_eval.engine.score import score
+
+    for n in range(2):
+        write(tmp_path / "clips" / f"{n}.mkv", frames(12, seed=n), sound(12, n))
+    runs = [
+        score(tmp_path / "clips", tmp_path / "clips", metrics="avs_u,avs_m,avs_v", weights={"avhubert": TINY}, device="cpu", cache=None)
+        for _ in range(2)
+    ]
+    by_name = {s.metric: s for s in runs[0].scores}
+    assert not runs[0].failures
+    assert by_name["avs_m"].value == pytest.approx(1, abs=1e-6)
+    assert by_name["avs_v"].value == pytest.approx(1, abs=1e-6)
+    assert by_name["avs_u"].value == pytest.approx(by_name["avs_u"].gt_value, abs=1e-9)
+    assert f"feat:avhubert@{sha256(TINY)[:8]}" in by_name["avs_u"].signature
+    assert runs[0].scores == runs[1].scores
+    assert runs[0].clips == runs[1].clips
