@@ -42,7 +42,7 @@ def _failures(result: Result) -> list[str]:
     lines = ["", f"{clips} of {result.data.n_pairs} clips failed, in whole or in part:"]
     for failure in result.failures[:_FAILURES]:
         what = failure.metric or "all metrics"
-        lines.append(f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(" ".join(failure.message.split()))}")
+        lines.append(f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(' '.join(failure.message.split()))}")
     if len(result.failures) > _FAILURES:
         lines.append(f"  ... and {len(result.failures) - _FAILURES} more rows in results.json")
     return lines
