@@ -49,7 +49,7 @@ _TABLE: Final = (
         name="dlib68", kind="landmarks", version=1, detector="hog", weights="", package="", install="",
         target="lipsync_eval.faces.dlib68:ShapePredictor",
         on_device=False,
-        summary="dlib's 68-point regression trees, averaged over five slightly moved boxes",
+        summary="dlib's 68-point regression trees, averaged over four slightly moved boxes",
         citation="Kazemi and Sullivan, One Millisecond Face Alignment with an Ensemble of Regression Trees, CVPR 2014",
         licence="code Boost; model trained on 300-W, for research",
     ),

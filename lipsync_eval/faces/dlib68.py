@@ -31,10 +31,10 @@ WEAKEST: Final = -0.3
 """Lowest HOG score handed over; dlib's own threshold is 0."""
 FACE_SIDE: Final = 200
 """px: smaller faces are enlarged to this side before the points are sought, since dlib rounds them to whole pixels."""
-SHIFTS: Final = ((0.0, 0.0, 1.0), (-0.04, -0.04, 0.96), (0.04, -0.04, 1.04), (-0.04, 0.04, 1.04), (0.04, 0.04, 0.96))
+SHIFTS: Final = ((-0.04, -0.04, 0.96), (0.04, -0.04, 1.04), (-0.04, 0.04, 1.04), (0.04, 0.04, 0.96))
 """Squares whose points are averaged: x, y (of the side) and size (factor)."""
 DISAGREE: Final = 0.03
-"""Mean spread (standard deviation, of the side) of the five shapes from which they are no face's. Measured: at most
+"""Mean spread (standard deviation, of the side) of the four shapes from which they are no face's. Measured: at most
 0.011 on frontal faces, 0.03 on faces turned to the side, from 0.07 where such a face was missed, from 0.03 on background."""
 
 Gray = NDArray[np.uint8]
@@ -131,15 +131,15 @@ class ShapePredictor(Landmarker):
 
     The points of one box tremble by about a pixel (at 256) when the box or the compression changes, and a detector's
     box jumps by whole cells of its grid. So the points of the box only settle a square that hangs on the face, and the
-    points of five slightly moved squares are averaged. Where there is no face, or one seen from the side and missed,
-    the five disagree.
+    points of four slightly moved squares are averaged. Where there is no face, or one seen from the side and missed,
+    the four disagree.
     """
 
     def __init__(self, detector: str = "hog") -> None:
         """Boxes of any detector are taken: they only say where to begin."""
 
     def points(self, frame: Frame, box: Float) -> Float | None:
-        """(68, 2) px; None where the five squares disagree by more than DISAGREE."""
+        """(68, 2) px; None where the four squares disagree by more than DISAGREE."""
         picture, scale, origin = _enlarged(frame, box)
         start = (box - np.tile(origin, 2) + 0.5) * scale - 0.5
         square = settle(_predict(picture, start), start)
