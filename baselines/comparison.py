@@ -14,6 +14,9 @@ from lipsync_eval.baselines.runner import Event, Outcome, find_result, run_all
 from lipsync_eval.files import write_text
 
 
+__all__ = ["enhanced", "find_result", "generate", "write_pairs"]
+
+
 def write_pairs(method: str, entries: Sequence[Entry], generated: Path, path: Path) -> None:
     """A --pairs table for one method. A clip that was not generated keeps its row: the scorer makes it a failure row, so that it
     stays in the count."""

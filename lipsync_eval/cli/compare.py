@@ -54,10 +54,15 @@ def compare(
         folders, outcomes = comparison.generate(
             pairs, entries, out / "gen", enhance=step, reference=reference_frame, seed=settings["seed"], again_failed=again_failed, event=teller(quiet),
         )
-        results = [_score(name, entries, out, settings, values, quiet) for name in folders]
-        _write_table(results, out, layout, published)
-        if not no_report:
-            _write_report(folders, out)
+        there = [name for name in folders if any(comparison.find_result(out / "gen" / name, e.id) for e in entries)]
+        for name in folders:
+            if name not in there:
+                click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
+        results = [_score(name, entries, out, settings, values, quiet) for name in there]
+        if results:
+            _write_table(results, out, layout, published)
+        if results and not no_report:
+            _write_report(there, out)
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     code = report_failures(outcomes)
@@ -93,7 +98,7 @@ def _write_table(results: Any, out: Path, layout: str | None, published: tuple[s
     formats = import_module("lipsync_eval.reports.render").FORMATS
     numbers = [n for key in published for n in import_module("lipsync_eval.reports.published").select(key)]
     shape = import_module("lipsync_eval.reports.layout").get_layout(layout) if layout else None
-    table = build(results, numbers, layout=shape)
+    table = build(results, numbers, layout=shape, ignore=("data",))  # one manifest: a clip that failed has no digest, which is no other data
     for form, suffix in (("text", "txt"), ("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
         write_text(out / f"table.{suffix}", formats[form](table))
     click.echo(formats["text"](table), nl=False)

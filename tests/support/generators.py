@@ -57,8 +57,9 @@ elif mode == "half":
     good()
     data = open(job["output"], "rb").read()
     open(job["output"], "wb").write(data[: len(data) // 2])
-elif mode == "short":
-    good(keep=lambda f, n=iter(range(999)): f)
+elif mode == "only_a":
+    if job["id"] == "a":
+        good()
 elif mode == "fps30":
     good(fps=30)
 elif mode == "silent":
