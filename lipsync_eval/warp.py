@@ -33,6 +33,8 @@ _TINY_WEIGHT = 1e-4
 """Kernel weights below this are left out."""
 _WIDEST = 32_000
 """px; OpenCV keeps whole pixel places in 16 bits."""
+_FARTHEST = 10**9
+"""px from the picture's corner."""
 
 
 def similarity_from_quad(quad: Float, size: float) -> Float:
@@ -168,8 +170,10 @@ def _axis(row: Float, size: tuple[int, int], length: int) -> _Axis:
     the crop, so its corners hold the extremes."""
     corners = np.floor(row[0] * np.array([0, size[1] - 1]) + (row[1] * np.array([[0], [size[0] - 1]]) + row[2]))
     low, high = int(corners.min()), int(corners.max()) + 1
-    if high - low > _WIDEST:
-        raise InputError(f"render reads at most {_WIDEST} px of a picture in one direction, this crop {high - low}")
+    if high - low > _WIDEST or max(-low, high) > _FARTHEST:
+        raise InputError(
+            f"render reads at most {_WIDEST} px in one direction, up to {_FARTHEST} px away; this crop goes from {low} to {high}"
+        )
     if low >= 0 and high < length:
         return _Axis(low, None, low, high + 1)
     folded = _mirrored(np.arange(low, high + 1), length)
@@ -249,19 +253,6 @@ def _gaussian(variance: float) -> Float:
     half = half[: max(int(np.count_nonzero(half >= _TINY_WEIGHT)), 1)]
     kernel = np.concatenate([half[:0:-1], half])
     out: Float = kernel / kernel.sum()
-    return out
-
-
-def _corners(source: NDArray[Any], columns: _Axis, rows: _Axis) -> list[NDArray[np.float32]]:
-    """(h, w, 3) float32 at the pixels around each place: upper left, upper right, lower left, lower right."""
-    import cv2
-
-    unused = np.empty(0, np.uint16)
-    out = []
-    for y in (rows.first, rows.second):
-        for x in (columns.first, columns.second):
-            picked: NDArray[Any] = cv2.remap(source, cv2.merge([x, y]), unused, cv2.INTER_NEAREST)
-            out.append(picked.astype(np.float32, copy=False))
     return out
 
 

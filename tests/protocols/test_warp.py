@@ -156,6 +156,7 @@ def test_overflow_of_a_missing_crop_is_nan():
         (PICTURE, np.eye(3), "finite"),
         (PICTURE, np.zeros((2, 3)), "inverted"),
         (PICTURE, similarity(1e-5), "at most"),
+        (PICTURE, similarity(1.0, shift=(1e20, 0.0)), "px away"),
     ],
 )
 def test_render_refuses(frame, matrix, words):
