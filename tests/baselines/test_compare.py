@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.generators import runs_of, toy_folder, toys_alive
 
+_QUICK = ("--no-report", "--protocol", "raw")
 ENTRY = [sys.executable, "-c", "from lipsync_eval.cli import main; main()"]
 
 
@@ -25,8 +26,8 @@ def _compare(paths: dict[str, Path], methods: str, *more: str) -> list[str]:
 
 
 def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
-    paths = toy_folder(tmp_path, {"blur": {"title": "Blurred mouth"}, "silent": {}, "only_a": {}, "nothing": {}}, n=10, size=256, names=("a", "b"))
-    done = subprocess.run(_compare(paths, "blur,silent,only_a,nothing"), capture_output=True, text=True)
+    paths = toy_folder(tmp_path, {"blur": {"title": "Blurred mouth"}, "silent": {}, "only_a": {}, "nothing": {}}, n=8, names=("a", "b"))
+    done = subprocess.run(_compare(paths, "blur,silent,only_a,nothing", "--protocol", "raw"), capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     assert "failed: nothing: a: ended well but wrote no output.mp4" in done.stderr
     assert "nothing: made no video at all, so it is not in the table" in done.stderr
@@ -41,7 +42,7 @@ def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
     assert len(results["only_a"]["failures"]) >= 1
     assert "only_a: 1 of 2 clips (PSNR)" in done.stdout
     assert (tmp_path / "cmp" / "report" / "index.html").exists()
-    again = subprocess.run(_compare(paths, "blur,silent,only_a,nothing"), capture_output=True, text=True)
+    again = subprocess.run(_compare(paths, "blur,silent,only_a,nothing", "--protocol", "raw"), capture_output=True, text=True)
     assert again.stdout == done.stdout
     assert len(runs_of(paths["side"])) == 8
 
@@ -49,8 +50,8 @@ def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found through /proc")
 def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
     names = ("a", "b", "c")
-    paths = toy_folder(tmp_path, {"good": {}, "blur": {}}, n=10, size=256, names=names)
-    first = subprocess.Popen(_compare(paths, "good,blur", "--no-report"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    paths = toy_folder(tmp_path, {"good": {}, "blur": {}}, names=names)
+    first = subprocess.Popen(_compare(paths, "good,blur", *_QUICK), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert first.stderr is not None
     for line in first.stderr:
         if line.startswith("good: b: done"):
@@ -63,7 +64,7 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
     while toys_alive(paths["side"]) and time.monotonic() < until:
         time.sleep(0.05)
     assert toys_alive(paths["side"]) == []
-    done = subprocess.run(_compare(paths, "good,blur", "--no-report"), capture_output=True, text=True)
+    done = subprocess.run(_compare(paths, "good,blur", *_QUICK), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "good: a: done already" in done.stderr
     assert "good: b: done already" in done.stderr
@@ -76,8 +77,8 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_enhancement_step_runs_on_what_was_generated(tmp_path: Path) -> None:
-    paths = toy_folder(tmp_path, {"good": {}, "crash": {}, "blur": {}}, n=10, size=256)
-    done = subprocess.run([*_compare(paths, "good,crash", "--no-report"), "--enhance", "blur"], capture_output=True, text=True)
+    paths = toy_folder(tmp_path, {"good": {}, "crash": {}, "blur": {}})
+    done = subprocess.run([*_compare(paths, "good,crash", *_QUICK), "--enhance", "blur"], capture_output=True, text=True)
     assert done.returncode == 3
     assert (tmp_path / "cmp" / "gen" / "good_blur" / "a.mp4").exists()
     assert sorted(p.name for p in (tmp_path / "cmp" / "runs").iterdir() if p.is_dir()) == ["good_blur"]

@@ -48,7 +48,7 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str | bytes, says: str) -> None:
-    with pytest.raises(ParseError, match=".*") as caught:
+    with pytest.raises(ParseError) as caught:
         read_manifest(_manifest(tmp_path, text))
     assert says in str(caught.value)
 

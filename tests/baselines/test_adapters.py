@@ -1,0 +1,133 @@
+"""The built-in adapters against the test kit, plug-ins by entry point, and adapters that the kit must refuse."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import lipsync_eval.baselines as baselines
+from lipsync_eval.baselines import all_adapters, get_adapter
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job
+from lipsync_eval.baselines.testing import check_adapter, sample_job
+from lipsync_eval.errors import UsageError
+
+_NEEDED = {"checkpoint", "avhubert_root", "data", "workspace", "config"}
+
+
+@pytest.mark.parametrize("name", sorted(all_adapters()))
+def test_built_in_adapters_hold(name: str, tmp_path: Path) -> None:
+    adapter = all_adapters()[name]
+    options = {k: "x" for k in adapter.record.options if k in _NEEDED}
+    for folder, suffix in (("landmarks", "csv"), ("features", "npy")):
+        if folder in adapter.record.options:
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / f"clip.{suffix}").touch()
+            options[folder] = str(tmp_path / folder)
+    assert check_adapter(adapter, options) == []
+
+
+def test_the_generators_of_the_papers_are_there() -> None:
+    assert set(all_adapters()) >= {
+        "wav2lip", "wav2lip_gan", "dinet", "ip_lap", "pc_avs", "makeittalk", "atvgnet", "videoretalking", "talklip", "synctalk", "ad_nerf", "stylesync",
+        "sadtalker", "musetalk", "latentsync", "radio", "gfpgan", "gpen", "personatalk", "avhubert_expert",
+    }
+    assert {n for n, a in all_adapters().items() if a.command is None} == {"personatalk", "avhubert_expert"}
+    assert all_adapters() is all_adapters()   # a second call, when the folder of adapters has been imported
+
+
+def _broken(**change: object) -> Adapter:
+    good = all_adapters()["wav2lip"]
+    return replace(good, **{"command": lambda job: [*job.python, "x.py", str(job.output)], **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "says"),
+    [
+        (_broken(record=replace(all_adapters()["wav2lip"].record, commit="5c90fa9")), "40 hex digits"),
+        (_broken(record=replace(all_adapters()["wav2lip"].record, name="a/b")), "becomes a folder"),
+        (_broken(record=replace(all_adapters()["wav2lip"].record, licence="")), "record.licence is empty"),
+        (_broken(command=lambda job: ["bash", "-c", f"run {job.output}"]), "must start with job.python"),
+        (_broken(command=lambda job: [*job.python, "x.py", ">", str(job.output)]), "no shell line"),
+        (_broken(command=lambda job: [*job.python, "x.py", job.output]), "must be a text"),
+        (_broken(command=lambda job: [*job.python, "x.py", "--out", "result.mp4"]), "no `collect`"),
+        (_broken(command=lambda job: [*job.python, str(job.output), job.options.get("secret", "1")]), "does not declare: secret"),
+        (_broken(command=lambda job: [*job.python, str(job.output), job.option("checkpoint")]), "needs the option 'checkpoint'"),
+        (_broken(command=lambda job, n=iter(range(99)): [*job.python, str(job.output), str(next(n))]), "differs from call to call"),
+        (_broken(writes=("../up",)), "a folder inside the repository"),
+    ],
+)
+def test_what_the_kit_refuses(adapter: Adapter, says: str) -> None:
+    assert any(says in wrong for wrong in check_adapter(adapter)), check_adapter(adapter)
+
+
+@pytest.fixture
+def _plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "toy-1.0.dist-info").mkdir()
+    (tmp_path / "toy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+    (tmp_path / "toy-1.0.dist-info" / "entry_points.txt").write_text("[lipsync_eval.baselines]\ntoy = toy_plug_in:ADAPTER\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    all_adapters.cache_clear()
+    yield tmp_path
+    sys.modules.pop("toy_plug_in", None)
+    all_adapters.cache_clear()
+
+
+_PLUG_IN = '''
+from dataclasses import replace
+from lipsync_eval.baselines import get_adapter
+from lipsync_eval.baselines.adapters.radio import ADAPTER as radio
+ADAPTER = replace(radio, record=replace(radio.record, name={name!r}))
+'''
+
+
+def test_a_plug_in_is_found(_plug_in: Path) -> None:
+    (_plug_in / "toy_plug_in.py").write_text(_PLUG_IN.format(name="toy"))
+    assert get_adapter("toy").record.name == "toy"
+    assert any(line.startswith("toy ") for line in baselines.listing())
+    assert baselines.facts("toy") is get_adapter("toy").record
+    assert baselines.facts("nobody") is None
+
+
+@pytest.mark.parametrize(("text", "says"), [("1 / 0", "cannot be loaded"), ("ADAPTER = 3", "cannot be loaded"), (_PLUG_IN.format(name="wav2lip"), "two generators are called 'wav2lip'")])
+def test_a_bad_plug_in_is_named(_plug_in: Path, text: str, says: str) -> None:
+    (_plug_in / "toy_plug_in.py").write_text(text)
+    with pytest.raises(UsageError, match=says):
+        all_adapters()
+
+
+def test_pc_avs_numbers_its_pictures_from_the_third(tmp_path: Path) -> None:
+    """Its first picture stands for frame 2; picture k of the result must be at time k."""
+    import cv2
+    import numpy as np
+    from support import clips
+
+    from lipsync_eval.baselines.adapters.pc_avs import collect
+    from lipsync_eval.baselines.inputs import _write_wav
+    from lipsync_eval.media import open_clip
+
+    job = sample_job(tmp_path, {})
+    _write_wav(job.audio, clips.sound(14))
+    folder = job.view / "results" / "id_identity_pose_pose_audio_audio" / "G_Pose_Driven_"
+    folder.mkdir(parents=True)
+    for i in range(10):
+        cv2.imwrite(str(folder / f"G_Pose_Driven_{i}.jpg"), np.full((224, 224, 3), 20 * i + 10, np.uint8))
+    levels = [int(frame.mean()) for frame in open_clip(collect(job)).frames()]
+    assert np.allclose(levels, [10, 10, *range(10, 210, 20)], atol=3)
+
+
+def test_what_an_earlier_run_left_is_no_result(tmp_path: Path) -> None:
+    import os
+
+    from lipsync_eval.baselines.base import newest
+
+    job: Job = sample_job(tmp_path, {})
+    (job.work / "job.json").touch()
+    old = tmp_path / "old.mp4"
+    old.touch()
+    os.utime(old, (1, 1))
+    with pytest.raises(BaselineError, match=r"wrote no \*\.mp4"):
+        newest(tmp_path, "*.mp4", job)
