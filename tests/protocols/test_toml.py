@@ -1,6 +1,7 @@
 """Protocols that a user declares in a TOML file."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,3 +164,18 @@ def test_options_are_those_of_the_declared_base(declare):
         protocols.get(declare(HEAD + 'base = "frame"'), {"crop_from": "gt"})
     with pytest.raises(UsageError, match="there are: crop_from, radius"):
         protocols.get(declare(UPRIGHT), {"size": "3"})
+
+
+def test_the_example_in_the_docs(declare):
+    page = (Path(__file__).parents[2] / "docs" / "protocols" / "toml.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    protocol = protocols.get(declare(example))
+    digest = hashlib.sha256(example.encode()).hexdigest()[:8]
+    assert protocol.signature() == f"lower-face.1@{digest}"
+    points = clip()
+    crop = protocol.crops(view(points), view(points))[0]
+    assert crop.size == (192, 192)
+    seen = crop.points(points)
+    np.testing.assert_allclose(seen[:, [48, 54]].mean(axis=1), 95.5, atol=1e-9)
+    lengths = np.maximum(seen[:, :, 1].max(axis=1) - seen[:, 33, 1], seen[:, 54, 0] - seen[:, 48, 0])
+    np.testing.assert_allclose(lengths * 1.1, 96.0, atol=1e-9)
