@@ -6,12 +6,16 @@ After NVlabs/ffhq-dataset@4826aa6 (download_ffhq.py, recreate_aligned_images), w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError
 from lipsync_eval.types import Float, Frame
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
@@ -116,37 +120,48 @@ def ffhq_alignment(
         raise InputError(f"ffhq_align wants 68 finite landmarks (68, 2), got shape {points.shape}")
     first = ffhq_quad(points)
     qsize = float(np.hypot(*(first[3] - first[0])))
-    quad, size, picture = first.copy(), qsize, Image.fromarray(image)
+    quad, size, picture = first, qsize, Image.fromarray(image)
     shrink = int(np.floor(qsize / output_size * 0.5))
     if shrink > 1:
         small = (int(np.rint(picture.width / shrink)), int(np.rint(picture.height / shrink)))
         picture = picture.resize(small, Image.Resampling.LANCZOS)
         quad, size = quad / shrink, size / shrink
     border = max(int(np.rint(size * 0.1)), 3)
-    low, high = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
-    crop = (max(low[0] - border, 0), max(low[1] - border, 0), min(high[0] + border, picture.width), min(high[1] + border, picture.height))
+    x0, y0, x1, y1 = _bounds(quad, border)
+    crop = (max(x0, 0), max(y0, 0), min(x1, picture.width), min(y1, picture.height))
     if crop[2] - crop[0] < picture.width or crop[3] - crop[1] < picture.height:
         picture = picture.crop(crop)
         quad = quad - crop[:2]
-    low, high = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
-    pad = [max(-low[0] + border, 0), max(-low[1] + border, 0), max(high[0] - picture.width + border, 0), max(high[1] - picture.height + border, 0)]
+    x0, y0, x1, y1 = _bounds(quad, border)
+    pad = (max(-x0, 0), max(-y0, 0), max(x1 - picture.width, 0), max(y1 - picture.height, 0))
     padded = enable_padding and max(pad) > border - 4
     if padded:
-        pad = [max(p, int(np.rint(size * 0.3))) for p in pad]
+        least = int(np.rint(size * 0.3))
+        pad = (max(pad[0], least), max(pad[1], least), max(pad[2], least), max(pad[3], least))
         picture = Image.fromarray(_padded(np.asarray(picture), pad, size))
         quad = quad + pad[:2]
-    turned = picture.transform(
-        (transform_size, transform_size), Image.Transform.QUAD, tuple((quad + 0.5).flatten()), Image.Resampling.BILINEAR
-    )
+    aligned = _turned(picture, quad, output_size, transform_size)
+    return Alignment(first, qsize, shrink, border, crop, pad, padded, quad, aligned)
+
+
+def _bounds(quad: Float, border: int) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of the whole pixels around a quad, and a border around them."""
+    low, high = np.floor(quad.min(axis=0)).astype(int) - border, np.ceil(quad.max(axis=0)).astype(int) + border
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _turned(picture: Image.Image, quad: Float, output_size: int, transform_size: int) -> Frame:
+    from PIL import Image
+
+    corners = tuple((quad + 0.5).flatten().tolist())
+    side = (transform_size, transform_size)
+    turned = picture.transform(side, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     if output_size < transform_size:
         turned = turned.resize((output_size, output_size), Image.Resampling.LANCZOS)
-    left, top, right, bottom = (int(p) for p in pad)
-    return Alignment(
-        first, qsize, shrink, border, tuple(map(int, crop)), (left, top, right, bottom), padded, quad, np.asarray(turned).copy()  # type: ignore[arg-type]
-    )
+    return np.asarray(turned).copy()
 
 
-def _padded(picture: Frame, pad: list[int], size: float) -> Frame:
+def _padded(picture: Frame, pad: tuple[int, int, int, int], size: float) -> Frame:
     """Mirror outside, fading into a blur and then into the median colour with the distance from the picture."""
     from scipy.ndimage import gaussian_filter
 

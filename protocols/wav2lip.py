@@ -18,7 +18,7 @@ SPEC = ProtocolSpec(
     choices=(
         "Upstream's box is S3FD's; here it is the box of the 68 points, raised by 25 % of its height to take in the forehead as S3FD does.",
         "Upstream's pads (0, 10, 0, 0) px and its smoothing (mean of 5 frames from the current one on) are kept; the pad is in source px as upstream.",
-        "The box is neither rounded to whole pixels nor cut at the picture's border, as upstream does; outside, the picture is mirrored.",
+        "Upstream rounds the box to whole pixels and cuts it at the picture's border; here it is neither, and what lies outside is mirrored.",
         "Frames without a face are left out of the mean and have no crop; upstream stops at them.",
         "The box is stretched to a square, as upstream's resize does.",
         "96 px is below what MS-SSIM needs (161): that metric fails here, and the row says so.",

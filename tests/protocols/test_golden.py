@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from golden import synthetic_inputs
 
+from lipsync_eval import warp
 from lipsync_eval.errors import InputError
 from lipsync_eval.protocols.dinet import dinet_radius
 from lipsync_eval.protocols.ffhq import ffhq_align, ffhq_alignment, ffhq_quad
@@ -60,6 +61,21 @@ def test_the_golden_faces_reach_every_branch():
         seen["padded"].add(int(golden[f"f{i}_padded"]))
         seen["shrink"].add(int(golden[f"f{i}_shrink"]) > 1)
     assert seen == {"padded": {0, 1}, "shrink": {False, True}}
+
+
+def test_one_sampling_lies_where_the_official_picture_lies():
+    """The protocols' single sampling of FFHQ's square, against FFHQ's own steps: near, and nearest when not shifted."""
+    golden = load("ffhq_align", "case1_astronaut")
+    image, quad = picture("case1_astronaut", golden), golden["f0_quad"]
+    official = golden["f0_aligned_256_1024"].astype(float)
+
+    def apart(x, y):
+        ours = warp.render(image, warp.similarity_from_quad(quad + np.array([x, y]), 256.0), (256, 256))
+        return float(np.abs(ours - official)[4:-4, 4:-4].mean())
+
+    assert apart(0, 0) < 1.0
+    for shift in ((0.25, 0), (-0.25, 0), (0, 0.25), (0, -0.25)):
+        assert apart(*shift) > 1.5 * apart(0, 0)
 
 
 def test_without_padding_the_outside_is_black():
