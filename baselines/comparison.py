@@ -13,7 +13,6 @@ from lipsync_eval.baselines.manifest import Entry
 from lipsync_eval.baselines.runner import Event, Outcome, find_result, run_all
 from lipsync_eval.files import write_text
 
-
 __all__ = ["enhanced", "find_result", "generate", "write_pairs"]
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from lipsync_eval.errors import ParseError
 
-_KEYS = {
+_KEYS: dict[str, type | tuple[type, ...]] = {
     "repo": str, "python": str, "conda": str, "container": str, "engine": str, "device": str, "timeout": (int, float), "memory_gb": (int, float),
     "retries": int, "options": dict, "command": list, "title": str, "licence": str, "paper": str, "fps": str, "resolution": str, "needs": list, "env": dict,
 }

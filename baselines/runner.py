@@ -94,7 +94,8 @@ def _one(
         event(name, entry.id, "done already" if old.ok else "failed before")
         return old
     began = time.monotonic()
-    message, notes, attempts = "", (), 0
+    message, attempts = "", 0
+    notes: list[str] = []
     for attempts in range(1, environment.retries + 2):
         event(name, entry.id, f"attempt {attempts}" if attempts > 1 else "started")
         try:

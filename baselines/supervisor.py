@@ -146,10 +146,18 @@ def _kill_group(pid: int, sign: signal.Signals) -> None:
         return
 
 
+def _line() -> bytes:
+    """The first line of standard input, read without a buffer: what follows is watched by `select`."""
+    line = b""
+    while (byte := os.read(0, 1)) not in {b"", b"\n"}:
+        line += byte
+    return line
+
+
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(supervise(json.loads(sys.stdin.buffer.raw.readline()))) + "\n")  # type: ignore[attr-defined]
+    sys.stdout.write(json.dumps(supervise(json.loads(_line()))) + "\n")

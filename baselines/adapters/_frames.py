@@ -46,7 +46,7 @@ def frames_to_video(folder: Path, pattern: str, job: Job) -> Path:
             yield np.ascontiguousarray(read[..., ::-1])
 
     with wave.open(str(job.audio), "rb") as sound:
-        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
     made = job.work / "frames.mkv"
     write_video(made, pictures(), audio=samples, codec="lossless")
     return made

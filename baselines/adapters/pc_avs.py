@@ -49,7 +49,7 @@ def prepare(job: Job) -> Sequence[str]:
     n = write_frames(job.video, job.work / "pose", "{:06d}.jpg", change=_crop)
     (job.work / "identity").mkdir()
     picture = cv2.imread(str(job.reference))
-    if picture is None or not cv2.imwrite(str(job.work / "identity" / "000000.jpg"), _crop(picture)):
+    if picture is None or not cv2.imwrite(str(job.work / "identity" / "000000.jpg"), _crop(picture.astype(np.uint8))):
         raise BaselineError("the reference picture cannot be read")
     line = f"{job.work / 'identity'} 1 {job.work / 'pose'} {n} {job.audio} None 0 dummy\n"
     (job.work / "list.csv").write_text(line, "utf-8")

@@ -15,6 +15,7 @@ from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 from lipsync_eval.baselines.testing import check_adapter, sample_job
 from lipsync_eval.errors import UsageError
 
+_NUMBERS = iter(range(99))
 _NEEDED = {"checkpoint", "avhubert_root", "data", "workspace", "config"}
 
 
@@ -56,7 +57,7 @@ def _broken(**change: object) -> Adapter:
         (_broken(command=lambda job: [*job.python, "x.py", "--out", "result.mp4"]), "no `collect`"),
         (_broken(command=lambda job: [*job.python, str(job.output), job.options.get("secret", "1")]), "does not declare: secret"),
         (_broken(command=lambda job: [*job.python, str(job.output), job.option("checkpoint")]), "needs the option 'checkpoint'"),
-        (_broken(command=lambda job, n=iter(range(99)): [*job.python, str(job.output), str(next(n))]), "differs from call to call"),
+        (_broken(command=lambda job: [*job.python, str(job.output), str(next(_NUMBERS))]), "differs from call to call"),
         (_broken(writes=("../up",)), "a folder inside the repository"),
     ],
 )
