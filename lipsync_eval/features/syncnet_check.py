@@ -70,8 +70,8 @@ def judge(plain: Reading, jpeg: Reading) -> None:
     Raises:
         WeightsError: it differs.
     """
-    far = max(abs(jpeg.distance - DISTANCE), abs(jpeg.confidence - CONFIDENCE))
-    if {plain.offset, jpeg.offset} != {OFFSET} or not far <= TOLERANCE:
+    near = abs(jpeg.distance - DISTANCE) <= TOLERANCE and abs(jpeg.confidence - CONFIDENCE) <= TOLERANCE
+    if {plain.offset, jpeg.offset} != {OFFSET} or not near:
         raise WeightsError(
             f"the known-answer check failed: expected offset {OFFSET}, min dist {DISTANCE}, confidence {CONFIDENCE} (within {TOLERANCE}); "
             f"found {_say('lossless', plain)}; {_say('through JPEG', jpeg)}. Are these the official weights?"

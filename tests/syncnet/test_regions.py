@@ -1,0 +1,130 @@
+"""Which crops are scored, what becomes of several tracks, and the protocols' own crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from golden import synthetic_inputs
+
+from lipsync_eval import protocols
+from lipsync_eval.errors import MetricError, UsageError, WeightsError
+from lipsync_eval.features import syncnet_check, syncnet_regions
+from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features.syncnet import Reading, read
+from lipsync_eval.features.syncnet_lossy import crop_chain, source_chain
+from lipsync_eval.features.syncnet_score import remarks, summarise
+from lipsync_eval.features.syncnet_side import TrackDistances
+from lipsync_eval.protocol import View
+from lipsync_eval.types import FOUND, MISSING, Track
+from lipsync_eval.warp import render
+
+
+def track_of(points: np.ndarray) -> Track:
+    n = len(points)
+    seen = np.isfinite(points).all(axis=(1, 2))
+    status = np.where(seen, FOUND, MISSING).astype(np.uint8)
+    return Track(np.full((n, 4), np.nan), points, np.full(n, np.nan, np.float32), status, "test.1", np.full(n, -1, np.int16))
+
+
+def test_a_gap_makes_two_regions_and_short_ones_are_dropped() -> None:
+    points = synthetic_inputs.track68(1, 300)
+    points[120:130] = np.nan
+    points[140] = np.nan
+    found = syncnet_regions.from_track(track_of(points), 300, 100)
+    assert [(r.first, r.n_frames) for r in found] == [(0, 120), (141, 159)]
+
+
+def test_short_clips_need_four_fifths() -> None:
+    points = synthetic_inputs.track68(1, 29)
+    assert syncnet_regions.from_track(track_of(points), 29, 100)[0].n_frames == 29
+    points[:8] = np.nan
+    with pytest.raises(MetricError, match=r"the longest has 21 frames, more than 23\.2 are needed"):
+        syncnet_regions.from_track(track_of(points), 29, 100)
+
+
+def test_cuts_end_tracks() -> None:
+    faces = [np.array([[50.0, 50, 150, 150, 0.99]])] * 300
+    assert [(r.first, r.n_frames) for r in syncnet_regions.from_faces(faces, [140], (480, 640), 100)] == [(0, 140), (140, 160)]
+    with pytest.raises(MetricError, match="300 of 300 frames"):
+        syncnet_regions.from_faces(faces, [90, 180, 270], (480, 640), 100)
+    with pytest.raises(MetricError, match="a face of more than 100 px"):
+        syncnet_regions.from_faces([f * (0.5, 0.5, 0.5, 0.5, 1) for f in faces], [], (1080, 1920), 100)
+
+
+def test_shots_are_found_at_hard_cuts_only() -> None:
+    shots = syncnet_regions.Shots()
+    a, b = synthetic_inputs.clip(1, 40, 120, 160), synthetic_inputs.clip(2, 40, 120, 160)
+    for picture in [*a, *(255 - b)]:
+        shots.add(picture)
+    assert shots.cuts == [40]
+
+
+def distances(seed: int, rows: int, best: int) -> np.ndarray:
+    made = np.random.default_rng(seed).uniform(9, 11, (rows, 31)).astype(np.float32)
+    made[:, best] -= 4
+    return made
+
+
+def test_longest_track_or_mean_over_tracks() -> None:
+    tracks = [TrackDistances(0, 125, distances(0, 120, 15)), TrackDistances(130, 205, distances(1, 200, 12)), TrackDistances(0, 205, distances(2, 200, 20))]
+    one, mean = summarise(tracks, mean=False), summarise(tracks, mean=True)
+    readings = [read(t.distances) for t in tracks]
+    assert one.used == (tracks[1],) and one.values["av_offset"] == 3 and one.values["lse_d"] == readings[1].distance
+    assert mean.values["lse_c"] == pytest.approx(np.mean([r.confidence for r in readings]))
+    assert mean.values["av_offset"] == int((0 + 3 - 5) / 3)
+    assert any("3 face tracks; the longest is the score" in text for text in remarks(tracks, 1.0, mean=False))
+    assert any("hardly any speech" in text for text in remarks(tracks, 0.1, mean=False))
+
+
+def test_boxes_from_points_do_not_depend_on_place_and_scale() -> None:
+    points = synthetic_inputs.track68(2, 20)
+    boxes = tracking.boxes_from_points(points)
+    np.testing.assert_allclose(tracking.boxes_from_points(points * 3 + 7), boxes * 3 + 7)
+    wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    np.testing.assert_allclose(wide, high)
+    assert (boxes[:, 1] < points[..., 1].min(axis=1)).all()  # above the brows, as a WIDER FACE box
+
+
+@pytest.mark.parametrize("name", ["syncnet", "latentsync"])
+def test_protocol_crop_is_upstreams_square(name: str) -> None:
+    """The matrix that all metrics use and the slices that SyncNet uses show the same part of the picture."""
+    points = synthetic_inputs.track68(3, 30, size=120.0, centre=(256.0, 240.0))
+    picture = synthetic_inputs.image(4, 512, 512, waves=3, noise=0)
+    view = View(512, 512, 30, track_of(points))
+    crop, _ = protocols.get(name).crops(view, view)
+    where = tracking.windows(tracking.boxes_from_points(points))
+    ours, theirs = render(picture, crop.matrix[15], (224, 224)), tracking.cut(picture, where, 15)
+    assert theirs is not None
+    assert np.abs(ours.astype(int) - theirs).mean() < 3
+
+
+def test_protocols_take_no_options() -> None:
+    for name in ("syncnet", "latentsync", "lrs"):
+        with pytest.raises(UsageError):
+            protocols.get(name, {"radius": "per-frame"})
+        assert protocols.get(name).signature() == f"{name}.1"
+
+
+def test_lossy_steps_repeat_and_lose_little() -> None:
+    pictures = synthetic_inputs.clip(6, 6, waves=3, noise=0)
+    for make in (source_chain, lambda: crop_chain(written=True), lambda: crop_chain(written=False)):
+        first, second = make(), make()
+        for picture in pictures:
+            once, again = first.through(picture), second.through(picture)
+            np.testing.assert_array_equal(once, again)
+            assert 0 < np.abs(once.astype(int) - picture).mean() < 12
+
+
+def reading(offset: int, distance: float, confidence: float) -> Reading:
+    return Reading(confidence, distance, offset, np.zeros(31), np.zeros(1))
+
+
+def test_known_answer_is_judged() -> None:
+    syncnet_check.judge(reading(3, 5.9, 9.1), reading(3, 5.4, 9.9))
+    for plain, jpeg in (
+        (reading(2, 5.353, 10.021), reading(3, 5.353, 10.021)),
+        (reading(3, 5.353, 10.021), reading(3, 5.7, 10.021)),
+        (reading(3, 5.353, 10.021), reading(3, 5.353, float("nan"))),
+    ):
+        with pytest.raises(WeightsError, match="known-answer check failed"):
+            syncnet_check.judge(plain, jpeg)
