@@ -31,6 +31,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
     "style-map": ("lipsync_eval.cli.style_map:style_map", "A picture of speaking styles by speaker."),
+    "style-constants": ("lipsync_eval.cli.style_constants:style_constants", "StyleSim's constants from a corpus of yours."),
+    "style-train": ("lipsync_eval.cli.style_train:style_train", "Train a style encoder on a corpus of yours."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
