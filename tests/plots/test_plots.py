@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.runs import noisy, run
+
+from lipsync_eval.cli import run as cli
+from lipsync_eval.errors import UsageError
+from lipsync_eval.reports.plots import KINDS, draw, save
+
+BASE = list(np.random.default_rng(0).normal(30, 3, 12))
+LMD = list(np.random.default_rng(1).uniform(1, 3, 12))
+
+
+def runs(n: int = 3) -> list:  # type: ignore[type-arg]
+    return [run(f"method_{k} $x_1$", {"psnr": noisy(BASE, -k, k), "lmd": noisy(LMD, k, k), "lse_d": noisy([8.0] * 12, k, k)}) for k in range(n)]
+
+
+def frames(count: int) -> list:  # type: ignore[type-arg]
+    rng = np.random.default_rng(2)
+    one = {"psnr": rng.normal(30, 1, 40), "lmd": np.where(np.arange(40) < 5, np.nan, 2.0), "lse_d": rng.normal(8, 1, 35), "syncnet_distance": rng.uniform(8, 12, 31)}
+    return [{f"clip{i:03d}": one for i in range(12)} for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("count", [1, 12])
+def test_every_kind_is_drawn(tmp_path: Path, kind: str, count: int) -> None:
+    png, pdf = save(draw(kind, runs(count), None, frames(count)), tmp_path / "deep" / "figure.v2")
+    assert png.name == "figure.v2.png"
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    import cv2
+
+    picture = cv2.imread(str(png))
+    assert picture is not None
+    assert picture.shape[1] >= 900, "300 dpi over a column"
+    assert picture.std() > 5, "something is drawn"
+
+
+def test_bars_show_means_and_intervals() -> None:
+    given = runs(2)
+    figure = draw("bars", given, ["psnr"], [])
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == pytest.approx([r["psnr"].value for r in given])
+    assert figure.axes[0].get_title() == "PSNR (dB) ↑"
+
+
+def test_curves_skip_frames_without_a_value() -> None:
+    figure = draw("curve", runs(1), ["lmd"], frames(1))
+    y = np.asarray(figure.axes[0].lines[0].get_ydata(), float)
+    assert np.isnan(y[:5]).all()
+    assert (y[5:] == 2.0).all()
+
+
+def test_what_cannot_be_drawn_is_said() -> None:
+    with pytest.raises(UsageError, match="1 to 40"):
+        draw("bars", [], None, [])
+    with pytest.raises(UsageError, match="at least three"):
+        draw("radar", runs(2), ["psnr", "lmd"], [])
+    with pytest.raises(UsageError, match="SyncNet distances"):
+        draw("offset", runs(1), None, [{}])
+    with pytest.raises(UsageError, match="no values of ssim"):
+        draw("bars", runs(1), ["ssim"], [])
+    with pytest.raises(UsageError, match="nothing to draw"):
+        draw("box", [run("a", {"psnr": [None]})], None, [])
+
+
+def test_the_command(tmp_path: Path) -> None:
+    for r in runs(2):
+        (tmp_path / r.run.name).mkdir()
+        (tmp_path / r.run.name / "results.json").write_text(r.to_json())
+    paths = [str(tmp_path / r.run.name) for r in runs(2)]
+    assert cli(["plot", *paths, "--kind", "box", "--out", str(tmp_path / "box")]) == 0
+    assert (tmp_path / "box.pdf").exists()
+    assert cli(["plot", *paths, "--kind", "curve", "--out", str(tmp_path / "x")]) == 2, "no frames.npz there"
+    assert cli(["plot", str(tmp_path / "none")]) == 2
