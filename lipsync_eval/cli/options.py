@@ -25,7 +25,7 @@ _MEASURING = (
     click.option("--reference", type=click.Path(path_type=Path), help="Image, video or folder of them (by clip id) for the _ref metrics."),
     click.option("--sync-detector", type=click.Choice(["track", "s3fd"]), help="Boxes for SyncNet's crop [default: track = the run's own]."),
     click.option("--compat", type=click.Choice(["jpeg"]), help="jpeg: SyncNet's official lossy steps."),
-    click.option("--roi", type=click.Choice(["align", "center88"]), help="AV-HuBERT's mouth region [default: align]."),
+    click.option("--roi", type=click.Choice(["align", "center88", "resize"]), help="AV-HuBERT's mouth region [default: align]."),
     click.option("--lpips-net", type=click.Choice(["alex", "vgg", "squeeze"]), help="LPIPS trunk [default: alex]."),
     click.option("--fid-stats", type=click.Path(path_type=Path), help="Statistics of the real crops: read if there, else written."),
     click.option("--option", "extra", multiple=True, metavar="KEY=VALUE", help="Any further option of a metric or protocol; repeatable."),
