@@ -153,7 +153,7 @@ class Adapter:
 
 
 def visible_gpu(job: Job) -> str:
-    """The number of the GPU ('0' for 'cuda'), or '' for the CPU."""
+    """What CUDA_VISIBLE_DEVICES should be, for code that sets it itself: the GPU's number ('0' for 'cuda'), or '' for the CPU."""
     return "" if job.device == "cpu" else job.device.partition(":")[2] or "0"
 
 

@@ -65,7 +65,7 @@ class Environment:
         if self.conda is not None:
             return ("conda", "run", "--no-capture-output", "-n", self.conda, "python")
         if self.container is not None:
-            gpu = () if self.device == "cpu" else ("--gpus", "all" if self.device == "cuda" else f"device={self.device.partition(':')[2]}")
+            gpu = () if self.device == "cpu" else ("--gpus", "all")  # CUDA_VISIBLE_DEVICES chooses, with the host's numbers
             mounts = ("-v", f"{self.repo}:{self.repo}", "-v", f"{work}:{work}", "-w", str(cwd))
             given = tuple(part for name, value in variables.items() for part in ("-e", f"{name}={value}"))
             return (self.engine, "run", "--rm", "--init", "--name", work.name, "--network", "none", *gpu, *mounts, *given, self.container, "python")

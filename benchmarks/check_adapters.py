@@ -154,7 +154,7 @@ def check(adapter: Adapter, root: Path) -> tuple[list[str], list[str]]:
                     bad.append(f"{device}: {error}")
     good.append(f"command parsed by {', '.join(source.parsers)} ({n} options)")
     for file, text in source.names:
-        (good if text in repository.text(file) else bad).append(f"{text} in {file}")
+        (good if text in repository.text(file) else bad).append(f"`{text}` in {file}")
     for patch in record.patches:
         (good if repository.text(patch.file).count(patch.old) == 1 else bad).append(f"patch of {patch.file}")
     return good, bad

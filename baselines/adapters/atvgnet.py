@@ -50,7 +50,7 @@ def command(job: Job) -> list[str]:
     start = "import os, runpy, sys; os.chdir('code'); sys.path.insert(0, '.'); sys.argv = ['demo.py'] + sys.argv[1:]; runpy.run_path('demo.py', run_name='__main__')"
     return [
         *job.python, "-c", start, "-i", str(job.audio), "-p", str(job.work / "reference.jpg"), "--sample_dir", str(job.work / "result"), "-s", "result",
-        "--device_ids", visible_gpu(job) and "0",
+        "--device_ids", visible_gpu(job),
     ]
 
 

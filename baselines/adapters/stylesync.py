@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights
+from lipsync_eval.baselines.base import Adapter, Job, Record, Weights, visible_gpu
 
 RECORD = Record(
     name="stylesync",
@@ -19,13 +19,13 @@ RECORD = Record(
     ),
     imports=("torch", "cv2", "face_alignment", "librosa"),
     entry="inference.py",
-    gpu=True,
+    gpu=False,
     fps="25 (other rates are not converted as the message says: it re-encodes at the video's own rate)",
     resolution="256x256 aligned face, pasted back",
     audio="16 kHz",
     needs=("video", "audio"),
     options={"checkpoint": "path of the StyleSync checkpoint", "mask": "path of the mask picture [mask3.jpg]"},
-    checked="options compared with the argument parser of inference.py at the commit; not run (CUDA extensions in op/)",
+    checked="options compared with the argument parser of inference.py at the commit; not run (weights are not released)",
     notes=("the generic model (StyleSync-G); personal optimisation is not in the public code",),
 )
 
@@ -34,7 +34,7 @@ def command(job: Job) -> list[str]:
     """inference.py at the commit."""
     return [
         *job.python, "inference.py", "--checkpoint_path", str(job.repo / job.option("checkpoint")), "--face", str(job.video_mp4), "--audio", str(job.audio),
-        "--save_root", str(job.output.parent), "--save_name", job.output.name, "--mask", job.file("mask", "mask3.jpg"), "--gpus", "0",
+        "--save_root", str(job.output.parent), "--save_name", job.output.name, "--mask", job.file("mask", "mask3.jpg"), "--gpus", visible_gpu(job),
         "--device", "cpu" if job.device == "cpu" else "cuda",
     ]
 

@@ -19,7 +19,7 @@ RECORD = Record(
     ),
     imports=("torch", "cv2", "fairseq", "python_speech_features"),
     entry="inf_demo.py",
-    gpu=True,
+    gpu=False,
     fps="25 in and out (assumed, not checked by its code)",
     resolution="96x96 face, pasted back",
     audio="16 kHz",

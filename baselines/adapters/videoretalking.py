@@ -19,13 +19,13 @@ RECORD = Record(
     ),
     imports=("torch", "cv2", "face_alignment", "librosa", "kornia", "basicsr"),
     entry="inference.py",
-    gpu=True,
+    gpu=False,
     fps="the video's own in and out",
     resolution="384 px face, enhanced and pasted back",
     audio="16 kHz",
     needs=("video", "audio"),
-    options={"exp_img": "expression template: neutral, smile or a picture [neutral]", "up_face": "sad, angry, surprise or original [original]"},
-    checked="options compared with utils/inference_utils.py and inference.py at the commit; not run (CUDA only)",
+    options={"exp_img": "expression template: neutral, smile or a picture [neutral]", "up_face": "sad, angry, surprise or original [original; the others need CUDA]"},
+    checked="options compared with utils/inference_utils.py and inference.py at the commit; not run (weights cannot be had here)",
     notes=("keeps files by the video's name in temp/: that folder is each job's own, and --re_preprocess is always given",),
 )
 

@@ -66,7 +66,7 @@ def test_a_container_gets_its_folders_and_is_removed(tmp_path: Path) -> None:
     line = found.interpreter(tmp_path / "lipsync_x", tmp_path / "cwd", {"A": "b c"})
     assert line[:2] == (str(engine), "run")
     assert line[-2:] == ("image:1", "python")
-    for part in (("--gpus", "device=1"), ("--name", "lipsync_x"), ("--network", "none"), ("-e", "A=b c"), ("-w", str(tmp_path / "cwd"))):
+    for part in (("--gpus", "all"), ("--name", "lipsync_x"), ("--network", "none"), ("-e", "A=b c"), ("-w", str(tmp_path / "cwd"))):
         assert part in pairwise(line)
     found.stop_container(tmp_path / "lipsync_x")
     assert (tmp_path / "calls").read_text() == "rm -f lipsync_x\n"
