@@ -48,16 +48,15 @@ def _repository(adapter: Adapter, environment: Environment) -> Finding:
     if (prepared := read_prepared(repo)) is not None:
         same = prepared == prepared_facts(record)
         return Finding("repository", same, f"{repo}: {'copy of ' + record.commit[:12] + ' with this adapter’s patches' if same else 'was prepared for another commit or other patches: run `lipsync-eval baselines prepare` again'}")
-    if record.patches:
-        return Finding("repository", False, f"{repo} lacks the changes that current versions need: lipsync-eval baselines prepare {record.name} --from {repo} --to NEW_FOLDER, and set repo to that")
     if not record.commit:
         return Finding("repository", True, f"{repo}")
     done = head(repo)
+    hint = f"; current versions of its dependencies need `lipsync-eval baselines prepare {record.name}`" if record.patches else ""
     if done is None:
-        return Finding("repository", True, f"{repo} is no git checkout: its commit cannot be told; the adapter was made for {record.commit[:12]}")
+        return Finding("repository", True, f"{repo} is no git checkout: its commit cannot be told; the adapter was made for {record.commit[:12]}{hint}")
     if done != record.commit:
         return Finding("repository", False, f"{repo} is at {done[:12]}, the adapter was made for {record.commit[:12]}: git checkout {record.commit[:12]}")
-    return Finding("repository", True, f"{repo} at {done[:12]}")
+    return Finding("repository", True, f"{repo} at {done[:12]}{hint}")
 
 
 def _weight(environment: Environment, weight: Weights) -> Finding:

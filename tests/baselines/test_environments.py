@@ -138,7 +138,7 @@ def test_prepare_patches_a_copy(tmp_path: Path) -> None:
 
 
 def _findings(folder: Path, options: str = "", **change: object) -> dict[str, tuple[bool, str]]:
-    record = replace(all_adapters()["wav2lip"].record, patches=(), **{"imports": ("json",), "entry": "run.py", "weights": (), **change})  # type: ignore[arg-type]
+    record = replace(all_adapters()["wav2lip"].record, **{"patches": (), "imports": ("json",), "entry": "run.py", "weights": (), **change})  # type: ignore[arg-type]
     environment = _read(folder, f"[wav2lip]\nrepo = 'code'\npython = {json.dumps(sys.executable)}\n{options}")["wav2lip"]
     return {f.what: (f.ok, f.message) for f in check(replace(all_adapters()["wav2lip"], record=record), environment)}
 
@@ -159,6 +159,9 @@ def test_check_looks_at_everything(tmp_path: Path) -> None:
     found = _findings(tmp_path, commit=commit)
     assert all(ok for ok, _ in found.values())
     assert "imports json" in found["python"][1]
+    hinted = _findings(tmp_path, commit=commit, patches=(Patch("run.py", "a", "b", "c"),))["repository"]
+    assert hinted[0]
+    assert "baselines prepare wav2lip" in hinted[1]
     patched = _findings(tmp_path, commit=commit, imports=("no_such_module_x",))
     assert "No module named 'no_such_module_x'" in patched["python"][1]
     assert "set device" in _findings(tmp_path, commit=commit, gpu=True)["device"][1]
