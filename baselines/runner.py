@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lipsync_eval import __version__
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
@@ -226,7 +227,7 @@ def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: st
     """What could change the result. Files of the generator's own (weights, a template's script) go in by size and time of change:
     a new checkpoint under an old name is run anew; `check` hashes them."""
     facts: dict[str, Any] = {
-        "record": adapter.record.name, "commit": adapter.record.commit, "repo": str(environment.repo), "options": dict(environment.options),
+        "record": adapter.record.name, "commit": adapter.record.commit or __version__, "repo": str(environment.repo), "options": dict(environment.options),
         "command": environment.template.get("command"), "files": _own_files(adapter, environment), "env": dict(environment.env), "seed": seed, "reference": reference,
         "inputs": [sha256(p) if p.is_file() else str(p) for p in (entry.video, entry.audio, *([entry.reference] if entry.reference else []))],
     }
