@@ -30,7 +30,7 @@ RECORD = Record(
 def command(job: Job) -> list[str]:
     """`lipsync-eval radio dub` in the interpreter of baselines.toml."""
     return [
-        *job.python, "-c", "from lipsync_eval.cli import main; main()", "radio", "dub", "--checkpoint", str(job.repo / job.option("checkpoint")),
+        *job.python, "-P", "-m", "lipsync_eval", "radio", "dub", "--checkpoint", str(job.repo / job.option("checkpoint")),
         "--device", job.device, "--video", str(job.video), "--audio", str(job.audio), "--reference", str(job.reference), "--length", "shortest", "--out", str(job.output),
     ]
 

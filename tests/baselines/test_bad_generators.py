@@ -106,7 +106,7 @@ def test_a_changed_script_is_run_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_runner_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
     paths = toy_folder(tmp_path, {"wait": {}})
-    line = [sys.executable, "-c", "from lipsync_eval.cli import main; main()", "baselines", "run", "wait", "--data", str(paths["data"]), "--out", str(tmp_path / "gen"), "--config", str(paths["config"])]
+    line = [sys.executable, "-P", "-m", "lipsync_eval", "baselines", "run", "wait", "--data", str(paths["data"]), "--out", str(tmp_path / "gen"), "--config", str(paths["config"])]
     runner = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     waiting = Path(f"{paths['side']}.waiting")
     _until(lambda: waiting.exists() and waiting.read_text() != "")

@@ -15,7 +15,7 @@ import pytest
 from support.generators import runs_of, toy_folder, toys_alive
 
 _QUICK = ("--no-report", "--protocol", "raw")
-ENTRY = [sys.executable, "-c", "from lipsync_eval.cli import main; main()"]
+ENTRY = [sys.executable, "-P", "-m", "lipsync_eval"]
 
 
 def _compare(paths: dict[str, Path], methods: str, *more: str) -> list[str]:
