@@ -80,7 +80,17 @@ def measure_pair(bench: Bench, paths: PairPaths, report: Report = lambda stage, 
         _measure(bench, work, gen, gt, report)
     except _Stop as stop:
         work.fail(stop.stage, stop.error, list(work.open))
+    if not work.outcome.digests[1]:
+        work.outcome.digests = "", _digest(paths)
     return _close(bench, work)
+
+
+def _digest(paths: PairPaths) -> str:
+    """Content of the real video, also where the generated one failed: runs are compared by it."""
+    try:
+        return "" if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio).digest
+    except ClipError:
+        return ""
 
 
 def measure_clips(bench: Bench, name: str, gen: Clip, gt: Clip, report: Report = lambda stage, share: None) -> Outcome:

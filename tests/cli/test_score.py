@@ -164,6 +164,9 @@ def test_bad_clips_fail_alone(tmp_path: Path) -> None:
     for row in data["failures"]:
         failures.setdefault(row["id"], []).append(row)
     assert clips["good"]["values"]["psnr"] > 20
+    assert cli(["score", str(gt), str(gt), "--metrics", "psnr", "--protocol", "raw", "--out", str(tmp_path / "same"), "--quiet"]) == 0
+    kept = {c["id"]: c for c in results(tmp_path / "same")["clips"]}
+    assert set(clips) - set(kept) == {"lonely"}
     for name in ("empty", "torn", "text", "image", "soundonly", "one", "off100", "lonely", "widow"):
         assert clips[name]["values"] == {"psnr": None, "ssim": None, "lmd": None}, name
         assert [f["metric"] for f in failures[name]] == [None], name
