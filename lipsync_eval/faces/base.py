@@ -47,10 +47,8 @@ class Detector(Protocol):
 
     stride: int
     """Pictures from one planned detection to the next."""
-    start: float
-    """Score from which a face may start a track; weaker ones only continue one."""
     sure: float
-    """Score that a track must reach at least once, and from which faces are counted in n_faces."""
+    """Score from which a face may start a track and is counted in n_faces; weaker ones only continue a track."""
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces of a uint8 RGB picture, strongest first; empty when there is none."""

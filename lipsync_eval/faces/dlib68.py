@@ -25,6 +25,8 @@ MODEL: Final = "shape_predictor_68_face_landmarks.dat"
 MODEL_SHA256: Final = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
 SIDES: Final = (480, 640)
 """px: least and greatest longer side of the picture that the detector sees; it finds faces from 80 px on."""
+CLEAR: Final = 0.3
+"""HOG score of the best face below which two more looks are taken."""
 BORDER: Final = 0.25
 """Width of the border in the second look, of the longer side."""
 WEAKEST: Final = -0.3
@@ -86,21 +88,20 @@ def gray(frame: Frame) -> Gray:
 class HogDetector(Detector):
     """dlib's frontal face detector on a gray picture of a working size.
 
-    The first look is at the whole picture, its longer side brought into SIDES. When that shows no sure face, two more
+    The first look is at the whole picture, its longer side brought into SIDES. When that shows no clear face, two more
     follow, and the look with the strongest face counts: with a border of repeated edge pixels (HOG wants surroundings;
     face crops have none) and at twice the size (small faces).
     """
 
     stride = 8
-    start = 0.0
-    sure = 0.3
+    sure = 0.0
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces with a HOG score of at least WEAKEST, strongest first."""
         picture = gray(frame)
         scale = min(max(1.0, SIDES[0] / max(picture.shape)), SIDES[1] / max(picture.shape))
         faces = _look(picture, scale, 0)
-        if _best(faces) >= self.sure:
+        if _best(faces) >= CLEAR:
             return faces
         border = round(max(picture.shape) * scale * BORDER)
         return max(faces, _look(picture, scale, border), _look(picture, 2 * scale, 0), key=_best)

@@ -63,7 +63,6 @@ class S3fd(Detector):
     """S3FD as face-alignment runs it: the whole picture at its own size."""
 
     stride = 8
-    start = 0.5
     sure = 0.8
 
     def __init__(self, path: Path, device: str = "cpu") -> None:

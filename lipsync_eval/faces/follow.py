@@ -48,7 +48,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """All persons of a clip that were surely seen once, and the looks that were taken."""
+    """All persons of a clip and the looks that were taken."""
 
     persons: list[Person]
     n_faces: dict[int, int]
@@ -91,8 +91,7 @@ class _Follower:
                 self._block(start, time)
                 start = time
         self._block(start, time)
-        sure = [person for person in self.persons if person.sure]
-        return Followed(sure, self.n_faces, time + 1, self.cuts)
+        return Followed(self.persons, self.n_faces, time + 1, self.cuts)
 
     def _block(self, first: int, last: int) -> None:
         """The pictures after `first` (already linked) up to `last`, of one shot; older ones are let go."""
@@ -133,13 +132,13 @@ class _Follower:
         self._span(middle, last)
 
     def _steady(self, first: int, last: int) -> bool:
-        """Whether persons, and faces that may start a track, are at about the same place in both looks, and have points in both."""
+        """Whether persons, and sure faces, are at about the same place in both looks, and have points in both."""
         a, b = self.looks[first], self.looks[last]
         pairs = match([f.box for f in a.faces], [f.box for f in b.faces], STEADY)
         pairs = [(i, j) for i, j in pairs if (self._points(first, i) is None) == (self._points(last, j) is None)]
-        start = self.detector.start
-        old = {i for i, face in enumerate(a.faces) if face.reaches(start) or a.persons[i] is not None}
-        new = {j for j, face in enumerate(b.faces) if face.reaches(start)}
+        sure = self.detector.sure
+        old = {i for i, face in enumerate(a.faces) if face.reaches(sure) or a.persons[i] is not None}
+        new = {j for j, face in enumerate(b.faces) if face.reaches(sure)}
         return old <= {i for i, _ in pairs} and new <= {j for _, j in pairs}
 
     def _bridges(self, first: int, last: int, least: float) -> list[Bridge]:
@@ -179,7 +178,6 @@ class _Follower:
             return
         look.persons[index] = person
         person.add(time, look.faces[index].box, points, look.faces[index].score)
-        person.sure |= look.faces[index].reaches(self.detector.sure)
         person.shot, person.patch = len(self.cuts), shots.patch(self.frames[time], points)
 
     def _arrive(self, time: int) -> None:
@@ -189,12 +187,12 @@ class _Follower:
             points = self._points(time, index) if look.persons[index] is None else None
             if points is None:
                 continue
-            strong = face.reaches(self.detector.start)
+            sure = face.reaches(self.detector.sure)
             here = [person for person in look.persons if person is not None]
             lost = [person for person in self.persons if all(person is not one for one in here)]
-            newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, len(self.cuts), strong)
+            newcomer = Newcomer(face, shots.patch(self.frames[time], points), time, len(self.cuts), sure)
             person = returning(lost, newcomer)
-            if person is None and strong:
+            if person is None and sure:
                 person = Person()
                 self.persons.append(person)
             if person is not None:

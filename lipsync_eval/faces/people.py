@@ -16,7 +16,7 @@ BACK_WITHIN: Final = 1.0
 BACK_SIZE: Final = 1.6
 """...and is larger or smaller by at most this factor."""
 BACK_WEAK: Final = 10
-"""Pictures after which only a strong detection brings a lost person back."""
+"""Pictures after which only a sure detection brings a lost person back."""
 
 
 @dataclass(slots=True)
@@ -28,8 +28,6 @@ class Person:
     points: list[Float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     """NaN where the box was not detected but lies between two that were."""
-    sure: bool = False
-    """Whether a detection of it was ever sure."""
     shot: int = 0
     """Number of the shot in which it was last detected."""
     patch: Float | None = None
@@ -56,7 +54,7 @@ class Newcomer:
     patch: Float
     time: int
     shot: int
-    strong: bool
+    sure: bool
     """Whether its score suffices to start a track."""
 
 
@@ -72,7 +70,7 @@ def returning(persons: list[Person], new: Newcomer) -> Person | None:
             continue
         if person.shot != new.shot and (person.patch is None or not alike(person.patch, new.patch)):
             continue
-        if new.strong or new.time - person.times[-1] <= BACK_WEAK:
+        if new.sure or new.time - person.times[-1] <= BACK_WEAK:
             best = distance, person
     return best[1] if best else None
 

@@ -23,8 +23,7 @@ class YuNet(Detector):
     """cv2.FaceDetectorYN on the whole picture."""
 
     stride = 8
-    start = 0.7
-    sure = 0.8
+    sure = 0.7
 
     def __init__(self, path: Path) -> None:
         import cv2
