@@ -43,18 +43,21 @@ def main() -> None:
     given = parser.parse_args()
     clip = open_clip(given.clip)
     sound = clip.audio.samples if clip.audio is not None else None
-    print(f"{given.clip.name}: {clip.width}x{clip.height}, {clip.n_frames} frames; {resource.getpagesize()} bytes a page")
+    print(f"{given.clip.name}: {clip.width}x{clip.height}, {clip.n_frames} frames")
     with tempfile.TemporaryDirectory() as temporary:
         for times in (1, given.times):
             folder = Path(temporary)
             audio = None if sound is None else np.tile(sound[: clip.n_frames * 640], times)
             write_video(folder / "gt.mp4", repeated(given.clip, times, 0), audio=audio, codec="h264", crf=12)
             write_video(folder / "gen.mp4", repeated(given.clip, times, 1.0), audio=audio, codec="h264", crf=12)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             began = time.perf_counter()
             done = subprocess.run([sys.executable, "-c", RUN, str(folder / "gen.mp4"), str(folder / "gt.mp4")], capture_output=True, text=True, check=True)
             seconds = time.perf_counter() - began
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             length = times * clip.n_frames / 25
-            print(f"{length:6.1f} s of video: {seconds:6.1f} s = {seconds / length:.2f} of real time, peak {float(done.stdout.split()[1]):.0f} MB")
+            print(f"{length:6.1f} s of video: {seconds:6.1f} s = {seconds / length:.2f} of real time ({cpu:.1f} s of processor time), peak {float(done.stdout.split()[1]):.0f} MB")
 
 
 if __name__ == "__main__":
