@@ -15,6 +15,7 @@ from lipsync_eval.media.pairing import Pairing, PairPaths, find_pairs
 from lipsync_eval.metrics.registry import get_spec, select
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings
+from lipsync_eval.weights import check_overrides
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def make_plan(
     Raises:
         UsageError: anything that stops the run before work: names, options, weights.
     """
+    check_overrides(settings.weights)
     chosen = select(metrics)
     pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
     chosen, warnings = _without_sound(chosen, metrics, pairing.pairs, settings)

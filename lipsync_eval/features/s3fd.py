@@ -38,6 +38,8 @@ class S3FD:
 
     def __init__(self, net: S3FDNet, device: torch.device) -> None:
         self.device = device
+        self.batch = 16 if device.type == "cuda" else 1
+        """Pictures per pass that suit the device (on a CPU batches gain nothing and cost memory)."""
         self._net = net.eval().requires_grad_(False).to(device)
         if device.type == "cpu":
             self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -22,8 +22,6 @@ SHIFT: Final = 15
 """Pictures by which the sound is moved either way."""
 SHIFTS: Final = 2 * SHIFT + 1
 _EPSILON: Final = np.float32(1e-6)
-_ROWS: Final = 16
-"""Lip windows per forward pass; does not move a number beyond 1e-5."""
 _AUDIO_ROWS: Final = 128
 
 Distances = NDArray[np.float32]
@@ -114,7 +112,7 @@ class TrackScorer:
         """Take the next crop, (224, 224, 3) uint8 in BGR order; those beyond the last row are not looked at."""
         if self._done + len(self._pictures) < self.rows + WINDOW - 1:
             self._pictures.append(picture)
-        if len(self._pictures) == _ROWS + WINDOW - 1:
+        if len(self._pictures) == self._net.rows + WINDOW - 1:
             self._advance()
 
     def finish(self) -> Distances:

@@ -74,6 +74,8 @@ class Folded:
     def __init__(self, net: SyncNet, device: torch.device) -> None:
         """Fold batch norm into the convolutions of `net` (left as it is)."""
         self.device = device
+        self.rows = 64 if device.type == "cuda" else 4
+        """Lip windows per pass that suit the device (on a CPU larger ones fall out of its cache)."""
         self._lip = _fold(net.netcnnlip, net.netfclip).to(device)
         self._audio = _fold(net.netcnnaud, net.netfcaud).to(device)
         if device.type == "cpu":

@@ -18,7 +18,6 @@ SMALL: Final = 480
 """px: pictures with a shorter side below this are searched at full size (upstream always shrinks to a quarter)."""
 SCALE: Final = 0.25
 MIN_FACE: Final = 100
-_BATCH: Final = 8
 _CUT: Final = 30.0
 _SHORTEST_SHOT: Final = 15
 
@@ -113,7 +112,7 @@ def search(detector: S3FD, pictures: Iterable[Frame]) -> tuple[list[Float], list
     faces: list[Float] = []
     shots = Shots()
     stream = iter(pictures)
-    while batch := list(islice(stream, _BATCH)):
+    while batch := list(islice(stream, detector.batch)):
         faces += detector.detect(batch, scale=SCALE if min(batch[0].shape[:2]) >= SMALL else 1.0)
         for picture in batch:
             shots.add(picture)

@@ -85,18 +85,24 @@ def describe(tracks: Sequence[TrackDistances], score: Score, n_frames: int) -> d
     }
 
 
-def remarks(tracks: Sequence[TrackDistances], speech: float, *, mean: bool) -> list[str]:
+def remarks(tracks: Sequence[TrackDistances], speech: float, n_frames: int, *, mean: bool) -> list[str]:
     """What a reader must know: several tracks, a short clip, hardly any speech.
 
     Args:
         tracks: of the video.
         speech: share of its pictures with speech energy.
+        n_frames: pictures of the video.
         mean: the score is the mean over tracks.
     """
     texts = []
     if len(tracks) > 1:
         texts.append(
             f"{len(tracks)} face tracks; {'the mean over them' if mean else 'the longest'} is the score, all are in details"
+        )
+    longest = max(t.n_frames for t in tracks)
+    if longest < n_frames and not mean:
+        texts.append(
+            f"{longest} of {n_frames} pictures are scored; in the others there is no face, or another face track"
         )
     rows = max(len(t.distances) for t in tracks)
     if rows < SHORT:

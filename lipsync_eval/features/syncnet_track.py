@@ -97,11 +97,9 @@ def smooth(boxes: Float) -> tuple[Float, Float, Float]:
     Returns:
         s, x, y: (L,) px.
     """
-    from scipy.signal import medfilt
-
     s = np.maximum(boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]) / 2
     y, x = (boxes[:, 1] + boxes[:, 3]) / 2, (boxes[:, 0] + boxes[:, 2]) / 2
-    return medfilt(s, MEDIAN), medfilt(x, MEDIAN), medfilt(y, MEDIAN)
+    return _median(s), _median(x), _median(y)
 
 
 def windows(boxes: Float) -> Windows:
@@ -142,6 +140,13 @@ def runs(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(first, after the last) of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8)))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _median(values: Float) -> Float:
+    """(L,) running median over 13, zeros beyond the ends (scipy.signal.medfilt, without its warning on short tracks)."""
+    padded = np.pad(values, MEDIAN // 2)
+    out: Float = np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN), axis=1)
+    return out
 
 
 def _take(left: list[list[tuple[int, tuple[float, ...]]]], gap: int) -> list[tuple[int, tuple[float, ...]]]:

@@ -77,6 +77,8 @@ class VideoScorer:
         self._cache = Cache(settings.cache_dir if keep else None)
         found = _regions(settings, how, clip, track, n_frames)
         file = locate(settings, "syncnet", role="syncnet")
+        self.weights = file.note or f"{file.name}: the published file"
+        """Whose weights these are, in words."""
         self._key = {
             "what": "syncnet",
             "version": VERSION,

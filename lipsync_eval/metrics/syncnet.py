@@ -188,8 +188,11 @@ class Meter:
         own = self._family.mode == "latentsync"
         score = summarise(tracks, mean=own)
         found = Measurement(values={m: score.values[m] for m in self._family.metrics})
-        found.notes += [f"SyncNet: {text}" for text in remarks(tracks, self._gen.speech, mean=own)]
-        details = describe(tracks, score, self._pair.n_frames) | {"speech_share": round(self._gen.speech, 3)}
+        found.notes += [f"SyncNet: {text}" for text in remarks(tracks, self._gen.speech, self._pair.n_frames, mean=own)]
+        details = describe(tracks, score, self._pair.n_frames) | {
+            "speech_share": round(self._gen.speech, 3),
+            "weights": self._gen.weights,
+        }
         self._keep(found, score, tracks)
         if self._gt is not None:
             real_tracks = self._gt.finish()

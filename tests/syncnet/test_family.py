@@ -192,6 +192,7 @@ def test_memory_does_not_grow_with_the_track() -> None:
     from lipsync_eval.features.syncnet import TrackScorer
 
     class Net:
+        rows = 16
         rng = np.random.default_rng(0)
 
         def lip(self, pictures: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def test_batch_1_equals_batch_n(monkeypatch: pytest.MonkeyPatch) -> None:
     g, pictures, net = case(CASES[2])
     found = []
     for rows, sound_rows in ((1, 1), (4, 3), (16, 128)):
-        monkeypatch.setattr(syncnet, "_ROWS", rows)
+        net.rows = rows
         monkeypatch.setattr(syncnet, "_AUDIO_ROWS", sound_rows)
         scorer = syncnet.TrackScorer(net, g["audio"], len(pictures))
         for picture in pictures:
@@ -233,3 +233,16 @@ def test_folding_changes_nothing() -> None:
         plain = net.netfclip(net.netcnnlip(window).flatten(1))[0].numpy()
     np.testing.assert_allclose(folded[1], plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
     assert len(plain) == syncnet_net.DIMENSION
+
+
+@pytest.mark.gpu
+def test_cuda_equals_cpu() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    from lipsync_eval.device import pick
+
+    g, pictures, net = case(CASES[2])
+    there = Folded(official.seeded_net(int(g["weights_seed"]), float(g["shared_bias"])), pick("cuda"))
+    np.testing.assert_allclose(there.lip(pictures[:10]), net.lip(pictures[:10]), rtol=1e-3, atol=1e-2)
+    columns = mfcc(g["audio"], 0, 40)
+    np.testing.assert_allclose(there.audio(columns), net.audio(columns), rtol=1e-3, atol=1e-2)

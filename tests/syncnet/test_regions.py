@@ -72,8 +72,9 @@ def test_longest_track_or_mean_over_tracks() -> None:
     assert one.used == (tracks[1],) and one.values["av_offset"] == 3 and one.values["lse_d"] == readings[1].distance
     assert mean.values["lse_c"] == pytest.approx(np.mean([r.confidence for r in readings]))
     assert mean.values["av_offset"] == int((0 + 3 - 5) / 3)
-    assert any("3 face tracks; the longest is the score" in text for text in remarks(tracks, 1.0, mean=False))
-    assert any("hardly any speech" in text for text in remarks(tracks, 0.1, mean=False))
+    assert any("3 face tracks; the longest is the score" in text for text in remarks(tracks, 1.0, 350, mean=False))
+    assert any("205 of 350 pictures are scored" in text for text in remarks(tracks, 1.0, 350, mean=False))
+    assert any("hardly any speech" in text for text in remarks(tracks, 0.1, 350, mean=False))
 
 
 def test_boxes_from_points_do_not_depend_on_place_and_scale() -> None:
