@@ -14,6 +14,7 @@ from lipsync_eval.baselines.radio.dataset import to_tensor
 from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_picture, speech
 from lipsync_eval.baselines.radio.mel import mel_spectrogram, mel_window
 from lipsync_eval.baselines.radio.native import open_pictures
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import FaceError, UsageError
 from lipsync_eval.types import Float, Frame
 
@@ -83,7 +84,14 @@ def figure(
 
 @torch.inference_mode()
 def attention_figure(
-    video: Path, audio: Path | None, generator: Generator, *, frame: int, layer: str | None, reference: str | None
+    video: Path,
+    audio: Path | None,
+    generator: Generator,
+    *,
+    frame: int,
+    layer: str | None,
+    reference: str | None,
+    cache: Cache | None = None,
 ) -> tuple[Frame, str]:
     """The figure for one picture of a video.
 
@@ -94,6 +102,7 @@ def attention_figure(
         frame: number of the picture.
         layer: 'i.j', e.g. '5.2'; None for the paper's Att_{L-1,2} (the last attention layer of the first ViT block).
         reference: as in `dub`.
+        cache: as in `dub`.
 
     Returns:
         the figure and the layer's name.
@@ -104,7 +113,7 @@ def attention_figure(
         InputError: the variant has no ViT block.
     """
     pictures = open_pictures(video)
-    track = face_track(pictures)
+    track = face_track(pictures, cache)
     if not 0 <= frame < pictures.clip.n_frames:
         raise UsageError(f"--frame {frame}: the video has the pictures 0 to {pictures.clip.n_frames - 1}")
     if not track.valid[frame]:

@@ -210,7 +210,10 @@ class TrainConfig(Section):
     lr_plain: Rate = 1e-4
     """Of the audio encoder and the ViT blocks, whose weights are not scaled at run time."""
     lr_discriminator: Rate = 2e-3
-    betas: tuple[float, float] = (0.0, 0.99)
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Adam of the generator, whose loss is mostly a reconstruction."""
+    betas_discriminator: tuple[float, float] = (0.0, 0.99)
+    """StyleGAN2's."""
     precision: Precision = "fp32"
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     adversarial_from: NotNegative = 0
@@ -268,7 +271,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "discriminator": {"multiplier": 1, "channel_max": 32},
         "sync": {"size": 48, "dim": 64, "width": 8},
-        "train": {"batch": 4, "steps": 2000, "log_every": 20, "validate_every": 500, "save_every": 500, "ema": 0.99},
+        "train": {
+            "batch": 4,
+            "steps": 2000,
+            "log_every": 20,
+            "validate_every": 500,
+            "save_every": 500,
+            "ema": 0.99,
+            "lr": 5e-3,
+            "lr_plain": 1e-3,
+        },
         "sync_train": {"batch": 32, "steps": 2000, "validate_every": 200, "save_every": 200},
     },
 }

@@ -23,6 +23,7 @@ from lipsync_eval.baselines.radio.align import Mask, align, face_mask, lower_mas
 from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_picture, speech
 from lipsync_eval.baselines.radio.mel import mel_spectrogram, mel_window
 from lipsync_eval.baselines.radio.native import Pictures, native_sound, open_pictures
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import AlignmentError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import write_video
@@ -69,6 +70,7 @@ def dub(
     length: Length = "strict",
     batch: int = 16,
     crops: Path | None = None,
+    cache: Cache | None = None,
 ) -> Report:
     """Dub one video.
 
@@ -81,6 +83,7 @@ def dub(
         mask: 'lower' half of the aligned square, 'face' for the hull of jaw and nose in it, or a function.
         length: 'strict' refuses sound that is not as long as the video, 'shortest' stops with the shorter.
         batch: pictures at once.
+        cache: where the face's track is kept; None keeps nothing.
         crops: folder that also gets gen/STEM.mkv and gt/STEM.mkv, the aligned pictures (lossless), for scoring.
 
     Returns:
@@ -95,7 +98,7 @@ def dub(
     heard = speech(audio, pictures)
     count = frames_to_make(pictures, len(heard) / RATE, length, audio.name)
     begun = time.perf_counter()
-    track = face_track(pictures)
+    track = face_track(pictures, cache)
     tracked = time.perf_counter() - begun
     picture, name = reference_picture(reference, pictures, track, generator.size)
     job = _Job(pictures, track, mel_spectrogram(heard), generator, generator.reference(picture), mask, batch, count)

@@ -18,6 +18,7 @@ from lipsync_eval.baselines.radio.dataset import to_frames, to_tensor
 from lipsync_eval.baselines.radio.model import Radio, Reference
 from lipsync_eval.baselines.radio.native import Pictures
 from lipsync_eval.baselines.radio.runs import Checkpoint, open_checkpoint
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import FaceError, MediaError, RefusedCheckpoint, UsageError
 from lipsync_eval.types import Clip, Float, Frame, Track
 
@@ -87,15 +88,15 @@ def load_generator(path: Path, device: str = "auto", expected: ModelConfig | Non
     return Generator(model.eval().requires_grad_(False).to(chosen), held, chosen)
 
 
-def face_track(pictures: Pictures) -> Track:
-    """The largest face through the video.
+def face_track(pictures: Pictures, cache: Cache | None = None) -> Track:
+    """The largest face through the video, kept in `cache` by the video's content.
 
     Raises:
         FaceError: there is none.
     """
     from lipsync_eval.faces import track_faces
 
-    return track_faces(pictures.clip)
+    return track_faces(pictures.clip, cache=cache)
 
 
 def speech(audio: Path, pictures: Pictures) -> NDArray[np.float32]:

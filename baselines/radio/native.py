@@ -63,7 +63,7 @@ def open_pictures(path: Path) -> Pictures:
         height=found.height,
         width=found.width,
         source_fps=float(fps),
-        digest=sha256(path),
+        digest=f"{sha256(path)}@own-rate",
         audio=None,
         read=Reader(path, found, np.arange(count)),
         notes=found.notes,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.baselines.radio import layouts
-from lipsync_eval.baselines.radio.align import align, to_aligned
+from lipsync_eval.baselines.radio.align import TRANSFORM, align, to_aligned
 from lipsync_eval.baselines.radio.mel import WINDOW_FRAMES, mel_spectrogram, mel_window
 from lipsync_eval.baselines.radio.shards import (
     MANIFEST,
@@ -66,7 +66,7 @@ class Options:
             "version": VERSION,
             "size": self.size,
             "fps": FPS,
-            "align": "ffhq",
+            "align": f"ffhq, transform {TRANSFORM}x",
             "faces": signature(self.landmarks, self.detector),
             "encoding": "png",
             "mel": "16000 Hz, FFT 1280 Hann, hop 160, 80 HTK bands 0-8000 Hz, power, dB of full scale -80..0 -> -1..1",

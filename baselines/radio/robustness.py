@@ -11,6 +11,7 @@ import numpy as np
 
 from lipsync_eval.baselines.radio.dub import Length, dub
 from lipsync_eval.baselines.radio.inference import Generator
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.files import atomic, write_text
 
@@ -42,6 +43,7 @@ def robustness(
     *,
     metrics: str = "core",
     length: Length = "strict",
+    cache: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def robustness(
         out: new folder: gen/NN-NAME.mkv, run/ (as `lipsync-eval score` writes it), robustness.json.
         metrics: as `score --metrics`.
         length: as in `dub`.
+        cache: folder of tracks and features; None: out/cache.
         say: progress.
         **settings: as score()'s.
 
@@ -75,9 +78,9 @@ def robustness(
     if out.exists() and any(out.iterdir()):
         raise OutputError(f"{out} is not empty; give a new folder")
     (out / "gen").mkdir(parents=True)
-    names = names_of(references)
+    names, kept = names_of(references), cache or out / "cache"
     for name, reference in zip(names, references, strict=True):
-        dub(video, audio, out / "gen" / f"{name}.mkv", generator, reference=reference, length=length)
+        dub(video, audio, out / "gen" / f"{name}.mkv", generator, reference=reference, length=length, cache=Cache(kept))
         say(f"dubbed with reference {reference}")
     pairs = out / "pairs.csv"
     with atomic(pairs) as file:

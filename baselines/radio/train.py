@@ -71,7 +71,9 @@ class RadioTask:
         self.optimizer = torch.optim.Adam(
             generator_groups(bare(self.generator), train_config.lr, train_config.lr_plain), betas=betas
         )
-        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), train_config.lr_discriminator, betas=betas)
+        self.optimizer_d = torch.optim.Adam(
+            self.discriminator.parameters(), train_config.lr_discriminator, betas=train_config.betas_discriminator
+        )
         self.objective = Objective(config, ranks.device)
         self.validation = Validation(config, pool, self.objective)
         fp16 = train_config.precision == "fp16"
@@ -95,54 +97,53 @@ class RadioTask:
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_d.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
-        real = None
+        penalised = adversarial and loss.r1 > 0 and number % loss.r1_every == 0
         for part in range(train_config.accumulate):
             more = part + 1 < train_config.accumulate
-            found, real = self._backward(next(self.batches), adversarial, more)
+            with accumulating(self.generator, more), accumulating(self.discriminator, more):
+                found = self._backward(next(self.batches), adversarial, penalised)
             sums = {name: sums.get(name, 0.0) + value / train_config.accumulate for name, value in found.items()}
-        if adversarial and loss.r1 and number % loss.r1_every == 0 and real is not None:
-            sums["r1"] = self._penalty(real)
         sums = self.ranks.mean(sums)
         check_finite(sums)
         self._update(adversarial, number)
         return sums
 
-    def _backward(self, batch: Any, adversarial: bool, more: bool) -> tuple[dict[str, float], Tensor]:
-        """Gradients of one part of a batch; the losses and the real pictures (N, 3, size, size)."""
+    def _backward(self, batch: Any, adversarial: bool, penalised: bool) -> dict[str, float]:
+        """Gradients of one part of a batch, divided by the number of parts; the losses."""
         device, share = self.ranks.device, self.config.train.accumulate
         sample, context = split_batch(tuple(x.to(device, non_blocking=True) for x in batch))
         real, reference, mel = (x.flatten(0, 1) for x in sample)
-        with accumulating(self.generator, more), accumulating(self.discriminator, more):
+        with self._autocast():
+            output = self.generator(real, reference, mel)
+        found: dict[str, float] = {}
+        logits = None
+        if adversarial:
+            found |= self._backward_discriminator(output.detach(), real, penalised)
+            frozen = bare(self.discriminator).requires_grad_(False)
             with self._autocast():
-                output = self.generator(real, reference, mel)
-            found: dict[str, float] = {}
-            logits = None
-            if adversarial:
-                with self._autocast():
-                    fake_logits, real_logits = self.discriminator(output.detach()), self.discriminator(real)
-                loss_d = losses.adversarial_discriminator(fake_logits, real_logits)
-                self.scaler_d.scale(loss_d / share).backward()  # type: ignore[no-untyped-call]
-                found |= {"discriminator": loss_d.item()}
-                frozen = bare(self.discriminator).requires_grad_(False)
-                with self._autocast():
-                    logits = frozen(output)
-            terms = self.objective.terms(output, sample, context, logits)
-            total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
-            self.scaler.scale(total / share).backward()  # type: ignore[no-untyped-call]
-            bare(self.discriminator).requires_grad_(True)
-        found |= {"total": total.item(), **{name: term.value.item() for name, term in terms.items()}}
-        return found, real
+                logits = frozen(output)
+        terms = self.objective.terms(output, sample, context, logits)
+        total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
+        self.scaler.scale(total / share).backward()  # type: ignore[no-untyped-call]
+        bare(self.discriminator).requires_grad_(True)
+        return found | {"total": total.item(), **{name: term.value.item() for name, term in terms.items()}}
 
-    def _penalty(self, real: Tensor) -> float:
-        """R1 on real pictures in float32, scaled up because it is applied every `r1_every` steps only."""
-        loss = self.config.loss
+    def _backward_discriminator(self, fake: Tensor, real: Tensor, penalised: bool) -> dict[str, float]:
+        """Gradients of D's own loss; with the R1 penalty in float32, scaled up as it comes every `r1_every` steps only."""
+        loss, share = self.config.loss, self.config.train.accumulate
+        with self._autocast():
+            fake_logits, real_logits = self.discriminator(fake), self.discriminator(real)
+        value = losses.adversarial_discriminator(fake_logits, real_logits)
+        self.scaler_d.scale(value / share).backward()  # type: ignore[no-untyped-call]
+        if not penalised:
+            return {"discriminator": value.item()}
         pictures = real.detach().float().requires_grad_()
         logits = self.discriminator(pictures)
         penalty = losses.r1(logits, pictures)
-        weighted = penalty * loss.r1 / 2 * loss.r1_every
+        weighted = penalty * loss.r1 / 2 * loss.r1_every / share
         # The last bias does not move dD/dI; without the zero term it would get no gradient, for which DDP waits.
         self.scaler_d.scale(weighted + 0 * logits.sum()).backward()  # type: ignore[no-untyped-call]
-        return penalty.item()
+        return {"discriminator": value.item(), "r1": penalty.item()}
 
     def _update(self, adversarial: bool, number: int) -> None:
         if adversarial:

@@ -241,8 +241,8 @@ def test_a_loaded_generator_is_the_running_average(micro_run, made_data):
 
 
 def test_overfit_check(made_data):
-    config = micro(made_data, train={"lr": 0.01, "lr_plain": 0.003, "batch": 1}, loss={"adversarial": 0.0})
-    first, last = overfit_check(config, ALONE, 60, quiet)
+    config = micro(made_data, train={"lr": 0.02, "lr_plain": 0.003, "batch": 1}, loss={"adversarial": 0.0})
+    first, last = overfit_check(config, ALONE, 30, quiet)
     assert last < first / 2
     with pytest.raises(TrainingStopped, match="one batch was not learnt"):
         overfit_check(config, ALONE, 2, quiet)
@@ -288,22 +288,17 @@ def start(world, config, out, tmp_path, *more):
         assert process.returncode == 0, errors[-3000:]
 
 
-def test_two_processes_train_as_one(made_data, tmp_path):
-    """Same samples, same losses and weights as one process with the whole batch; all terms of the loss but D's grouping."""
-    config = micro(made_data, train={"steps": 4, "batch": 4, "log_every": 1}, loss={"adversarial": 0.0})
-    run(config, tmp_path / "one")
-    start(2, config, tmp_path / "two", tmp_path)
-    a, b = losses_by_step(tmp_path / "one"), losses_by_step(tmp_path / "two")
-    assert sorted(a) == sorted(b) == [1, 2, 3, 4]
-    np.testing.assert_allclose(list(b.values()), list(a.values()), rtol=2e-4)
+def test_two_processes_train_as_one_that_accumulates(made_data, tmp_path):
+    """Two processes of one window each and one process of two parts take the same samples in the same groups of D."""
+    every = {"steps": 3, "batch": 2, "log_every": 1}
+    loss = {"r1_every": 2}
+    run(micro(made_data, train=every | {"accumulate": 2}, loss=loss), tmp_path / "one")
+    start(2, micro(made_data, train=every, loss=loss), tmp_path / "two", tmp_path)
+    a, b = ([line for line in read_log(tmp_path / name) if "total" in line] for name in ("one", "two"))
+    assert [line["step"] for line in b] == [1, 2, 3]
+    for ours, theirs in zip(a, b, strict=True):
+        for name in ("total", "l1", "adversarial", "discriminator", *(["r1"] if "r1" in ours else [])):
+            assert theirs[name] == pytest.approx(ours[name], rel=2e-3), name
     first, second = (open_checkpoint(tmp_path / name, "radio").tensors() for name in ("one", "two"))
     for name, x in first.items():
-        torch.testing.assert_close(second[name], x, rtol=1e-2, atol=1e-3)
-
-
-def test_two_processes_with_discriminator_accumulation_and_resume(made_data, tmp_path):
-    settings = {"steps": 2, "batch": 4, "accumulate": 2, "log_every": 1}
-    start(2, micro(made_data, train=settings), tmp_path / "run", tmp_path)
-    start(2, micro(made_data, train=settings | {"steps": 4}), tmp_path / "run", tmp_path, "resume")
-    values = losses_by_step(tmp_path / "run")
-    assert sorted(values) == [1, 2, 3, 4] and np.isfinite(list(values.values())).all()
+        torch.testing.assert_close(second[name], x, rtol=1e-2, atol=2e-3)

@@ -90,12 +90,12 @@ def talking_video(path, frames=40, seed=0, size=192, fps=25, with_sound=True, so
     """A short clip of the demo's talking photograph; `sound_frames` makes its sound shorter or longer."""
     photo, face = _photo()
     sound, loud = synthesise(seed)
-    t = np.arange(frames) / fps
+    t = np.arange(frames) / float(fps)
     sway = np.stack([3 * np.sin(2 * np.pi * 0.3 * t + seed), 2 * np.sin(2 * np.pi * 0.45 * t)], axis=1)
     pictures = (
         cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in talking(photo, face, loud[:frames], sway)
     )
-    audio = sound[: round((sound_frames or frames) / fps * 16000)] if with_sound else None
+    audio = sound[: round((sound_frames or frames) / float(fps) * 16000)] if with_sound else None
     codec = "lossless" if path.suffix == ".mkv" else "h264"
     write_video(path, pictures, fps=fps, audio=audio, codec=codec)
     return path
