@@ -213,3 +213,17 @@ def test_memory_does_not_grow_with_the_track() -> None:
     tracemalloc.stop()
     assert distances.shape == (n - 5, 31)
     assert peak < 40_000_000 + distances.nbytes
+
+
+def test_s3fd_faces_from_frames_to_score_and_from_the_cache(weights: Path, tmp_path: Path) -> None:
+    """Seeded S3FD sees a face: tracks, crops and the mean over tracks, then the same again out of the cache."""
+    torch.save(official.s3fd_state(1, 2.0), tmp_path / "s3fd.pth")
+    clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, 12, 160, 160, waves=2, noise=0), SPEECH[: 640 * 12])
+    own = {"syncnet": weights, "s3fd": tmp_path / "s3fd.pth"}
+    first, second = (lipsync_eval.score(clip, clip, metrics=IDS, protocol="latentsync", cache=tmp_path / "c", weights=own) for _ in range(2))
+    assert not first.failures
+    row = first.clips[0]
+    tracks = row.details["syncnet"]["tracks"]
+    assert tracks and all(t["scored"] for t in tracks)
+    assert row.values["lse_d"] == pytest.approx(np.mean([t["lse_d"] for t in tracks]), abs=1e-5)
+    assert second.clips[0].values == row.values and second.clips[0].gt_values == row.gt_values
