@@ -18,7 +18,7 @@ _MEASURING = (
     click.option("--align", default="trim:5", show_default=True, help="trim:N | strict | shortest, for videos of unlike length."),
     click.option("--face", type=click.Choice(["largest", "single"]), default="largest", show_default=True, help="single: several faces fail the clip."),
     click.option("--landmarks", default="dlib68", show_default=True, help="Landmark backend: dlib68 | fan | mediapipe."),
-    click.option("--detector", help="Face detector when not the backend's own: yunet."),
+    click.option("--detector", help="Face detector when not the backend's own: hog | yunet | mediapipe | s3fd."),
     click.option("--weights", "weights", multiple=True, metavar="NAME=FILE", help="A weights file of yours; repeatable."),
     click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:N]"),
     click.option("--offline", is_flag=True, help="Never open a socket."),

@@ -15,6 +15,7 @@ from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.metrics.registry import family_of, get_spec
 from lipsync_eval.protocol import Protocol
 from lipsync_eval.types import FPS, Settings
+from lipsync_eval.weights import locate
 
 _POINTS = frozenset({"gen.points", "gt.points"})
 _CROPS = frozenset({"gen.crop", "gt.crop"})
@@ -109,7 +110,7 @@ def signature_parts(bench: Bench, metric: str) -> dict[str, str]:
         "v": __version__,
     }
     if bench.uses_faces(needs):
-        parts["faces"] = faces_signature(settings.landmarks, settings.detector)
+        parts["faces"] = faces_signature(settings.landmarks, settings.detector, lambda name: locate(settings, name).path)
         parts["face"] = settings.face
     if "gen.audio" in needs:
         parts["audio"] = settings.audio

@@ -73,7 +73,7 @@ def _track(bench: Bench, clip: Clip, n: int) -> Track | None:
     try:
         track = track_faces(
             clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=bench.cache,
-            weights=lambda name: locate(settings, name).path,
+            weights=lambda name: locate(settings, name).path, device=settings.device,
         )
     except ClipError:
         return None

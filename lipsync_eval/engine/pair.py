@@ -163,7 +163,7 @@ def _track(bench: Bench, work: _Work, side: str, clip: Clip, n: int, errors: lis
     try:
         track = track_faces(
             clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=bench.cache,
-            weights=lambda name: locate(settings, name).path,
+            weights=lambda name: locate(settings, name).path, device=settings.device,
         )
     except ClipError as error:
         errors.append(type(error)(f"{'generated' if side == 'gen' else 'real'} video: {error}"))

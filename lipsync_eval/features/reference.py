@@ -68,7 +68,7 @@ def track_reference(settings: Settings, clip: Clip) -> Track:
     """
     return track_faces(
         clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=Cache(settings.cache_dir),
-        weights=lambda name: locate(settings, name).path,
+        weights=lambda name: locate(settings, name).path, device=settings.device,
     )  # fmt: skip
 
 
