@@ -142,7 +142,7 @@ class RadioTask:
         penalty = losses.r1(logits, pictures)
         weighted = penalty * loss.r1 / 2 * loss.r1_every / share
         # The last bias does not move dD/dI; without the zero term it would get no gradient, for which DDP waits.
-        self.scaler_d.scale(weighted + 0 * logits.sum()).backward()  # type: ignore[no-untyped-call]
+        self.scaler_d.scale(weighted + 0 * logits.sum()).backward()
         return {"discriminator": value.item(), "r1": penalty.item()}
 
     def _update(self, adversarial: bool, number: int) -> None:
