@@ -17,8 +17,8 @@ SPEC = ProtocolSpec(
     citation="Zhang et al., PersonaTalk: Bring Attention to Your Persona in Visual Dubbing, SIGGRAPH Asia 2024, section 4",
     choices=(
         "The paper says 'cropped to 256x256 according to face landmarks extracted by MediaPipe' and no more: box, margin and smoothing are chosen here.",
-        "MediaPipe's mesh reaches up to the hairline, the 68 points to the brows: the box of the points is raised by 30 % of its height, "
-        "and widened by 10 % on the left and the right and by 5 % at the bottom.",
+        "MediaPipe's mesh is as wide and as low as the 68 points and reaches 16 % of their height above them (measured on our clips); "
+        "the box of the points is raised by 30 % of its height, so 14 % above the mesh, and widened by 10 % left and right and 5 % below.",
         "The box is made square around its centre and follows the face picture by picture, without smoothing.",
         "One box, the real video's, for both where the pictures have one size, else each video its own (option crop_from).",
     ),

@@ -16,9 +16,11 @@ SPEC = ProtocolSpec(
     summary="Eyes level and at a fixed distance, the face around them, 256 px: StyleSync's crops.",
     citation="Guan et al., StyleSync: High-Fidelity Generalized and Personalized Lip Sync in Style-based Generator, CVPR 2023, section 4.1; arXiv:2305.05445",
     choices=(
-        "The paper says 'align all faces according to pre-detected landmarks at the eyes' and 'cropped to 256x256'; size and place of the face in the crop are chosen here.",
-        "Eye centres are the means of points 36-41 and 42-47; the side of the crop is 3.5 times their distance.",
-        "The eyes lie above the middle: the crop's centre is 0.35 half sides below the midpoint of the eyes.",
+        "The paper says 'align all faces according to pre-detected landmarks at the eyes' and 'cropped to 256x256'; size and place of the face are not given.",
+        "They follow the authors' inference code (guanjz20/StyleSync@fac252c, utils.py), whose template puts the eyes of our clips at 28 % of a crop 3.15 eye distances high.",
+        "That code aligns by brows and nose with smoothing and stretches 3:4 to a square; here the eyes alone are aligned, as the paper says, and nothing is stretched or smoothed.",
+        "Eye centres are the means of points 36-41 and 42-47; the side of the crop is 3.15 times their distance.",
+        "The eyes lie above the middle: the crop's centre is 0.43 half sides below the midpoint of the eyes.",
         "One alignment, the real video's, for both where the pictures have one size, else each video its own (option crop_from).",
     ),
 )
@@ -27,4 +29,4 @@ _EYES = tuple(range(36, 48))
 
 def stylesync(options: Mapping[str, str]) -> Protocol:
     """Aligned by the eyes. Options: crop_from = auto | gt | own, radius = per-frame | clip-median."""
-    return LayoutProtocol(SPEC, Layout(base="eyes", centre=_EYES, radius=("unit",), scale=1.75, offset=(0.0, 0.35)), options)
+    return LayoutProtocol(SPEC, Layout(base="eyes", centre=_EYES, radius=("unit",), scale=1.575, offset=(0.0, 0.43)), options)

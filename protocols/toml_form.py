@@ -48,10 +48,11 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
     """
     try:
         content = path.read_bytes()
-        data = tomllib.loads(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ParseError(f"protocol file {path}: cannot be read as TOML ({error})") from error
-    bad = _Bad(path)
+    bad = _Bad(path, text)
     bad.unknown("", data, _TOP)
     crop = data.get("crop")
     if not isinstance(crop, dict):
@@ -63,12 +64,20 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
 class _Bad:
     """Raises ParseError about one key of one file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.text = path, text
 
     def __call__(self, key: str, expected: str, found: Any = None) -> NoReturn:
         got = "" if found is None else f", found {found!r}"
-        raise ParseError(f"protocol file {self.path}: {key}: expected {expected}{got}")
+        raise ParseError(f"protocol file {self.path}{self._line(key)}: {key}: expected {expected}{got}")
+
+    def _line(self, key: str) -> str:
+        """', line 7' where the key is set; nothing where it is missing or written in an unusual way."""
+        table, _, name = key.rpartition(".")
+        heading = re.search(r"^[ \t]*\[crop\]", self.text, re.MULTILINE)
+        start = heading.end() if table and heading else 0
+        found = re.compile(rf"^[ \t]*{re.escape(name)}[ \t]*=", re.MULTILINE).search(self.text, start)
+        return f", line {self.text.count(chr(10), 0, found.start()) + 1}" if found else ""
 
     def unknown(self, place: str, table: Mapping[str, Any], allowed: set[str]) -> None:
         for key in table:

@@ -80,9 +80,9 @@ def test_stylesync_puts_the_eyes_level_at_fixed_places():
     points = warp.apply(np.tile(similarity(1.3, 0.5, (100.0, -60.0)), (6, 1, 1)), clip(yaw=0.3))
     seen = crop_of("stylesync", points).points(points)
     left, right = seen[:, 36:42].mean(axis=1), seen[:, 42:48].mean(axis=1)
-    side = 256 / 3.5
-    np.testing.assert_allclose(left, np.tile([MIDDLE - side / 2, MIDDLE - 0.35 * 128], (6, 1)), atol=1e-9)
-    np.testing.assert_allclose(right, np.tile([MIDDLE + side / 2, MIDDLE - 0.35 * 128], (6, 1)), atol=1e-9)
+    side = 256 / 3.15
+    np.testing.assert_allclose(left, np.tile([MIDDLE - side / 2, MIDDLE - 0.43 * 128], (6, 1)), atol=1e-9)
+    np.testing.assert_allclose(right, np.tile([MIDDLE + side / 2, MIDDLE - 0.43 * 128], (6, 1)), atol=1e-9)
 
 
 def test_personatalk_is_an_upright_square_around_the_face():
@@ -103,7 +103,7 @@ def test_personatalk_is_an_upright_square_around_the_face():
 def test_wav2lip_stretches_a_padded_smoothed_box():
     points = clip(12)
     low, high = points.min(axis=1), points.max(axis=1)
-    low[:, 1] -= 0.25 * (high - low)[:, 1]
+    low[:, 1] -= 0.31 * (high - low)[:, 1]
     high[:, 1] += 10
     boxes = np.concatenate([low, high], axis=1)
     for i in range(12):

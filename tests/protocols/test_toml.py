@@ -53,10 +53,10 @@ BUILT_IN = {
     "radio-tight": ('base = "ffhq"\ncentre = [33]\nradius = ["ymax-y29", "x54 - x48"]\nscale = 0.525', 256),
     "personatalk": ('base = "box"\nmargins = [0.1, 0.3, 0.1, 0.05]', 256),
     "stylesync": (
-        f'base = "eyes"\ncentre = {list(range(36, 48))}\nradius = ["unit"]\nscale = 1.75\noffset = [0, 0.35]',
+        f'base = "eyes"\ncentre = {list(range(36, 48))}\nradius = ["unit"]\nscale = 1.575\noffset = [0, 0.43]',
         256,
     ),
-    "wav2lip": ('base = "box"\nmargins = [0, 0.25, 0, 0]\npads = [0, 0, 0, 10]\nsmooth = 5\nshape = "stretch"', 96),
+    "wav2lip": ('base = "box"\nmargins = [0, 0.31, 0, 0]\npads = [0, 0, 0, 10]\nsmooth = 5\nshape = "stretch"', 96),
 }
 
 
@@ -150,6 +150,25 @@ def test_an_error_names_the_key_and_what_is_allowed(declare, text, words):
     with pytest.raises(ParseError, match=words) as error:
         protocols.get(path)
     assert path in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('name = "mine"\n\nsize = 8\n[crop]\nbase = "box"', 3),
+        (HEAD + 'base = "box"\n  scale = 0', HEAD.count("\n") + 2),
+        ('name = "mine"\nsize = 64\nscale = 2\n[crop]\nbase = "box"\nscale = 0', 3),
+        ('summary = "scale = 1"\n' + HEAD + 'base = "box"\nscale = 0', HEAD.count("\n") + 3),
+    ],
+)
+def test_an_error_names_the_line(declare, text, line):
+    with pytest.raises(ParseError, match=rf"mine\.toml, line {line}: "):
+        protocols.get(declare(text))
+
+
+def test_an_error_about_a_missing_key_names_no_line(declare):
+    with pytest.raises(ParseError, match=r"mine\.toml: crop\.centre: expected"):
+        protocols.get(declare(HEAD + 'base = "eyes"\nradius = ["unit"]'))
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
