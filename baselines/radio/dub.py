@@ -102,40 +102,39 @@ def dub(
     tracked = time.perf_counter() - begun
     picture, name = reference_picture(reference, pictures, track, generator.size)
     job = _Job(pictures, track, mel_spectrogram(heard), generator, generator.reference(picture), mask, batch, count)
-    sound, rate, notes = _output_sound(
-        audio, heard, float(count / pictures.fps), own=audio.resolve() == video.resolve()
-    )
+    own = audio.resolve() == video.resolve()
+    sound, rate, notes = _output_sound(audio, heard, float(count / pictures.fps), own=own)
     begun, generator.seconds = time.perf_counter(), 0.0
     with ExitStack() as stack:
-        taps = [stack.enter_context(tap) for tap in _taps(crops, out.stem, pictures, heard)]
+        beside = None if job.missing else heard
+        taps = [stack.enter_context(tap) for tap in _taps(crops, out.stem, pictures, beside)]
         codec: Literal["lossless", "h264"] = "lossless" if out.suffix.lower() == ".mkv" else "h264"
         write_video(out, job.run(*taps), fps=pictures.fps, audio=sound, rate=rate, codec=codec)
     seconds = time.perf_counter() - begun
-    missing = int(np.count_nonzero(~track.valid[:count]))
-    if missing:
-        notes = [*notes, f"{missing} pictures without a face are the source's own"]
-    if count < pictures.clip.n_frames:
-        notes = [*notes, f"stops with the sound: {pictures.clip.n_frames - count} pictures left out"]
-    held = generator.checkpoint
     report = Report(
         synthetic=True,
-        generator=f"RADIO ({held.config.name}, variant {held.config.model.variant}, {generator.size} px)",
-        checkpoint={"step": held.step, "sha256": dict(held.hashes)},
+        **_made_by(generator),
         video=video.name,
         audio=audio.name,
         reference=name,
         fps=float(pictures.fps),
         size=pictures.clip.size,
         frames=count,
-        frames_without_face=missing,
+        frames_without_face=job.missing,
         seconds=round(seconds, 3),
         tracking_seconds=round(tracked, 3),
         frames_per_second=round(count / seconds, 2),
         network_share=round(generator.seconds / seconds, 3),
-        notes=(*pictures.notes, *track.notes, *notes),
+        notes=(*pictures.notes, *track.notes, *notes, *job.notes(crops is not None)),
     )
     write_text(out.with_name(out.name + ".json"), json.dumps(asdict(report), indent=1) + "\n")
     return report
+
+
+def _made_by(generator: Generator) -> dict[str, Any]:
+    held = generator.checkpoint
+    name = f"RADIO ({held.config.name}, variant {held.config.model.variant}, {generator.size} px)"
+    return {"generator": name, "checkpoint": {"step": held.step, "sha256": dict(held.hashes)}}
 
 
 def _output_sound(
@@ -181,6 +180,22 @@ class _Job:
     batch: int
     count: int
 
+    @property
+    def missing(self) -> int:
+        """Pictures without a face among those to make."""
+        return int(np.count_nonzero(~self.track.valid[: self.count]))
+
+    def notes(self, crops: bool) -> list[str]:
+        """What is not dubbed, and what the crops lack."""
+        said = []
+        if self.missing:
+            said.append(f"{self.missing} pictures without a face are the source's own")
+        if self.missing and crops:
+            said.append("the crops leave those pictures out and so have no sound")
+        if self.count < self.pictures.clip.n_frames:
+            said.append(f"stops with the sound: {self.pictures.clip.n_frames - self.count} pictures left out")
+        return said
+
     def run(self, *taps: Tap) -> Iterator[Frame]:
         """Dubbed pictures in order; the taps (gen, gt) get the aligned ones."""
         waiting: list[tuple[int, Frame]] = []
@@ -221,7 +236,7 @@ class _Job:
 class Tap:
     """A second video written beside the first, by a thread of its own; at most 32 pictures wait."""
 
-    def __init__(self, path: Path, fps: Any, audio: NDArray[np.float32]) -> None:
+    def __init__(self, path: Path, fps: Any, audio: NDArray[np.float32] | None) -> None:
         self.path, self.fps, self.audio = path, fps, audio
         self._queue: Queue[Frame | None] = Queue(32)
         self._error: BaseException | None = None
@@ -269,7 +284,7 @@ class Tap:
             self._error = error
 
 
-def _taps(crops: Path | None, stem: str, pictures: Pictures, heard: NDArray[np.float32]) -> list[Tap]:
+def _taps(crops: Path | None, stem: str, pictures: Pictures, heard: NDArray[np.float32] | None) -> list[Tap]:
     if crops is None:
         return []
     return [Tap(crops / side / f"{stem}.mkv", pictures.fps, heard) for side in ("gen", "gt")]

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lipsync_eval.baselines.radio.dataset import Sample, T, TrainingSet
+from lipsync_eval.baselines.radio.dataset import Sample, TrainingSet
+from lipsync_eval.baselines.radio.spans import T
 from lipsync_eval.types import FPS, RATE
 
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from lipsync_eval.baselines.radio import losses, vgg
 from lipsync_eval.baselines.radio.config import Config
-from lipsync_eval.baselines.radio.dataset import Sample, T
+from lipsync_eval.baselines.radio.dataset import Sample
 from lipsync_eval.baselines.radio.expert import Context, Expert
 from lipsync_eval.baselines.radio.runs import open_checkpoint
+from lipsync_eval.baselines.radio.spans import T
 from lipsync_eval.baselines.radio.sync import SyncDiscriminator
 
 

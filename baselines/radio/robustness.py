@@ -13,7 +13,7 @@ from lipsync_eval.baselines.radio.dub import Length, dub
 from lipsync_eval.baselines.radio.inference import Generator
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import OutputError, UsageError
-from lipsync_eval.files import atomic, write_text
+from lipsync_eval.files import write_text
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -83,38 +83,30 @@ def robustness(
         dub(video, audio, out / "gen" / f"{name}.mkv", generator, reference=reference, length=length, cache=Cache(kept))
         say(f"dubbed with reference {reference}")
     pairs = out / "pairs.csv"
-    with atomic(pairs) as file:
-        lines = [("gen", "gt", "id"), *((f"{name}.mkv", str(video.resolve()), name) for name in names)]
-        text = "".join(",".join(_quoted(cell) for cell in line) + "\n" for line in lines)
-        file.write(text.encode("utf-8"))
-    result = score(
-        out / "gen",
-        video.resolve().parent,
-        metrics=metrics,
-        pairs=pairs,
-        out=out / "run",
-        name="references",
-        **settings,
-    )
+    lines = [("gen", "gt", "id"), *((f"{name}.mkv", str(video.resolve()), name) for name in names)]
+    write_text(pairs, "".join(",".join(_quoted(cell) for cell in line) + "\n" for line in lines))
+    folders = (out / "gen", video.resolve().parent)
+    result = score(*folders, metrics=metrics, pairs=pairs, out=out / "run", name="references", cache=kept, **settings)
     scores: dict[str, dict[str, float | None]] = {}
     for clip in result.clips:
         for metric, value in clip.values.items():
             scores.setdefault(metric, {})[clip.id] = value
-    moved = {}
-    for metric, by_name in scores.items():
-        known = [value for value in by_name.values() if value is not None]
-        if len(known) >= 2:
-            moved[metric] = spread(known)
     report: dict[str, Any] = {
         "video": video.name,
         "audio": audio.name,
         "references": dict(zip(names, references, strict=True)),
         "scores": scores,
-        "spread": moved,
+        "spread": _spreads(scores),
         "failures": len(result.failures),
     }
     write_text(out / "robustness.json", json.dumps(report, indent=1) + "\n")
     return report
+
+
+def _spreads(scores: dict[str, dict[str, float | None]]) -> dict[str, dict[str, float]]:
+    """Spread of every metric that at least two references have."""
+    known = {metric: [v for v in by_name.values() if v is not None] for metric, by_name in scores.items()}
+    return {metric: spread(values) for metric, values in known.items() if len(values) >= 2}
 
 
 def _quoted(cell: str) -> str:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from lipsync_eval.baselines.radio import losses
 from lipsync_eval.baselines.radio.config import Config
-from lipsync_eval.baselines.radio.dataset import Numbers, Pool, T, TrainingSet, batches
+from lipsync_eval.baselines.radio.dataset import Numbers, TrainingSet, batches
 from lipsync_eval.baselines.radio.discriminators import Discriminator
 from lipsync_eval.baselines.radio.expert import ContextSet, split_batch
 from lipsync_eval.baselines.radio.loop import Pace, Say, check_finite, train
@@ -22,6 +22,7 @@ from lipsync_eval.baselines.radio.objective import Objective
 from lipsync_eval.baselines.radio.ranks import Ranks, accumulating, bare
 from lipsync_eval.baselines.radio.resnet_se import ResNetSE
 from lipsync_eval.baselines.radio.runs import flatten, start_run, unflatten
+from lipsync_eval.baselines.radio.spans import Pool, T
 from lipsync_eval.baselines.radio.validate import Validation
 from lipsync_eval.baselines.radio.vit import ViTBlock
 from lipsync_eval.errors import UsageError

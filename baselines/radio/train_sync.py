@@ -12,10 +12,11 @@ from torch import Tensor
 
 from lipsync_eval.baselines.radio import losses
 from lipsync_eval.baselines.radio.config import Config
-from lipsync_eval.baselines.radio.dataset import Numbers, Pool, SyncSet, T, Windows, batches, even_windows, shifted
+from lipsync_eval.baselines.radio.dataset import Numbers, SyncSet, Windows, batches
 from lipsync_eval.baselines.radio.loop import Pace, Say, check_finite, train
 from lipsync_eval.baselines.radio.ranks import Ranks, bare
 from lipsync_eval.baselines.radio.runs import flatten, open_checkpoint, start_run, unflatten
+from lipsync_eval.baselines.radio.spans import Pool, T, even_windows, shifted
 from lipsync_eval.baselines.radio.sync import SyncDiscriminator
 from lipsync_eval.errors import UsageError
 from lipsync_eval.types import Frame

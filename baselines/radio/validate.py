@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lipsync_eval.baselines.radio.config import Config
-from lipsync_eval.baselines.radio.dataset import Pool, Sample, Span, T, Windows, even_windows, to_frames
+from lipsync_eval.baselines.radio.dataset import Sample, Windows, to_frames
 from lipsync_eval.baselines.radio.model import mask_lower
 from lipsync_eval.baselines.radio.objective import Objective, sync_cosine
+from lipsync_eval.baselines.radio.spans import Pool, Span, T, even_windows
 from lipsync_eval.types import Float, Frame
 
 BATCH = 4

@@ -64,8 +64,9 @@ def prepare(videos: Path, out: Path, workers: int, **options: Any) -> int:
     Example:
       lipsync-eval radio prepare videos/ data/ --size 96 --workers 4
     """
-    from lipsync_eval.baselines.radio.prepare import Options, summary
     from lipsync_eval.baselines.radio.prepare import prepare as run
+    from lipsync_eval.baselines.radio.prepare import summary
+    from lipsync_eval.baselines.radio.segments import Options
 
     found = summary(run(videos, out, Options(**options), workers=workers, say=_say))
     for failure in found["failures"]:
@@ -99,7 +100,7 @@ def _training(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _resolved(config: Path | None, preset: str | None, overrides: tuple[str, ...], data: Path | None) -> Any:
-    from lipsync_eval.baselines.radio.config import load
+    from lipsync_eval.baselines.radio.presets import load
 
     more = [f"data.folder={json.dumps(str(data))}"] if data else []
     return load(config, [*overrides, *more], preset)

@@ -3,11 +3,12 @@
 import pytest
 
 from lipsync_eval.baselines.radio import config as configs
+from lipsync_eval.baselines.radio import presets
 from lipsync_eval.errors import UsageError
 
 
 def test_defaults_are_the_papers():
-    c = configs.load()
+    c = presets.load()
     assert (c.name, c.model.size, c.model.layers, c.model.variant) == ("radio-192", 192, 6, "D")
     assert (c.model.vit_blocks, c.model.vit_layers, c.model.heads) == (2, 2, 8)
     assert (c.train.steps, c.train.batch, c.sync.size, c.sync.frames) == (210_000, 16, 144, 5)
@@ -17,7 +18,7 @@ def test_defaults_are_the_papers():
 def test_file_then_overrides(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('preset = "radio-96-b"\nname = "mine"\n[train]\nsteps = 10\nbatch = 2\n[loss]\nl1 = 3\n')
-    c = configs.load(path, ["train.steps=20", "data.holdout=tail:0.2", "train.betas=[0.5, 0.9]"])
+    c = presets.load(path, ["train.steps=20", "data.holdout=tail:0.2", "train.betas=[0.5, 0.9]"])
     assert (c.name, c.model.size, c.model.variant) == ("mine", 96, "B")
     assert (c.train.steps, c.train.batch, c.loss.l1) == (20, 2, 3)
     assert c.data.holdout == "tail:0.2" and c.train.betas == (0.5, 0.9)
@@ -34,25 +35,25 @@ def test_file_then_overrides(tmp_path):
 )
 def test_wrong_overrides_are_named(overrides, message):
     with pytest.raises(UsageError, match=message):
-        configs.load(overrides=overrides)
+        presets.load(overrides=overrides)
 
 
 def test_wrong_files_are_named(tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("steps = = 1")
     with pytest.raises(UsageError, match="is not TOML"):
-        configs.load(path)
+        presets.load(path)
     with pytest.raises(UsageError, match="cannot read the configuration"):
-        configs.load(tmp_path / "none.toml")
+        presets.load(tmp_path / "none.toml")
     with pytest.raises(UsageError, match="unknown preset 'radio-1'; there are radio-192"):
-        configs.load(preset="radio-1")
+        presets.load(preset="radio-1")
 
 
 def test_a_configuration_survives_json():
-    c = configs.load(preset="radio-48", overrides=["loss.vgg_weights=/x/vgg.pth"])
+    c = presets.load(preset="radio-48", overrides=["loss.vgg_weights=/x/vgg.pth"])
     assert configs.parse(c.model_dump(mode="json"), "x") == c
 
 
 def test_differences_name_both_sides():
-    a, b = configs.load(preset="radio-96-a").model, configs.load(preset="radio-192").model
+    a, b = presets.load(preset="radio-96-a").model, presets.load(preset="radio-192").model
     assert configs.differences(a, b) == ["size: 96 here, 192 there", "variant: A here, D there"]

@@ -7,21 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.radio import micro, segment, write_data
 
-from lipsync_eval.baselines.radio.dataset import (
-    Numbers,
-    Pool,
-    Span,
-    SyncSet,
-    TrainingSet,
-    Windows,
-    even_windows,
-    fit,
-    shifted,
-    split,
-    to_frames,
-    to_tensor,
-)
+from lipsync_eval.baselines.radio.dataset import Numbers, SyncSet, TrainingSet, Windows, fit, to_frames, to_tensor
 from lipsync_eval.baselines.radio.shards import Entry, Shard, ShardError
+from lipsync_eval.baselines.radio.spans import Pool, Span, even_windows, shifted, split
 from lipsync_eval.errors import UsageError
 
 

@@ -5,9 +5,10 @@ import torch
 from support.avhubert import TINY, needs_golden
 from support.radio import micro, segment, write_data
 
-from lipsync_eval.baselines.radio.dataset import Pool, TrainingSet
+from lipsync_eval.baselines.radio.dataset import TrainingSet
 from lipsync_eval.baselines.radio.expert import ContextSet, Expert, split_batch
 from lipsync_eval.baselines.radio.ranks import Ranks
+from lipsync_eval.baselines.radio.spans import Pool
 from lipsync_eval.baselines.radio.train import RadioTask
 
 ALONE = Ranks(0, 1, torch.device("cpu"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lipsync_eval.baselines.radio import config as configs
+from lipsync_eval.baselines.radio import presets
 from lipsync_eval.baselines.radio.config import ModelConfig
 from lipsync_eval.baselines.radio.discriminators import Discriminator, channels_at
 from lipsync_eval.baselines.radio.model import Radio, mask_lower
@@ -16,7 +16,7 @@ from lipsync_eval.baselines.radio.sync import SyncDiscriminator
 from lipsync_eval.baselines.radio.vit import AttentionLayer, ViTBlock, attention, attention_weights, patches, unpatches
 from lipsync_eval.errors import InputError, UsageError
 
-TINY = configs.load(preset="radio-48")
+TINY = presets.load(preset="radio-48")
 
 
 def batch(config, n=2, seed=0):
@@ -48,7 +48,7 @@ def test_192_maps_and_codes_have_the_papers_shapes():
 
 def test_96_layer_4_has_a_12_pixel_input():
     """Supplement D: 'the feature resolution is 12 x 12 for the fourth decoder layer' at 96 pixels."""
-    plan = configs.load(preset="radio-96").model.decoder_plan
+    plan = presets.load(preset="radio-96").model.decoder_plan
     assert [p.size_in for p in plan] == [6, 6, 6, 12, 24, 48]
     assert [p.size_out for p in plan] == [6, 6, 12, 24, 48, 96]
     assert plan[3].size_in == 12
@@ -73,7 +73,7 @@ def test_patches_are_ceil_of_a_32nd(size, expected):
     ],
 )
 def test_presets_are_the_rows_of_both_tables(preset, fidelity, depth, w):
-    config = configs.load(preset=preset).model
+    config = presets.load(preset=preset).model
     assert [p.fidelity for p in config.decoder_plan[-2:]] == fidelity
     assert {p.fidelity for p in config.decoder_plan[:-2]} == {"none"}
     assert config.w_dim == w
@@ -104,7 +104,7 @@ def expected_generator(c):
 
 @pytest.mark.parametrize("preset", ["radio-192", "radio-96", "radio-48"])
 def test_parameter_counts(preset):
-    config = configs.load(preset=preset).model
+    config = presets.load(preset=preset).model
     with torch.device("meta"):
         model = Radio(config)
     assert (parameters(model.content), parameters(model.style), parameters(model.decoder)) == expected_generator(config)
@@ -311,10 +311,10 @@ def test_wrong_shapes_are_named():
 
 def test_impossible_models_are_refused():
     with pytest.raises(UsageError, match="cannot be halved"):
-        configs.load(overrides=["model.size=100"])
+        presets.load(overrides=["model.size=100"])
     with pytest.raises(UsageError, match="vit_dim 100 is no multiple of heads 8"):
-        configs.load(overrides=["model.vit_dim=100"])
+        presets.load(overrides=["model.vit_dim=100"])
     with pytest.raises(UsageError, match="vit_blocks 9 is more than layers 6"):
-        configs.load(overrides=["model.vit_blocks=9"])
+        presets.load(overrides=["model.vit_blocks=9"])
     with pytest.raises(UsageError, match="a 50-pixel map is not made of 2-pixel patches"):
-        configs.load(overrides=["model.size=200", "model.layers=4"])
+        presets.load(overrides=["model.size=200", "model.layers=4"])

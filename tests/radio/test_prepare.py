@@ -7,9 +7,11 @@ import pytest
 from support.radio import talking_video
 
 from lipsync_eval.baselines.radio import prepare as prepared
+from lipsync_eval.baselines.radio import segments as cutting
 from lipsync_eval.baselines.radio.align import matrix_of
 from lipsync_eval.baselines.radio.mel import mel_spectrogram
-from lipsync_eval.baselines.radio.prepare import Options, prepare, summary
+from lipsync_eval.baselines.radio.prepare import prepare, summary
+from lipsync_eval.baselines.radio.segments import Options
 from lipsync_eval.baselines.radio.shards import MANIFEST, ShardReader, load_manifest
 from lipsync_eval.errors import OutputError
 from lipsync_eval.media import open_clip
@@ -131,7 +133,7 @@ def test_workers_give_the_same_shards(videos, tmp_path, out, monkeypatch):
 
 
 def test_long_videos_are_cut_into_entries_and_shards(videos, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepared, "SEGMENT", 12)
+    monkeypatch.setattr(cutting, "SEGMENT", 12)
     monkeypatch.setattr(prepared, "SHARD_BYTES", 1)
     manifest = prepare(videos / "a.mkv", tmp_path, OPTIONS)
     entries = [e for _, _, e in manifest.entries()]
@@ -141,8 +143,8 @@ def test_long_videos_are_cut_into_entries_and_shards(videos, tmp_path, monkeypat
 
 def test_runs_without_a_face_split_a_video():
     valid = np.array([1] * 8 + [0] * 3 + [1] * 4 + [0] + [1] * 9, bool)
-    assert list(prepared._runs(valid, 5)) == [(0, 8), (16, 25)]
-    assert list(prepared._runs(np.zeros(5, bool), 1)) == []
+    assert list(cutting._runs(valid, 5)) == [(0, 8), (16, 25)]
+    assert list(cutting._runs(np.zeros(5, bool), 1)) == []
 
 
 def test_folders_that_are_taken(videos, out, tmp_path):

@@ -79,14 +79,14 @@ def test_dry_run_prints_the_default_and_touches_no_data(tmp_path, monkeypatch):
 
 
 def test_the_printed_configuration_can_be_read_again(tmp_path):
-    from lipsync_eval.baselines.radio import config as configs
+    from lipsync_eval.baselines.radio import presets
     from lipsync_eval.baselines.radio.describe import toml
 
-    for preset in configs.PRESETS:
-        config = configs.load(preset=preset, overrides=["data.folder=/a b/c"])
+    for preset in presets.PRESETS:
+        config = presets.load(preset=preset, overrides=["data.folder=/a b/c"])
         path = tmp_path / f"{preset}.toml"
         path.write_text(toml(config))
-        assert configs.load(path) == config
+        assert presets.load(path) == config
 
 
 def test_presets_and_overrides_on_the_command_line():

@@ -5,10 +5,10 @@ import pytest
 import torch
 from support.radio import micro
 
-from lipsync_eval.baselines.radio.dataset import Pool
 from lipsync_eval.baselines.radio.objective import Objective, load_sync
 from lipsync_eval.baselines.radio.ranks import Ranks, ranks
 from lipsync_eval.baselines.radio.runs import checkpoints, open_checkpoint, read_log
+from lipsync_eval.baselines.radio.spans import Pool
 from lipsync_eval.baselines.radio.train import RadioTask, run_training
 from lipsync_eval.baselines.radio.train_sync import SyncTask, run_sync_training, scores
 from lipsync_eval.errors import RefusedCheckpoint, UsageError

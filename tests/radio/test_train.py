@@ -13,7 +13,6 @@ import torch
 from support.radio import micro
 
 from lipsync_eval.baselines.radio import losses
-from lipsync_eval.baselines.radio.dataset import Pool
 from lipsync_eval.baselines.radio.inference import load_generator
 from lipsync_eval.baselines.radio.loop import check_resumable
 from lipsync_eval.baselines.radio.model import Radio
@@ -26,6 +25,7 @@ from lipsync_eval.baselines.radio.runs import (
     read_log,
     save_checkpoint,
 )
+from lipsync_eval.baselines.radio.spans import Pool
 from lipsync_eval.baselines.radio.train import RadioTask, generator_groups, overfit_check, run_training, update_average
 from lipsync_eval.errors import OutputError, RefusedCheckpoint, UsageError
 

@@ -1,0 +1,171 @@
+"""RADIO on a GPU, one command: training speed and memory, table 2 under one equal budget, dubbing.
+
+    python benchmarks/bench_radio_gpu.py DATA VIDEO --out runs/gpu [--minutes 20] [--precision bf16] [--sync RUN] [--vgg FILE]
+
+DATA is a folder of `radio prepare` (192 px), VIDEO a clip to dub. In order:
+  1. images per second and peak memory of a training step, 96 and 192 px, fp32 and bf16, for growing batches;
+  2. table 2's variants A, B, C, D at 96 px and the supplement's ViT(1,1), (1,2), (2,2): the same number of steps, batch,
+     seed and data for each; the number of steps is what D does in its share of --minutes;
+  3. the default 192-pixel model for its share;
+  4. dubbing: pictures per second and the network's share, 96 and 192 px.
+Learning curves are in every run's log.jsonl (and TensorBoard); everything printed is also in OUT/results.json. Nothing is
+tuned to a variant: the numbers are printed however they come out.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from lipsync_eval.baselines.radio import presets
+from lipsync_eval.baselines.radio.dub import dub
+from lipsync_eval.baselines.radio.inference import load_generator
+from lipsync_eval.baselines.radio.ranks import Ranks
+from lipsync_eval.baselines.radio.runs import read_log
+from lipsync_eval.baselines.radio.spans import Pool, T
+from lipsync_eval.baselines.radio.train import RadioTask, run_training
+
+VARIANTS = ("radio-96-a", "radio-96-b", "radio-96-c", "radio-96-d", "radio-96-vit11", "radio-96-vit12")
+"""radio-96-d is also ViT(2,2)."""
+
+
+def resolve(args, preset, *more):
+    given = [
+        f"data.folder={json.dumps(str(args.data))}",
+        f"data.holdout={args.holdout}",
+        f"data.workers={args.workers}",
+    ]
+    for key, value in (("loss.sync_checkpoint", args.sync), ("loss.vgg_weights", args.vgg)):
+        given += [f"{key}={json.dumps(str(value))}"] if value else []
+    return presets.load(overrides=[*given, *more], preset=preset)
+
+
+def wait(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def speed(args, ranks, preset, precision, batch, steps=12):
+    """Pictures per second of training steps and peak memory in MiB; None where the memory does not suffice."""
+    config = resolve(args, preset, f"train.batch={batch}", f"train.precision={precision}", "train.validation_windows=1")
+    try:
+        task = RadioTask(config, ranks, Pool(config))
+        for number in range(1, 4):
+            task.step(number)
+        if ranks.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        wait(ranks.device)
+        begun = time.perf_counter()
+        for number in range(16, 16 + steps):  # one R1 step in it
+            task.step(number)
+        wait(ranks.device)
+        rate = steps * batch * T / (time.perf_counter() - begun)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return None
+    peak = torch.cuda.max_memory_allocated() / 2**20 if ranks.device.type == "cuda" else float("nan")
+    return {"pictures_per_second": rate, "peak_mib": peak}
+
+
+def curve(run):
+    return [(line["step"], line["val_psnr"], line.get("val_sync")) for line in read_log(run) if "val_psnr" in line]
+
+
+def trained(args, ranks, preset, steps, batch, out):
+    every = max(1, steps // 10)
+    settings = {
+        "steps": steps,
+        "batch": batch,
+        "precision": args.precision,
+        "validate_every": every,
+        "save_every": steps,
+        "log_every": every,
+    }
+    config = resolve(args, preset, *(f"train.{key}={value}" for key, value in settings.items()))
+    begun = time.perf_counter()
+    run_training(config, out, ranks, resume=False, say=lambda text: None)
+    points = curve(out)
+    first, last = points[0], points[-1]
+    line = {
+        "steps": steps,
+        "batch": batch,
+        "seconds": time.perf_counter() - begun,
+        "first_psnr": first[1],
+        "last_psnr": last[1],
+    }
+    line |= {"last_sync": last[2], "curve": points}
+    sync = "off" if last[2] is None else f"{last[2]:.3f}"
+    print(
+        f"{preset:16} {steps} steps of {batch}: PSNR {first[1]:.2f} -> {last[1]:.2f} dB, sync {sync}, {line['seconds']:.0f} s",
+        flush=True,
+    )
+    return line
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=20.0, help="for all trainings together")
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--holdout", default="clips:0.2")
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--sync", type=Path, help="run of train-sync")
+    parser.add_argument("--vgg", type=Path, help="torchvision VGG state dict")
+    parser.add_argument("--device", default="cuda", help="cpu only to try the script")
+    parser.add_argument("--batches", default="4,16,32", help="of step 1")
+    args = parser.parse_args()
+    ranks = Ranks(0, 1, torch.device(args.device))
+    args.out.mkdir(parents=True, exist_ok=True)
+    results = {
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
+        "torch": torch.__version__,
+        "speed": {},
+    }
+    print(results["device"], flush=True)
+    for preset in ("radio-96", "radio-192"):
+        for precision in ("fp32", "bf16"):
+            for batch in (int(b) for b in args.batches.split(",")):
+                found = speed(args, ranks, preset, precision, batch)
+                results["speed"][f"{preset} {precision} batch {batch}"] = found
+                told = (
+                    "out of memory"
+                    if found is None
+                    else f"{found['pictures_per_second']:.1f} pictures/s, peak {found['peak_mib']:.0f} MiB"
+                )
+                print(f"{preset} {precision} batch {batch}: {told}", flush=True)
+    share = args.minutes * 60 / (len(VARIANTS) + 2)
+    rate = (speed(args, ranks, "radio-96-d", args.precision, args.batch) or {"pictures_per_second": 1.0})[
+        "pictures_per_second"
+    ]
+    steps = max(10, int(share * rate / (args.batch * T)))
+    results["training"] = {p: trained(args, ranks, p, steps, args.batch, args.out / p) for p in VARIANTS}
+    rate = (speed(args, ranks, "radio-192", args.precision, args.batch) or {"pictures_per_second": 1.0})[
+        "pictures_per_second"
+    ]
+    steps = max(10, int(2 * share * rate / (args.batch * T)))
+    results["training"]["radio-192"] = trained(args, ranks, "radio-192", steps, args.batch, args.out / "radio-192")
+    results["dub"] = {}
+    for preset in ("radio-96-d", "radio-192"):
+        with tempfile.TemporaryDirectory() as folder:
+            report = dub(
+                args.video, args.video, Path(folder) / "out.mp4", load_generator(args.out / preset, args.device)
+            )
+        results["dub"][preset] = {
+            "pictures_per_second": report.frames_per_second,
+            "network_share": report.network_share,
+        }
+        print(
+            f"dub {preset}: {report.frames_per_second:.1f} pictures/s, {100 * report.network_share:.0f} % in the network",
+            flush=True,
+        )
+    (args.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
