@@ -63,7 +63,7 @@ def speed(args, ranks, preset, precision, batch, steps=12):
             task.step(number)
         wait(ranks.device)
         rate = steps * batch * T / (time.perf_counter() - begun)
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         torch.cuda.empty_cache()
         return None
     peak = torch.cuda.max_memory_allocated() / 2**20 if ranks.device.type == "cuda" else float("nan")
