@@ -28,8 +28,14 @@ from lipsync_eval.baselines.radio.runs import read_log
 from lipsync_eval.baselines.radio.spans import Pool, T
 from lipsync_eval.baselines.radio.train import RadioTask, run_training
 
-VARIANTS = ("radio-96-a", "radio-96-b", "radio-96-c", "radio-96-d", "radio-96-vit11", "radio-96-vit12")
-"""radio-96-d is also ViT(2,2)."""
+VARIANTS = {
+    "A": ("model.variant=A",),
+    "B": ("model.variant=B",),
+    "C": ("model.variant=C",),
+    "D = ViT(2,2)": (),
+    "ViT(1,1)": ("model.vit_blocks=1", "model.vit_layers=1"),
+    "ViT(1,2)": ("model.vit_blocks=1", "model.vit_layers=2"),
+}
 
 
 def resolve(args, preset, *more):
@@ -48,9 +54,11 @@ def wait(device):
         torch.cuda.synchronize()
 
 
-def speed(args, ranks, preset, precision, batch, steps=12):
+def speed(args, ranks, preset, precision, batch, steps=12, more=()):
     """Pictures per second of training steps and peak memory in MiB; None where the memory does not suffice."""
-    config = resolve(args, preset, f"train.batch={batch}", f"train.precision={precision}", "train.validation_windows=1")
+    config = resolve(
+        args, preset, f"train.batch={batch}", f"train.precision={precision}", "train.validation_windows=1", *more
+    )
     try:
         task = RadioTask(config, ranks, Pool(config))
         for number in range(1, 4):
@@ -74,8 +82,8 @@ def curve(run):
     return [(line["step"], line["val_psnr"], line.get("val_sync")) for line in read_log(run) if "val_psnr" in line]
 
 
-def trained(args, ranks, preset, steps, batch, out):
-    every = max(1, steps // 10)
+def trained(args, ranks, label, preset, more, steps, out):
+    every, batch = max(1, steps // 10), args.batch
     settings = {
         "steps": steps,
         "batch": batch,
@@ -84,7 +92,7 @@ def trained(args, ranks, preset, steps, batch, out):
         "save_every": steps,
         "log_every": every,
     }
-    config = resolve(args, preset, *(f"train.{key}={value}" for key, value in settings.items()))
+    config = resolve(args, preset, *more, *(f"train.{key}={value}" for key, value in settings.items()))
     begun = time.perf_counter()
     run_training(config, out, ranks, resume=False, say=lambda text: None)
     points = curve(out)
@@ -99,10 +107,18 @@ def trained(args, ranks, preset, steps, batch, out):
     line |= {"last_sync": last[2], "curve": points}
     sync = "off" if last[2] is None else f"{last[2]:.3f}"
     print(
-        f"{preset:16} {steps} steps of {batch}: PSNR {first[1]:.2f} -> {last[1]:.2f} dB, sync {sync}, {line['seconds']:.0f} s",
+        f"{label:16} {steps} steps of {batch}: PSNR {first[1]:.2f} -> {last[1]:.2f} dB, sync {sync}, {line['seconds']:.0f} s",
         flush=True,
     )
     return line
+
+
+def affordable(args, ranks, preset, seconds):
+    """Steps of the full model (D) that fit into `seconds`; at least 10."""
+    found = speed(args, ranks, preset, args.precision, args.batch)
+    if found is None:
+        raise SystemExit(f"--batch {args.batch} does not fit into the memory at {preset}; give a smaller one")
+    return max(10, int(seconds * found["pictures_per_second"] / (args.batch * T)))
 
 
 def main():
@@ -118,6 +134,9 @@ def main():
     parser.add_argument("--sync", type=Path, help="run of train-sync")
     parser.add_argument("--vgg", type=Path, help="torchvision VGG state dict")
     parser.add_argument("--device", default="cuda", help="cpu only to try the script")
+    parser.add_argument(
+        "--try", dest="small", action="store_true", help="radio-48 in place of both sizes: tries the script on a CPU"
+    )
     parser.add_argument("--batches", default="4,16,32", help="of step 1")
     args = parser.parse_args()
     ranks = Ranks(0, 1, torch.device(args.device))
@@ -128,7 +147,8 @@ def main():
         "speed": {},
     }
     print(results["device"], flush=True)
-    for preset in ("radio-96", "radio-192"):
+    small, large = ("radio-48", "radio-48") if args.small else ("radio-96", "radio-192")
+    for preset in dict.fromkeys((small, large)):
         for precision in ("fp32", "bf16"):
             for batch in (int(b) for b in args.batches.split(",")):
                 found = speed(args, ranks, preset, precision, batch)
@@ -140,28 +160,19 @@ def main():
                 )
                 print(f"{preset} {precision} batch {batch}: {told}", flush=True)
     share = args.minutes * 60 / (len(VARIANTS) + 2)
-    rate = (speed(args, ranks, "radio-96-d", args.precision, args.batch) or {"pictures_per_second": 1.0})[
-        "pictures_per_second"
-    ]
-    steps = max(10, int(share * rate / (args.batch * T)))
-    results["training"] = {p: trained(args, ranks, p, steps, args.batch, args.out / p) for p in VARIANTS}
-    rate = (speed(args, ranks, "radio-192", args.precision, args.batch) or {"pictures_per_second": 1.0})[
-        "pictures_per_second"
-    ]
-    steps = max(10, int(2 * share * rate / (args.batch * T)))
-    results["training"]["radio-192"] = trained(args, ranks, "radio-192", steps, args.batch, args.out / "radio-192")
+    results["training"] = {}
+    steps = affordable(args, ranks, small, share)
+    for number, (label, more) in enumerate(VARIANTS.items()):
+        results["training"][label] = trained(args, ranks, label, small, more, steps, args.out / f"{number}")
+    steps = affordable(args, ranks, large, 2 * share)
+    results["training"]["192"] = trained(args, ranks, "192", large, (), steps, args.out / "large")
     results["dub"] = {}
-    for preset in ("radio-96-d", "radio-192"):
+    for label, run in (("96", "3"), ("192", "large")):
         with tempfile.TemporaryDirectory() as folder:
-            report = dub(
-                args.video, args.video, Path(folder) / "out.mp4", load_generator(args.out / preset, args.device)
-            )
-        results["dub"][preset] = {
-            "pictures_per_second": report.frames_per_second,
-            "network_share": report.network_share,
-        }
+            report = dub(args.video, args.video, Path(folder) / "out.mp4", load_generator(args.out / run, args.device))
+        results["dub"][label] = {"pictures_per_second": report.frames_per_second, "network_share": report.network_share}
         print(
-            f"dub {preset}: {report.frames_per_second:.1f} pictures/s, {100 * report.network_share:.0f} % in the network",
+            f"dub {label}: {report.frames_per_second:.1f} pictures/s, {100 * report.network_share:.0f} % in the network",
             flush=True,
         )
     (args.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
