@@ -74,7 +74,7 @@ def listing() -> list[str]:
     for name, adapter in all_adapters().items():
         r = adapter.record
         code = f"{r.repository}@{r.commit[:7]}" if r.repository else "no public code" if adapter.command is None else "this package"
-        lines.append(f"{name:<17}{code:<46}{'GPU' if r.gpu else 'CPU or GPU':<11}{', '.join(r.needs)}")
+        lines.append(f"{name:<17}{code:<46}{'GPU' if r.gpu and not r.cpu_when_prepared else 'CPU or GPU':<11}{', '.join(r.needs)}")
     return lines
 
 

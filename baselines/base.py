@@ -66,7 +66,7 @@ class Record:
     entry: str
     """The file whose argument parser the command is made for; '' where there is none."""
     gpu: bool
-    """Whether its code cannot run without CUDA."""
+    """Whether its code at the commit cannot run without CUDA."""
     fps: str
     """Frame rate in and out, as its code has it."""
     resolution: str
@@ -80,6 +80,8 @@ class Record:
     notes: tuple[str, ...] = ()
     patches: tuple[Patch, ...] = ()
     """Applied to a copy of the repository by `lipsync-eval baselines prepare`."""
+    cpu_when_prepared: bool = False
+    """Whether its code needs CUDA (`gpu`) but the copy that `prepare` makes does not: then that copy alone may run on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lipsync_eval.baselines.base import Adapter, Weights
 from lipsync_eval.baselines.environments import Environment
-from lipsync_eval.baselines.patches import head, prepared_facts, read_prepared
+from lipsync_eval.baselines.patches import head, prepared_facts, read_prepared, why_no_cpu
 from lipsync_eval.files import sha256
 
 
@@ -78,8 +78,8 @@ def _weight(environment: Environment, weight: Weights) -> Finding:
 def _python(adapter: Adapter, environment: Environment) -> Finding:
     imports = list(adapter.record.imports)
     cuda = environment.device != "cpu"
-    if adapter.record.gpu and not cuda:
-        return Finding("device", False, f"its code cannot run without CUDA: set device = \"cuda\" under [{environment.name}] in baselines.toml")
+    if not cuda and (why := why_no_cpu(adapter.record, environment.repo)):
+        return Finding("device", False, why)
     code = "import sys, importlib\nfor m in sys.argv[1:]:\n    importlib.import_module(m)\n"
     if cuda:
         code += "import torch\nassert torch.cuda.is_available(), 'torch sees no CUDA device'\n"

@@ -66,6 +66,14 @@ def read_prepared(repo: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
+def why_no_cpu(record: Record, repo: Path) -> str:
+    """Why this generator cannot run on a CPU from `repo`, and what to do; empty when it can."""
+    if not record.gpu or (record.cpu_when_prepared and read_prepared(repo) == prepared_facts(record)):
+        return ""
+    instead = f", or run it from the copy that `lipsync-eval baselines prepare {record.name}` makes" if record.cpu_when_prepared else ""
+    return f"its code cannot run without CUDA: set device = \"cuda\" under [{record.name}] in baselines.toml{instead}"
+
+
 def head(repo: Path) -> str | None:
     """The commit that a checkout is at; None when it is no checkout of its own."""
     if not (repo / ".git").exists():

@@ -18,6 +18,7 @@ from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
 from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
 from lipsync_eval.errors import MediaError, UsageError
@@ -114,8 +115,8 @@ def _one(
 
 def _attempt(adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int) -> list[str]:
     name = adapter.record.name
-    if adapter.record.gpu and environment.device == "cpu":
-        raise BaselineError(f"its code cannot run without CUDA: set device = \"cuda\" under [{environment.name}] in baselines.toml")
+    if environment.device == "cpu" and (why := why_no_cpu(adapter.record, environment.repo)):
+        raise BaselineError(why)
     work = _work_folder()
     variables = _variables(adapter, environment)
     try:
@@ -228,7 +229,7 @@ def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: st
     a new checkpoint under an old name is run anew; `check` hashes them."""
     facts: dict[str, Any] = {
         "record": adapter.record.name, "commit": adapter.record.commit or __version__, "repo": str(environment.repo), "options": dict(environment.options),
-        "command": environment.template.get("command"), "files": _own_files(adapter, environment), "env": dict(environment.env), "seed": seed, "reference": reference,
+        "prepared": read_prepared(environment.repo), "command": environment.template.get("command"), "files": _own_files(adapter, environment), "env": dict(environment.env), "seed": seed, "reference": reference,
         "inputs": [sha256(p) if p.is_file() else str(p) for p in (entry.video, entry.audio, *([entry.reference] if entry.reference else []))],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -50,3 +50,12 @@ def frames_to_video(folder: Path, pattern: str, job: Job) -> Path:
     made = job.work / "frames.mkv"
     write_video(made, pictures(), audio=samples, codec="lossless")
     return made
+
+
+def cut(video: Path, job: Job, change: Callable[[Frame], Frame]) -> Path:
+    """Make job.work/cut.mkv (lossless, with the video's own sound) of every picture of `video` through `change`, for code that shows
+    other things beside its result."""
+    clip = open_clip(video)
+    made = job.work / "cut.mkv"
+    write_video(made, (np.ascontiguousarray(change(f)) for f in clip.frames()), audio=None if clip.audio is None else clip.audio.samples, codec="lossless")
+    return made

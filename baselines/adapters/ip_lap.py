@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights, newest
+from lipsync_eval.baselines.adapters._frames import cut
+from lipsync_eval.baselines.base import Adapter, Job, Patch, Record, Weights, newest
 
 RECORD = Record(
     name="ip_lap",
@@ -19,7 +20,7 @@ RECORD = Record(
         Weights(file="test/checkpoints/landmarkgenerator_checkpoint.pth", where="the links in the repository's README", option="landmark_checkpoint"),
         Weights(file="test/checkpoints/renderer_checkpoint.pth", where="the links in the repository's README", option="renderer_checkpoint"),
     ),
-    imports=("torch", "cv2", "mediapipe", "face_alignment", "librosa"),
+    imports=("torch", "torchvision", "cv2", "mediapipe.python.solutions.face_mesh", "face_alignment", "librosa"),
     entry="inference_single.py",
     gpu=True,
     fps="anything in (converted with ffmpeg -r 25), 25 out",
@@ -27,28 +28,40 @@ RECORD = Record(
     audio="16 kHz",
     needs=("video", "audio", "references"),
     options={
-        "static": "1: use the first frame as the only picture",
         "landmark_checkpoint": "[test/checkpoints/landmarkgenerator_checkpoint.pth]",
         "renderer_checkpoint": "[test/checkpoints/renderer_checkpoint.pth]",
     },
-    checked="options compared with the argument parser of inference_single.py at the commit; not run (its detector is made with device='cuda')",
-    notes=("takes 25 reference frames of the input video by itself; --static uses the first alone", "writes INPUTresult_N_25_Nl_15.mp4"),
+    checked="options compared with the argument parser of inference_single.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    notes=(
+        "takes 25 reference frames of the input video by itself; its --static is read but does nothing",
+        "its video shows sketch and result side by side: the adapter keeps the right half; its first picture stands for frames 0, 1 and 2",
+        "a video in which mediapipe misses the face in one frame fails",
+        "mediapipe with `solutions` is needed: 0.10.21 has it, 1.2 has not",
+        "face_alignment fetches its S3FD and FAN-4 by itself on first use, unless hub/checkpoints in TORCH_HOME has them ([ip_lap.env])",
+    ),
+    patches=(
+        Patch("inference_single.py", "else 'cpu'", "else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)", "its .cuda() calls follow the device that it found"),
+        Patch("inference_single.py", "LandmarksType._2D, flip_input=False, device='cuda'", "LandmarksType.TWO_D, flip_input=False, device=device", "face_alignment 1.4 renamed it; the detector follows the device"),
+        Patch("models/audio.py", "import lws", "lws = None", "not used (use_lws=False), and not built for current Python"),
+        Patch("models/audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
+        Patch("models/video_renderer.py", "vgg19(pretrained=True)", "vgg19(weights=None)", "no download: the renderer's checkpoint holds these weights too"),
+    ),
+    cpu_when_prepared=True,
 )
 
 
 def command(job: Job) -> list[str]:
     """inference_single.py at the commit."""
-    line = [
+    return [
         *job.python, "inference_single.py", "--input", str(job.video_mp4), "--audio", str(job.audio), "--output_dir", str(job.work / "result"),
         "--landmark_gen_checkpoint_path", job.file("landmark_checkpoint", "test/checkpoints/landmarkgenerator_checkpoint.pth"),
         "--renderer_checkpoint_path", job.file("renderer_checkpoint", "test/checkpoints/renderer_checkpoint.pth"),
     ]
-    return [*line, "--static", "True"] if job.options.get("static") == "1" else line
 
 
 def collect(job: Job) -> Path:
-    """The one video in its output folder."""
-    return newest(job.work / "result", "*.mp4", job)
+    """The right half of the one video in its output folder, without another loss."""
+    return cut(newest(job.work / "result", "*.mp4", job), job, lambda f: f[:, f.shape[1] // 2 :])
 
 
-ADAPTER = Adapter(record=RECORD, command=command, collect=collect)
+ADAPTER = Adapter(record=RECORD, command=command, collect=collect, writes=("tempfile_of_result",))

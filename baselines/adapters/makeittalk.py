@@ -6,10 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from lipsync_eval.baselines.adapters._frames import cut
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, Weights, newest
-from lipsync_eval.media import open_clip, write_video
 
 RECORD = Record(
     name="makeittalk",
@@ -72,11 +70,7 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """The middle third of examples/lipsync_pred_fls_lipsync_audio_embed.mp4, without another loss."""
-    clip = open_clip(newest(job.view / "examples", "lipsync_*.mp4", job))
-    made = job.work / "middle.mkv"
-    third = clip.width // 3
-    write_video(made, (np.ascontiguousarray(f[:, third : 2 * third]) for f in clip.frames()), audio=None if clip.audio is None else clip.audio.samples, codec="lossless")
-    return made
+    return cut(newest(job.view / "examples", "lipsync_*.mp4", job), job, lambda f: f[:, f.shape[1] // 3 : 2 * (f.shape[1] // 3)])
 
 
 ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("examples/dump",))
