@@ -1,0 +1,138 @@
+"""`lipsync-eval radio dub, attention, robustness`. Parse, call, print; torch is imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lipsync_eval.cache import Cache, default_cache_dir
+from lipsync_eval.cli.radio_options import CHECKPOINT, DEVICE, FILE, FOLDER, LENGTH, say
+from lipsync_eval.errors import UsageError
+
+
+@click.command()
+@click.option("--video", type=click.Path(path_type=Path), required=True, help="Video whose mouth is replaced.")
+@click.option("--audio", type=FILE, required=True, help="New speech: a sound file, or a video's sound.")
+@click.option(
+    "--reference",
+    metavar="IMG|FRAME",
+    help="Image file, or number of a picture of the video [default: its first with a face].",
+)
+@CHECKPOINT
+@click.option("--out", type=FILE, required=True, help=".mp4 (H.264) or .mkv (lossless). OUT.json tells what was done.")
+@click.option(
+    "--crops",
+    type=FOLDER,
+    help="Folder that also gets gen/STEM.mkv and gt/STEM.mkv, the aligned pictures, for scoring.",
+)
+@click.option(
+    "--mask",
+    type=click.Choice(["lower", "face"]),
+    default="lower",
+    show_default=True,
+    help="What is pasted back: the lower half, or the face's hull in it.",
+)
+@LENGTH
+@click.option("--batch", default=16, show_default=True, help="Pictures at once.")
+@DEVICE
+def dub(checkpoint: Path, device: str, **options: Any) -> None:
+    """Dub a video with new speech, keeping its rate, size and everything around the mouth.
+
+    \b
+    Examples:
+      lipsync-eval radio dub --video talk.mp4 --audio speech.wav --checkpoint runs/mine --out dubbed.mp4
+      lipsync-eval radio dub --video talk.mp4 --audio speech.wav --checkpoint runs/mine --out dubbed.mkv --crops crops/
+    """
+    from dataclasses import asdict
+
+    from lipsync_eval.baselines.radio.dub import dub as run
+    from lipsync_eval.baselines.radio.inference import load_generator
+
+    generator = load_generator(checkpoint, device)
+    cache = Cache(default_cache_dir())
+    report = run(options.pop("video"), options.pop("audio"), options.pop("out"), generator, cache=cache, **options)
+    click.echo(json.dumps(asdict(report), indent=1))
+
+
+@click.command()
+@click.option("--video", type=click.Path(path_type=Path), required=True)
+@click.option("--audio", type=FILE, help="[default: the video's own sound]")
+@click.option("--frame", default=0, show_default=True, help="Number of the picture.")
+@click.option(
+    "--layer", metavar="I.J", help="Att_{I,J}, e.g. 5.2 [default: the last attention layer of the first ViT block]."
+)
+@click.option("--reference", metavar="IMG|FRAME")
+@CHECKPOINT
+@click.option("--out", type=FILE, required=True, help="PNG file.")
+@DEVICE
+def attention(
+    video: Path,
+    audio: Path | None,
+    frame: int,
+    layer: str | None,
+    reference: str | None,
+    checkpoint: Path,
+    out: Path,
+    device: str,
+) -> None:
+    """Where patches of the generated mouth look in the reference (figure 5 of the paper), as a picture."""
+    import cv2
+
+    from lipsync_eval.baselines.radio.attention import attention_figure
+    from lipsync_eval.baselines.radio.inference import load_generator
+    from lipsync_eval.files import atomic
+
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out.name!r}: the figure is a PNG file; give a name that ends in .png")
+    made, name = attention_figure(
+        video, audio, load_generator(checkpoint, device), frame=frame, layer=layer, reference=reference
+    )
+    with atomic(out) as file:
+        file.write(cv2.imencode(".png", made[:, :, ::-1])[1].tobytes())
+    click.echo(f"{out}: attention layer {name}, picture {frame}")
+
+
+@click.command()
+@click.option("--video", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--audio", type=FILE, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
+)
+@click.option(
+    "--references", "references", multiple=True, required=True, metavar="IMG|FRAME", help="At least two; repeatable."
+)
+@CHECKPOINT
+@click.option(
+    "--out", type=FOLDER, required=True, help="New folder for the dubbed videos, the scores and robustness.json."
+)
+@click.option("--metrics", default="core", show_default=True, help="As in `score`.")
+@LENGTH
+@DEVICE
+def robustness(
+    video: Path,
+    audio: Path | None,
+    references: tuple[str, ...],
+    checkpoint: Path,
+    out: Path,
+    metrics: str,
+    length: Any,
+    device: str,
+) -> None:
+    """Dub with several references and tell how much every score moves.
+
+    \b
+    Example:
+      lipsync-eval radio robustness --video talk.mp4 --references 0 --references 120 --references photo.png
+          --checkpoint runs/mine --out runs/robustness
+    """
+    from lipsync_eval.baselines.radio.inference import load_generator
+    from lipsync_eval.baselines.radio.robustness import robustness as run
+    from lipsync_eval.baselines.radio.robustness import table
+
+    generator = load_generator(checkpoint, device)
+    report = run(
+        video, audio or video, references, generator, out, metrics=metrics, length=length, say=say, device=device
+    )
+    click.echo(table(report))
