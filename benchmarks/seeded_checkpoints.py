@@ -1,8 +1,8 @@
 """Checkpoints of seeded random weights in a generator's own format, to run its real code where its weights cannot be had.
 
-    ENV/bin/python benchmarks/seeded_checkpoints.py wav2lip|gpen REPO [--seed 7]
+    ENV/bin/python benchmarks/seeded_checkpoints.py wav2lip|gpen|ip_lap|stylesync REPO [--seed 7]
 
-Runs in the generator's own environment, from its own repository; writes into REPO/checkpoints or REPO/weights. The videos that come
+Runs in the generator's own environment, from its own repository; writes where its code looks. The videos that come
 out are noise where the network paints: they prove the path from manifest to table, not quality.
 """
 
@@ -43,9 +43,61 @@ def gpen(seed: int) -> dict[str, object]:
     }
 
 
+def ip_lap(seed: int) -> dict[str, object]:
+    """Its two checkpoints, and the two that face_alignment looks for in TORCH_HOME/hub/checkpoints. The seeded face detector would see
+    faces everywhere: it is set to see them on its coarsest grid only (boxes of 512 px, of which few remain)."""
+    import torch
+    from face_alignment.detection.sfd.net_s3fd import s3fd  # type: ignore[import-not-found]
+    from face_alignment.models import FAN  # type: ignore[import-not-found]
+    from models import Landmark_generator, Renderer
+    from seeded_weights import fill
+
+    landmarks = Landmark_generator(T=5, d_model=512, nlayers=4, nhead=4, dim_feedforward=1024, dropout=0.1)
+    detector = fill(s3fd().state_dict(), seed, scale=[("_mbox_", 0.0)])
+    for key in detector:
+        if key.endswith("_mbox_conf.bias"):
+            sees = key.startswith("conv7_2")
+            detector[key] = torch.tensor([0.0] * (len(detector[key]) - 1) + [9.0 if sees else -9.0])
+    return {
+        "test/checkpoints/landmarkgenerator_checkpoint.pth": {"state_dict": fill(landmarks.state_dict(), seed)},
+        "test/checkpoints/renderer_checkpoint.pth": {"state_dict": fill(Renderer().state_dict(), seed)},
+        "test/checkpoints/hub/checkpoints/s3fd-619a316812.pth": detector,
+        "test/checkpoints/hub/checkpoints/2DFAN4-11f355bf06.pth.tar": fill(FAN(4).state_dict(), seed),
+    }
+
+
+def stylesync(seed: int) -> dict[str, object]:
+    """Its checkpoint (half its width, which is quicker), the args.json that must lie beside it, and a mask of the lower half."""
+    import json
+
+    import cv2
+    import numpy as np
+    from munch import munchify  # type: ignore[import-not-found]
+    from seeded_weights import fill
+    from utils import create_generator  # type: ignore[import-not-found]
+
+    args = {
+        "size": 256, "latent": 512, "n_mlp": 8, "channel_multiplier": 1, "narrow": 0.5, "device": "cpu", "mask_p": "mask3.jpg", "mask_n_noise": 2, "face_z": True,
+        "gpen_norm": False,
+    }
+    mask = np.zeros((256, 256, 3), np.uint8)
+    mask[128:240, 40:216] = 255
+    cv2.imwrite("mask3.jpg", mask)
+    state = create_generator(munchify(args)).state_dict()
+    weights = fill(state, seed, gain=1.0, equal_lr=True, scale=[(r"generator\.style\..*weight", 100.0)], offset=[(r"modulation\.bias", 1.0)])
+    return {
+        "checkpoints/stylesync.pth": {"state_dict": {f"module.{k}": v for k, v in weights.items()}},
+        "checkpoints/args.json": json.dumps(args).encode(),
+        "mask3.jpg": Path("mask3.jpg").read_bytes(),
+    }
+
+
+MAKERS = {"wav2lip": wav2lip, "gpen": gpen, "ip_lap": ip_lap, "stylesync": stylesync}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("generator", choices=["wav2lip", "gpen"])
+    parser.add_argument("generator", choices=sorted(MAKERS))
     parser.add_argument("repo", type=Path)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
@@ -53,9 +105,13 @@ def main() -> None:
     sys.path.insert(0, ".")
     import torch
 
-    made = {"wav2lip": wav2lip, "gpen": gpen}[args.generator](args.seed)
+    made = MAKERS[args.generator](args.seed)
     for name, content in made.items():
-        torch.save(content, name)
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            Path(name).write_bytes(content)
+        else:
+            torch.save(content, name)
         print(args.repo / name)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights, visible_gpu
+from collections.abc import Sequence
+
+from lipsync_eval.baselines.adapters._faces import write_points
+from lipsync_eval.baselines.base import Adapter, Job, Patch, Record, Weights, visible_gpu
 
 RECORD = Record(
     name="stylesync",
@@ -14,20 +17,42 @@ RECORD = Record(
     python="see requirements.txt",
     torch="see requirements.txt",
     weights=(
-        Weights(file="", option="checkpoint", where="not released; the README offers it to academics on request"),
+        Weights(file="", option="checkpoint", where="not released; the README offers it to academics on request; args.json must lie beside it"),
         Weights(file="mask3.jpg", option="mask", where="its authors: a picture that its code reads (mask3.jpg by default) and that is not in the repository"),
     ),
-    imports=("torch", "cv2", "face_alignment", "librosa"),
+    imports=("torch", "cv2", "face_alignment", "librosa", "munch", "torch.utils.cpp_extension"),
     entry="inference.py",
     gpu=False,
     fps="25 (other rates are not converted as the message says: it re-encodes at the video's own rate)",
     resolution="256x256 aligned face, pasted back",
     audio="16 kHz",
     needs=("video", "audio"),
-    options={"checkpoint": "path of the StyleSync checkpoint", "mask": "path of the mask picture [mask3.jpg]"},
-    checked="options compared with the argument parser of inference.py at the commit; not run (weights are not released)",
-    notes=("the generic model (StyleSync-G); personal optimisation is not in the public code",),
+    options={
+        "checkpoint": "path of the StyleSync checkpoint",
+        "mask": "path of the mask picture [mask3.jpg]",
+        "points": "dlib68 or another backend of 68 points: lipsync-eval finds the face, face_alignment is not run (prepared copies only)",
+    },
+    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    notes=(
+        "the generic model (StyleSync-G); personal optimisation is not in the public code",
+        "its video ends where the last window of 16 mel frames does: up to 5 pictures before the sound",
+        "`device` in args.json must be cpu to run on a CPU",
+        "face_alignment fetches its detector and landmark network by itself on first use, unless `points` is set",
+    ),
+    patches=(
+        Patch("audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
+        Patch(
+            "inference.py", "fa = face_alignment.FaceAlignment(face_alignment.LandmarksType._2D",
+            "fa = osp.exists('landmarks.npz') or face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D", "face_alignment 1.4 renamed it; not loaded where landmarks are given",
+        ),
+        Patch("inference.py", "= fa.get_landmarks(img.copy())", "= [np.load('landmarks.npz')[str(img_idx)]] if fa is True else fa.get_landmarks(img.copy())", "landmarks that the option `points` gave"),
+    ),
 )
+
+
+def prepare(job: Job) -> Sequence[str]:
+    """Landmarks where the patched code looks for them, if the option `points` asks for that."""
+    return write_points(job, job.video, job.view / "landmarks.npz") if "points" in job.options else ()
 
 
 def command(job: Job) -> list[str]:
@@ -39,4 +64,4 @@ def command(job: Job) -> list[str]:
     ]
 
 
-ADAPTER = Adapter(record=RECORD, command=command)
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare)

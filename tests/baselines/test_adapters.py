@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -132,3 +133,32 @@ def test_what_an_earlier_run_left_is_no_result(tmp_path: Path) -> None:
     os.utime(old, (1, 1))
     with pytest.raises(BaselineError, match=r"wrote no \*\.mp4"):
         newest(tmp_path, "*.mp4", job)
+
+
+def test_landmarks_are_handed_over_to_a_prepared_copy_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """StyleSync's patched code looks pictures up by number; one without a face must be absent, so that its own rule for that holds."""
+    import numpy as np
+
+    import lipsync_eval.faces
+    import lipsync_eval.media
+    from lipsync_eval.baselines.patches import prepared_facts
+    from lipsync_eval.types import FOUND, MISSING, Track
+
+    adapter = get_adapter("stylesync")
+    assert adapter.prepare is not None
+    job = sample_job(tmp_path, {"points": "dlib68"})
+    job.view.mkdir()
+    with pytest.raises(BaselineError, match="baselines prepare"):
+        adapter.prepare(job)
+    job.repo.mkdir()
+    (job.repo / "lipsync_eval_prepared.json").write_text(json.dumps(prepared_facts(adapter.record)))
+    where = np.arange(3 * 68 * 2, dtype=np.float64).reshape(3, 68, 2)
+    status = np.array([FOUND, MISSING, FOUND], np.uint8)
+    track = Track(np.zeros((3, 4)), where, np.ones(3, np.float32), status, "dlib68.1", np.ones(3, np.int16))
+    monkeypatch.setattr(lipsync_eval.media, "open_clip", lambda path: path)
+    monkeypatch.setattr(lipsync_eval.faces, "track_faces", lambda clip, landmarks: track)
+    assert adapter.prepare(job) == ["landmarks of 2 of 3 pictures by dlib68.1, instead of its own detector"]
+    with np.load(job.view / "landmarks.npz") as held:
+        assert set(held.files) == {"0", "2"}
+        assert np.array_equal(held["2"], where[2])
+    assert list(adapter.prepare(replace(job, options={}))) == []
