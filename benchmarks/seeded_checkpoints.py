@@ -1,6 +1,6 @@
 """Checkpoints of seeded random weights in a generator's own format, to run its real code where its weights cannot be had.
 
-    ENV/bin/python benchmarks/seeded_checkpoints.py wav2lip|gpen|ip_lap|stylesync REPO [--seed 7]
+    ENV/bin/python benchmarks/seeded_checkpoints.py wav2lip|gpen|ip_lap|stylesync|sadtalker REPO [--seed 7]
 
 Runs in the generator's own environment, from its own repository; writes where its code looks. The videos that come
 out are noise where the network paints: they prove the path from manifest to table, not quality.
@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "golden"))
 
@@ -92,7 +93,45 @@ def stylesync(seed: int) -> dict[str, object]:
     }
 
 
-MAKERS = {"wav2lip": wav2lip, "gpen": gpen, "ip_lap": ip_lap, "stylesync": stylesync}
+def sadtalker(seed: int) -> dict[str, object]:
+    """Its .safetensors (five networks under their prefixes) and two mapping networks. Left and right vectors of spectral norms are set to
+    those of the largest singular value, as in training; with random ones the divisor is near 0."""
+    import yaml
+    from seeded_weights import FIXED, fill
+    from src.audio2exp_models.networks import SimpleWrapperV2  # type: ignore[import-not-found]
+    from src.audio2pose_models.audio2pose import Audio2Pose  # type: ignore[import-not-found]
+    from src.face3d.models.networks import define_net_recon  # type: ignore[import-not-found]
+    from src.facerender.modules.generator import OcclusionAwareSPADEGenerator  # type: ignore[import-not-found]
+    from src.facerender.modules.keypoint_detector import KPDetector  # type: ignore[import-not-found]
+    from src.facerender.modules.mapping import MappingNet  # type: ignore[import-not-found]
+    from yacs.config import CfgNode  # type: ignore[import-not-found]
+
+    configs = {name: yaml.safe_load(Path(f"src/config/{name}.yaml").read_text())["model_params"] for name in ("facerender", "facerender_still")}
+    model = configs["facerender"]
+    pose = CfgNode.load_cfg(Path("src/config/auido2pose.yaml").read_text())
+    networks = {
+        "kp_extractor": KPDetector(**model["kp_detector_params"], **model["common_params"]),
+        "generator": OcclusionAwareSPADEGenerator(**model["generator_params"], **model["common_params"]),
+        "audio2exp": SimpleWrapperV2(), "audio2pose": Audio2Pose(pose, None, device="cpu"), "face_3drecon": define_net_recon(net_recon="resnet50", use_last_fc=False, init_path=""),
+    }
+    state = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
+    made: dict[str, object] = {"checkpoints/SadTalker_V0.0.2_256.safetensors": _spectral(fill(state, seed, fixed=FIXED + r"|down\.weight$"))}
+    for name, number in (("facerender_still", "00109"), ("facerender", "00229")):
+        mapping = MappingNet(**configs[name]["mapping_params"]).state_dict()
+        made[f"checkpoints/mapping_{number}-model.pth.tar"] = {"mapping": fill(mapping, seed), "epoch": 0}
+    return made
+
+
+def _spectral(state: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    for key in [k for k in state if k.endswith("weight_orig")]:
+        left, _, right = torch.svd_lowrank(state[key].flatten(1), q=1, niter=20)
+        state[key.replace("_orig", "_u")], state[key.replace("_orig", "_v")] = left[:, 0].clone(), right[:, 0].clone()
+    return state
+
+
+MAKERS = {"wav2lip": wav2lip, "gpen": gpen, "ip_lap": ip_lap, "stylesync": stylesync, "sadtalker": sadtalker}
 
 
 def main() -> None:
@@ -110,6 +149,10 @@ def main() -> None:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
             Path(name).write_bytes(content)
+        elif name.endswith(".safetensors"):
+            from safetensors.torch import save_file  # type: ignore[import-not-found]
+
+            save_file({k: v.contiguous() for k, v in content.items()}, name)
         else:
             torch.save(content, name)
         print(args.repo / name)
