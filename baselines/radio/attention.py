@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from lipsync_eval.baselines.radio.align import align, to_aligned
 from lipsync_eval.baselines.radio.dataset import to_tensor
-from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_picture, speech
+from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_picture
 from lipsync_eval.baselines.radio.mel import mel_spectrogram, mel_window
-from lipsync_eval.baselines.radio.native import open_pictures
+from lipsync_eval.baselines.radio.native import open_pictures, sound_for
+from lipsync_eval.baselines.radio.telling import Say, silent
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import FaceError, UsageError
 from lipsync_eval.types import Float, Frame
@@ -92,6 +93,7 @@ def attention_figure(
     layer: str | None,
     reference: str | None,
     cache: Cache | None = None,
+    say: Say = silent,
 ) -> tuple[Frame, str]:
     """The figure for one picture of a video.
 
@@ -103,6 +105,7 @@ def attention_figure(
         layer: 'i.j', e.g. '5.2'; None for the paper's Att_{L-1,2} (the last attention layer of the first ViT block).
         reference: as in `dub`.
         cache: as in `dub`.
+        say: as in `dub`.
 
     Returns:
         the figure and the layer's name.
@@ -113,7 +116,7 @@ def attention_figure(
         InputError: the variant has no ViT block.
     """
     pictures = open_pictures(video)
-    track = face_track(pictures, cache)
+    track = face_track(pictures, cache, say)
     if not 0 <= frame < pictures.clip.n_frames:
         raise UsageError(f"--frame {frame}: the video has the pictures 0 to {pictures.clip.n_frames - 1}")
     if not track.valid[frame]:
@@ -121,7 +124,7 @@ def attention_figure(
     size = generator.size
     shown, _ = reference_picture(reference, pictures, track, size)
     target = align(next(pictures.clip.frames(frame, frame + 1)), track.points[frame], size)
-    window = mel_window(mel_spectrogram(speech(audio or video, pictures)), float(pictures.seconds[frame]))
+    window = mel_window(mel_spectrogram(sound_for(audio or video, pictures).samples), float(pictures.seconds[frame]))
     known = generator.reference(shown)
     mel = torch.from_numpy(np.ascontiguousarray(window))[None, None].to(generator.device)
     found = generator.model.attention(to_tensor(target[None]).to(generator.device), known, mel)

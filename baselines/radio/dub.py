@@ -7,31 +7,34 @@ outside the mouth region stay; the given sound is written whole, mono, at its ow
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import Full, Queue
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.baselines.radio.align import Mask, align, face_mask, lower_mask, matrix_of, paste
-from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_picture, speech
+from lipsync_eval.baselines.radio.files import LOSSLESS, check_destinations, crop_files, report_file
+from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_frame, reference_image
 from lipsync_eval.baselines.radio.mel import mel_spectrogram, mel_window
-from lipsync_eval.baselines.radio.native import Pictures, native_sound, open_pictures
+from lipsync_eval.baselines.radio.native import Pictures, open_pictures, sound_for, sound_rate
+from lipsync_eval.baselines.radio.tap import Tap
+from lipsync_eval.baselines.radio.telling import Say, silent, told
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import AlignmentError
+from lipsync_eval.errors import AlignmentError, InputError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import write_video
-from lipsync_eval.types import RATE, Float, Frame, Track
+from lipsync_eval.types import RATE, Audio, Float, Frame, Track
 
 Length = Literal["strict", "shortest"]
 TOLERANCE = 1.5
 """Pictures by which sound and video may differ under --length strict."""
+SILENT = 1e-4
+"""Sound that never goes beyond this (full scale is 1) is called silent."""
 Masker = Callable[[Frame, Float], NDArray[np.float32]]
 """Own mask, e.g. from face parsing: aligned source picture and its landmarks (68, 2) -> (size, size) weights 0..1."""
 
@@ -68,23 +71,26 @@ def dub(
     reference: str | None = None,
     mask: Mask | Masker = "lower",
     length: Length = "strict",
-    batch: int = 16,
+    batch: int | None = None,
     crops: Path | None = None,
     cache: Cache | None = None,
+    say: Say = silent,
 ) -> Report:
     """Dub one video.
 
     Args:
         video: the video whose mouth is replaced.
         audio: a file with the new speech; its first sample sounds at the first picture.
-        out: .mkv (lossless) or .mp4, .mov, .m4v (H.264). The report goes to the same name with .json added.
+        out: .mkv (lossless) or .mp4, .mov, .m4v (H.264), replaced once the new one is whole. The report goes to the
+            same name with .json added.
         generator: from `load_generator`.
         reference: image file, number of a picture of the video, or None for its first picture with a face.
         mask: 'lower' half of the aligned square, 'face' for the hull of jaw and nose in it, or a function.
         length: 'strict' refuses sound that is not as long as the video, 'shortest' stops with the shorter.
-        batch: pictures at once.
-        cache: where the face's track is kept; None keeps nothing.
+        batch: pictures at once; None: as many as suit the device and the model. It does not change the result.
         crops: folder that also gets gen/STEM.mkv and gt/STEM.mkv, the aligned pictures (lossless), for scoring.
+        cache: where the face's track is kept; None keeps nothing.
+        say: gets a line of progress every 10 seconds.
 
     Returns:
         the report.
@@ -92,24 +98,26 @@ def dub(
     Raises:
         AlignmentError: sound and video differ in length, under 'strict'.
         FaceError: no face in the video, or in the reference.
-        MediaError, OutputError, InputError: a file cannot be read or written.
+        OutputError: the output cannot be written there, or is an input.
+        MediaError, InputError: a file or an argument cannot be used.
     """
+    batch = generator.batch if batch is None else batch
+    if batch < 1:
+        raise InputError(f"batch is {batch}; give at least 1")
     pictures = open_pictures(video)
-    heard = speech(audio, pictures)
-    count = frames_to_make(pictures, len(heard) / RATE, length, audio.name)
+    inputs = [video, audio, *([Path(reference)] if reference else [])]
+    check_destinations(out, crops, inputs, pictures.clip.size)
+    speech = sound_for(audio, pictures)
+    count = frames_to_make(pictures, len(speech.samples) / RATE, length, audio.name)
+    given = reference_image(reference, pictures, generator.size)
     begun = time.perf_counter()
-    track = face_track(pictures, cache)
+    track = face_track(pictures, cache, say)
     tracked = time.perf_counter() - begun
-    picture, name = reference_picture(reference, pictures, track, generator.size)
-    job = _Job(pictures, track, mel_spectrogram(heard), generator, generator.reference(picture), mask, batch, count)
-    own = audio.resolve() == video.resolve()
-    sound, rate, notes = _output_sound(audio, heard, float(count / pictures.fps), own=own)
+    picture, name = given or reference_frame(reference, pictures, track, generator.size)
+    mel = mel_spectrogram(speech.samples)
+    job = _Job(pictures, track, mel, generator, generator.reference(picture), mask, batch, count)
     begun, generator.seconds = time.perf_counter(), 0.0
-    with ExitStack() as stack:
-        beside = None if job.missing else heard
-        taps = [stack.enter_context(tap) for tap in _taps(crops, out.stem, pictures, beside)]
-        codec: Literal["lossless", "h264"] = "lossless" if out.suffix.lower() == ".mkv" else "h264"
-        write_video(out, job.run(*taps), fps=pictures.fps, audio=sound, rate=rate, codec=codec)
+    notes = [*pictures.notes, *track.notes, *_write(job, audio, speech, out, crops, say), *job.notes(crops is not None)]
     seconds = time.perf_counter() - begun
     report = Report(
         synthetic=True,
@@ -125,9 +133,9 @@ def dub(
         tracking_seconds=round(tracked, 3),
         frames_per_second=round(count / seconds, 2),
         network_share=round(generator.seconds / seconds, 3),
-        notes=(*pictures.notes, *track.notes, *notes, *job.notes(crops is not None)),
+        notes=tuple(notes),
     )
-    write_text(out.with_name(out.name + ".json"), json.dumps(asdict(report), indent=1) + "\n")
+    write_text(report_file(out), json.dumps(asdict(report), indent=1) + "\n")
     return report
 
 
@@ -137,20 +145,28 @@ def _made_by(generator: Generator) -> dict[str, Any]:
     return {"generator": name, "checkpoint": {"step": held.step, "sha256": dict(held.hashes)}}
 
 
-def _output_sound(
-    audio: Path, heard: NDArray[np.float32], seconds: float, *, own: bool
-) -> tuple[NDArray[np.float32], int, list[str]]:
-    """Sound to write: the file's own rate, or 16 kHz where only that was placed by timestamps."""
-    sound, rate = (heard, RATE) if own else native_sound(audio)
-    notes: list[str] = []
-    if abs(len(sound) / rate - len(heard) / RATE) > 0.02:
-        sound, rate = heard, RATE
-        notes.append("sound with gaps in its timestamps: written at 16 kHz")
+def _write(job: _Job, audio: Path, speech: Audio, out: Path, crops: Path | None, say: Say) -> list[str]:
+    """Make and write everything; what was done to the sound."""
+    pictures, seconds = job.pictures, job.pictures.until(job.count)
+    rate = sound_rate(audio)
+    sound = speech if rate == RATE else sound_for(audio, pictures, rate)
+    samples, notes = sound.samples, list(sound.notes)
     keep = round(seconds * rate)
-    if len(sound) - keep > rate * 0.08:
-        notes.append(f"{len(sound) / rate - seconds:.2f} s of sound after the last picture left out")
-        sound = sound[:keep]
-    return sound, rate, notes
+    if len(samples) - keep > rate * 0.08:
+        notes.append(f"{len(samples) / rate - seconds:.2f} s of sound after the last picture left out")
+        samples = samples[:keep]
+    if not np.abs(speech.samples).max(initial=0.0) > SILENT:
+        notes.append("the sound is silent throughout: the mouth has nothing to follow")
+    shown: dict[str, Any] = {"fps": pictures.fps, "times": pictures.seconds.tolist() if pictures.uneven else None}
+    with ExitStack() as stack:
+        taps: list[Tap] = []
+        if crops is not None:
+            beside = {"fps": pictures.fps} if job.missing else {**shown, "audio": speech.samples}
+            taps = [stack.enter_context(Tap(path, **beside)) for path in crop_files(crops, out)]
+        codec: Literal["lossless", "h264"] = "lossless" if out.suffix.lower() == LOSSLESS else "h264"
+        made = told(job.run(*taps), job.count, "dubbed", say)
+        write_video(out, made, audio=samples, rate=rate, codec=codec, **shown)
+    return notes
 
 
 def frames_to_make(pictures: Pictures, heard: float, length: Length, name: str) -> int:
@@ -159,14 +175,13 @@ def frames_to_make(pictures: Pictures, heard: float, length: Length, name: str) 
     Raises:
         AlignmentError: lengths differ by more than TOLERANCE pictures under 'strict'.
     """
-    fps = float(pictures.fps)
-    if length == "strict" and abs(heard - pictures.length) > TOLERANCE / fps:
+    if length == "strict" and abs(heard - pictures.length) > TOLERANCE / float(pictures.fps):
         what = "shorter" if heard < pictures.length else "longer"
         raise AlignmentError(
             f"the sound {name!r} ({heard:.2f} s) is {what} than the video ({pictures.length:.2f} s); "
             "give sound of the video's length, or --length shortest to stop with the shorter"
         )
-    return pictures.clip.n_frames if length == "strict" else max(1, min(pictures.clip.n_frames, int(heard * fps + 0.5)))
+    return pictures.clip.n_frames if length == "strict" else pictures.before(heard)
 
 
 @dataclass
@@ -192,9 +207,16 @@ class _Job:
             said.append(f"{self.missing} pictures without a face are the source's own")
         if self.missing and crops:
             said.append("the crops leave those pictures out and so have no sound")
+        if (enlarged := self._enlarged()) > 2:
+            said.append(f"the generated pictures are enlarged {enlarged:.1f} times to fit the face: the mouth is blurred")
         if self.count < self.pictures.clip.n_frames:
             said.append(f"stops with the sound: {self.pictures.clip.n_frames - self.count} pictures left out")
         return said
+
+    def _enlarged(self) -> float:
+        """px of the video per px of the generated picture (median)."""
+        matrices = matrix_of(self.track.points[self.track.valid], self.generator.size)
+        return float(np.median(1 / np.hypot(matrices[:, 0, 0], matrices[:, 0, 1])))
 
     def run(self, *taps: Tap) -> Iterator[Frame]:
         """Dubbed pictures in order; the taps (gen, gt) get the aligned ones."""
@@ -231,60 +253,3 @@ class _Job:
             return lower_mask(self.generator.size)
         inside = apply(matrix, points)
         return face_mask(inside, self.generator.size) if self.mask == "face" else self.mask(aligned, inside)
-
-
-class Tap:
-    """A second video written beside the first, by a thread of its own; at most 32 pictures wait."""
-
-    def __init__(self, path: Path, fps: Any, audio: NDArray[np.float32] | None) -> None:
-        self.path, self.fps, self.audio = path, fps, audio
-        self._queue: Queue[Frame | None] = Queue(32)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._write, daemon=True)
-
-    def put(self, picture: Frame) -> None:
-        """Hand over a picture.
-
-        Raises:
-            LipsyncError: the writer failed before.
-        """
-        while True:
-            if self._error is not None:
-                raise self._error
-            try:
-                self._queue.put(picture, timeout=0.5)
-                return
-            except Full:
-                continue
-
-    def __enter__(self) -> Tap:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        while self._thread.is_alive():
-            try:
-                self._queue.put(None, timeout=0.5)
-                break
-            except Full:
-                continue
-        self._thread.join()
-        if self._error is not None and error is None:
-            raise self._error
-
-    def _pictures(self) -> Iterator[Frame]:
-        while (picture := self._queue.get()) is not None:
-            yield picture
-
-    def _write(self) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_video(self.path, self._pictures(), fps=self.fps, audio=self.audio)
-        except BaseException as error:
-            self._error = error
-
-
-def _taps(crops: Path | None, stem: str, pictures: Pictures, heard: NDArray[np.float32] | None) -> list[Tap]:
-    if crops is None:
-        return []
-    return [Tap(crops / side / f"{stem}.mkv", pictures.fps, heard) for side in ("gen", "gt")]

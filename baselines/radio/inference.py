@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,15 @@ from lipsync_eval.baselines.radio.dataset import to_frames, to_tensor
 from lipsync_eval.baselines.radio.model import Radio, Reference
 from lipsync_eval.baselines.radio.native import Pictures
 from lipsync_eval.baselines.radio.runs import Checkpoint, open_checkpoint
+from lipsync_eval.baselines.radio.telling import Say, silent, telling
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import FaceError, MediaError, RefusedCheckpoint, UsageError
 from lipsync_eval.types import Clip, Float, Frame, Track
+
+CACHE_BYTES = 4 << 20
+"""On a CPU the largest maps of a batch should not exceed this: beyond the processor's cache, more at once is slower."""
+MOST = 16
+"""Pictures at once, at most, unless asked otherwise."""
 
 
 @dataclass
@@ -37,6 +42,15 @@ class Generator:
     def size(self) -> int:
         """px of its pictures."""
         return self.model.config.size
+
+    @property
+    def batch(self) -> int:
+        """Pictures at once that suit the device; they do not change the result."""
+        if self.device.type != "cpu":
+            return MOST
+        config = self.model.config
+        largest = max(config.channels(size) * size**2 for size in config.encoder_sizes) * 4
+        return max(1, min(MOST, CACHE_BYTES // largest))
 
     @torch.inference_mode()
     def reference(self, picture: Frame) -> Reference:
@@ -88,7 +102,7 @@ def load_generator(path: Path, device: str = "auto", expected: ModelConfig | Non
     return Generator(model.eval().requires_grad_(False).to(chosen), held, chosen)
 
 
-def face_track(pictures: Pictures, cache: Cache | None = None) -> Track:
+def face_track(pictures: Pictures, cache: Cache | None = None, say: Say = silent) -> Track:
     """The largest face through the video, kept in `cache` by the video's content.
 
     Raises:
@@ -96,49 +110,48 @@ def face_track(pictures: Pictures, cache: Cache | None = None) -> Track:
     """
     from lipsync_eval.faces import track_faces
 
-    return track_faces(pictures.clip, cache=cache)
-
-
-def speech(audio: Path, pictures: Pictures) -> NDArray[np.float32]:
-    """Sound as the network hears it: (N,) float32, 16 kHz mono.
-
-    Sample 0 is the first of a file of its own; the video's own sound is placed by its timestamps.
-
-    Raises:
-        MediaError: no sound in the file, or it cannot be decoded.
-    """
-    from lipsync_eval.media.sound import read_sound
-
-    own = audio.resolve() == pictures.clip.path.resolve()
-    found = read_sound(audio, origin=pictures.origin if own else None, seconds=Fraction(pictures.length))
-    if found is None:
-        raise MediaError(f"{audio.name!r} has no sound; give a file with speech")
-    return found.samples
+    return track_faces(telling(pictures.clip, "face followed", say), cache=cache)
 
 
 def reference_picture(choice: str | None, pictures: Pictures, track: Track, size: int) -> tuple[Frame, str]:
-    """The aligned reference.
+    """The aligned reference: `reference_image`, or else `reference_frame`."""
+    return reference_image(choice, pictures, size) or reference_frame(choice, pictures, track, size)
+
+
+def reference_image(choice: str | None, pictures: Pictures, size: int) -> tuple[Frame, str] | None:
+    """The aligned reference where it is an image file; None where it is a picture of the video. Needs no track.
 
     Args:
         choice: an image file, the number of a picture of the video, or None for the first picture with a face.
         pictures: the video.
-        track: its face.
         size: px of the result.
 
     Returns:
         (size, size, 3) uint8 RGB, and words for the report.
 
     Raises:
-        FaceError: no face in it.
+        FaceError: no face in the image.
+        MediaError: it is no image.
         UsageError: neither a file nor a number of a picture.
     """
-    if choice is not None and not choice.lstrip("-").isdigit():
-        path = Path(choice)
-        frame = read_image(path)
-        return align(frame, face_of(frame, path.name), size), path.name
+    if choice is None:
+        return None
+    if choice.lstrip("-").isdigit():
+        if not 0 <= int(choice) < pictures.clip.n_frames:
+            raise UsageError(f"reference {choice}: the video has the pictures 0 to {pictures.clip.n_frames - 1}")
+        return None
+    path = Path(choice)
+    frame = read_image(path)
+    return align(frame, face_of(frame, path.name), size), path.name
+
+
+def reference_frame(choice: str | None, pictures: Pictures, track: Track, size: int) -> tuple[Frame, str]:
+    """The aligned reference where it is a picture of the video: as `reference_image`, with the video's face.
+
+    Raises:
+        FaceError: no face in that picture.
+    """
     index = int(np.flatnonzero(track.valid)[0]) if choice is None else int(choice)
-    if not 0 <= index < pictures.clip.n_frames:
-        raise UsageError(f"reference {index}: the video has the pictures 0 to {pictures.clip.n_frames - 1}")
     if not track.valid[index]:
         raise FaceError(f"reference: picture {index} of {pictures.clip.path.name!r} shows no face; choose another")
     frame = next(pictures.clip.frames(index, index + 1))

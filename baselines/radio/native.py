@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
@@ -17,7 +15,8 @@ from lipsync_eval.media import open_clip
 from lipsync_eval.media.container import opened
 from lipsync_eval.media.reader import Reader
 from lipsync_eval.media.scan import scan
-from lipsync_eval.types import FPS, Clip, Float
+from lipsync_eval.media.sound import read_sound
+from lipsync_eval.types import FPS, RATE, Audio, Clip, Float
 
 
 @dataclass(frozen=True)
@@ -25,23 +24,36 @@ class Pictures:
     """All pictures of a video, each with its time."""
 
     clip: Clip
-    """n_frames and frames() count the file's own pictures (not 25 a second, unless `resampled`)."""
+    """n_frames and frames() count the file's own pictures (those of a folder of images: 25 a second)."""
     seconds: Float
     """(N,) s after the first picture."""
     fps: Fraction
-    """Pictures per second for writing."""
+    """Pictures per second; the mean where they come at uneven times."""
+    uneven: bool
+    """Whether each picture must be written at its own time."""
     origin: Fraction | None
-    """Timestamp (s) of the first picture in the file, to place its own sound; None for sampled pictures."""
+    """Timestamp (s) of the first picture in the file, to place its own sound; None for a folder of images."""
     notes: tuple[str, ...]
 
     @property
     def length(self) -> float:
         """s that the pictures are shown."""
-        return float(len(self.seconds) / self.fps)
+        return self.until(len(self.seconds))
+
+    def until(self, count: int) -> float:
+        """s that the first `count` pictures are shown."""
+        if self.uneven and count < len(self.seconds):
+            return float(self.seconds[count])
+        return float(count / self.fps)
+
+    def before(self, second: float) -> int:
+        """Pictures of which at least half is shown before this time; at least 1."""
+        half = 0.5 / float(self.fps)
+        return max(1, int(np.searchsorted(self.seconds, second - half + 1e-9, side="right")))
 
 
 def open_pictures(path: Path) -> Pictures:
-    """Open a video at its own, even rate; one of uneven rate, or a folder of images, is read at 25 fps (noted).
+    """Open a video at its own rate, even or not; a folder of images, or a file of absurd rate, is read at 25 fps.
 
     Raises:
         MediaError: the file cannot be used.
@@ -53,10 +65,10 @@ def open_pictures(path: Path) -> Pictures:
     count = len(times.ticks)
     seconds: Float = (times.ticks - times.ticks[0]).astype(np.float64) * float(times.tick)
     fps = (count - 1) / (times.seconds - times.last) if count > 1 else Fraction(FPS)
-    uneven = float(np.abs(seconds - np.arange(count) / float(fps)).max()) > 0.5 / float(fps)
-    if uneven or not 1 <= fps <= 1000:
-        note = f"pictures at uneven times ({float(fps):.4g} a second on average): dubbed and written at {FPS} fps"
+    if not 1 <= fps <= 1000:
+        note = f"{float(fps):.4g} pictures a second, which is not between 1 and 1000: dubbed and written at {FPS} fps"
         return _sampled(open_clip(path), (note,))
+    uneven = float(np.abs(seconds - np.arange(count) / float(fps)).max()) > 0.5 / float(fps)
     clip = Clip(
         path=path,
         n_frames=count,
@@ -68,11 +80,13 @@ def open_pictures(path: Path) -> Pictures:
         read=Reader(path, found, np.arange(count)),
         notes=found.notes,
     )
-    return Pictures(clip, seconds, standard_rate(fps, count, times.tick), times.origin, (*times.notes, *found.notes))
+    notes = (*found.notes, "pictures at uneven times: each is written at its own") if uneven else found.notes
+    pace = fps.limit_denominator(1001) if uneven else standard_rate(fps, count, times.tick)
+    return Pictures(clip, seconds, pace, uneven, times.origin, notes)
 
 
 def _sampled(clip: Clip, notes: tuple[str, ...]) -> Pictures:
-    return Pictures(clip, np.arange(clip.n_frames) / FPS, Fraction(FPS), None, (*clip.notes, *notes))
+    return Pictures(clip, np.arange(clip.n_frames) / FPS, Fraction(FPS), False, None, (*clip.notes, *notes))
 
 
 def standard_rate(fps: Fraction, count: int, tick: Fraction) -> Fraction:
@@ -83,30 +97,29 @@ def standard_rate(fps: Fraction, count: int, tick: Fraction) -> Fraction:
     return fps.limit_denominator(1001)
 
 
-def native_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Sound of a file at its own rate: (N,) float32 mono (mean of the channels) in [-1, 1], and samples per second.
+def sound_rate(path: Path) -> int:
+    """Samples per second of a file's sound.
 
     Raises:
-        MediaError: no sound, or it cannot be decoded.
+        MediaError: no sound, or the file cannot be opened.
     """
-    import av
-
     with opened(path) as container:
-        stream = container.streams.best("audio")
-        if stream is None or stream.codec_context is None:
+        stream: Any = container.streams.best("audio")
+        if stream is None or not stream.rate:
             raise MediaError(f"{path.name!r} has no sound; give a file with speech")
-        resampler = av.AudioResampler(format="fltp")
-        decoder: Any = stream.codec_context
-        rate = int(decoder.sample_rate)
-        parts: list[NDArray[np.float32]] = []
-        try:
-            decoded: Iterator[Any] = container.decode(stream)
-            for frame in decoded:
-                frame.pts = None
-                parts += [made.to_ndarray().mean(axis=0, dtype=np.float32) for made in resampler.resample(frame)]
-            parts += [made.to_ndarray().mean(axis=0, dtype=np.float32) for made in resampler.resample(None)]
-        except av.error.FFmpegError as error:
-            raise MediaError(f"the sound of {path.name!r} cannot be decoded ({error}); convert it to wav") from error
-    if not parts:
-        raise MediaError(f"{path.name!r} holds no sample of sound; give a file with speech")
-    return np.clip(np.concatenate(parts), -1.0, 1.0), rate
+        return int(stream.rate)
+
+
+def sound_for(path: Path, pictures: Pictures, rate: int = RATE) -> Audio:
+    """Sound for a video, mono, at `rate` (16000 is what the network hears).
+
+    Sample 0 is the first of a file of its own; the video's own sound is placed by its timestamps.
+
+    Raises:
+        MediaError: no sound in the file, or it cannot be decoded.
+    """
+    own = path.resolve() == pictures.clip.path.resolve()
+    found = read_sound(path, origin=pictures.origin if own else None, seconds=Fraction(pictures.length), rate=rate)
+    if found is None:
+        raise MediaError(f"{path.name!r} has no sound; give a file with speech")
+    return found

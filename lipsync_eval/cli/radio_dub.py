@@ -9,20 +9,20 @@ from typing import Any
 import click
 
 from lipsync_eval.cache import Cache, default_cache_dir
-from lipsync_eval.cli.radio_options import CHECKPOINT, DEVICE, FILE, FOLDER, LENGTH, say
+from lipsync_eval.cli.radio_options import CHECKPOINT, DEVICE, FILE, FOLDER, LENGTH, SOUND, VIDEO, say
 from lipsync_eval.errors import UsageError
 
 
 @click.command()
-@click.option("--video", type=click.Path(path_type=Path), required=True, help="Video whose mouth is replaced.")
-@click.option("--audio", type=FILE, required=True, help="New speech: a sound file, or a video's sound.")
+@click.option("--video", type=VIDEO, required=True, help="Video whose mouth is replaced.")
+@click.option("--audio", type=SOUND, required=True, help="New speech: a sound file, or a video's sound.")
 @click.option(
     "--reference",
     metavar="IMG|FRAME",
     help="Image file, or number of a picture of the video [default: its first with a face].",
 )
 @CHECKPOINT
-@click.option("--out", type=FILE, required=True, help=".mp4 (H.264) or .mkv (lossless). OUT.json tells what was done.")
+@click.option("--out", type=FILE, required=True, help=".mp4 (H.264) or .mkv (lossless); replaced if there. OUT.json tells what was done.")
 @click.option(
     "--crops",
     type=FOLDER,
@@ -36,7 +36,7 @@ from lipsync_eval.errors import UsageError
     help="What is pasted back: the lower half, or the face's hull in it.",
 )
 @LENGTH
-@click.option("--batch", default=16, show_default=True, help="Pictures at once.")
+@click.option("--batch", type=click.IntRange(min=1), help="Pictures at once [default: as suits device and model].")
 @DEVICE
 def dub(checkpoint: Path, device: str, **options: Any) -> None:
     """Dub a video with new speech, keeping its rate, size and everything around the mouth.
@@ -53,13 +53,15 @@ def dub(checkpoint: Path, device: str, **options: Any) -> None:
 
     generator = load_generator(checkpoint, device)
     cache = Cache(default_cache_dir())
-    report = run(options.pop("video"), options.pop("audio"), options.pop("out"), generator, cache=cache, **options)
+    report = run(
+        options.pop("video"), options.pop("audio"), options.pop("out"), generator, cache=cache, say=say, **options
+    )
     click.echo(json.dumps(asdict(report), indent=1))
 
 
 @click.command()
-@click.option("--video", type=click.Path(path_type=Path), required=True)
-@click.option("--audio", type=FILE, help="[default: the video's own sound]")
+@click.option("--video", type=VIDEO, required=True)
+@click.option("--audio", type=SOUND, help="[default: the video's own sound]")
 @click.option("--frame", default=0, show_default=True, help="Number of the picture.")
 @click.option(
     "--layer", metavar="I.J", help="Att_{I,J}, e.g. 5.2 [default: the last attention layer of the first ViT block]."
@@ -82,13 +84,16 @@ def attention(
     import cv2
 
     from lipsync_eval.baselines.radio.attention import attention_figure
+    from lipsync_eval.baselines.radio.files import check_folder
     from lipsync_eval.baselines.radio.inference import load_generator
     from lipsync_eval.files import atomic
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out.name!r}: the figure is a PNG file; give a name that ends in .png")
+    check_folder(out)
+    generator, cache = load_generator(checkpoint, device), Cache(default_cache_dir())
     made, name = attention_figure(
-        video, audio, load_generator(checkpoint, device), frame=frame, layer=layer, reference=reference
+        video, audio, generator, frame=frame, layer=layer, reference=reference, cache=cache, say=say
     )
     with atomic(out) as file:
         file.write(cv2.imencode(".png", made[:, :, ::-1])[1].tobytes())
@@ -96,9 +101,9 @@ def attention(
 
 
 @click.command()
-@click.option("--video", type=click.Path(path_type=Path), required=True)
+@click.option("--video", type=VIDEO, required=True)
 @click.option(
-    "--audio", type=FILE, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
+    "--audio", type=SOUND, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
 )
 @click.option(
     "--references", "references", multiple=True, required=True, metavar="IMG|FRAME", help="At least two; repeatable."

@@ -8,6 +8,8 @@ import click
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
+VIDEO = click.Path(path_type=Path, exists=True)
+SOUND = click.Path(path_type=Path, exists=True, dir_okay=False)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:N]")
 LENGTH = click.option(
     "--length",

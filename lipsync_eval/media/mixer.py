@@ -1,4 +1,4 @@
-"""Decoded sound -> one line of mono samples at 16 kHz, placed by timestamps."""
+"""Decoded sound -> one line of mono samples at 16 kHz (or another rate), placed by timestamps."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _TOLD: Final = Fraction(1, 1000)
 class Mixer:
     """Takes decoded frames in order. Silence and cuts are exact to half a sample of the source."""
 
-    def __init__(self, origin: Fraction | None, seconds: Fraction) -> None:
-        """`origin`: timestamp (s) of sample 0, None for that of the first frame; `seconds`: length of the picture."""
+    def __init__(self, origin: Fraction | None, seconds: Fraction, rate: int = RATE) -> None:
+        """`origin`: timestamp (s) of sample 0, None for that of the first frame; `seconds`: length of the picture; `rate`: Hz out."""
         self.begun = False
         """Whether any sound came."""
-        self._origin, self._seconds = origin, seconds
+        self._origin, self._seconds, self._rate = origin, seconds, rate
         self._time = Fraction(0)  # s on the line so far
         self._out = bytearray()
         self._graph: Any = None
@@ -70,7 +70,7 @@ class Mixer:
         return True
 
     def finish(self) -> NDArray[np.float32]:
-        """(N,) everything taken, at 16 kHz; not clipped."""
+        """(N,) everything taken, at `rate`; not clipped."""
         self._flush()
         return np.frombuffer(self._out, np.float32)
 
@@ -100,7 +100,7 @@ class Mixer:
         kind = (frame.sample_rate, frame.format.name, frame.layout.name)
         if kind != self._kind:
             self._flush()
-            self._graph, self._kind = _graph(frame), kind
+            self._graph, self._kind = _graph(frame, self._rate), kind
         self._time += Fraction(frame.samples, frame.sample_rate)
         frame.pts = None
         self._graph.push(frame)
@@ -123,8 +123,8 @@ class Mixer:
             self._out += frame.to_ndarray().astype(np.float32, copy=False).tobytes()
 
 
-def _graph(frame: AudioFrame) -> Any:
-    """Filters to mono at 16 kHz in float32: ffmpeg's own weights, scaled so that full scale in all channels stays full scale.
+def _graph(frame: AudioFrame, rate: int) -> Any:
+    """Filters to mono at `rate` in float32: ffmpeg's own weights, scaled so that full scale in all channels stays full scale.
 
     ffmpeg does that scaling only when it writes integers; in float a stereo track would come out sqrt(2) too loud.
     """
@@ -138,7 +138,7 @@ def _graph(frame: AudioFrame) -> Any:
         layout=frame.layout.name,
         time_base=Fraction(1, frame.sample_rate),
     )
-    resample = graph.add("aresample", f"{RATE}:out_sample_fmt=flt:out_chlayout=mono:rematrix_maxval=1.0")
+    resample = graph.add("aresample", f"{rate}:out_sample_fmt=flt:out_chlayout=mono:rematrix_maxval=1.0")
     sink = graph.add("abuffersink")
     source.link_to(resample)
     resample.link_to(sink)

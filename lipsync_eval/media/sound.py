@@ -1,4 +1,4 @@
-"""Sound of a file -> float32 mono at 16 kHz, sample 0 at the first picture."""
+"""Sound of a file -> float32 mono at 16 kHz (or another rate), sample 0 at the first picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 
-def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction) -> Audio | None:
+def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction, rate: int = RATE) -> Audio | None:
     """Sound of a file, its natural length.
 
     Args:
@@ -28,6 +28,7 @@ def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction) -> Aud
         origin: timestamp (s) of the first picture in the same file, which becomes sample 0: what sounds earlier is cut,
             silence is put before what begins later. None for a file of its own: its first sample is sample 0.
         seconds: length of the picture; a difference of more than one picture (0.04 s) is noted.
+        rate: Hz of the result; whoever asks for another than 16000 must not hand it to a metric.
 
     Returns:
         None where the file has no sound track.
@@ -42,15 +43,15 @@ def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction) -> Aud
         tracks = len(container.streams.audio)
         several = [f"{tracks} tracks of sound: track {stream.index} used, which ffmpeg takes by default"] if tracks > 1 else []
         health = Health(messages)
-        mixer = Mixer(origin, seconds)
+        mixer = Mixer(origin, seconds, rate)
         _mix(container, stream, health, mixer)
         samples = mixer.finish()
     if not mixer.begun:
         why = health.hidden_first or health.container or "; ".join(mixer.notes) or "there is no sample in it"
-        raise MediaError(f"the sound of {path.name!r} cannot be used: {why}; make it again, or give another with --pairs")
+        raise MediaError(f"the sound of {path.name!r} cannot be used: {why}; make it again, or give another sound file")
     if not np.isfinite(samples).all():
         raise MediaError(f"the sound of {path.name!r} holds values that are no numbers; make it again")
-    notes = [*several, *mixer.notes, *_damage(health), *_length(len(samples), seconds)]
+    notes = [*several, *mixer.notes, *_damage(health), *_length(Fraction(len(samples), rate) - seconds)]
     beyond = int(np.count_nonzero(samples > 1.0) + np.count_nonzero(samples < -1.0))
     if beyond:
         notes.append(f"{beyond} samples beyond full scale clipped")
@@ -89,8 +90,7 @@ def _damage(health: Health) -> list[str]:
     return notes
 
 
-def _length(n: int, seconds: Fraction) -> list[str]:
-    longer = Fraction(n, RATE) - seconds
+def _length(longer: Fraction) -> list[str]:
     if abs(longer) <= Fraction(1, FPS):
         return []
     return [f"sound {float(abs(longer)):.2f} s {'longer' if longer > 0 else 'shorter'} than the picture: left so"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,6 +22,8 @@ _FORMATS: Final[dict[str, dict[str, str]]] = {
     "h264": {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska"},
 }
 """Suffix -> muxer, by codec."""
+_CLOCK: Final = 90_000
+"""Ticks per second of pictures at given times; every usual rate is a whole number of them."""
 
 
 def write_video(
@@ -28,6 +31,7 @@ def write_video(
     frames: Iterable[Frame],
     *,
     fps: float | Fraction = FPS,
+    times: Sequence[float] | None = None,
     audio: NDArray[np.float32] | None = None,
     rate: int = RATE,
     codec: Codec = "lossless",
@@ -40,6 +44,8 @@ def write_video(
             or .mkv for "h264" (x264 yuv420p, BT.601, limited range; AAC).
         frames: (H, W, 3) uint8 RGB, all of one size; even sides for "h264".
         fps: pictures per second, at most 1000.
+        times: for pictures at uneven times: s at which each one is shown, from 0, increasing; `fps` is then their mean.
+            Kept to 1/90000 s (.mkv: to 1 ms).
         audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first picture; written whole, whatever its length.
         rate: samples per second of `audio`.
         codec: "lossless" or "h264".
@@ -57,6 +63,7 @@ def write_video(
     path = Path(path)
     muxer = _muxer(path, codec)
     pace = _pace(fps)
+    ticks = None if times is None else _ticks(times)
     sound = None if audio is None else _checked(audio, rate)
     stream = iter(frames)
     first = next(stream, None)
@@ -65,7 +72,7 @@ def write_video(
     size = _size(first, codec)
     try:
         with atomic(path) as file, av.open(file, "w", format=muxer, options={"fflags": "+bitexact"}) as container:
-            writer = _Writer(container, size, pace, sound, rate, codec, crf)
+            writer = _Writer(container, size, pace, ticks, sound, rate, codec, crf)
             writer.picture(first)
             for frame in stream:
                 writer.picture(frame)
@@ -83,6 +90,7 @@ class _Writer:
         container: Any,
         size: tuple[int, int],
         pace: Fraction,
+        ticks: list[int] | None,
         sound: NDArray[np.float32] | None,
         rate: int,
         codec: str,
@@ -90,6 +98,7 @@ class _Writer:
     ) -> None:
         self.count = 0
         self._container, self._size, self._pace, self._rate = container, size, pace, rate
+        self._ticks, self._tick = ticks, 1 / pace if ticks is None else Fraction(1, _CLOCK)
         self._sound = np.empty(0, np.float32) if sound is None else sound
         self._said = 0
         self._lossless = codec == "lossless"
@@ -105,7 +114,7 @@ class _Writer:
         video = self._container.add_stream(name, rate=self._pace, options=options)
         video.height, video.width = self._size
         video.pix_fmt = pixels
-        video.time_base = video.codec_context.time_base = 1 / self._pace
+        video.time_base = video.codec_context.time_base = self._tick
         if not self._lossless:
             video.codec_context.colorspace = 6  # SMPTE 170M, the matrix that the conversion below uses
             video.codec_context.color_range = 1  # limited
@@ -127,10 +136,19 @@ class _Writer:
         made = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         if not self._lossless:
             made = made.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", threads=1)
-        made.pts, made.time_base = self.count, 1 / self._pace
+        shown = self._shown(self.count)
+        made.pts, made.time_base = shown, self._tick
         self._container.mux(self._video.encode(made))
         self.count += 1
-        self._say(int(self.count / self._pace * self._rate))
+        self._say(int((shown * self._tick + 1 / self._pace) * self._rate))
+
+    def _shown(self, number: int) -> int:
+        """Ticks at which a picture is shown."""
+        if self._ticks is None:
+            return number
+        if number >= len(self._ticks):
+            raise InputError(f"more pictures came than the {len(self._ticks)} times given; give one time for each")
+        return self._ticks[number]
 
     def close(self) -> None:
         """The rest of the sound, and what the encoders hold back."""
@@ -167,6 +185,13 @@ def _pace(fps: float | Fraction) -> Fraction:
     if not 0 < pace <= 1000:
         raise InputError(f"fps is {fps}; expected more than 0 and at most 1000")
     return pace
+
+
+def _ticks(times: Sequence[float]) -> list[int]:
+    ticks = [round(second * _CLOCK) for second in times]
+    if ticks[:1] != [0] or any(later <= before for before, later in pairwise(ticks)):
+        raise InputError("times must begin at 0 and increase by at least 1/90000 s from picture to picture")
+    return ticks
 
 
 def _size(frame: Frame, codec: str) -> tuple[int, int]:

@@ -128,3 +128,26 @@ def test_the_ffmpeg_program_reads_the_same(tmp_path):
     pictures = noise(5, 48, 64)
     write_video(tmp_path / "a.mkv", pictures)
     np.testing.assert_array_equal(rgb(tmp_path / "a.mkv", (48, 64)), np.stack(pictures))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "lossless"), ("a.mp4", "h264")])
+def test_uneven_times(tmp_path, name, codec):
+    from lipsync_eval.media.scan import scan
+
+    times = [0.0, 1 / 30, 0.1, 0.2, 7 / 30, 0.5]
+    sound = clicks(0.6, [0.2, 0.4]).astype(np.float32)
+    write_video(tmp_path / name, [stamped(i) for i in range(6)], fps=10, times=times, audio=sound, codec=codec)
+    found = scan(tmp_path / name).times
+    np.testing.assert_allclose((found.ticks - found.ticks[0]) * float(found.tick), times, atol=6e-4)
+    clip = open_clip(tmp_path / name)
+    assert [number_in(frame) for frame in clip.frames(0, 11)] == [0, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5]
+    assert onsets(clip.audio.samples) == pytest.approx([0.2, 0.4], abs=0.003)
+
+
+def test_times_that_cannot_be(tmp_path):
+    for times in ([0.1, 0.2], [0.0, 0.0], [0.0, 0.2, 0.1], []):
+        with pytest.raises(InputError, match="times must begin at 0"):
+            write_video(tmp_path / "a.mkv", [stamped(i) for i in range(2)], times=times)
+    with pytest.raises(InputError, match="more pictures came than the 1 times given"):
+        write_video(tmp_path / "a.mkv", [stamped(i) for i in range(2)], times=[0.0])
+    assert not (tmp_path / "a.mkv").exists()

@@ -11,10 +11,11 @@ from support.radio import talking_video
 
 from lipsync_eval.baselines.radio.align import align, lower_mask, matrix_of
 from lipsync_eval.baselines.radio.attention import attention_figure as radio_attention
-from lipsync_eval.baselines.radio.dub import Tap, frames_to_make
+from lipsync_eval.baselines.radio.dub import frames_to_make
 from lipsync_eval.baselines.radio.dub import dub as radio_dub
 from lipsync_eval.baselines.radio.inference import load_generator
-from lipsync_eval.baselines.radio.native import native_sound, open_pictures, standard_rate
+from lipsync_eval.baselines.radio.native import open_pictures, sound_for, sound_rate, standard_rate
+from lipsync_eval.baselines.radio.tap import Tap
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import AlignmentError, FaceError, InputError, MediaError, UsageError
 from lipsync_eval.faces import track_faces
@@ -115,19 +116,52 @@ def test_own_sound_keeps_its_rate(generator, talking_clip, tmp_path):
     speech = np.stack([0.4 * np.sin(2 * np.pi * 200 * t), 0.2 * np.sin(2 * np.pi * 200 * t)])
     make_sound(tmp_path / "new.wav", speech, rate=44100)
     dub(talking_clip, tmp_path / "new.wav", tmp_path / "out.mkv", generator)
-    sound, rate = native_sound(tmp_path / "out.mkv")
+    rate = sound_rate(tmp_path / "out.mkv")
+    sound = sound_for(tmp_path / "out.mkv", open_pictures(tmp_path / "out.mkv"), rate).samples
     assert rate == 44100 and len(sound) == len(t)
     np.testing.assert_allclose(sound, speech.mean(0), atol=1e-3)
 
 
-def test_uneven_rates_are_sampled_at_25(tmp_path):
+def test_a_videos_own_sound_keeps_its_rate_and_place(generator, tmp_path):
+    t = np.arange(round(1.6 * 44100)) / 44100
+    tone = (0.4 * np.sin(2 * np.pi * 200 * t)).astype(np.float32)
+    pictures = frames_of(talking_video(tmp_path / "a.mkv"))
+    write_video(tmp_path / "v.mkv", iter(pictures), audio=tone, rate=44100)
+    dub(tmp_path / "v.mkv", tmp_path / "v.mkv", tmp_path / "out.mkv", generator)
+    assert sound_rate(tmp_path / "out.mkv") == 44100
+    made = sound_for(tmp_path / "out.mkv", open_pictures(tmp_path / "out.mkv"), 44100).samples
+    np.testing.assert_allclose(made, tone, atol=1 / 32768)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_uneven_times_are_kept(generator, tmp_path, suffix):
     from support.videos import make_video
 
-    pictures = [np.full((32, 32, 3), 20 * i, np.uint8) for i in range(6)]
-    path = make_video(tmp_path / "v.mkv", pictures, times=[0, 40, 80, 200, 240, 280], tick=Fraction(1, 1000))
+    times = [0, 33, 67, 133, 200, 233, 267, 333, 367, 433, 467, 500, 567, 600]  # ms; 30 fps with pictures left out
+    pictures = list(frames_of(talking_video(tmp_path / "a.mkv", frames=len(times))))
+    path = make_video(tmp_path / "v.mkv", pictures, times=times, tick=Fraction(1, 1000))
     found = open_pictures(path)
-    assert found.fps == 25 and any("uneven times" in note for note in found.notes)
-    np.testing.assert_allclose(found.seconds, np.arange(len(found.seconds)) / 25)
+    assert found.uneven and found.clip.n_frames == len(times) and any("variable rate" in note for note in found.notes)
+    from support.videos import make_sound
+
+    make_sound(tmp_path / "s.wav", 0.1 * np.sin(np.arange(round(found.length * 16000)) / 20)[None], rate=16000)
+    out = tmp_path / f"out{suffix}"
+    report = dub(path, tmp_path / "s.wav", out, generator)
+    made = open_pictures(out)
+    assert report.frames == len(times) and made.uneven
+    np.testing.assert_allclose(made.seconds, np.array(times) / 1000, atol=1e-3)
+    short = dub(path, tmp_path / "s.wav", out, generator, length="shortest", batch=3)
+    assert short.frames == len(times)
+
+
+def test_pictures_before_a_time():
+    from lipsync_eval.baselines.radio.native import Pictures
+
+    even = Pictures(None, np.arange(40) / 25, Fraction(25), False, None, ())
+    assert [even.before(s) for s in (0.0, 0.03, 0.061, 0.5, 1.6, 9.0)] == [1, 1, 2, 13, 40, 40]
+    assert even.until(10) == pytest.approx(0.4) and even.length == pytest.approx(1.6)
+    uneven = Pictures(None, np.array([0.0, 0.04, 0.2, 0.24]), Fraction(3, 1) / Fraction(6, 25), True, None, ())
+    assert uneven.before(0.2) == 2 and uneven.until(2) == pytest.approx(0.2) and uneven.length == pytest.approx(0.32)
 
 
 @pytest.mark.parametrize("rate", [24, 25, 30, Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001)])
@@ -215,7 +249,7 @@ def test_masks_of_the_callers_own(generator, talking_clip, tmp_path):
 
 def test_a_tap_that_fails_stops_the_dub(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError), Tap(tmp_path / "file" / "x.mkv", 25, np.zeros(10, np.float32)) as tap:
+    with pytest.raises(OSError), Tap(tmp_path / "file" / "x.mkv", fps=25, audio=np.zeros(10, np.float32)) as tap:
         for _ in range(100):
             tap.put(np.zeros((8, 8, 3), np.uint8))
 
