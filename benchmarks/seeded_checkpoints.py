@@ -1,6 +1,6 @@
 """Checkpoints of seeded random weights in a generator's own format, to run its real code where its weights cannot be had.
 
-    ENV/bin/python benchmarks/seeded_checkpoints.py wav2lip|gpen|ip_lap|stylesync|sadtalker REPO [--seed 7]
+    ENV/bin/python benchmarks/seeded_checkpoints.py wav2lip|gpen|ip_lap|pc_avs|stylesync|sadtalker REPO [--seed 7]
 
 Runs in the generator's own environment, from its own repository; writes where its code looks. The videos that come
 out are noise where the network paints: they prove the path from manifest to table, not quality.
@@ -67,6 +67,18 @@ def ip_lap(seed: int) -> dict[str, object]:
     }
 
 
+def pc_avs(seed: int) -> dict[str, object]:
+    """Its four networks, as its demo has them."""
+    sys.argv = ["inference.py", "--gpu_ids", "-1", "--netG", "modulate", "--netA_sync", "ressesync", "--netV", "resnext", "--netE", "fan", "--style_dim", "2560", "--input_id_feature", "--generate_from_audio_only"]
+    from models import networks
+    from options.test_options import TestOptions  # type: ignore[import-not-found]
+    from seeded_weights import fill
+
+    options = TestOptions().parse()
+    made = {"G": networks.define_G, "V": networks.define_V, "E": networks.define_E, "A_sync": networks.define_A_sync}
+    return {f"checkpoints/demo/latest_net_{name}.pth": fill(define(options).state_dict(), seed) for name, define in made.items()}
+
+
 def stylesync(seed: int) -> dict[str, object]:
     """Its checkpoint (half its width, which is quicker), the args.json that must lie beside it, and a mask of the lower half."""
     import json
@@ -131,7 +143,7 @@ def _spectral(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-MAKERS = {"wav2lip": wav2lip, "gpen": gpen, "ip_lap": ip_lap, "stylesync": stylesync, "sadtalker": sadtalker}
+MAKERS = {"wav2lip": wav2lip, "gpen": gpen, "ip_lap": ip_lap, "pc_avs": pc_avs, "stylesync": stylesync, "sadtalker": sadtalker}
 
 
 def main() -> None:

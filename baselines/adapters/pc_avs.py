@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lipsync_eval.baselines.adapters._frames import frames_to_video, write_frames
-from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, Weights, visible_gpu
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Patch, Record, Weights
 from lipsync_eval.types import Frame
 
 _FIRST = 2
@@ -25,7 +25,7 @@ RECORD = Record(
     python="3.6",
     torch="1.3.0",
     weights=(Weights(file="checkpoints/demo", where="demo.zip, linked in the repository's README (five .pth files)"),),
-    imports=("torch", "cv2", "librosa", "tqdm"),
+    imports=("torch", "torchvision", "cv2", "librosa", "lws", "skimage", "tqdm"),
     entry="inference.py",
     gpu=True,
     fps="25 in and out",
@@ -33,12 +33,23 @@ RECORD = Record(
     audio="16 kHz",
     needs=("video", "audio", "image"),
     options={"cropped": "1: the videos are face crops made with its scripts/align_68.py already"},
-    checked="options compared with experiments/demo_vox.sh and options/ at the commit; not run (CUDA only)",
+    checked="options compared with experiments/demo_vox.sh and options/ at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
     notes=(
         "expects 224x224 frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = \"1\"",
         "errors of a clip are printed and swallowed by its code: a missing result is then reported here",
         "the input picture gives the identity, the video the head pose; score with crop_from=own, which `auto` chooses when sizes differ",
+        "lws builds on current Python with LWS_USE_CYTHON=1 pip install --no-build-isolation lws (numpy, cython and setuptools there first)",
     ),
+    patches=(
+        Patch(
+            "inference.py", "torch.manual_seed(0)", "torch.manual_seed(0); device = 'cuda' if opt.gpu_ids else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)",
+            "its .cuda() calls follow --gpu_ids",
+        ),
+        Patch("inference.py", "create_model(opt).cuda()", "create_model(opt).to(device)", "the same"),
+        Patch("config/AudioConfig.py", "librosa.filters.mel(self.sample_rate, self.fft_size", "librosa.filters.mel(sr=self.sample_rate, n_fft=self.fft_size", "librosa 0.10 takes names only"),
+        Patch("models/networks/loss.py", "vgg=VGG19()", "vgg=None", "a loss for training: its default would be fetched and loaded at every start"),
+    ),
+    cpu_when_prepared=True,
 )
 
 
@@ -71,7 +82,7 @@ def command(job: Job) -> list[str]:
     return [
         *job.python, "-u", "inference.py", "--name", "demo", "--meta_path_vox", str(job.work / "list.csv"), "--dataset_mode", "voxtest", "--netG", "modulate",
         "--netA", "resseaudio", "--netA_sync", "ressesync", "--netD", "multiscale", "--netV", "resnext", "--netE", "fan", "--model", "av",
-        "--gpu_ids", visible_gpu(job) and "0", "--clip_len", "1", "--batchSize", "16", "--style_dim", "2560", "--nThreads", "4", "--input_id_feature",
+        "--gpu_ids", "-1" if job.device == "cpu" else "0", "--clip_len", "1", "--batchSize", "16", "--style_dim", "2560", "--nThreads", "4", "--input_id_feature",
         "--generate_interval", "1", "--style_feature_loss", "--use_audio", "1", "--noise_pose", "--driving_pose", "--gen_video", "--generate_from_audio_only",
     ]
 
