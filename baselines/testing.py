@@ -66,6 +66,8 @@ def check_adapter(adapter: Adapter, options: Mapping[str, str] | None = None) ->
         wrong.append(f"record.name {record.name!r}: letters, digits, '-' and '_' only: it becomes a folder")
     if record.repository and not (re.fullmatch(r"[0-9a-f]{40}", record.commit) and record.entry):
         wrong.append("record.commit: a repository needs the full commit (40 hex digits) that the adapter was made for, and record.entry")
+    if record.cpu_when_prepared and not (record.gpu and record.patches):
+        wrong.append("record.cpu_when_prepared: only for code that needs CUDA (record.gpu) and has record.patches")
     wrong += [f"writes {w!r}: a folder inside the repository" for w in adapter.writes if w.startswith("/") or ".." in w.split("/")]
     if adapter.command is None:
         return wrong
