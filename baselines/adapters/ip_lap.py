@@ -42,7 +42,7 @@ RECORD = Record(
     patches=(
         Patch("inference_single.py", "else 'cpu'", "else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)", "its .cuda() calls follow the device that it found"),
         Patch("inference_single.py", "LandmarksType._2D, flip_input=False, device='cuda'", "LandmarksType.TWO_D, flip_input=False, device=device", "face_alignment 1.4 renamed it; the detector follows the device"),
-        Patch("models/audio.py", "import lws", "lws = None", "not used (use_lws=False), and not built for current Python"),
+        Patch("models/audio.py", "import lws", "lws = None", "not used (use_lws=False), and does not build on current Python as it is"),
         Patch("models/audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
         Patch("models/video_renderer.py", "vgg19(pretrained=True)", "vgg19(weights=None)", "no download: the renderer's checkpoint holds these weights too"),
     ),
