@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from lipsync_eval.baselines.radio.native import Pictures, open_pictures, sound_f
 from lipsync_eval.baselines.radio.tap import Tap
 from lipsync_eval.baselines.radio.telling import Say, silent, told
 from lipsync_eval.cache import Cache
+from lipsync_eval.engine.ahead import ahead
 from lipsync_eval.errors import AlignmentError, InputError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import write_video
@@ -164,7 +166,8 @@ def _write(job: _Job, audio: Path, speech: Audio, out: Path, crops: Path | None,
             beside = {"fps": pictures.fps} if job.missing else {**shown, "audio": speech.samples}
             taps = [stack.enter_context(Tap(path, **beside)) for path in crop_files(crops, out)]
         codec: Literal["lossless", "h264"] = "lossless" if out.suffix.lower() == LOSSLESS else "h264"
-        made = told(job.run(*taps), job.count, "dubbed", say)
+        batches = stack.enter_context(ahead(job.run(*taps)))  # the encoder works while the next batch is made
+        made = told(chain.from_iterable(batches), job.count, "dubbed", say)
         write_video(out, made, audio=samples, rate=rate, codec=codec, **shown)
     return notes
 
@@ -218,16 +221,11 @@ class _Job:
         matrices = matrix_of(self.track.points[self.track.valid], self.generator.size)
         return float(np.median(1 / np.hypot(matrices[:, 0, 0], matrices[:, 0, 1])))
 
-    def run(self, *taps: Tap) -> Iterator[Frame]:
-        """Dubbed pictures in order; the taps (gen, gt) get the aligned ones."""
-        waiting: list[tuple[int, Frame]] = []
-        for item in enumerate(self.pictures.clip.frames(0, self.count)):
-            waiting.append(item)
-            if len(waiting) == self.batch:
-                yield from self._dubbed(waiting, taps)
-                waiting = []
-        if waiting:
-            yield from self._dubbed(waiting, taps)
+    def run(self, *taps: Tap) -> Iterator[list[Frame]]:
+        """Batches of dubbed pictures in order; the taps (gen, gt) get the aligned ones."""
+        frames = enumerate(self.pictures.clip.frames(0, self.count))
+        while waiting := list(islice(frames, self.batch)):
+            yield list(self._dubbed(waiting, taps))
 
     def _dubbed(self, items: list[tuple[int, Frame]], taps: tuple[Tap, ...]) -> Iterator[Frame]:
         size = self.generator.size

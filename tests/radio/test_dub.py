@@ -11,8 +11,8 @@ from support.radio import talking_video
 
 from lipsync_eval.baselines.radio.align import align, lower_mask, matrix_of
 from lipsync_eval.baselines.radio.attention import attention_figure as radio_attention
-from lipsync_eval.baselines.radio.dub import frames_to_make
 from lipsync_eval.baselines.radio.dub import dub as radio_dub
+from lipsync_eval.baselines.radio.dub import frames_to_make
 from lipsync_eval.baselines.radio.inference import load_generator
 from lipsync_eval.baselines.radio.native import open_pictures, sound_for, sound_rate, standard_rate
 from lipsync_eval.baselines.radio.tap import Tap

@@ -79,10 +79,11 @@ def test_what_is_wrong_is_said_before_the_face_is_followed(micro_run, talking_cl
 
 
 def test_exit_codes(micro_run, talking_clip, tmp_path, capsys):
+    usual = ["--checkpoint", str(micro_run), "--device", "cpu"]
+
     def call(*more, video=talking_clip, out="o.mkv"):
         code = run(
-            ["radio", "dub", "--video", str(video), "--audio", str(talking_clip), "--checkpoint", str(micro_run)]
-            + ["--device", "cpu", "--out", str(tmp_path / out), *more]
+            ["radio", "dub", "--video", str(video), "--audio", str(talking_clip), *usual, "--out", str(tmp_path / out), *more]
         )
         return code, capsys.readouterr().err
 
@@ -95,8 +96,7 @@ def test_exit_codes(micro_run, talking_clip, tmp_path, capsys):
     code, text = call(out="none/o.mkv")
     assert code == 2 and "there is no folder" in text
     looked = run(
-        ["radio", "attention", "--video", str(talking_clip), "--checkpoint", str(micro_run), "--device", "cpu"]
-        + ["--out", str(tmp_path / "none" / "a.png")]
+        ["radio", "attention", "--video", str(talking_clip), *usual, "--out", str(tmp_path / "none" / "a.png")]
     )
     assert looked == 2 and "there is no folder" in capsys.readouterr().err
 
