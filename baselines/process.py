@@ -85,6 +85,7 @@ class _Log:
         while block := os.read(stream.fileno(), 1 << 16):
             head, rest = block[: self.room], block[self.room :]
             self.file.write(head)
+            self.file.flush()
             self.room -= len(head)
             self.end += rest
             if (extra := len(self.end) - LOG_BYTES // 2) > LOG_BYTES // 4:

@@ -43,3 +43,15 @@ def write_points(job: Job, video: Path, file: Path) -> list[str]:
     found = np.flatnonzero(track.status != MISSING)
     np.savez(file, **{str(i): track.points[i] for i in found.tolist()})
     return [f"landmarks of {len(found)} of {len(track.status)} pictures by {track.backend}, instead of its own detector"]
+
+
+def write_picture_points(job: Job, file: Path) -> Track:
+    """Write the (68, 2) float64 px of the face in job.reference into an .npy; returns the Track of that one picture."""
+    import shutil
+
+    folder = job.work / "picture"
+    folder.mkdir()
+    shutil.copyfile(job.reference, folder / "0.png")
+    track = points(job, folder)
+    np.save(file, track.points[0])
+    return track

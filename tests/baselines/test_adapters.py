@@ -162,3 +162,41 @@ def test_landmarks_are_handed_over_to_a_prepared_copy_only(tmp_path: Path, monke
         assert set(held.files) == {"0", "2"}
         assert np.array_equal(held["2"], where[2])
     assert list(adapter.prepare(replace(job, options={}))) == []
+
+
+def _one_face(monkeypatch: pytest.MonkeyPatch, side: float) -> None:
+    import numpy as np
+
+    import lipsync_eval.faces
+    import lipsync_eval.media
+    from lipsync_eval.types import FOUND, Track
+
+    where = np.arange(68 * 2, dtype=np.float64).reshape(1, 68, 2)
+    track = Track(np.array([[10.0, 20.0, 10.0 + side, 20.0 + side]]), where, np.ones(1, np.float32), np.full(1, FOUND, np.uint8), "dlib68.1", np.ones(1, np.int16))
+    monkeypatch.setattr(lipsync_eval.media, "open_clip", lambda path: path)
+    monkeypatch.setattr(lipsync_eval.faces, "track_faces", lambda clip, landmarks: track)
+
+
+@pytest.mark.parametrize(
+    ("options", "side", "says"),
+    [({}, 100, ""), ({"preprocess": "crop"}, 512, ""), ({"preprocess": "extfull"}, 100, "does not work with preprocess"), ({}, 513, "at most 512 px")],
+)
+def test_sadtalker_gets_the_face_of_the_reference_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], side: float, says: str) -> None:
+    import numpy as np
+
+    from lipsync_eval.baselines.patches import prepared_facts
+
+    adapter = get_adapter("sadtalker")
+    assert adapter.prepare is not None
+    job = sample_job(tmp_path, {"points": "dlib68", **options})
+    job.view.mkdir()
+    job.repo.mkdir()
+    job.reference.touch()
+    (job.repo / "lipsync_eval_prepared.json").write_text(json.dumps(prepared_facts(adapter.record)))
+    _one_face(monkeypatch, side)
+    if says:
+        with pytest.raises(BaselineError, match=says):
+            adapter.prepare(job)
+    else:
+        assert adapter.prepare(job) == ["landmarks of the reference picture by dlib68.1, instead of its own detector"]
+        assert np.load(job.view / "landmarks.npy").shape == (68, 2)

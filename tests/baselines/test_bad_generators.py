@@ -136,3 +136,24 @@ def _until(there: object, seconds: float = 60) -> None:
         if time.monotonic() > until:
             pytest.fail("did not happen in time")
         time.sleep(0.05)
+
+
+def test_the_log_can_be_read_while_the_generator_runs(tmp_path: Path) -> None:
+    import threading
+
+    from lipsync_eval.baselines.process import _Log
+
+    read, write = os.pipe()
+    log = _Log(tmp_path / "x.log")
+    with os.fdopen(read, "rb") as stream:
+        reader = threading.Thread(target=log.read, args=(stream,))
+        reader.start()
+        os.write(write, b"frame 1\n")
+        end = time.monotonic() + 10
+        while not (tmp_path / "x.log").read_bytes() and time.monotonic() < end:
+            time.sleep(0.01)
+        seen = (tmp_path / "x.log").read_bytes()
+        os.close(write)
+        reader.join()
+    log.close()
+    assert seen == b"frame 1\n"
