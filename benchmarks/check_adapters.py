@@ -155,8 +155,10 @@ def check(adapter: Adapter, root: Path) -> tuple[list[str], list[str]]:
     good.append(f"command parsed by {', '.join(source.parsers)} ({n} options)")
     for file, text in source.names:
         (good if text in repository.text(file) else bad).append(f"`{text}` in {file}")
-    for patch in record.patches:
-        (good if repository.text(patch.file).count(patch.old) == 1 else bad).append(f"patch of {patch.file}")
+    unfit = [f"patch of {p.file}" for p in record.patches if repository.text(p.file).count(p.old) != 1]
+    bad += unfit
+    if record.patches and not unfit:
+        good.append("its patch fits" if len(record.patches) == 1 else f"its {len(record.patches)} patches fit")
     return good, bad
 
 

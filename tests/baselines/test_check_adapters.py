@@ -56,3 +56,20 @@ def test_what_it_finds(checker: ModuleType, tmp_path: Path, old: str, new: str, 
     (tmp_path / "Sxjdwang+TalkLip" / "inf_demo.py").write_text(_PARSER.replace(old, new) if old else _PARSER)
     _, bad = checker.check(all_adapters()["talklip"], tmp_path)
     assert (not bad) if not says else any(says in b for b in bad), bad
+
+
+def test_patches_that_do_not_fit_are_named(checker: ModuleType, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from lipsync_eval.baselines.base import Patch
+
+    (tmp_path / "Sxjdwang+TalkLip").mkdir()
+    (tmp_path / "Sxjdwang+TalkLip" / "inf_demo.py").write_text(_PARSER)
+    adapter = all_adapters()["talklip"]
+    fits, twice = Patch("inf_demo.py", "import argparse", "import sys", "why"), Patch("inf_demo.py", "add_argument", "add", "why")
+    good, bad = checker.check(replace(adapter, record=replace(adapter.record, patches=(fits,))), tmp_path)
+    assert "its patch fits" in good
+    assert not bad
+    good, bad = checker.check(replace(adapter, record=replace(adapter.record, patches=(fits, twice))), tmp_path)
+    assert bad == ["patch of inf_demo.py"]
+    assert not any("fit" in g for g in good)
