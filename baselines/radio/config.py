@@ -10,20 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from lipsync_eval.baselines.radio.section import NotNegative, Positive, Precision, Rate, Section, Weight
+from lipsync_eval.baselines.radio.sync_config import SyncAugmentConfig, SyncConfig, SyncTrainConfig
 from lipsync_eval.errors import UsageError
 
 Variant = Literal["A", "B", "C", "D"]
 Fidelity = Literal["none", "add", "vit"]
-Precision = Literal["fp32", "bf16", "fp16"]
 FIDELITY: dict[Variant, Fidelity] = {"A": "none", "B": "none", "C": "add", "D": "vit"}
-
-
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
-Weight = Annotated[float, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
 
 
 class LayerPlan(NamedTuple):
@@ -36,12 +31,6 @@ class LayerPlan(NamedTuple):
     fidelity: Fidelity
     patch: int
     """px of a patch, max(1, ceil(size_in / 32))."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings; unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelConfig(Section):
@@ -116,38 +105,6 @@ class ModelConfig(Section):
     def channels(self, size: int) -> int:
         """Width of the maps at `size` px, in the encoders and in the decoder."""
         return max(1, min(self.channel_max, self.channel_base // size))
-
-
-class SyncConfig(Section):
-    """The sync discriminator (supplement A)."""
-
-    size: Annotated[int, Field(ge=16)] = 144
-    """px of the grayscale face crop."""
-    dim: Positive = 512
-    width: Positive = 16
-    frames: Positive = 5
-    box: tuple[float, float, float, float] = (0.1875, 0.375, 0.8125, 1.0)
-    """left, top, right, bottom of the tight face in the aligned picture, as shares of its side."""
-    probability: Literal["rescale", "clamp"] = "rescale"
-    """Cosine -> (0, 1): (1 + cos) / 2, or cos cut to (1e-7, 1 - 1e-7)."""
-
-
-class SyncTrainConfig(Section):
-    """How the sync discriminator is trained beforehand."""
-
-    steps: Positive = 100_000
-    batch: Positive = 64
-    """Windows per step, over all processes; half in sync, half shifted."""
-    lr: Rate = 1e-4
-    min_shift: Positive = 5
-    """Pictures between a window and the sound of an off-sync example, at least."""
-    precision: Precision = "fp32"
-    seed: int = 1
-    log_every: Positive = 50
-    validate_every: Positive = 2_000
-    validation_windows: Positive = 512
-    save_every: Positive = 2_000
-    keep: Positive = 3
 
 
 class DiscriminatorConfig(Section):
@@ -241,6 +198,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     sync_train: SyncTrainConfig = SyncTrainConfig()
+    sync_augment: SyncAugmentConfig = SyncAugmentConfig()
 
 
 def parse(values: Mapping[str, Any], source: str) -> Config:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lipsync_eval.baselines.radio.mel import WINDOW_FRAMES
 from lipsync_eval.baselines.radio.shards import ShardReader
-from lipsync_eval.baselines.radio.spans import Pool, Span, T, shifted
-from lipsync_eval.errors import UsageError
+from lipsync_eval.baselines.radio.spans import Pool, Span, T
 from lipsync_eval.types import Frame
 
 
@@ -34,17 +33,6 @@ class Sample(NamedTuple):
     """(T, 1, bands, frames): for every picture the sound around it."""
 
 
-class SyncSample(NamedTuple):
-    """Pictures with sound that fits or not."""
-
-    frames: Tensor
-    """(T, 3, size, size) in [-1, 1]."""
-    mel: Tensor
-    """(1, bands, frames) over five pictures."""
-    in_sync: Tensor
-    """() float32, 1 or 0."""
-
-
 class Windows:
     """Reads windows of spans as tensors of one size."""
 
@@ -53,9 +41,12 @@ class Windows:
         self.size = size
 
     def pictures(self, span: Span, indices: Sequence[int]) -> Tensor:
-        """(n, 3, size, size) float32 in [-1, 1]; stored pictures that are larger are shrunk by area."""
-        frames = np.stack([fit(self.reader.picture(span.shard, span.number, i), self.size) for i in indices])
-        return to_tensor(frames)
+        """(n, 3, size, size) float32 in [-1, 1]; see `frames`."""
+        return to_tensor(self.frames(span, indices))
+
+    def frames(self, span: Span, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """(n, size, size, 3) RGB; stored pictures that are larger are shrunk by area."""
+        return np.stack([fit(self.reader.picture(span.shard, span.number, i), self.size) for i in indices])
 
     def mel(self, span: Span, index: int) -> Tensor:
         """(1, bands, frames) sound around picture `index` of the entry."""
@@ -129,26 +120,6 @@ class TrainingSet(Dataset[Sample]):
         return self.drawn.windows.window(span, start, rng.choice(outside, T).tolist())
 
 
-class SyncSet(Dataset[SyncSample]):
-    """Sample k of the sync discriminator's training: even k in sync, odd k with sound from elsewhere in the same span."""
-
-    def __init__(self, pool: Pool, size: int, seed: int, min_shift: int) -> None:
-        self.drawn = _Drawn(pool, size, seed)
-        self.min_shift = min_shift
-        if not any(s.windows > min_shift for s in pool.train):
-            raise UsageError(f"no video is long enough for a shift of {min_shift} pictures; lower sync.min_shift")
-
-    def __getitem__(self, k: int) -> SyncSample:
-        """Pictures of a window; sound of the same window (k even) or of one at least min_shift pictures away."""
-        span, start, rng = self.drawn.draw(k)
-        while span.windows <= self.min_shift and k % 2:  # too short for a shifted partner: draw on
-            span, start, rng = self.drawn.draw(int(rng.integers(1 << 62)))
-        other = start if k % 2 == 0 else shifted(span, start, self.min_shift, rng)
-        windows = self.drawn.windows
-        frames = windows.pictures(span, range(start, start + T))
-        return SyncSample(frames, windows.mel(span, other + T // 2), torch.tensor(float(k % 2 == 0)))
-
-
 class Numbers:
     """Sample numbers of one process, batch by batch: over all processes they are first, first + 1, ... without a gap."""
 
@@ -162,9 +133,7 @@ class Numbers:
             start += self.batch * self.world
 
 
-def batches(
-    data: Dataset[Sample] | Dataset[SyncSample], numbers: Numbers, workers: int
-) -> Iterator[tuple[Tensor, ...]]:
+def batches(data: Dataset[Any], numbers: Numbers, workers: int) -> Iterator[tuple[Tensor, ...]]:
     """Endless batches (fields of the samples, stacked), read ahead by `workers` processes."""
     yield from DataLoader(
         data,

@@ -49,7 +49,16 @@ PRESETS: dict[str, dict[str, Any]] = {
             "lr": 5e-3,
             "lr_plain": 1e-3,
         },
-        "sync_train": {"batch": 32, "steps": 2000, "validate_every": 200, "save_every": 200},
+        "sync_train": {
+            "batch": 32,
+            "lr": 2e-3,
+            "ema": 0.99,
+            "steps": 2000,
+            "sync_from": 600,
+            "visual_gradient": 0.0,
+            "validate_every": 200,
+            "save_every": 200,
+        },
     },
 }
 """radio-96-a..d: rows of table 2. radio-96-vit11, 12, 22: rows of the supplement's table 1. radio-48: for a CPU."""

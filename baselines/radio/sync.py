@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipsync_eval.baselines.radio.config import SyncConfig
 from lipsync_eval.baselines.radio.resnet_se import ResNetSE, Trunk
+from lipsync_eval.baselines.radio.sync_config import SyncConfig
 from lipsync_eval.errors import InputError
 
 LUMA = (0.299, 0.587, 0.114)
@@ -46,9 +46,13 @@ class VisualEncoder(Trunk):
         super().__init__(config.frames, config.width, gate="cbam", stem_stride=(2, 2), strides=(1, 2, 2, 2))
         self.fc = nn.Linear(self.out_channels, config.dim)
 
+    def pooled(self, faces: Tensor) -> Tensor:
+        """(B, frames, size, size) in [-1, 1] -> (B, out_channels), before the last layer."""
+        return self.features(faces).mean((2, 3))
+
     def forward(self, faces: Tensor) -> Tensor:
         """(B, frames, size, size) in [-1, 1] -> (B, dim)."""
-        return cast(Tensor, self.fc(self.features(faces).mean((2, 3))))
+        return cast(Tensor, self.fc(self.pooled(faces)))
 
 
 class SyncDiscriminator(nn.Module):
@@ -70,9 +74,16 @@ class SyncDiscriminator(nn.Module):
         Returns:
             (B,) float32 in [-1, 1].
         """
+        return F.cosine_similarity(self.see(frames).float(), self.audio(mel).float(), dim=1)
+
+    def see(self, frames: Tensor) -> Tensor:
+        """S_v: (B, T, 3, H, W) aligned RGB in [-1, 1] -> (B, dim).
+
+        Raises:
+            InputError: not T pictures.
+        """
         if frames.ndim != 5 or frames.shape[1] != self.config.frames:
             raise InputError(
                 f"the sync discriminator takes (B, {self.config.frames}, 3, H, W), not {tuple(frames.shape)}"
             )
-        seen = self.visual(tight_gray(frames, self.config))
-        return F.cosine_similarity(seen.float(), self.audio(mel).float(), dim=1)
+        return cast(Tensor, self.visual(tight_gray(frames, self.config)))

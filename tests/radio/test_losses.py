@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lipsync_eval.baselines.radio import losses, vgg
-from lipsync_eval.baselines.radio.config import SyncConfig
 from lipsync_eval.baselines.radio.sync import tight_gray
+from lipsync_eval.baselines.radio.sync_config import SyncConfig
 from lipsync_eval.errors import InputError, RefusedCheckpoint
 
 

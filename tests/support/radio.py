@@ -35,11 +35,13 @@ MICRO = {
     "sync_train": {
         "steps": 4,
         "batch": 4,
+        "group": 2,
         "log_every": 2,
         "validate_every": 2,
         "save_every": 2,
         "validation_windows": 6,
         "min_shift": 3,
+        "ema": 0.5,
     },
     "data": {"holdout": "clips:0.4"},
 }
