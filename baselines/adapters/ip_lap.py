@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lipsync_eval.baselines.adapters._frames import cut
@@ -50,6 +51,11 @@ RECORD = Record(
 )
 
 
+def prepare(job: Job) -> Sequence[str]:
+    """Nothing is made; what `collect` does is said."""
+    return ["its video shows sketch and result side by side: the right half is the result"]
+
+
 def command(job: Job) -> list[str]:
     """inference_single.py at the commit."""
     return [
@@ -64,4 +70,4 @@ def collect(job: Job) -> Path:
     return cut(newest(job.work / "result", "*.mp4", job), job, lambda f: f[:, f.shape[1] // 2 :])
 
 
-ADAPTER = Adapter(record=RECORD, command=command, collect=collect, writes=("tempfile_of_result",))
+ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("tempfile_of_result",))
