@@ -21,6 +21,7 @@ from lipsync_eval.baselines.radio.runs import (
     open_checkpoint,
     prune,
     save_checkpoint,
+    save_config,
 )
 from lipsync_eval.errors import OutputError
 from lipsync_eval.types import Frame
@@ -102,8 +103,9 @@ def train(task: Task, run: Path, config: Config, pace: Pace, ranks: Ranks, *, re
     """
     begun, best = 0, None
     if resume:
-        begun, best = _load_newest(task, run, config)
-        say(f"resumed at step {begun}")
+        begun, best = _load_newest(task, run, config, say)
+        if ranks.first:
+            save_config(run, config)
     log = Log(run) if ranks.first else None
     try:
         if not begun:
@@ -124,8 +126,9 @@ def _steps(
             losses = task.step(number)
         except NotFinite as error:
             raise TrainingStopped(
-                f"step {number + 1}: {error}. Training stops; {last_good(run)}. Lower the learning rates, or look at "
-                "log.jsonl for the term that grew first, and go on from there with --resume"
+                f"step {number + 1}: {error}. Training stops; {last_good(run)}. log.jsonl shows which term grew first; "
+                "go on from there with --resume and lower learning rates (of `radio train`: --set train.lr=..., train.lr_plain, "
+                "train.lr_discriminator), or start anew"
             ) from error
         for name, value in losses.items():
             seen.setdefault(name, []).append(value)
@@ -174,19 +177,24 @@ def _validate_and_save(
     return best
 
 
-def _load_newest(task: Task, run: Path, config: Config) -> tuple[int, Best]:
+def _load_newest(task: Task, run: Path, config: Config, say: Say) -> tuple[int, Best]:
     found = checkpoints(run)
     if not found:
         raise OutputError(f"{run} holds no checkpoint to resume from; start anew in another folder")
     held = open_checkpoint(found[-1], task.kind)
     check_resumable(held.config, config)
     task.load(held.tensors(), held.tensors("training.safetensors"), held.numbers)
+    changed = _changes(held.config, config, _RATES)
+    say(f"resumed at step {held.step}" + (f" ({'; '.join(changed)})" if changed else ""))
     best = held.numbers.get("best")
     return held.step, (float(best[0]), int(best[1])) if best else None
 
 
+_RATES = {"train": {"lr", "lr_plain", "lr_discriminator"}}
+"""May change too, which changes the losses and is said: what to do after a loss that is no number."""
 _MAY_DIFFER = {
     "train": {
+        *_RATES["train"],
         "steps",
         "log_every",
         "validate_every",
@@ -202,20 +210,24 @@ _MAY_DIFFER = {
 
 
 def check_resumable(old: Config, new: Config) -> None:
-    """Only what does not change a loss may differ from the run that is continued.
+    """Only what does not change a loss, and the learning rates, may differ from the run that is continued.
 
     Raises:
         OutputError: naming every other difference.
     """
-    a, b = old.model_dump(), new.model_dump()
-    wrong = [
-        f"{section}.{key}: {a[section][key]} before, {b[section][key]} now"
-        for section in a
-        if section != "name"
-        for key in a[section]
-        if key not in _MAY_DIFFER.get(section, set()) and a[section][key] != b[section][key]
-    ]
-    if wrong:
+    harmless = _changes(old, new, _MAY_DIFFER)
+    if wrong := [change for change in _changes(old, new, None) if change not in harmless]:
         raise OutputError(
             "a run cannot be resumed with another configuration (" + "; ".join(wrong) + "); start a new one"
         )
+
+
+def _changes(old: Config, new: Config, only: Mapping[str, set[str]] | None) -> list[str]:
+    """'train.lr: 0.005 before, 0.001 now' for every setting that differs, or those of `only`."""
+    a, b = old.model_dump(exclude={"name"}), new.model_dump(exclude={"name"})
+    return [
+        f"{section}.{key}: {a[section][key]} before, {b[section][key]} now"
+        for section in a
+        for key in a[section]
+        if (only is None or key in only.get(section, set())) and a[section][key] != b[section][key]
+    ]

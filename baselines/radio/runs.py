@@ -186,9 +186,15 @@ def start_run(run: Path, config: Config, *, resume: bool) -> None:
         raise OutputError(f"{run} holds other files; give a new folder with --out")
     try:
         (run / "grids").mkdir(parents=True, exist_ok=True)
-        write_text(run / "config.json", config.model_dump_json(indent=1) + "\n")
+        if not resume:  # a continued run's is written when its checkpoint agrees with it
+            save_config(run, config)
     except OSError as error:
         raise OutputError(f"cannot write to {run} ({error}); give another --out") from error
+
+
+def save_config(run: Path, config: Config) -> None:
+    """Write config.json."""
+    write_text(run / "config.json", config.model_dump_json(indent=1) + "\n")
 
 
 class Log:

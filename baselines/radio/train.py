@@ -183,7 +183,10 @@ class RadioTask:
             part = {k[len(name) + 1 :]: v for k, v in training.items() if k.startswith(f"{name}.")}
             fit(bare(module), part, source="the checkpoint")
         for name, optimizer in (("adam", self.optimizer), ("adam_d", self.optimizer_d)):
+            rates = [group["lr"] for group in optimizer.param_groups]
             optimizer.load_state_dict(unflatten(name, training, numbers[name]))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate  # the configuration's, which may be lower than the run's
         for key, scaler in (("scaler", self.scaler), ("scaler_d", self.scaler_d)):
             if numbers[key]:
                 scaler.load_state_dict(numbers[key])

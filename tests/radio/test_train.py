@@ -77,8 +77,29 @@ def test_resumed_training_gives_the_same_losses(tmp_path, made_data):
 def test_only_harmless_settings_may_change_on_resume(made_data):
     old = micro(made_data)
     check_resumable(old, micro("elsewhere", train={"steps": 9, "keep": 1}))
-    with pytest.raises(OutputError, match=r"train\.lr: 0\.002 before, 0\.1 now"):
-        check_resumable(old, micro(made_data, train={"lr": 0.1}))
+    with pytest.raises(OutputError, match=r"train\.ema: 0\.5 before, 0\.9 now"):
+        check_resumable(old, micro(made_data, train={"ema": 0.9}))
+
+
+def test_learning_rates_may_change_on_resume_and_that_is_said(made_data, tmp_path):
+    from lipsync_eval.baselines.radio.ranks import ranks
+    from lipsync_eval.baselines.radio.train import run_training
+
+    every, said = {"log_every": 1, "save_every": 2, "validate_every": 2}, []
+    rates = {"lr": 1e-9, "lr_plain": 1e-9, "lr_discriminator": 1e-9}
+    out = tmp_path / "run"
+    run(micro(made_data, train=every | {"steps": 2}), out)
+    before = open_checkpoint(out, "radio")
+    with pytest.raises(OutputError, match="another configuration"):
+        run(micro(made_data, train=every | {"ema": 0.9}), out, resume=True)
+    assert json.loads((out / "config.json").read_text())["train"]["ema"] == 0.5  # a refused resume changes nothing
+    with ranks("cpu") as mine:
+        run_training(micro(made_data, train=every | {"steps": 4} | rates), out, mine, resume=True, say=said.append)
+    assert any(line.startswith("resumed at step 2 (train.lr: 0.002 before, 1e-09 now; ") for line in said)
+    assert json.loads((out / "config.json").read_text())["train"]["lr"] == 1e-9
+    a, b = (c.tensors("training.safetensors") for c in (before, open_checkpoint(out, "radio")))
+    for name in (n for n in a if n.startswith("generator.")):
+        torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=0)
 
 
 def test_folders_that_are_taken(tmp_path, made_data, micro_run):
@@ -175,7 +196,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(made_data, tmp_path, monke
         return value * float("nan") if len(calls) == 6 else value
 
     monkeypatch.setattr(losses, "pixel", broken)
-    with pytest.raises(TrainingStopped, match=r"step 6: .*l1 = nan.*last good checkpoint is .*000004"):
+    with pytest.raises(TrainingStopped, match=r"step 6: .*l1 = nan.*last good checkpoint is .*000004.*--resume and lower"):
         run(config, tmp_path / "run")
     kept = checkpoints(tmp_path / "run")
     assert kept[-1].name == "000004"
