@@ -6,31 +6,37 @@
 
 `networks`: pictures per second of the generator (one reference, batches) and of whole training steps, and our modulated
 convolution against the usual form (weights scaled per sample, one grouped convolution) in the same run. `dub`: pictures
-per second after tracking, tracking, and the share of time in the network. `memory`: the video looped to each length
+per second after tracking, tracking, and CPU time per picture by stage (of the calling threads: it does not depend on
+what else the machine does; on a GPU the network's is that of its launches). `memory`: the video looped to each length
 and dubbed by a child process with an untrained radio-48; the child's peak resident memory. Weights are untrained where
 no checkpoint is given: speed does not depend on them.
 """
 
 import argparse
+import functools
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from lipsync_eval.baselines.radio import dub as dub_module
 from lipsync_eval.baselines.radio import presets
 from lipsync_eval.baselines.radio.dub import dub
 from lipsync_eval.baselines.radio.inference import Generator, load_generator
 from lipsync_eval.baselines.radio.model import Radio
 from lipsync_eval.baselines.radio.ops import ModulatedConv2d
 from lipsync_eval.baselines.radio.runs import Checkpoint
-from lipsync_eval.media import open_clip, write_video
+from lipsync_eval.cache import Cache
+from lipsync_eval.media import open_clip, write_video, writer
+from lipsync_eval.media.reader import Reader
 
 
 def untrained(preset, device):
@@ -92,14 +98,59 @@ def networks(args):
     modulated(args.device)
 
 
+def spent(owner, name, times, stage):
+    """Add the CPU time of every call of owner.name, in whatever thread, to times[stage]; generators step by step."""
+    real = getattr(owner, name)
+
+    @functools.wraps(real)
+    def timed(*args, **kwargs):
+        begun = time.thread_time()
+        made = real(*args, **kwargs)
+        times[stage] = times.get(stage, 0.0) + time.thread_time() - begun
+        return steps(made) if isinstance(made, types.GeneratorType) else made
+
+    def steps(items):
+        while True:
+            begun = time.thread_time()
+            item = next(items, None)
+            times[stage] += time.thread_time() - begun
+            if item is None:
+                return
+            yield item
+
+    setattr(owner, name, timed)
+
+
 def dubbing(args):
+    times = {}
+    for owner, name, stage in (
+        (Reader, "__call__", "decode"),
+        (dub_module, "align", "align"),
+        (Generator, "__call__", "network"),
+        (dub_module, "paste", "paste"),
+        (writer._Writer, "picture", "encode"),
+    ):
+        spent(owner, name, times, stage)
     generator = load_generator(args.checkpoint, args.device) if args.checkpoint else untrained(args.preset, args.device)
     with tempfile.TemporaryDirectory() as folder:
-        report = dub(args.video, args.video, Path(folder) / "out.mp4", generator, batch=args.batch)
-    tracking = report.frames / report.tracking_seconds
+        cache, out = Cache(Path(folder) / "cache"), Path(folder) / "out.mp4"
+        begun = time.process_time()
+        first = dub(args.video, args.video, out, generator, batch=args.batch, cache=cache)
+        with_tracking = time.process_time() - begun
+        times.clear()
+        begun = time.process_time()
+        report = dub(args.video, args.video, out, generator, batch=args.batch, cache=cache)
+        total = time.process_time() - begun
+    tracking = report.frames / first.tracking_seconds
     print(f"{report.generator} on {args.device}: {report.frames} pictures of {report.size[1]}x{report.size[0]}")
     print(
         f"dub {report.frames_per_second:.2f} pictures/s, {100 * report.network_share:.0f} % in the network; tracking before it {tracking:.1f}/s"
+    )
+    times["rest"] = total - sum(times.values())
+    stages = ", ".join(f"{stage} {1000 * seconds / report.frames:.1f}" for stage, seconds in times.items())
+    print(
+        f"CPU ms a picture: {stages}; all {1000 * total / report.frames:.1f}, "
+        f"tracking {1000 * (with_tracking - total) / report.frames:.1f}"
     )
 
 
@@ -149,7 +200,7 @@ def main():
         if name == "dub":
             command.add_argument("--preset", default="radio-192")
             command.add_argument("--checkpoint", type=Path)
-            command.add_argument("--batch", type=int, default=16)
+            command.add_argument("--batch", type=int)
         if name == "memory":
             command.add_argument("--minutes", default="1,10")
             command.add_argument("--child", action="store_true")

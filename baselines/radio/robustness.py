@@ -80,7 +80,8 @@ def robustness(
     (out / "gen").mkdir(parents=True)
     names, kept = names_of(references), cache or out / "cache"
     for name, reference in zip(names, references, strict=True):
-        dub(video, audio, out / "gen" / f"{name}.mkv", generator, reference=reference, length=length, cache=Cache(kept))
+        target = out / "gen" / f"{name}.mkv"
+        dub(video, audio, target, generator, reference=reference, length=length, cache=Cache(kept), say=say)
         say(f"dubbed with reference {reference}")
     pairs = out / "pairs.csv"
     lines = [("gen", "gt", "id"), *((f"{name}.mkv", str(video.resolve()), name) for name in names)]

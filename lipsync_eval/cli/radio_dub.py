@@ -106,8 +106,9 @@ def attention(
     "--audio", type=SOUND, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
 )
 @click.option(
-    "--references", "references", multiple=True, required=True, metavar="IMG|FRAME", help="At least two; repeatable."
+    "--references", "references", multiple=True, required=True, metavar="R...", help="At least two image files or numbers of pictures."
 )
+@click.argument("more", nargs=-1, metavar="")
 @CHECKPOINT
 @click.option(
     "--out", type=FOLDER, required=True, help="New folder for the dubbed videos, the scores and robustness.json."
@@ -119,6 +120,7 @@ def robustness(
     video: Path,
     audio: Path | None,
     references: tuple[str, ...],
+    more: tuple[str, ...],
     checkpoint: Path,
     out: Path,
     metrics: str,
@@ -129,7 +131,7 @@ def robustness(
 
     \b
     Example:
-      lipsync-eval radio robustness --video talk.mp4 --references 0 --references 120 --references photo.png
+      lipsync-eval radio robustness --video talk.mp4 --references 0 120 photo.png
           --checkpoint runs/mine --out runs/robustness
     """
     from lipsync_eval.baselines.radio.inference import load_generator
@@ -137,7 +139,6 @@ def robustness(
     from lipsync_eval.baselines.radio.robustness import table
 
     generator = load_generator(checkpoint, device)
-    report = run(
-        video, audio or video, references, generator, out, metrics=metrics, length=length, say=say, device=device
-    )
+    settings = {"metrics": metrics, "length": length, "device": device, "cache": default_cache_dir()}
+    report = run(video, audio or video, (*references, *more), generator, out, say=say, **settings)
     click.echo(table(report))

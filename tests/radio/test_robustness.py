@@ -147,3 +147,18 @@ def test_prepare_on_the_command_line(talking_clip, tmp_path):
     found = json.loads(result.stdout)
     assert (found["videos"], found["pictures"], found["failures"][0]["source"]) == (1, 40, "bad.mp4")
     assert "failed: bad.mp4" in result.stderr
+
+
+def test_references_may_follow_one_another(talking_clip, micro_run, tmp_path, monkeypatch):
+    given = []
+
+    def note(video, audio, references, *_, **__):
+        given.append(references)
+        return {"spread": {}}
+
+    monkeypatch.setattr("lipsync_eval.baselines.radio.robustness.robustness", note)
+    usual = ["robustness", "--video", talking_clip, "--checkpoint", micro_run, "--device", "cpu", "--out", tmp_path / "o"]
+    for references in (["--references", "0", "15", "a.png"], ["--references", "0", "--references", "15", "a.png"]):
+        assert call(*usual, *references).exit_code == 0
+    assert call(*usual[:1], "--references", "0", "15", "a.png", *usual[1:]).exit_code == 0
+    assert given == [("0", "15", "a.png")] * 3
