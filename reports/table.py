@@ -19,6 +19,8 @@ from lipsync_eval.results.signature import require_same, short_hash
 Kind = Literal["measured", "published"]
 N_BOOT = 10_000
 ALPHA = 0.05
+MIN_CLIPS = 6
+"""The fewest clips with which a two-sided test over signs could reach ALPHA at all (2 / 2**6 = 0.03); a bootstrap over fewer marks chance."""
 _CHUNK = 4_000_000
 
 
@@ -249,15 +251,16 @@ def _clips(group: Mapping[str, Result], column: Column) -> dict[str, float]:
 
 
 def _better(mine: Mapping[str, float], other: Mapping[str, float], direction: str, seed: int) -> bool:
-    """Paired bootstrap over the common clips: the mean difference is on the right side in more than 1 - ALPHA of the resamples."""
+    """Two-sided paired bootstrap over the common clips (which method is the better one is read off the same clips): the mean difference is on
+    the right side in more than 1 - ALPHA / 2 of the resamples. Below MIN_CLIPS clips nothing is called significant."""
     common = [k for k in mine if k in other]
     d = np.array([_rank(other[k], direction) - _rank(mine[k], direction) for k in common])
-    if len(d) < 2 or not d.any():
+    if len(d) < MIN_CLIPS or not d.any():
         return False
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // len(d))
     wrong = sum(int((d[rng.integers(0, len(d), (min(step, N_BOOT - k), len(d)))].mean(axis=1) <= 0).sum()) for k in range(0, N_BOOT, step))
-    return (wrong + 1) / (N_BOOT + 1) < ALPHA
+    return 2 * (wrong + 1) / (N_BOOT + 1) < ALPHA
 
 
 def _footnotes(
@@ -270,7 +273,10 @@ def _footnotes(
     if any(c.star for *_, c in cells):
         notes.append("*: nearest to the real videos' own score.")
     if any(c.significant for *_, c in cells):
-        notes.append(f"§: better than every other measured method (paired bootstrap over clips, {N_BOOT} resamples, seed {seed}, p < {ALPHA}).")
+        notes.append(f"§: better than every other measured method (two-sided paired bootstrap over clips, {N_BOOT} resamples, seed {seed}, p < {ALPHA}).")
+    measured = [(row, c) for row, _, c in cells if row.kind == "measured" and not row.is_gt and c.n_scored]
+    if len({row.method for row, _ in measured}) > 1 and all(c.n_scored is not None and c.n_scored < MIN_CLIPS for _, c in measured):
+        notes.append(f"No test of significance: it takes {MIN_CLIPS} clips.")
     hashes = {column.metric: short_hash(c.signature) for _, column, c in cells if c.signature}
     if hashes:
         notes.append("Signatures: " + ", ".join(f"{style.heading(m)} {h}" for m, h in hashes.items()) + ".")
