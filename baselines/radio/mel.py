@@ -17,6 +17,8 @@ N_FFT = 1280
 HOP = 160
 BANDS = 80
 FLOOR_DB = -80.0
+BLOCK = 512
+"""Frames at a time: the spectrum of an hour would fill the memory."""
 SILENCE = -1.0
 """Value of every band where there is no sound."""
 WINDOW_FRAMES = 20
@@ -55,9 +57,9 @@ def mel_power(padded: NDArray[np.floating], window: NDArray[np.float64], hop: in
     filters = mel_filters(bands, n_fft)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
     out = np.empty((len(frames), bands))
-    for start in range(0, len(frames), 512):  # in blocks: a spectrum of an hour would fill the memory
-        block = frames[start : start + 512] * window
-        out[start : start + 512] = (np.abs(np.fft.rfft(block, axis=1)) ** 2) @ filters
+    for start in range(0, len(frames), BLOCK):
+        block = frames[start : start + BLOCK] * window
+        out[start : start + BLOCK] = (np.abs(np.fft.rfft(block, axis=1)) ** 2) @ filters
     return out
 
 
@@ -81,12 +83,20 @@ def mel_spectrogram(samples: NDArray[np.float32]) -> Array:
     if not count:
         return np.empty((0, BANDS), np.float32)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
-    tail = (count - 1) * HOP + N_FFT - N_FFT // 2 - len(samples)
-    padded = np.pad(samples, (N_FFT // 2, max(tail, 0)))[: (count - 1) * HOP + N_FFT]
-    power = mel_power(padded, window, HOP, BANDS) / (window.sum() / 2) ** 2  # a full-scale tone has power 1
-    decibels = 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))
-    scaled: Array = (1 - 2 * decibels / FLOOR_DB).astype(np.float32)
+    scaled: Array = np.empty((count, BANDS), np.float32)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        heard = _samples(samples, start * HOP - N_FFT // 2, (stop - 1) * HOP + N_FFT // 2)
+        power = mel_power(heard, window, HOP, BANDS) / (window.sum() / 2) ** 2  # a full-scale tone has power 1
+        decibels = 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))
+        scaled[start:stop] = 1 - 2 * decibels / FLOOR_DB
     return scaled
+
+
+def _samples(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
+    """Samples start..stop-1; silence before and after the sound."""
+    inside = samples[max(start, 0) : stop]
+    return np.pad(inside, (max(-start, 0), stop - max(start, 0) - len(inside)))
 
 
 def mel_window(mel: Array, second: float, frames: int = WINDOW_FRAMES, before: int = WINDOW_FRAMES // 2 - 2) -> Array:

@@ -209,4 +209,4 @@ def _checked(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
         raise InputError("audio must be (N,) float samples in [-1, 1], mono")
     if not np.isfinite(audio).all() or rate <= 0:
         raise InputError(f"audio must be finite and its rate positive; the rate is {rate}")
-    return audio.astype(np.float32)
+    return audio.astype(np.float32, copy=False)

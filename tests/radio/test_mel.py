@@ -84,3 +84,16 @@ def test_bad_samples_are_refused():
     for bad in (np.zeros((10, 2), np.float32), np.zeros(10, np.int16)):
         with pytest.raises(InputError, match="expected mono float samples"):
             mel_spectrogram(bad)
+
+
+def test_memory_of_long_sound_is_that_of_the_result():
+    import tracemalloc
+
+    samples = np.zeros(16000 * 300, np.float32)
+    tracemalloc.start()
+    try:
+        mel = mel_spectrogram(samples)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert mel.shape == (30000, 80) and peak < mel.nbytes + (16 << 20)
