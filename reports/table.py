@@ -280,10 +280,9 @@ def _footnotes(
     hashes = {column.metric: short_hash(c.signature) for _, column, c in cells if c.signature}
     if hashes:
         notes.append("Signatures: " + ", ".join(f"{style.heading(m)} {h}" for m, h in hashes.items()) + ".")
-    counts = {f"{row.method}: {c.n_scored} of {c.n_asked} clips ({column.heading})" for row, column, c in cells if c.n_asked is not None and c.n_scored != c.n_asked}
-    asked = sorted({c.n_asked for *_, c in cells if c.n_asked is not None})
-    if asked:
-        notes.append(f"Clips asked: {', '.join(map(str, asked))}. " + ("Not all scored: " + "; ".join(sorted(counts)) + "." if counts else "All scored."))
+    if asked := sorted({c.n_asked for *_, c in cells if c.n_asked is not None}):
+        missing = _not_scored(cells)
+        notes.append(f"Clips asked: {', '.join(map(str, asked))}. " + (f"Not all scored: {'; '.join(missing)}." if missing else "All scored."))
     if published:
         papers = list(dict.fromkeys(n.paper for n in published))
         notes.append(f"†: printed in {'; '.join(papers)}, made under another protocol; not comparable with measured rows, and ranked apart from them.")
@@ -295,3 +294,12 @@ def _footnotes(
             notes.append(f"Measured but not in this layout: {', '.join(left)}.")
         notes += layout.notes
     return notes
+
+
+def _not_scored(cells: Sequence[tuple[Row, Column, Cell]]) -> list[str]:
+    """One text per method and number of clips that were scored of those asked, with the metrics that it holds for."""
+    found: dict[tuple[str, int | None, int], dict[str, None]] = {}
+    for row, column, cell in cells:
+        if cell.n_asked is not None and cell.n_scored != cell.n_asked:
+            found.setdefault((row.method, cell.n_scored, cell.n_asked), {})[column.heading] = None
+    return [f"{method}: {n_scored} of {n_asked} clips ({', '.join(headings)})" for (method, n_scored, n_asked), headings in found.items()]
