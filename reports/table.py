@@ -7,21 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
 
-import numpy as np
-
 from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports import style
 from lipsync_eval.reports.layout import Layout
 from lipsync_eval.reports.published import GT, REMARKS, Published
+from lipsync_eval.reports.significance import ALPHA, MIN_CLIPS, N_BOOT, better, rank
 from lipsync_eval.results.schema import Interval, Result, Score
 from lipsync_eval.results.signature import require_same, short_hash
 
 Kind = Literal["measured", "published"]
-N_BOOT = 10_000
-ALPHA = 0.05
-MIN_CLIPS = 6
-"""The fewest clips with which a two-sided test over signs could reach ALPHA at all (2 / 2**6 = 0.03); a bootstrap over fewer marks chance."""
-_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +201,13 @@ def _mark(rows: list[Row], members: Sequence[int], column: Column) -> None:
     values = {i: round(v, column.decimals) for i in members if not rows[i].is_gt and (v := _value(rows[i], place)) is not None}
     if len(values) < 2:
         return
-    levels = sorted({_rank(v, column.direction) for v in values.values()})
+    levels = sorted({rank(v, column.direction) for v in values.values()})
     truth = next((v for i in members if rows[i].is_gt and (v := _value(rows[i], place)) is not None), None)
     nearest = min(abs(v - truth) for v in values.values()) if truth is not None and column.metric in style.STARRED else None
     for i, v in values.items():
-        rank = _rank(v, column.direction)
+        level = rank(v, column.direction)
         cell = replace(
-            rows[i].cells[place], best=rank == levels[0], second=len(levels) > 1 and rank == levels[1],
+            rows[i].cells[place], best=level == levels[0], second=len(levels) > 1 and level == levels[1],
             star=nearest is not None and truth is not None and abs(abs(v - truth) - nearest) < 1e-9,
         )
         rows[i] = replace(rows[i], cells={**rows[i].cells, place: cell})
@@ -222,10 +216,6 @@ def _mark(rows: list[Row], members: Sequence[int], column: Column) -> None:
 def _value(row: Row, place: tuple[str, str]) -> float | None:
     cell = row.cells.get(place)
     return None if cell is None else cell.value
-
-
-def _rank(value: float, direction: str) -> float:
-    return -value if direction == "up" else abs(value) if direction == "zero" else value
 
 
 def _significance(rows: list[Row], columns: Sequence[Column], groups: Mapping[str, Mapping[str, Result]], seed: int) -> list[Row]:
@@ -242,25 +232,12 @@ def _significance(rows: list[Row], columns: Sequence[Column], groups: Mapping[st
 def _beats_all(method: str, column: Column, groups: Mapping[str, Mapping[str, Result]], seed: int) -> bool:
     mine = _clips(groups[method], column)
     others = [_clips(group, column) for name, group in groups.items() if name not in {method, GT} and column.dataset in group]
-    return bool(mine and others) and all(_better(mine, other, column.direction, seed) for other in others)
+    return bool(mine and others) and all(better(mine, other, column.direction, seed) for other in others)
 
 
 def _clips(group: Mapping[str, Result], column: Column) -> dict[str, float]:
     run = group.get(column.dataset)
     return {c.id: v for c in run.clips if (v := c.values.get(column.metric)) is not None} if run else {}
-
-
-def _better(mine: Mapping[str, float], other: Mapping[str, float], direction: str, seed: int) -> bool:
-    """Two-sided paired bootstrap over the common clips (which method is the better one is read off the same clips): the mean difference is on
-    the right side in more than 1 - ALPHA / 2 of the resamples. Below MIN_CLIPS clips nothing is called significant."""
-    common = [k for k in mine if k in other]
-    d = np.array([_rank(other[k], direction) - _rank(mine[k], direction) for k in common])
-    if len(d) < MIN_CLIPS or not d.any():
-        return False
-    rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // len(d))
-    wrong = sum(int((d[rng.integers(0, len(d), (min(step, N_BOOT - k), len(d)))].mean(axis=1) <= 0).sum()) for k in range(0, N_BOOT, step))
-    return 2 * (wrong + 1) / (N_BOOT + 1) < ALPHA
 
 
 def _footnotes(
