@@ -34,7 +34,7 @@ RECORD = Record(
         "model": "[GPEN-BFR-512]", "in_size": "[512]", "channel_multiplier": "[2; 1 for GPEN-BFR-256]", "narrow": "[1; 0.5 for GPEN-BFR-256]",
         "aligned": "1: the frames are aligned faces: no detector and no parser is run, the result has in_size",
     },
-    checked="options compared with the argument parser of demo.py at the commit; run end to end on a CPU with seeded weights, aligned frames (docs/baselines.md)",
+    checked="options compared with the argument parser of demo.py at the commit; run end to end on a CPU with seeded weights, aligned frames (docs/baselines-checked.md)",
     notes=("used as --enhance gpen: the generated video goes in, its sound stays",),
 )
 

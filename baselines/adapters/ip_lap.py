@@ -32,7 +32,7 @@ RECORD = Record(
         "landmark_checkpoint": "[test/checkpoints/landmarkgenerator_checkpoint.pth]",
         "renderer_checkpoint": "[test/checkpoints/renderer_checkpoint.pth]",
     },
-    checked="options compared with the argument parser of inference_single.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    checked="options compared with the argument parser of inference_single.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
         "takes 25 reference frames of the input video by itself; its --static is read but does nothing",
         "its video shows sketch and result side by side: the adapter keeps the right half; its first picture stands for frames 0, 1 and 2",

@@ -33,7 +33,7 @@ RECORD = Record(
     audio="16 kHz",
     needs=("video", "audio", "image"),
     options={"cropped": "1: the videos are face crops made with its scripts/align_68.py already"},
-    checked="options compared with experiments/demo_vox.sh and options/ at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    checked="options compared with experiments/demo_vox.sh and options/ at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
         "expects 224x224 frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = \"1\"",
         "errors of a clip are printed and swallowed by its code: a missing result is then reported here",

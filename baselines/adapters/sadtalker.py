@@ -39,7 +39,7 @@ RECORD = Record(
         "enhancer": "gfpgan or RestoreFormer", "checkpoints": "folder [checkpoints]",
         "points": "dlib68 or another backend of 68 points: lipsync-eval finds the face, facexlib's networks are not run (prepared copies only; not for ext...)",
     },
-    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=("head motion is its own: compare with crop_from=own", "blinks are drawn without a seed", "pydub and the code itself call ffmpeg"),
     patches=(
         Patch("src/face3d/util/preprocess.py", "category=np.VisibleDeprecationWarning", "category=np.exceptions.VisibleDeprecationWarning", "numpy 2 moved it"),

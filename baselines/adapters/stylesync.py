@@ -32,7 +32,7 @@ RECORD = Record(
         "mask": "path of the mask picture [mask3.jpg]",
         "points": "dlib68 or another backend of 68 points: lipsync-eval finds the face, face_alignment is not run (prepared copies only)",
     },
-    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
         "the generic model (StyleSync-G); personal optimisation is not in the public code",
         "its video ends where the last window of 16 mel frames does: up to 5 pictures before the sound",

@@ -33,7 +33,7 @@ _RECORD = Record(
         "nosmooth": "1: no smoothing of detections",
         "resize_factor": "whole number by which the frame is reduced first",
     },
-    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines.md)",
+    checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=("its last picture window is right-aligned with the end of the sound",),
     patches=(
         Patch("audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
