@@ -17,7 +17,7 @@ from lipsync_eval.baselines.radio.shards import Entry, Segment
 from lipsync_eval.errors import FaceError, LipsyncError, MediaError
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Track
 
-VERSION = 1
+VERSION = 2
 """+1 whenever a stored number may move."""
 SEGMENT = 750
 """Longest entry, pictures (30 s)."""
