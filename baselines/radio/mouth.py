@@ -28,3 +28,16 @@ def mouth_shape(points: NDArray[np.floating]) -> NDArray[np.float32]:
     inner, outer = (np.mean([apart(a, b) for a, b in pairs], axis=0) for pairs in (_INNER, _OUTER))
     shape = np.stack([inner, outer, apart(48, 54), apart(60, 64), apart(33, 8)], axis=1)
     return np.asarray(shape / np.maximum(apart(27, 33), 1e-3)[:, None], np.float32)
+
+
+def level_and_motion(shape: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a window's mouth is like and how it moves, apart: movement is small beside what sets people apart.
+
+    Args:
+        shape: (T, 5) of `mouth_shape`, pictures of one window.
+
+    Returns:
+        (T + 1, 5): the mean over the pictures, then every picture's difference from it.
+    """
+    level = shape.mean(0, keepdims=True)
+    return np.concatenate([level, shape - level])

@@ -15,14 +15,14 @@ from lipsync_eval.baselines.radio.sync_config import SyncConfig
 
 
 class PairModel(nn.Module):
-    """The sync discriminator and, for training only, a linear layer that reads the mouth's shape off its visual features."""
+    """The sync discriminator and, for training only, a linear layer that reads the mouth's shape and motion off its visual features."""
 
     def __init__(self, config: SyncConfig, visual_gradient: float = 1.0) -> None:
         """`visual_gradient`: share of the cosines' gradient that reaches the visual encoder's convolutions."""
         super().__init__()
         self.visual_gradient = visual_gradient
         self.net = SyncDiscriminator(config)
-        self.head = nn.Linear(self.net.visual.out_channels, config.frames * SHAPE)
+        self.head = nn.Linear(self.net.visual.out_channels, (config.frames + 1) * SHAPE)
 
     def forward(self, frames: Tensor, mel: Tensor | None) -> tuple[Tensor, Tensor]:
         """Cosines of every picture window with every sound, and shapes.
@@ -33,7 +33,7 @@ class PairModel(nn.Module):
                 DistributedDataParallel waits.
 
         Returns:
-            (B, B) float32, row: pictures, column: sound, or the () zero; (B, T * 5) float32 standardised shapes.
+            (B, B) float32, row: pictures, column: sound, or the () zero; (B, (T + 1) * 5) float32 standardised shapes.
         """
         pooled = self.net.visual.pooled(tight_gray(frames, self.net.config))
         if mel is None:

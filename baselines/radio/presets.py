@@ -51,10 +51,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "sync_train": {
             "batch": 32,
-            "lr": 2e-3,
+            "lr": 1.5e-3,
             "ema": 0.99,
             "steps": 2000,
-            "sync_from": 600,
+            "sync_from": 900,
             "visual_gradient": 0.0,
             "validate_every": 200,
             "save_every": 200,

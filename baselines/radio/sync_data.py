@@ -7,18 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from lipsync_eval.baselines.radio.augment import augment_frames, augment_mel
 from lipsync_eval.baselines.radio.config import Config
 from lipsync_eval.baselines.radio.dataset import Windows, to_tensor
-from lipsync_eval.baselines.radio.mouth import mouth_shape
+from lipsync_eval.baselines.radio.mouth import level_and_motion, mouth_shape
 from lipsync_eval.baselines.radio.spans import Pool, Span, T, even_windows
 from lipsync_eval.errors import UsageError
 
 SHAPE_WINDOWS = 1000
-"""Windows from which the mean and deviation of the mouth's shape are taken."""
+"""Windows from which mean and deviation of the mouth's shape are taken."""
+Targets = NDArray[np.float32]
 
 
 class SyncSample(NamedTuple):
@@ -29,7 +31,7 @@ class SyncSample(NamedTuple):
     mel: Tensor
     """(1, bands, frames) over the five pictures."""
     shape: Tensor
-    """(T * 5,) the mouth's shape in every picture (mouth.py), standardised."""
+    """((T + 1) * 5,) level and motion of the mouth's shape (mouth.py), standardised."""
     span: Tensor
     """() int64: number of its span. Windows of one span are off-sync with one another's sound ..."""
     start: Tensor
@@ -80,13 +82,12 @@ class SyncSet(Dataset[SyncSample]):
         )
 
 
-def _shape(windows: Windows, span: Span, start: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    return mouth_shape(np.concatenate([windows.landmarks(span, i)[None] for i in range(start, start + T)]))
+def _shape(windows: Windows, span: Span, start: int) -> Targets:
+    points = np.stack([windows.landmarks(span, i) for i in range(start, start + T)])
+    return level_and_motion(mouth_shape(points))
 
 
-def _statistics(
-    windows: Windows, spans: Sequence[Span]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.float32]]]:
-    """(5,) mean and (5,) standard deviation of the mouth's shape over evenly spread training windows."""
-    found = np.concatenate([_shape(windows, span, start) for span, start in even_windows(spans, SHAPE_WINDOWS)])
-    return found.mean(0), np.maximum(found.std(0), 1e-3)
+def _statistics(windows: Windows, spans: Sequence[Span]) -> tuple[Targets, Targets]:
+    """(T + 1, 5) mean and standard deviation of the mouth's level and motion over evenly spread training windows."""
+    found = np.stack([_shape(windows, span, start) for span, start in even_windows(spans, SHAPE_WINDOWS)])
+    return found.mean(0), np.maximum(found.std(0), 1e-4)

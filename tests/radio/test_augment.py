@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipsync_eval.baselines.radio.augment import _move, augment_frames, augment_mel
-from lipsync_eval.baselines.radio.mouth import mouth_shape
+from lipsync_eval.baselines.radio.mouth import level_and_motion, mouth_shape
 from lipsync_eval.baselines.radio.sync_config import SyncAugmentConfig, SyncConfig
 
 BOX = SyncConfig().box
@@ -132,3 +132,9 @@ def test_the_mouths_shape_does_not_feel_the_windows_changes(seed, angle, scale):
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = (points * [-1, 1]) @ turn.T + [5, -3]
     np.testing.assert_allclose(mouth_shape(moved), mouth_shape(points), rtol=1e-4)
+
+
+def test_level_and_motion_by_hand():
+    shape = np.array([[1, 0, 0, 0, 4], [2, 0, 0, 0, 4], [6, 0, 0, 0, 4]], np.float32)
+    np.testing.assert_array_equal(level_and_motion(shape)[:, 0], [3, -2, -1, 3])
+    np.testing.assert_array_equal(level_and_motion(shape)[:, 4], [4, 0, 0, 0])

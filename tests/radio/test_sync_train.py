@@ -66,7 +66,7 @@ def test_the_table_of_pairs_is_what_the_discriminator_says(made_data):
         for k in range(len(table)):
             alone = pairs.net(batch[0], batch[1].roll(-k, 0))
             torch.testing.assert_close(table[torch.arange(len(table)), torch.arange(len(table)).roll(-k)], alone)
-    assert shape.shape == (len(table), 25)
+    assert shape.shape == (len(table), 30)
 
 
 def test_the_visual_encoders_share_of_the_gradient(made_data):
@@ -120,8 +120,8 @@ def test_windows_of_a_group_come_from_one_span(made_data):
             for x, y in zip(sample, again[first + k], strict=True):
                 assert torch.equal(x, y)
     assert len({data.draw(k)[0] for k in range(0, 80, 4)}) == len(data.spans)
-    shapes = torch.stack([data[k].shape for k in range(200)]).reshape(-1, 5)
-    assert shapes.mean(0).abs().max() < 0.3 and (shapes.std(0) - 1).abs().max() < 0.3
+    shapes = torch.stack([data[k].shape for k in range(200)])
+    assert shapes.mean(0).abs().max() < 0.4 and (shapes.std(0) - 1).abs().max() < 0.4
 
 
 def test_training_windows_are_augmented_and_held_out_ones_are_not(made_data):
