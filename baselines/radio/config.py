@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -211,10 +212,21 @@ def parse(values: Mapping[str, Any], source: str) -> Config:
         return Config.model_validate(dict(values))
     except ValidationError as error:
         lines = [
-            f"  {'.'.join(str(p) for p in e['loc']) or 'configuration'}: {e['msg']} (got {e['input']!r:.80})"
+            f"  {'.'.join(str(p) for p in e['loc']) or 'configuration'}: "
+            + (_known(e["loc"]) if e["type"] == "extra_forbidden" else f"{e['msg']} (got {e['input']!r:.80})")
             for e in error.errors()
         ]
         raise UsageError(f"configuration {source} cannot be used:\n" + "\n".join(lines)) from error
+
+
+def _known(place: tuple[int | str, ...]) -> str:
+    """What may stand where an unknown key came."""
+    if len(place) == 1:
+        return f"there is no such section; there are {', '.join(Config.model_fields)}"
+    section = Config.model_fields[str(place[0])].annotation
+    names = list(section.model_fields) if isinstance(section, type) and issubclass(section, Section) else []
+    close = get_close_matches(str(place[-1]), names, 1)
+    return f"there is no such key; {f'do you mean {close[0]}? ' if close else ''}{place[0]} has {', '.join(names)}"
 
 
 def differences(ours: ModelConfig, theirs: ModelConfig) -> list[str]:

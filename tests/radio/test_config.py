@@ -27,7 +27,9 @@ def test_file_then_overrides(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.stepz=1"], r"train\.stepz: Extra inputs are not permitted"),
+        (["train.stepz=1"], r"train\.stepz: there is no such key; do you mean steps\? train has steps, batch,"),
+        (["trian.steps=1"], r"trian: there is no such section; there are name, model, "),
+        (["train.q=1"], r"train\.q: there is no such key; train has steps, batch,"),
         (["train.steps=0"], r"train\.steps: .*greater than or equal to 1 \(got 0\)"),
         (["model.variant=E"], r"model\.variant: Input should be 'A', 'B', 'C' or 'D'"),
         (["train.steps"], "give SECTION.KEY=VALUE"),
