@@ -56,11 +56,11 @@ SETTINGS = (
     "sync_train.batch=32",
     "sync_train.lr=1.5e-3",
     "sync_train.ema=0.99",
-    "sync_train.sync_from=900",
+    "sync_train.sync_from=800",
     "sync_train.visual_gradient=0.0",
-    "sync_train.steps=1600",
-    "sync_train.validate_every=800",
-    "sync_train.save_every=800",
+    "sync_train.steps=1300",
+    "sync_train.validate_every=1300",
+    "sync_train.save_every=1300",
 )
 
 

@@ -16,7 +16,8 @@ steps=${3:-600}
 lipsync-eval radio prepare "$videos" "$out/data" --size 96
 
 lipsync-eval radio train-sync --preset radio-48 --data "$out/data" --out "$out/sync" --device cpu \
-  --set data.holdout=tail:0.2 --set "sync_train.steps=$steps" --set "sync_train.validate_every=$steps"
+  --set data.holdout=tail:0.2 --set "sync_train.steps=$steps" --set "sync_train.sync_from=$((steps / 2))" \
+  --set "sync_train.validate_every=$steps"
 
 lipsync-eval radio train --preset radio-48 --data "$out/data" --out "$out/run" --device cpu \
   --set data.holdout=tail:0.2 --set "train.steps=$steps" --set "train.validate_every=$((steps / 3))" \

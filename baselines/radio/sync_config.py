@@ -58,6 +58,8 @@ class SyncTrainConfig(Section):
             raise ValueError("with shape = 0 and visual_gradient = 0 the visual encoder would learn nothing; raise one")
         if not self.shape and self.sync_from:
             raise ValueError(f"with shape = 0 nothing is learnt before step sync_from = {self.sync_from}; set it to 0")
+        if self.sync_from >= self.steps:
+            raise ValueError(f"eq. 5 would begin at step sync_from = {self.sync_from} of {self.steps}; lower sync_from")
         return self
 
 
