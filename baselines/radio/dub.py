@@ -34,7 +34,7 @@ from lipsync_eval.types import RATE, Audio, Float, Frame, Track
 
 Length = Literal["strict", "shortest"]
 TOLERANCE = 1.5
-"""Pictures by which sound and video may differ under --length strict."""
+"""Pictures by which sound and video may differ and still be called equally long."""
 SILENT = 1e-4
 """Sound that never goes beyond this (full scale is 1) is called silent."""
 Masker = Callable[[Frame, Float], NDArray[np.float32]]
@@ -178,13 +178,15 @@ def frames_to_make(pictures: Pictures, heard: float, length: Length, name: str) 
     Raises:
         AlignmentError: lengths differ by more than TOLERANCE pictures under 'strict'.
     """
-    if length == "strict" and abs(heard - pictures.length) > TOLERANCE / float(pictures.fps):
+    if abs(heard - pictures.length) <= TOLERANCE / float(pictures.fps):
+        return pictures.clip.n_frames
+    if length == "strict":
         what = "shorter" if heard < pictures.length else "longer"
         raise AlignmentError(
             f"the sound {name!r} ({heard:.2f} s) is {what} than the video ({pictures.length:.2f} s); "
             "give sound of the video's length, or --length shortest to stop with the shorter"
         )
-    return pictures.clip.n_frames if length == "strict" else pictures.before(heard)
+    return pictures.before(heard)
 
 
 @dataclass
@@ -207,13 +209,13 @@ class _Job:
         """What is not dubbed, and what the crops lack."""
         said = []
         if self.missing:
-            said.append(f"{self.missing} pictures without a face are the source's own")
+            said.append(f"{self.missing} picture(s) without a face are the source's own")
         if self.missing and crops:
             said.append("the crops leave those pictures out and so have no sound")
         if (enlarged := self._enlarged()) > 2:
             said.append(f"the generated pictures are enlarged {enlarged:.1f} times to fit the face: the mouth is blurred")
         if self.count < self.pictures.clip.n_frames:
-            said.append(f"stops with the sound: {self.pictures.clip.n_frames - self.count} pictures left out")
+            said.append(f"stops with the sound: {self.pictures.clip.n_frames - self.count} picture(s) left out")
         return said
 
     def _enlarged(self) -> float:

@@ -181,7 +181,7 @@ def test_frames_without_a_face_pass_through(generator, tmp_path):
     report = dub(tmp_path / "v.mkv", tmp_path / "v.mkv", tmp_path / "out.mkv", generator)
     assert report.frames == 38 and report.frames_without_face >= 14
     np.testing.assert_array_equal(frames_of(tmp_path / "out.mkv")[14:22], pictures[14:22])
-    assert any("pictures without a face are the source's own" in note for note in report.notes)
+    assert any("picture(s) without a face are the source's own" in note for note in report.notes)
 
 
 def test_sound_that_is_too_short_or_too_long(generator, talking_clip, tmp_path):
@@ -191,11 +191,14 @@ def test_sound_that_is_too_short_or_too_long(generator, talking_clip, tmp_path):
     assert not (tmp_path / "out.mkv").exists()
     report = dub(talking_clip, tmp_path / "short.mkv", tmp_path / "out.mkv", generator, length="shortest")
     assert report.frames == 25 and open_clip(tmp_path / "out.mkv").n_frames == 25
-    assert any("stops with the sound: 15 pictures left out" in note for note in report.notes)
+    assert any("stops with the sound: 15 picture(s) left out" in note for note in report.notes)
     pictures = open_pictures(talking_clip)
     with pytest.raises(AlignmentError, match="is longer than the video"):
         frames_to_make(pictures, 2.0, "strict", "long.wav")
     assert frames_to_make(pictures, 2.0, "shortest", "long.wav") == 40
+    for length in ("strict", "shortest"):  # within 1.5 pictures both are called equally long
+        assert frames_to_make(pictures, 1.55, length, "a.wav") == 40
+    assert frames_to_make(pictures, 1.53, "shortest", "a.wav") == 38
 
 
 def test_references(generator, talking_clip, tmp_path):
