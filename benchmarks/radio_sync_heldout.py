@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py prepare CLIPS WORK [--native]
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py offsets WORK
-    OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py train WORK [--folds 1,2,3] [--set sync_train.steps=2000 ...]
+    OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py train WORK [--folds 1,2,3] [--set sync_train.steps=2500 ...] [--resume]
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py score WORK [--folds 1,2,3]
 
 radio_sync_clips.csv names the clips, the pictures by which each one's sound is moved later before use (its native offset,
@@ -58,9 +58,9 @@ SETTINGS = (
     "sync_train.ema=0.99",
     "sync_train.sync_from=800",
     "sync_train.visual_gradient=0.0",
-    "sync_train.steps=1300",
-    "sync_train.validate_every=1300",
-    "sync_train.save_every=1300",
+    "sync_train.steps=1800",
+    "sync_train.validate_every=1800",
+    "sync_train.save_every=1800",
 )
 
 
@@ -229,6 +229,7 @@ def main():
         step.add_argument("work", type=Path)
         step.add_argument("--folds", default="1,2,3")
         step.add_argument("--set", action="append", default=[])
+        step.add_argument("--resume", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     folds = args.folds.split(",")
@@ -240,7 +241,7 @@ def main():
         for fold in folds:
             with ranks("cpu") as mine:
                 run = args.work / f"fold-{fold}"
-                run_sync_training(configured(args.work, fold, args.set), run, mine, resume=False, say=print)
+                run_sync_training(configured(args.work, fold, args.set), run, mine, resume=args.resume, say=print)
     else:
         score(args.work, folds)
 
