@@ -35,20 +35,25 @@ def ffhq_quad(points: Float) -> Float:
     Returns:
         (..., 4, 2) px: upper left, lower left, lower right, upper right corner; NaN where points are.
     """
-    points = np.asarray(points, np.float64)
+    return _square(np.asarray(points, np.float64))[0]
+
+
+def _square(points: Float) -> tuple[Float, Float]:
+    """The quad (..., 4, 2) and its side (..., 1), which upstream takes from the half axis: read off the corners it would
+    differ by rounding, and a side that is a whole multiple of the output would then be shrunk by another factor."""
     left = points[..., LEFT_EYE, :].mean(axis=-2)
     right = points[..., RIGHT_EYE, :].mean(axis=-2)
     eyes = (left + right) / 2
     across = right - left
     down = (points[..., 48, :] + points[..., 54, :]) / 2 - eyes
     axis = across - _quarter_turn(down)
-    length = np.maximum(2.0 * _norm(across), 1.8 * _norm(down))
+    length = np.maximum(_norm(across) * 2.0, _norm(down) * 1.8)
     with np.errstate(invalid="ignore", divide="ignore"):
         x = axis / _norm(axis) * length
     y = _quarter_turn(x)
-    centre = eyes + 0.1 * down
+    centre = eyes + down * 0.1
     quad: Float = np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y], axis=-2)
-    return quad
+    return quad, _norm(x) * 2
 
 
 def _quarter_turn(v: Float) -> Float:
@@ -57,7 +62,7 @@ def _quarter_turn(v: Float) -> Float:
 
 
 def _norm(v: Float) -> Float:
-    out: Float = np.sqrt(np.sum(v * v, axis=-1, keepdims=True))
+    out: Float = np.hypot(v[..., :1], v[..., 1:])
     return out
 
 
@@ -118,8 +123,8 @@ def ffhq_alignment(
         raise InputError(f"ffhq_align wants a picture (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise InputError(f"ffhq_align wants 68 finite landmarks (68, 2), got shape {points.shape}")
-    first = ffhq_quad(points)
-    qsize = float(np.hypot(*(first[3] - first[0])))
+    first, side = _square(points)
+    qsize = float(side[0])
     quad, size, picture = first, qsize, Image.fromarray(image)
     shrink = int(np.floor(qsize / output_size * 0.5))
     if shrink > 1:

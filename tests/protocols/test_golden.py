@@ -54,6 +54,21 @@ def test_alignment_through_4096(case, i):
     np.testing.assert_allclose(blocks, golden[f"f{i}_aligned_256_4096_block8_mean"], rtol=0, atol=0.1)
 
 
+@pytest.mark.parametrize("i", [0, 1])
+def test_the_side_is_upstreams_to_the_last_bit(i):
+    """Round numbers: the side is a multiple of the output but for its last bit, which decides the shrinking."""
+    golden = load("ffhq_align", "case3_whole_side")
+    seed, height, width = golden[f"f{i}_image_seed_h_w"].tolist()
+    image = synthetic_inputs.image(seed, height, width, waves=3)
+    assert synthetic_inputs.crc(image) == golden[f"f{i}_image_crc32"]
+    points = synthetic_inputs.place(synthetic_inputs.face68(), golden[f"f{i}_centre_xy"], float(golden[f"f{i}_size"]))
+    got = ffhq_alignment(image, points, *golden[f"f{i}_out_transform"].tolist())
+    assert max(got.shrink, 1) == max(int(golden[f"f{i}_shrink"]), 1)
+    apart = np.abs(got.picture.astype(int) - golden[f"f{i}_aligned"])
+    assert apart.max() <= 2
+    assert apart.mean() <= 0.1
+
+
 def test_the_golden_faces_reach_every_branch():
     seen = {key: set() for key in ("padded", "shrink")}
     for case, i in FACES:
