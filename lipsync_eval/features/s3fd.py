@@ -26,7 +26,7 @@ _FIRST_MOST: Final = 5000
 _TOP: Final = 750
 _SECOND_OVERLAP: Final = 0.1
 _LOWEST: Final = 0.05
-_SMALLEST: Final = 32
+_SMALLEST: Final = 28
 """px; below this the trunk has no map left."""
 _MEAN: Final = (123.0, 117.0, 104.0)
 
@@ -56,7 +56,7 @@ class S3FD:
             per picture (n, 5) x1, y1, x2, y2 in px of the picture, score; best first.
 
         Raises:
-            InputError: the shrunk picture has a side below 32 px.
+            InputError: the shrunk picture has a side below 28 px.
         """
         import cv2
 

@@ -219,8 +219,9 @@ def test_s3fd_decoding_and_suppression() -> None:
 
 def test_s3fd_refuses_pictures_that_are_too_small() -> None:
     detector = s3fd.S3FD(s3fd_net.S3FDNet(), CPU)
-    with pytest.raises(InputError, match="at least 32 px"):
-        detector.detect([np.zeros((100, 100, 3), np.uint8)])
+    with pytest.raises(InputError, match="at least 28 px"):
+        detector.detect([np.zeros((108, 120, 3), np.uint8)])
+    assert detector.detect([np.zeros((112, 120, 3), np.uint8)], confidence=1.0)[0].shape == (0, 5)  # upstream's limit: 28 px
 
 
 def test_folding_changes_nothing() -> None:
