@@ -64,7 +64,7 @@ def _spec(score: Score, reading: str) -> MetricSpec:
         ),
         reference="facebookresearch/av_hubert@258fb50 (features); the metric's own code was not published",
         tolerance=1e-4,
-        version=1,
+        version=2,
     )
 
 

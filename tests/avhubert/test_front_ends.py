@@ -136,6 +136,21 @@ def _face(rng, n=20, shift=(0.0, 0.0)):
     return template + rng.normal(0, 1, (n, 1, 2)).cumsum(axis=0) * 0.5 + np.asarray(shift)
 
 
+def test_no_level_between_black_and_the_darkest_of_the_picture():
+    """scikit-image 0.17.2 (which the official tool pins) lifts what mixes with the black outside to the picture's darkest level."""
+    rng = np.random.default_rng(3)
+    frame = rng.integers(100, 256, (90, 120, 3), np.uint8)
+    turned = np.array([[1.3, 0.2, 40.0], [-0.2, 1.3, 60.0]])
+    found = cut_mouth(frame, turned, np.array([0, 0]), 256)
+    assert (found == 0).any() and not ((found > 0) & (found < frame.min())).any()
+    dark = frame.copy()
+    dark[0, 0] = 0
+    plain = cut_mouth(dark, turned, np.array([0, 0]), 256)
+    assert ((plain > 0) & (plain < 100)).any()
+    flat = cut_mouth(np.full((90, 120, 3), 77, np.uint8), turned, np.array([0, 0]), 256)
+    assert set(np.unique(flat)) == {0, 77}
+
+
 def test_88_pixels_are_the_middle_of_96():
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (260, 300, 3), np.uint8)

@@ -127,6 +127,9 @@ def similarity(source: Float, target: Float) -> Float:
 def cut_mouth(frame: Frame, matrix: Float, corner: NDArray[np.intp], size: int = SIDE) -> Frame:
     """One mouth picture, bilinear from the source, black outside it, levels truncated as in the official tool.
 
+    As in scikit-image==0.17.2, which the official tool pins, no level falls below the darkest one of the whole source
+    picture, except black from outside it alone: a border pixel mixed with black is lifted to that level.
+
     Args:
         frame: (H, W, 3) uint8.
         matrix: (2, 3) source pixel -> canvas pixel.
@@ -145,7 +148,11 @@ def cut_mouth(frame: Frame, matrix: Float, corner: NDArray[np.intp], size: int =
     columns, rows = left.astype(np.intp), top.astype(np.intp)
     upper = (1 - du) * _pick(frame, rows, columns) + du * _pick(frame, rows, columns + 1)
     lower = (1 - du) * _pick(frame, rows + 1, columns) + du * _pick(frame, rows + 1, columns + 1)
-    out: Frame = (((1 - dv) * upper + dv * lower) * 255).astype(np.uint8)
+    mixed = (1 - dv) * upper + dv * lower
+    darkest = frame.min() / 255.0
+    if darkest > 0:
+        mixed = np.where(mixed == 0, 0.0, np.maximum(mixed, darkest))
+    out: Frame = (mixed * 255).astype(np.uint8)
     return out
 
 
