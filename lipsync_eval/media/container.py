@@ -26,8 +26,13 @@ _FORMATS: Final = (
 
 
 @contextmanager
-def opened(path: Path, messages: Messages | None = None) -> Iterator[InputContainer]:
+def opened(path: Path, messages: Messages | None = None, form: str | None = None) -> Iterator[InputContainer]:
     """The file, opened for reading; `messages` has the reason in ffmpeg's words when it cannot be.
+
+    Args:
+        path: the file.
+        messages: takes what ffmpeg says.
+        form: ffmpeg's name of the format where it is known; by default ffmpeg finds out.
 
     Raises:
         MediaError: no such file, not a file, empty, not readable, or no format that ffmpeg knows.
@@ -41,9 +46,10 @@ def opened(path: Path, messages: Messages | None = None) -> Iterator[InputContai
         "max_pixels": str(MAX_PIXELS),
     }
     try:
-        container: Any = av.open(f"file:{path}", options=options, metadata_errors="replace")
+        container: Any = av.open(f"file:{path}", format=form, options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = (messages and messages.first()) or reason(error)
+        why = why.partition("Format not on whitelist")[0] + "not a format that is read" if "not on whitelist" in why else why
         raise MediaError(
             f"{path.name!r} is not a video or sound file that can be read ({why}): it is damaged, cut off or of another kind; "
             "make it again, or convert it with ffmpeg"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
@@ -21,6 +21,9 @@ from lipsync_eval.types import FPS, Audio, Clip, Frame
 
 if TYPE_CHECKING:
     from av import VideoFrame
+
+_FORMS: Final = {b"\xff\xd8": "jpeg_pipe", b"\x89PNG": "png_pipe", b"BM": "bmp_pipe", b"II*\0": "tiff_pipe", b"MM\0*": "tiff_pipe", b"RIFF": "webp_pipe"}
+"""First bytes of an image file -> the demuxer that reads this one file."""
 
 
 def open_images(folder: Path, audio: Path | None = None) -> Clip:
@@ -129,7 +132,7 @@ def _decoded(path: Path, *, strict: bool = False) -> VideoFrame:
 
 def _picture(path: Path, messages: Messages) -> VideoFrame:
     health = Health(messages)
-    with opened(path, messages) as container:
+    with opened(path, messages, _form(path)) as container:
         stream: Any = container.streams.best("video")
         if stream is not None:
             check_size(path, stream.codec_context.width, stream.codec_context.height)
@@ -140,6 +143,23 @@ def _picture(path: Path, messages: Messages) -> VideoFrame:
                     picture: VideoFrame = frame
                     return picture
     raise MediaError(f"the image {path.name!r} cannot be decoded; it is damaged or of another kind: make it again")
+
+
+def _form(path: Path) -> str:
+    """ffmpeg's demuxer by the file's first bytes, whatever the suffix.
+
+    Left to itself ffmpeg goes by the suffix for most JPEGs, and takes `image2`, which reads further files by patterns in the name.
+
+    Raises:
+        MediaError: no image of a known kind.
+    """
+    check_file(path)
+    with path.open("rb") as file:
+        head = file.read(4)
+    for start, form in _FORMS.items():
+        if head.startswith(start):
+            return form
+    raise MediaError(f"the image {path.name!r} is no PNG, JPEG, BMP or TIFF file by its first bytes; it is damaged or of another kind: make it again")
 
 
 def _only_sound(folder: Path) -> Path | None:

@@ -39,6 +39,28 @@ def test_images_come_in_the_order_of_their_numbers(tmp_path, names):
     assert clip.notes == ("images taken as 25 a second",)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_jpegs_of_real_size_are_read_whatever_their_suffix(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 256, (3, 240, 320, 1), np.uint8).repeat(3, axis=3)
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for i, picture in enumerate(noise):
+        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+        assert len(coded) > 50_000, "small files are recognised by other means"
+        (folder / f"f_%d_{i}.{suffix}").write_bytes(coded)  # a pattern in the name is only a name
+    clip = open_clip(folder)
+    assert (clip.n_frames, clip.size) == (3, (240, 320))
+    for frame, picture in zip(clip.frames(), noise, strict=True):
+        assert np.abs(frame.astype(int) - picture).max() <= 4
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    folder = write(tmp_path / "a", ["0.jpg", "1.jpg"])
+    (folder / "1.jpg").write_bytes(b"<html>not found</html>" * 500)
+    with pytest.raises(MediaError, match=r"'1.jpg' is no PNG, JPEG, BMP or TIFF file"):
+        open_clip(folder)
+
+
 def test_png_is_exact_and_in_the_digest(tmp_path):
     folder = write(tmp_path / "a", ["1.png", "2.png"])
     clip = open_clip(folder)
