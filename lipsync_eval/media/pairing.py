@@ -96,10 +96,13 @@ def _by_name(gen: Tree, gt: Tree) -> Pairing:
                 f"{side} {str(tree.root)!r} holds no video (found: {seen(tree)}); known are {' '.join(sorted(VIDEO_SUFFIXES))} "
                 "and folders of numbered images"
             )
+    doubled = False
+    for tree, side in ((gen, "GEN"), (gt, "GT")):
         for name, paths in sorted(tree.doubled.items()):
             problems.append(f"{side} has {len(paths)} videos called {name!r}: {listed([str(p) for p in paths])}")
+            doubled = True
     if problems:
-        raise PairingError("; ".join(problems) + "; keep one of each name, or say who belongs to whom with --pairs")
+        raise PairingError("; ".join(problems) + ("; keep one of each name, or say who belongs to whom with --pairs" if doubled else ""))
     names = sorted(gen.clips.keys() | gt.clips.keys())
     pairs = [PairPaths(n, gen.clips.get(n, [None])[0], gt.clips.get(n, [None])[0], None) for n in names]
     if not gen.clips.keys() & gt.clips.keys():

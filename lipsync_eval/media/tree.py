@@ -41,8 +41,16 @@ def find_clips(root: Path) -> Tree:
         PairingError: a folder cannot be read, or the tree is endless.
     """
     tree = Tree(root)
-    _walk(root, (), tree)
+    _walk(root, _parents(root), tree)
     return tree
+
+
+def _parents(root: Path) -> tuple[tuple[int, int], ...]:
+    """(device, inode) of all folders above, so that a link to one of them is not followed."""
+    try:
+        return tuple((found.st_dev, found.st_ino) for found in (p.stat() for p in root.resolve().parents))
+    except OSError:  # not allowed to look; links there cannot be followed either
+        return ()
 
 
 def is_image_folder(path: Path) -> bool:
