@@ -50,7 +50,8 @@ def _failures(result: Result) -> list[str]:
 
 def _signatures(result: Result) -> list[str]:
     """What all signatures share, once; then what each adds."""
-    parsed = {s.metric: parse_signature(s.signature) for s in result.scores if s.n_scored}
+    scored = [s for s in result.scores if s.n_scored] or result.scores
+    parsed = {s.metric: parse_signature(s.signature) for s in scored}
     shared = dict(set.intersection(*(set(p.items()) for p in parsed.values()))) if parsed else {}
     lines = ["signature: " + "|".join(f"{k}:{v}" for k, v in sorted(shared.items()))]
     for parts in parsed.values():

@@ -19,6 +19,7 @@ from lipsync_eval.weights import locate
 
 _POINTS = frozenset({"gen.points", "gt.points"})
 _CROPS = frozenset({"gen.crop", "gt.crop"})
+_SOUND = frozenset({"gen.audio", "gt.audio"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Bench:
     def needs_crops(self) -> bool:
         """Whether any metric looks at the protocol's crop."""
         return any(_CROPS & needs_of(f, s) or _POINTS & needs_of(f, s) for f in self.families for s in self.wanted(f))
+
+    @property
+    def needs_sound(self) -> bool:
+        """Whether any metric hears the sound."""
+        return any(_SOUND & needs_of(f, s) for f in self.families for s in self.wanted(f))
 
     def uses_faces(self, needs: frozenset[str]) -> bool:
         """Whether a metric with these needs depends on landmarks under this protocol."""

@@ -122,7 +122,7 @@ def _guard(stage: str, call: Callable[[], Any]) -> Any:
 def _measure(bench: Bench, work: _Work, gen: Clip, gt: Clip, report: Report) -> None:
     outcome = work.outcome
     outcome.digests = (gen.digest, gt.digest)
-    outcome.notes += [f"gen: {n}" for n in gen.notes] + [f"gt: {n}" for n in gt.notes]
+    outcome.notes += [f"{side}: {note}" for side, clip in (("gen", gen), ("gt", gt)) for note in (*clip.notes, *_heard(bench, side, clip))]
     outcome.details |= {"gen": _facts(gen), "gt": _facts(gt)}
     n, cut = _guard("align", lambda: common_length(gen.n_frames, gt.n_frames, bench.align))
     outcome.n_frames = n
@@ -135,6 +135,12 @@ def _measure(bench: Bench, work: _Work, gen: Clip, gt: Clip, report: Report) -> 
     for family, meter in meters:
         if meter is not None:
             _finish(bench, work, family, meter)
+
+
+def _heard(bench: Bench, side: str, clip: Clip) -> tuple[str, ...]:
+    """What was done to a clip's sound, where a metric of this run hears it."""
+    unheard = clip.audio is None or not bench.needs_sound or (side == "gen" and bench.settings.audio == "gt")
+    return () if unheard or clip.audio is None else clip.audio.notes
 
 
 def _pair(bench: Bench, work: _Work, gen: Clip, gt: Clip, n: int, report: Report) -> Pair:

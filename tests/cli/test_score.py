@@ -61,6 +61,27 @@ def test_the_main_job(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert np.mean([float(r["psnr"]) for r in rows]) == pytest.approx(values["psnr"]["value"])
 
 
+def test_what_was_done_to_the_sound_is_noted_where_it_is_heard(tmp_path: Path) -> None:
+    for side, seconds in (("gen", 3.2), ("gt", 1.6)):
+        (tmp_path / side).mkdir()
+        write(tmp_path / side / "a.mkv", frames(40), np.resize(sound(40), round(16000 * seconds)))
+    longer = "gen: sound 1.60 s longer than the picture: left so"
+    for metrics, audio, noted in (("mouth_audio_corr", "gen", True), ("mouth_audio_corr", "gt", False), ("psnr", "gen", False)):
+        out = tmp_path / f"{metrics}-{audio}"
+        cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", metrics, "--audio", audio, "--out", str(out), "--quiet"])
+        assert (longer in results(out)["clips"][0]["notes"]) == noted
+        assert (longer in (out / "clips.csv").read_text("utf-8")) == noted
+
+
+def test_a_run_without_a_number_still_says_how_it_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for side in ("gen", "gt"):
+        (tmp_path / side).mkdir()
+        write(tmp_path / side / "a.mkv", frames(12, seed=1))
+    (tmp_path / "gen" / "a.mkv").write_bytes(b"no video")
+    assert cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", "psnr", "--out", str(tmp_path / "run"), "--quiet"]) == 3
+    assert "signature: agg:clip-mean|align:trim5|" in capsys.readouterr().out
+
+
 def test_the_table_is_readable_at_80_columns(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["score", *map(str, folders), "--metrics", "core", "--out", str(tmp_path / "r"), "--quiet"]) == 0
     captured = capsys.readouterr()
