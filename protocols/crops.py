@@ -46,8 +46,8 @@ class LayoutProtocol:
         if self._layout.base == "frame":
             return _whole(gen, gt, n, self._spec)
         shared, note = self._shared(gen, gt)
-        real = self._matrices(gt, n)
-        ours = real if shared else self._matrices(gen, n)
+        real = self._matrices(gt, n, "real")
+        ours = real if shared else self._matrices(gen, n, "generated")
         notes = (note,) if note else ()
         return self._crop(ours, gen, "generated", notes), self._crop(real, gt, "real", notes)
 
@@ -64,9 +64,12 @@ class LayoutProtocol:
             return False, f"crop_from=own: pictures differ in size ({_sizes(gen, gt)})"
         return wanted != "own", ""
 
-    def _matrices(self, view: View, n: int) -> Float:
+    def _matrices(self, view: View, n: int, which: str) -> Float:
         if view.track is None:
-            raise ProtocolError(f"protocol {self._spec.name} needs a face track and got none; track the clip first")
+            raise ProtocolError(
+                f"protocol {self._spec.name} needs a face track of the {which} video, and no face was followed there; look at the video, or "
+                "compare whole pictures with --protocol raw"
+            )
         points = np.full((n, 68, 2), np.nan)
         known = view.track.points[:n]
         points[: len(known)] = known

@@ -80,7 +80,10 @@ class SyncNetProtocol:
 
     def _crop(self, view: View, n: int, which: str) -> Crop:
         if view.track is None:
-            raise ProtocolError(f"protocol {self._spec.name} needs a face track and got none; track the clip first")
+            raise ProtocolError(
+                f"protocol {self._spec.name} needs a face track of the {which} video, and no face was followed there; look at the video, or "
+                "compare whole pictures with --protocol raw"
+            )
         matrix = np.full((n, 2, 3), np.nan)
         known = np.asarray(np.isfinite(view.track.points[:n]).all(axis=(1, 2)))
         for first, stop in tracking.runs(known):
