@@ -14,9 +14,10 @@ _BETTER = {"up": "higher", "down": "lower", "zero": "near 0"}
 def as_text(gate: Gate) -> str:
     """For a terminal, 80 columns."""
     lines = [f"{gate.new_name} against {gate.baseline_name}: {'passed' if gate.passed else 'FAILED'} (alpha {gate.alpha:g}, Holm over {len(gate.rows)} metrics)"]
-    lines += ["", f"{'metric':<22}{'baseline':>10}{'new':>10}  {'worse by':<26}{'p':>7}  verdict"]
+    wide = max([26, *(len(_change(row)) for row in gate.rows)])
+    lines += ["", f"{'metric':<22}{'baseline':>10}{'new':>10}  {'worse by':<{wide}}{'p':>7}  verdict"]
     for row in gate.rows:
-        lines.append(f"{row.metric:<22}{_number(row.baseline):>10}{_number(row.new):>10}  {_change(row):<26}{_p(row):>7}  {row.verdict}")
+        lines.append(f"{row.metric:<22}{_number(row.baseline):>10}{_number(row.new):>10}  {_change(row):<{wide}}{_p(row):>7}  {row.verdict}")
         if row.how.startswith(("tolerance", "no value")):
             lines.append(f"{'':<22}  ({row.how})")
     if gate.newly_failing:

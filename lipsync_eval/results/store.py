@@ -179,13 +179,13 @@ def write_frames(path: Path, journal: Journal, ids: Sequence[str]) -> None:
             _write_members(bundle, [(f"{place:06d}/{name}", array) for name, array in journal.frames(place)])
 
 
-def load_frames(run: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
+def load_frames(run: Path | str) -> dict[str, dict[str, NDArray[np.generic]]]:
     """frames.npz of a run: clip id -> name (a metric or an array such as 'syncnet_distance') -> values.
 
     Raises:
         ParseError: the file is missing or broken.
     """
-    path = run / FRAMES if run.is_dir() else run
+    path = Path(run) / FRAMES if Path(run).is_dir() else Path(run)
     try:
         with np.load(path, allow_pickle=False) as file:
             ids = [str(i) for i in file["ids"]]

@@ -95,6 +95,14 @@ def test_a_known_degradation_fails_and_is_named(metric: str, step: float) -> Non
     assert next(r for r in better.rows if r.metric == metric).verdict == "better"
 
 
+def test_columns_of_the_text_stay_in_line() -> None:
+    old = make("old", {"lmd": [0.9, 0.91, 0.92, 0.9, 0.93, 0.95, 0.9, 0.94], "psnr": [30.0] * 8})
+    new = make("new", {"lmd": [0.90123, 0.91457, 0.91877, 0.90321, 0.94123, 0.94987, 0.90456, 0.93111], "psnr": [31.0] * 8})
+    rows = as_text(compare(new, old)).splitlines()[2:5]
+    assert max(len(row[44:].split("]")[0]) for row in rows[1:]) > 26, "an interval wider than the heading"
+    assert len({row.index(word) for row, word in zip(rows, ("verdict", "no difference", "better"), strict=True)}) == 1, rows
+
+
 def test_tolerance_absolute_and_percent() -> None:
     rng = np.random.default_rng(0)
     old = list(rng.normal(30, 3, 30))

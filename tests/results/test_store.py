@@ -52,7 +52,7 @@ def test_a_run_reads_back(tmp_path: Path) -> None:
     write_run(tmp_path, result(outcomes), journal)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clips.csv", "frames.npz", "results.json"]
     assert load_result(tmp_path) == result(outcomes)
-    frames = load_frames(tmp_path)
+    frames = load_frames(str(tmp_path))
     assert list(frames) == NASTY
     np.testing.assert_array_equal(frames["../../up"]["psnr"], [1.0, np.nan, 2.0])
     with (tmp_path / "clips.csv").open(encoding="utf-8", newline="") as file:
