@@ -12,14 +12,13 @@ import numpy as np
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.features.s3fd import S3FD
+from lipsync_eval.features.syncnet_shots import Release, Shots
 from lipsync_eval.types import Float, Frame, Track
 
 SMALL: Final = 480
 """px: pictures with a shorter side below this are searched at full size (upstream always shrinks to a quarter)."""
 SCALE: Final = 0.25
 MIN_FACE: Final = 100
-_CUT: Final = 30.0
-_SHORTEST_SHOT: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,39 +102,24 @@ def from_faces(faces: Sequence[Float], cuts: Sequence[int], shape: tuple[int, in
     return [Region(t.first, len(t), tracking.windows(t.boxes)) for t in tracks]
 
 
-def search(detector: S3FD, pictures: Iterable[Frame]) -> tuple[list[Float], list[int]]:
+def search(
+    detector: S3FD, pictures: Iterable[Frame], release: Release = "0.5.1"
+) -> tuple[list[Float], list[int]]:
     """Faces of every picture, and where shots begin, in one pass.
+
+    Args:
+        detector: on its device.
+        pictures: (H, W, 3) uint8 RGB, in order.
+        release: of PySceneDetect, whose rule finds the shots.
 
     Returns:
         per picture (n, 5) x1, y1, x2, y2, score; and the cuts for `from_faces`.
     """
     faces: list[Float] = []
-    shots = Shots()
+    shots = Shots(release)
     stream = iter(pictures)
     while batch := list(islice(stream, detector.batch)):
         faces += detector.detect(batch, scale=SCALE if min(batch[0].shape[:2]) >= SMALL else 1.0)
         for picture in batch:
             shots.add(picture)
     return faces, shots.cuts
-
-
-class Shots:
-    """Hard cuts by PySceneDetect's ContentDetector rule: mean change in HSV of at least 30, cuts 15 pictures apart or more."""
-
-    def __init__(self) -> None:
-        self.cuts: list[int] = []
-        self._last: Frame | None = None
-        self._count = 0
-
-    def add(self, picture: Frame) -> None:
-        """Take the next picture, (H, W, 3) uint8 RGB."""
-        import cv2
-
-        step = max(1, round(picture.shape[1] / 300))
-        hsv = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture[::step, ::step]), cv2.COLOR_RGB2HSV), np.uint8)
-        if self._last is not None:
-            change = float(cv2.absdiff(hsv, self._last).mean())
-            if change >= _CUT and (not self.cuts or self._count - self.cuts[-1] >= _SHORTEST_SHOT):
-                self.cuts.append(self._count)
-        self._last = hsv
-        self._count += 1

@@ -14,6 +14,7 @@ from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.features import s3fd, syncnet_net
 from lipsync_eval.features import syncnet_regions as regions
 from lipsync_eval.features.syncnet_lossy import source_chain
+from lipsync_eval.features.syncnet_shots import Release
 from lipsync_eval.features.syncnet_side import (
     SideScorer,
     TrackDistances,
@@ -25,7 +26,7 @@ from lipsync_eval.features.syncnet_side import (
 from lipsync_eval.types import Audio, Clip, Float, Frame, Settings, Track
 from lipsync_eval.weights import locate
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Part of every cache key: +1 whenever a number may move."""
 
 
@@ -39,6 +40,8 @@ class How:
     """Upstream's limit; 0.8 of the clip where that is less."""
     lossy: bool
     """The official lossy steps."""
+    shots: Release = "0.5.1"
+    """PySceneDetect's release whose rule cuts the video, for 's3fd'."""
 
 
 class VideoScorer:
@@ -136,6 +139,7 @@ def _faces(settings: Settings, how: How, clip: Clip, n_frames: int) -> tuple[lis
         "n": str(n_frames),
         "weights": file.sha256,
         "lossy": str(how.lossy),
+        "shots": how.shots,
     }
     cache = Cache(settings.cache_dir)
     held = cache.get(key)
@@ -146,7 +150,7 @@ def _faces(settings: Settings, how: How, clip: Clip, n_frames: int) -> tuple[lis
             chain = source_chain()
             pictures = (chain.through(picture) for picture in pictures)
         try:
-            faces, cuts = regions.search(detector, pictures)
+            faces, cuts = regions.search(detector, pictures, how.shots)
         except InputError as error:
             raise MetricError(str(error)) from error
         counts = np.array([len(f) for f in faces], np.int64)

@@ -14,6 +14,7 @@ from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.syncnet_score import Score
+    from lipsync_eval.features.syncnet_shots import Release
     from lipsync_eval.features.syncnet_side import TrackDistances
     from lipsync_eval.features.syncnet_video import VideoScorer
 
@@ -21,6 +22,8 @@ MIN_TRACK: Final = {"latentsync": 50}
 """Detections that a track must exceed under a protocol; 100 under the others; 0.8 of the clip where that is less."""
 PIPELINE: Final = frozenset({"syncnet", "latentsync"})
 """Protocols that find faces with S3FD unless told otherwise."""
+SHOTS: Final[dict[str, Release]] = {"latentsync": "0.6.1"}
+"""PySceneDetect's release that a protocol's official code pins; 0.5.1 under the others."""
 WHOLE: Final = "lrs"
 MOST_ROWS: Final = 10_000
 _CITATION: Final = (
@@ -35,7 +38,7 @@ _COMMON: Final = {
     "citation": _CITATION,
     "reference": "joonson/syncnet_python@6efbb1c",
     "tolerance": 1e-3,
-    "version": 1,
+    "version": 2,
 }
 SPECS: Final = (
     MetricSpec(
@@ -161,7 +164,7 @@ class Meter:
         from lipsync_eval.features.syncnet_video import How, VideoScorer
 
         self._family, self._pair = family, pair
-        how = How(family.detector, family.limit, family.lossy)
+        how = How(family.detector, family.limit, family.lossy, SHOTS.get(family.mode, "0.5.1"))
 
         def open_side(side: Side, *, keep: bool) -> VideoScorer:
             return VideoScorer(family.settings, how, side.clip, side.audio, side.track, pair.n_frames, keep=keep)

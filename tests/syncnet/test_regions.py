@@ -13,6 +13,7 @@ from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.features.syncnet import Reading, read
 from lipsync_eval.features.syncnet_lossy import crop_chain, source_chain
 from lipsync_eval.features.syncnet_score import remarks, summarise
+from lipsync_eval.features.syncnet_shots import Shots
 from lipsync_eval.features.syncnet_side import TrackDistances
 from lipsync_eval.protocol import View
 from lipsync_eval.types import FOUND, MISSING, Track
@@ -52,11 +53,39 @@ def test_cuts_end_tracks() -> None:
 
 
 def test_shots_are_found_at_hard_cuts_only() -> None:
-    shots = syncnet_regions.Shots()
+    shots = Shots()
     a, b = synthetic_inputs.clip(1, 40, 120, 160), synthetic_inputs.clip(2, 40, 120, 160)
     for picture in [*a, *(255 - b)]:
         shots.add(picture)
     assert shots.cuts == [40]
+
+
+def cuts(release: str, levels: list[int], width: int = 64) -> list[int]:
+    """Cuts of grey pictures; a change of n levels is one of n / 3 in HSV."""
+    shots = Shots(release)  # type: ignore[arg-type]
+    for level in levels:
+        shots.add(np.full((48, width, 3), level, np.uint8))
+    return shots.cuts
+
+
+def test_the_two_releases_of_the_shot_detector() -> None:
+    """0.5.1 cuts at a change of 30, at once; 0.6.1 at 27, not in the first 15 pictures; both not within 15 of a cut."""
+    levels = [10] * 3 + [100] * 20 + [182] * 5 + [10] * 30
+    assert cuts("0.5.1", levels) == [3, 28]
+    assert cuts("0.6.1", levels) == [23]
+    assert cuts("0.6.1", [10] * 15 + [90] * 9) == [] and cuts("0.6.1", [10] * 15 + [91] * 9) == [15]
+
+
+@pytest.mark.parametrize(("width", "step"), [(399, 1), (400, 2), (600, 3), (900, 4), (1200, 5), (1700, 6), (2100, 8), (3200, 12)])
+def test_the_shot_detector_looks_at_every_kth_pixel(width: int, step: int) -> None:
+    shots = Shots("0.5.1")
+    first = np.zeros((step * 6, width, 3), np.uint8)
+    second, unseen = first.copy(), np.full_like(first, 255)
+    second[::step, ::step] = 255
+    unseen[::step, ::step] = 0
+    for picture in (first, unseen, second):
+        shots.add(picture)
+    assert shots.cuts == [2]
 
 
 def distances(seed: int, rows: int, best: int) -> np.ndarray:
