@@ -24,15 +24,16 @@ _CHOICES = (
     "Upstream drops tracks of {limit} detections or fewer; a shorter clip's tracks need more than 0.8 of its frames instead.",
     "Upstream shrinks every picture to a quarter for S3FD and drops faces up to 100 px; pictures with a side below 480 px are searched at "
     "full size, and the smallest face is 100 px or a fifth of the shorter side, whichever is less.",
-    "Upstream cuts shots with PySceneDetect; here the same rule (mean HSV change of 30, 15 frames apart) is our own.",
+    "Upstream cuts shots with PySceneDetect {scenes}; the code here is our own.",
     "Pictures and sound are not put through ffmpeg's lossy files; --compat jpeg does it as nearly as PyAV allows (pictures only).",
     "{tracks}",
 )
 
 
-def make_spec(name: str, limit: int, tracks: str, summary: str, citation: str) -> ProtocolSpec:
-    """The declaration of one variant: its name, upstream's min_track, what becomes of several tracks, and its source."""
-    choices = tuple(c.format(limit=limit, tracks=tracks) for c in _CHOICES)
+def make_spec(name: str, limit: int, tracks: str, scenes: str, summary: str, citation: str) -> ProtocolSpec:
+    """The declaration of one variant: its name, upstream's min_track, what becomes of several tracks, where shots are cut, and
+    its source."""
+    choices = tuple(c.format(limit=limit, tracks=tracks, scenes=scenes) for c in _CHOICES)
     return ProtocolSpec(
         name=name, version=1, size=tracking.SIDE, needs_track=True, summary=summary, citation=citation, choices=choices
     )
@@ -42,6 +43,7 @@ SYNCNET = make_spec(
     "syncnet",
     100,
     "Nothing upstream selects the speaker; the longest track is the clip's score, all tracks are in the details.",
+    "0.5.1 (a mean HSV change of 30, 15 frames apart)",
     "SyncNet's own pipeline: S3FD faces, tracks, median 13, a square of 2.8 half sizes reaching downwards, 224 px.",
     CITATION,
 )
