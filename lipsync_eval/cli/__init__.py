@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; finished clips are kept: go on with --resume", err=True)
+        click.echo("interrupted: start the same command again; with --resume, where it has that option, it goes on with what is finished", err=True)
         return 130
     except click.ClickException as error:
         error.show()
