@@ -104,7 +104,7 @@ def test_the_shape_is_learnt_first(made_data):
     assert not torch.equal(task.pairs.net.audio.conv1.weight, before["audio.conv1.weight"])
     with pytest.raises(UsageError, match="nothing is learnt before step sync_from = 3"):
         micro(sync_train={"shape": 0, "sync_from": 3})
-    with pytest.raises(UsageError, match="eq. 5 would begin at step sync_from = 4 of 4; lower sync_from"):
+    with pytest.raises(UsageError, match=r"eq\. 5 would begin at step sync_from = 4 of 4; lower sync_from"):
         micro(sync_train={"sync_from": 4, "steps": 4})
 
 
