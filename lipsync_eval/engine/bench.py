@@ -11,6 +11,7 @@ from lipsync_eval.cache import Cache
 from lipsync_eval.engine.align import Align, parse_align
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.faces import signature as faces_signature
+from lipsync_eval.features import reference
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.metrics.registry import family_of, get_spec
 from lipsync_eval.protocol import Protocol
@@ -120,4 +121,6 @@ def signature_parts(bench: Bench, metric: str) -> dict[str, str]:
         parts["face"] = settings.face
     if "gen.audio" in needs:
         parts["audio"] = settings.audio
+    if "reference" in needs:
+        parts["reference"] = reference.content(settings)
     return parts | dict(family.signature(metric))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from lipsync_eval.errors import MediaError, MetricError, UsageError
 from lipsync_eval.faces import track_faces
 from lipsync_eval.files import sha256
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.names import is_image, is_video, key
+from lipsync_eval.media.names import is_hidden, is_image, is_video, key
 from lipsync_eval.types import FPS, Clip, Frame, Settings, Track
 from lipsync_eval.weights import locate
 
@@ -28,6 +30,32 @@ def check(settings: Settings) -> Path:
     if not settings.reference.exists():
         raise UsageError(f"--reference {settings.reference}: there is no such file or folder")
     return settings.reference
+
+
+def content(settings: Settings) -> str:
+    """First 8 hex digits of a sha256 over what --reference names, for the signature: a file's bytes and those of the .npz files that
+    belong to it, or names and bytes of a folder's pictures, videos and .npz files.
+
+    Raises:
+        UsageError: none was given, or it does not exist.
+    """
+    given = check(settings)
+    if given.is_file():
+        return sha256(given, *sorted(p for p in given.parent.glob("*.npz") if p != given and p.name.startswith(f"{given.stem}.")))[:8]
+    files = sorted((key(p.relative_to(given).as_posix()), p) for p in given.rglob("*") if _counts(p) and p.is_file())
+    stamps = tuple((name, str(p), p.stat().st_size, p.stat().st_mtime_ns) for name, p in files)
+    return _folder_content(stamps)
+
+
+def _counts(path: Path) -> bool:
+    return not is_hidden(path) and (is_image(path) or is_video(path) or path.suffix == ".npz")
+
+
+@lru_cache(maxsize=8)
+def _folder_content(stamps: tuple[tuple[str, str, int, int], ...]) -> str:
+    """(name, path, size, time of change) of each file; the last two say when a file must be read again."""
+    lines = "".join(f"{sha256(Path(path))} {name}\n" for name, path, _, _ in stamps)
+    return hashlib.sha256(lines.encode()).hexdigest()[:8]
 
 
 def find(settings: Settings, clip_id: str) -> Path:

@@ -19,8 +19,10 @@ from lipsync_eval.features.blendshapes import installed
 from lipsync_eval.features.style_constants import shipped
 from lipsync_eval.features.style_encoder import StyleEncoder
 from lipsync_eval.features.style_training import Recipe, TrainedEncoder, load, nt_xent, save, train
+from lipsync_eval.files import sha256
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics.stylesim import StyleSimBlendshapes, StyleSimPoints68
+from lipsync_eval.results.signature import parse_signature
 from lipsync_eval.types import Settings
 
 N = 60
@@ -59,6 +61,23 @@ class TestPoints68:
         assert own.value == pytest.approx(1) and ref.value == ref.gt_value == pytest.approx(1)
         assert f"const:{shipped('points68').digest}" in own.signature and "feat:points68.1" in own.signature
         assert any("under 100 (4 s) it is uncertain" in note for note in result.clips[0].notes)
+
+    def test_the_reference_is_in_the_signature(self, tmp_path: Path) -> None:
+        for name in ("a", "b", "refs/a", "same/a"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            write_video(tmp_path / f"{name}.mkv", frames(30)[1 if name == "b" else 0 :])
+        (tmp_path / "same" / "notes.txt").write_text("no reference")
+
+        def key(reference: str) -> str:
+            out = score(tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="stylesim_points68_ref,stylesim_points68", cache=None, reference=tmp_path / reference)
+            ref, own = sorted(out.scores, key=lambda s: s.metric, reverse=True)
+            assert "reference" not in parse_signature(own.signature)
+            return parse_signature(ref.signature)["reference"]
+
+        assert key("a.mkv") == sha256(tmp_path / "a.mkv")[:8] != key("b.mkv")
+        assert key("refs") == key("same")
+        write_video(tmp_path / "refs" / "a.mkv", frames(30)[3:])
+        assert key("refs") != key("same")
 
     def test_too_short_is_a_failure_row(self, tmp_path: Path) -> None:
         write_video(tmp_path / "a.mkv", frames(6))
