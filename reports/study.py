@@ -20,6 +20,7 @@ import numpy as np
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.reports.page import script_json
+from lipsync_eval.reports.published import GT
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 from lipsync_eval.results.signature import format_signature
@@ -34,7 +35,8 @@ QUESTIONS = {
 """The questions that StyleSync (sync, visual, realness), PersonaTalk (sync, visual, persona) and the AV-HuBERT-expert paper (overall) asked."""
 SCALE = (1, 2, 3, 4, 5)
 KEY = "key.json"
-REAL = "real video"
+REAL = GT
+"""The real videos' name among the methods: the row of a table that is not ranked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,11 @@ def test_a_study_from_page_to_scores(tmp_path: Path, capsys: pytest.CaptureFixtu
             alpha = result[f"mos_{q}"].details["krippendorff_alpha"]
             assert 0.3 < alpha < 1
     assert cli(["table", *map(str, sorted((tmp_path / "mos").iterdir()))]) == 0
-    assert "Sync MOS" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "Sync MOS" in table
+    truth = next(line for line in table.splitlines() if line.startswith(REAL))
+    assert "5.00" in truth and "*" not in truth and "_" not in truth, "real videos are shown and not ranked"
+    assert "**5.00**" not in table and "**4.33**" in table
 
 
 def test_bad_answers_are_refused(tmp_path: Path) -> None:
