@@ -93,10 +93,10 @@ def source_chain() -> Chain:
 
 
 def crop_chain(*, written: bool) -> Chain:
-    """What happens to the crops.
+    """What happens to the crops, or to the whole pictures of a file that is scored as it is (before they are resized).
 
     Args:
-        written: run_pipeline.py wrote them as XVID first (not so when the file is scored as it is).
+        written: run_pipeline.py wrote them as XVID first.
     """
     jpeg = Lossy("mjpeg", {}, pixels="yuvj420p")
     side = 224

@@ -62,8 +62,9 @@ class SideScorer:
             )
         self._scorers = [TrackScorer(net, _sound(samples, r), r.n_frames) for r in self._regions]
         found = any(r.windows is not None for r in self._regions)
-        self._source = source_chain() if lossy and found else None
-        self._crops = [crop_chain(written=found) if lossy else None for _ in self._regions]
+        self._source = (source_chain() if found else crop_chain(written=False)) if lossy else None
+        """Whole pictures become JPEG at their own size, and are resized after that."""
+        self._crops = [crop_chain(written=True) if lossy and found else None for _ in self._regions]
 
     def update(self, start: int, pictures: Sequence[Frame]) -> None:
         """Take pictures start, start + 1..., (H, W, 3) uint8 RGB."""

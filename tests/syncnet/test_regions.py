@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from golden import synthetic_inputs
+from support import syncnet_official as official
 
 from lipsync_eval import protocols
 from lipsync_eval.errors import MetricError, UsageError, WeightsError
@@ -12,9 +14,10 @@ from lipsync_eval.features import syncnet_check, syncnet_regions
 from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.features.syncnet import Reading, read
 from lipsync_eval.features.syncnet_lossy import crop_chain, source_chain
+from lipsync_eval.features.syncnet_net import Folded
 from lipsync_eval.features.syncnet_score import remarks, summarise
 from lipsync_eval.features.syncnet_shots import Shots
-from lipsync_eval.features.syncnet_side import TrackDistances
+from lipsync_eval.features.syncnet_side import SideScorer, TrackDistances
 from lipsync_eval.protocol import View
 from lipsync_eval.types import FOUND, MISSING, Track
 from lipsync_eval.warp import render
@@ -143,6 +146,22 @@ def test_lossy_steps_repeat_and_lose_little() -> None:
             once, again = first.through(picture), second.through(picture)
             np.testing.assert_array_equal(once, again)
             assert 0 < np.abs(once.astype(int) - picture).mean() < 12
+
+
+def test_whole_pictures_become_jpeg_before_they_are_resized() -> None:
+    """As calculate_scores_LRS.py: ffmpeg writes JPEGs of the file's own size, cv2 resizes what it reads."""
+    net = Folded(official.seeded_net(), torch.device("cpu"))
+    pictures, sound = synthetic_inputs.clip(8, 7, 120, 160), synthetic_inputs.audio(8, 7 * 640)
+
+    def distances(shown: list[np.ndarray], *, lossy: bool) -> np.ndarray:
+        scorer = SideScorer(net, syncnet_regions.whole(7), sound, lossy=lossy)
+        scorer.update(0, shown)
+        return scorer.finish()[0].distances
+
+    jpeg = crop_chain(written=False)
+    wanted = distances([jpeg.through(picture) for picture in pictures], lossy=False)
+    np.testing.assert_array_equal(distances(list(pictures), lossy=True), wanted)
+    assert np.abs(wanted - distances(list(pictures), lossy=False)).max() > 0.1
 
 
 def reading(offset: int, distance: float, confidence: float) -> Reading:
