@@ -104,6 +104,7 @@ def build(
         rows.append(truth)
     rows += _published(published, "" if runs and not by_dataset else None)
     columns = _columns(rows, runs, published, layout)
+    rows = [r for r in rows if r is not truth or any((c.dataset, c.metric) in r.cells for c in columns)]
     if not columns:
         raise UsageError("none of the layout's metrics is in these runs; choose another --layout or score them")
     rows = sorted(rows, key=lambda r: (r.kind == "published", not r.is_gt))

@@ -81,6 +81,12 @@ def test_the_truth_row_comes_from_the_runs() -> None:
     assert {m: c.value for (_, m), c in table.rows[0].cells.items()} == {"lse_c": 7.0}
 
 
+def test_a_layout_without_a_metric_of_the_truth_has_no_row_of_dashes() -> None:
+    runs = [run(name, {"psnr": noisy(BASE, 0, seed), "av_offset": [3.0] * 20}, gt_values={"av_offset": [1.0] * 20}) for name, seed in (("a", 1), ("b", 2))]
+    assert [r.method for r in build(runs).rows] == ["GT", "a", "b"]
+    assert [r.method for r in build(runs, layout=get_layout("radio")).rows] == ["a", "b"]
+
+
 def test_unlike_runs_are_refused() -> None:
     a, b = run("a", {"psnr": BASE}), run("b", {"psnr": BASE}, proto="raw.1")
     with pytest.raises(SignatureMismatch, match=r"proto: radio\.1 in a \(psnr\), raw\.1 in b"):
