@@ -73,8 +73,9 @@ def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int 
         UsageError: names that collide, or no common clip.
     """
     names = [r.run.name for r in runs]
-    if not runs or len({*names, REAL}) <= len(names):
-        raise UsageError(f"the study needs runs of different names; got: {', '.join(names) or 'none'}; score again with --name")
+    shown = [*names, REAL] if with_real else names
+    if not runs or len(set(shown)) < len(shown):
+        raise UsageError(f"the study needs runs of different names; got: {', '.join(shown) or 'none'}; score again with --name")
     tables = [{c.id: c for c in r.clips if c.gen and c.n_frames} for r in runs]
     common = [i for i in tables[0] if all(i in t for t in tables)]
     if not common:

@@ -158,6 +158,7 @@ def test_bad_studies_are_refused(tmp_path: Path) -> None:
     for runs in ([], [one, one], [run(REAL, {"psnr": [1.0]})]):
         with pytest.raises(UsageError, match="different names"):
             make_items(runs, seed=1, with_real=True)
+    assert make_items([run(REAL, {"psnr": [1.0]})], seed=1, with_real=False)[0].method == REAL
     with pytest.raises(UsageError, match="no clip"):
         make_items([one, run("b", {"psnr": [1.0]}, ids=["else"])], seed=1, with_real=False)
     with pytest.raises(UsageError, match="unknown"):
