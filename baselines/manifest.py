@@ -12,6 +12,7 @@ import numpy as np
 
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.files import write_text
+from lipsync_eval.media.names import is_hidden, is_video
 
 _COLUMNS = ("id", "video", "audio", "reference", "real")
 LAYOUTS = {
@@ -109,7 +110,7 @@ def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: in
 
 def _clips(layout: str, folder: Path) -> Sequence[Path]:
     if layout == "hdtf":
-        return sorted(p for p in folder.glob("*") if p.suffix.lower() in {".mp4", ".avi", ".mkv", ".mov"})
+        return sorted(p for p in folder.glob("*") if is_video(p) and not is_hidden(p))
     if layout == "voxceleb2":
         return sorted(folder.glob("id*/*/*.mp4"))
     if layout == "lrw":

@@ -93,5 +93,9 @@ def test_layouts(tmp_path: Path) -> None:
     for layout, clip in (("lrs2", "5/00002.mp4"), ("lrw", "WORD_1.mp4"), ("hdtf", "top.mp4")):
         draw_manifest(layout, tmp_path, tmp_path / "m.csv", n=1)
         assert read_manifest(tmp_path / "m.csv")[0].video.as_posix().endswith(clip)
+    for name in ("old.mpg", "._top.mp4", "notes.txt"):
+        (tmp_path / name).touch()
+    assert draw_manifest("hdtf", tmp_path, tmp_path / "m.csv", n=2) == 2
+    assert [entry.id for entry in read_manifest(tmp_path / "m.csv")] == ["old", "top"]
     with pytest.raises(UsageError, match="expected one of"):
         draw_manifest("grid", tmp_path, tmp_path / "m.csv")
