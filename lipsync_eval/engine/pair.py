@@ -138,9 +138,11 @@ def _measure(bench: Bench, work: _Work, gen: Clip, gt: Clip, report: Report) -> 
 
 
 def _heard(bench: Bench, side: str, clip: Clip) -> tuple[str, ...]:
-    """What was done to a clip's sound, where a metric of this run hears it."""
-    unheard = clip.audio is None or not bench.needs_sound or (side == "gen" and bench.settings.audio == "gt")
-    return () if unheard or clip.audio is None else clip.audio.notes
+    """Where a clip's sound comes from and what was done to it, where a metric of this run hears it."""
+    if clip.audio is None or not bench.needs_sound or (side == "gen" and bench.settings.audio == "gt"):
+        return ()
+    own = clip.audio.source == clip.path
+    return (() if own else (f"sound taken from the file {clip.audio.source.name!r}",)) + clip.audio.notes
 
 
 def _pair(bench: Bench, work: _Work, gen: Clip, gt: Clip, n: int, report: Report) -> Pair:

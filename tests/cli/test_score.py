@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.clips import blurred, frames, pair_folders, sound, write
+from support.videos import make_sound
 
 from lipsync_eval.cli import run as cli
 
@@ -71,6 +72,17 @@ def test_what_was_done_to_the_sound_is_noted_where_it_is_heard(tmp_path: Path) -
         cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", metrics, "--audio", audio, "--out", str(out), "--quiet"])
         assert (longer in results(out)["clips"][0]["notes"]) == noted
         assert (longer in (out / "clips.csv").read_text("utf-8")) == noted
+
+
+def test_a_sound_file_beside_the_video_is_named(tmp_path: Path) -> None:
+    for side in ("gen", "gt"):
+        (tmp_path / side).mkdir()
+        write(tmp_path / side / "a.mkv", frames(40), sound(40))
+    make_sound(tmp_path / "gen" / "a.wav", sound(40, seed=1)[None], rate=16000)
+    for metrics, noted in (("mouth_audio_corr", True), ("psnr", False)):
+        out = tmp_path / metrics
+        cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", metrics, "--out", str(out), "--quiet"])
+        assert [n for n in results(out)["clips"][0]["notes"] if "file" in n] == ["gen: sound taken from the file 'a.wav'"] * noted
 
 
 def test_a_run_without_a_number_still_says_how_it_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
