@@ -158,6 +158,8 @@ def _of_track(container: InputContainer, stream: Any) -> list[str]:
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
         notes.append(f"pixels are not square ({ratio.numerator}:{ratio.denominator}): not stretched")
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1" and not any(c.is_alpha for c in stream.codec_context.format.components):
+        notes.append("transparency dropped")  # of WebM, whose decoders do not see it
     tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if len(tracks) > 1:
         notes.append(f"{len(tracks)} picture tracks: track {stream.index} used, which ffmpeg takes by default")
