@@ -50,10 +50,14 @@ class Lossy:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         if self._encoder is None:
             self._open(frame.width, frame.height)
-        shown = frame.reformat(format=self._pixels, dst_color_range=2 if self._pixels.startswith("yuvj") else 1)
+        full = 2 if self._pixels.startswith("yuvj") else 1
+        # AREA: the mean over 2x2 pixels gives back the chroma of a decoded video, which four pixels share
+        shown = frame.reformat(format=self._pixels, dst_color_range=full, interpolation="AREA")
         shown.pts, shown.time_base = self._count, Fraction(1, FPS)
         self._count += 1
         for packet in self._encoder.encode(shown):
+            if self._codec == "mjpeg":
+                return _read_jpeg(bytes(packet))
             for back in self._decoder.decode(packet):
                 return np.ascontiguousarray(back.to_ndarray(format="rgb24")).copy()
         raise MediaError(f"the {self._codec} encoder gave no picture back; leave --compat out")
@@ -72,6 +76,14 @@ class Lossy:
         decoder.thread_count = 1
         decoder.flags = 1 << 19  # low delay: every packet gives its picture at once
         self._encoder, self._decoder = encoder, decoder
+
+
+def _read_jpeg(file: bytes) -> Frame:
+    """A JPEG as upstream reads it, by OpenCV: its chroma is upsampled otherwise than by ffmpeg."""
+    import cv2
+
+    read = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(np.asarray(read, np.uint8)[:, :, ::-1])
 
 
 class Chain:
