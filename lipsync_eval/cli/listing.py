@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import textwrap
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -50,15 +51,25 @@ def show(name: str) -> None:
 
 def field_text(key: str, value: Any) -> str:
     """One declared field, wrapped to the terminal."""
-    if isinstance(value, (list, tuple, frozenset, set)):
-        items = sorted(value) if isinstance(value, (frozenset, set)) else value
-        value = "\n".join(f"- {v}" for v in items) if any(len(str(v)) > 30 for v in items) else ", ".join(str(v) for v in items)
+    if isinstance(value, Mapping):
+        value = "\n".join(f"- {name}: {text}" for name, text in value.items())
+    elif isinstance(value, (list, tuple, frozenset, set)):
+        items = [_plain(v) for v in (sorted(value) if isinstance(value, (frozenset, set)) else value)]
+        value = "\n".join(f"- {v}" for v in items) if any(len(v) > 30 for v in items) else ", ".join(items)
     lines = []
     for piece in str(value).split("\n") or [""]:
         lines += textwrap.wrap(piece, 76, break_long_words=False, break_on_hyphens=False) or [""]
     first, *rest = lines
     head = f"  {key + ':':<14} "
     return "\n".join([head + first, *(" " * len(head) + line for line in rest)])
+
+
+def _plain(value: Any) -> str:
+    """A record inside a record as 'name: value; name: value', without what is empty."""
+    if not is_dataclass(value):
+        return str(value)
+    told = [(f.name, getattr(value, f.name)) for f in fields(value)]
+    return "; ".join(f"{name}: {text}" for name, text in told if text)
 
 
 def rows(thing: Any) -> list[tuple[str, Any]]:
