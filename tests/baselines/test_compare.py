@@ -40,7 +40,7 @@ def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
     assert psnr["blur"] < psnr["silent"]                  # the copy is nearer to the original than the blurred one
     assert results["only_a"]["data"]["n_pairs"] == 2       # a clip that was not generated stays in the count
     assert len(results["only_a"]["failures"]) >= 1
-    assert "only_a: 1 of 2 clips (PSNR)" in done.stdout
+    assert "only_a: 1 of 2 clips (PSNR, SSIM)" in done.stdout
     assert (tmp_path / "cmp" / "report" / "index.html").exists()
     again = subprocess.run(_compare(paths, "blur,silent,only_a,nothing", "--protocol", "raw"), capture_output=True, text=True)
     assert again.stdout == done.stdout
