@@ -126,6 +126,8 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
     for i, run in enumerate(runs):
         axes.plot([*angles, angles[0]], [*scaled[i], scaled[i][0]], color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=1, marker="o", markersize=2, label=run.run.name[:30])
     axes.set_xticks(angles, [heading(m) for m in metrics])
+    for text, side in zip(axes.get_xticklabels(), np.round(np.cos(angles), 1), strict=True):
+        text.set_horizontalalignment("left" if side > 0 else "right" if side < 0 else "center")  # away from the circle
     axes.set_yticks([0.2, 1.0], ["worst", "best"], fontsize=5)
     axes.set_ylim(0, 1.05)
     _legend(figure, [axes])
