@@ -20,8 +20,26 @@ if TYPE_CHECKING:
     from lipsync_eval.baselines.environments import Environment
 
 _BUILT_IN = (
-    "wav2lip", "wav2lip_gan", "dinet", "ip_lap", "pc_avs", "makeittalk", "atvgnet", "videoretalking", "talklip", "synctalk", "ad_nerf", "stylesync",
-    "sadtalker", "musetalk", "latentsync", "radio", "personatalk", "avhubert_expert", "gfpgan", "gpen",
+    "wav2lip",
+    "wav2lip_gan",
+    "dinet",
+    "ip_lap",
+    "pc_avs",
+    "makeittalk",
+    "atvgnet",
+    "videoretalking",
+    "talklip",
+    "synctalk",
+    "ad_nerf",
+    "stylesync",
+    "sadtalker",
+    "musetalk",
+    "latentsync",
+    "radio",
+    "personatalk",
+    "avhubert_expert",
+    "gfpgan",
+    "gpen",
 )
 ENTRY_POINTS = "lipsync_eval.baselines"
 
@@ -42,7 +60,9 @@ def all_adapters() -> dict[str, Adapter]:
             adapter: Adapter = point.load()
             name = adapter.record.name
         except Exception as error:
-            raise UsageError(f"the adapter plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it") from error
+            raise UsageError(
+                f"the adapter plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it"
+            ) from error
         if name in found:
             raise UsageError(f"two generators are called {name!r}; rename the plug-in's ({point.value})")
         found[name] = adapter
@@ -65,7 +85,9 @@ def get_adapter(name: str, environments: Mapping[str, Environment] | None = None
         return known[name]
     names = [*known, *(n for n, e in (environments or {}).items() if "command" in e.template)]
     near = difflib.get_close_matches(name, names, n=2)
-    raise UsageError(f"there is no generator {name!r}.{' Did you mean ' + ' or '.join(near) + '?' if near else ''} There are: {', '.join(names)}; a private one needs `command` in baselines.toml")
+    raise UsageError(
+        f"there is no generator {name!r}.{' Did you mean ' + ' or '.join(near) + '?' if near else ''} There are: {', '.join(names)}; a private one needs `command` in baselines.toml"
+    )
 
 
 def listing() -> list[str]:
@@ -73,8 +95,16 @@ def listing() -> list[str]:
     lines = []
     for name, adapter in all_adapters().items():
         r = adapter.record
-        code = f"{r.repository}@{r.commit[:7]}" if r.repository else "no public code" if adapter.command is None else "this package"
-        lines.append(f"{name:<17}{code:<46}{'GPU' if r.gpu and not r.cpu_when_prepared else 'CPU or GPU':<11}{', '.join(r.needs)}")
+        code = (
+            f"{r.repository}@{r.commit[:7]}"
+            if r.repository
+            else "no public code"
+            if adapter.command is None
+            else "this package"
+        )
+        lines.append(
+            f"{name:<17}{code:<46}{'GPU' if r.gpu and not r.cpu_when_prepared else 'CPU or GPU':<11}{', '.join(r.needs)}"
+        )
     return lines
 
 

@@ -134,7 +134,19 @@ class Job:
     def as_json(self) -> str:
         """What a generator's script may read: all fields, paths as text."""
         data: dict[str, Any] = {k: getattr(self, k) for k in self.__dataclass_fields__}
-        return json.dumps({k: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v for k, v in data.items()}, indent=1)
+        return json.dumps(
+            {
+                k: str(v)
+                if isinstance(v, Path)
+                else list(v)
+                if isinstance(v, tuple)
+                else dict(v)
+                if isinstance(v, Mapping)
+                else v
+                for k, v in data.items()
+            },
+            indent=1,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,9 +27,21 @@ def check(adapter: Adapter, environment: Environment | None) -> list[Finding]:
     """Look at everything that a run needs; nothing is generated or downloaded."""
     record = adapter.record
     if adapter.command is None:
-        return [Finding("code", False, f"{record.title} has no public code; its published numbers: `lipsync-eval list published`")]
+        return [
+            Finding(
+                "code",
+                False,
+                f"{record.title} has no public code; its published numbers: `lipsync-eval list published`",
+            )
+        ]
     if environment is None:
-        return [Finding("environment", False, f"no [{record.name}] in baselines.toml: say there where its code and its python are (docs/baselines.md)")]
+        return [
+            Finding(
+                "environment",
+                False,
+                f"no [{record.name}] in baselines.toml: say there where its code and its python are (docs/baselines.md)",
+            )
+        ]
     found = [_repository(adapter, environment)]
     for weight in record.weights:
         if weight.unless and weight.unless in environment.options:
@@ -47,15 +59,31 @@ def _repository(adapter: Adapter, environment: Environment) -> Finding:
         return Finding("repository", False, f"{repo} holds no {record.entry}; is it {record.repository}?")
     if (prepared := read_prepared(repo)) is not None:
         same = prepared == prepared_facts(record)
-        return Finding("repository", same, f"{repo}: {'copy of ' + record.commit[:12] + ' with this adapter’s patches' if same else 'was prepared for another commit or other patches: run `lipsync-eval baselines prepare` again'}")
+        return Finding(
+            "repository",
+            same,
+            f"{repo}: {'copy of ' + record.commit[:12] + ' with this adapter’s patches' if same else 'was prepared for another commit or other patches: run `lipsync-eval baselines prepare` again'}",
+        )
     if not record.commit:
         return Finding("repository", True, f"{repo}")
     done = head(repo)
-    hint = f"; current versions of its dependencies need `lipsync-eval baselines prepare {record.name}`" if record.patches else ""
+    hint = (
+        f"; current versions of its dependencies need `lipsync-eval baselines prepare {record.name}`"
+        if record.patches
+        else ""
+    )
     if done is None:
-        return Finding("repository", True, f"{repo} is no git checkout: its commit cannot be told; the adapter was made for {record.commit[:12]}{hint}")
+        return Finding(
+            "repository",
+            True,
+            f"{repo} is no git checkout: its commit cannot be told; the adapter was made for {record.commit[:12]}{hint}",
+        )
     if done != record.commit:
-        return Finding("repository", False, f"{repo} is at {done[:12]}, the adapter was made for {record.commit[:12]}: git checkout {record.commit[:12]}")
+        return Finding(
+            "repository",
+            False,
+            f"{repo} is at {done[:12]}, the adapter was made for {record.commit[:12]}: git checkout {record.commit[:12]}",
+        )
     return Finding("repository", True, f"{repo} at {done[:12]}{hint}")
 
 
@@ -63,7 +91,9 @@ def _weight(environment: Environment, weight: Weights) -> Finding:
     place = environment.options.get(weight.option, weight.file)
     file, expected = place or weight.option, weight.sha256
     if not place:
-        return Finding(f"weights {file}", False, f"set {file} under [{environment.name}.options] in baselines.toml: {weight.where}")
+        return Finding(
+            f"weights {file}", False, f"set {file} under [{environment.name}.options] in baselines.toml: {weight.where}"
+        )
     path = environment.repo / place
     if path.is_dir():
         return Finding(f"weights {file}", True, f"{path} (a folder, not hashed)")
@@ -71,8 +101,12 @@ def _weight(environment: Environment, weight: Weights) -> Finding:
         return Finding(f"weights {file}", False, f"{path} is missing; get it from {weight.where}")
     digest = sha256(path)
     if expected and digest != expected:
-        return Finding(f"weights {file}", False, f"{path} has sha256 {digest}, expected {expected}: another or a damaged file")
-    return Finding(f"weights {file}", True, f"{path} sha256 {digest[:16]}{'' if expected else ' (unverified: no hash is known)'}")
+        return Finding(
+            f"weights {file}", False, f"{path} has sha256 {digest}, expected {expected}: another or a damaged file"
+        )
+    return Finding(
+        f"weights {file}", True, f"{path} sha256 {digest[:16]}{'' if expected else ' (unverified: no hash is known)'}"
+    )
 
 
 def _python(adapter: Adapter, environment: Environment) -> Finding:
@@ -92,14 +126,24 @@ def _python(adapter: Adapter, environment: Environment) -> Finding:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Finding("python", False, f"{line[0]}: {last}")
-    return Finding("python", True, f"{line[0]} {done.stdout.strip()}{', imports ' + ', '.join(imports) if imports else ''}{', CUDA there' if cuda else ''}")
+    return Finding(
+        "python",
+        True,
+        f"{line[0]} {done.stdout.strip()}{', imports ' + ', '.join(imports) if imports else ''}{', CUDA there' if cuda else ''}",
+    )
 
 
 def _run(line: list[str], environment: Environment) -> subprocess.CompletedProcess[str] | Exception:
     try:
         return subprocess.run(
-            line, cwd=environment.repo if environment.repo.is_dir() else None, capture_output=True, text=True, timeout=300, errors="replace",
-            env={**os.environ, **environment.env}, stdin=subprocess.DEVNULL,
+            line,
+            cwd=environment.repo if environment.repo.is_dir() else None,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            errors="replace",
+            env={**os.environ, **environment.env},
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return error

@@ -40,8 +40,15 @@ def enhanced(entries: Sequence[Entry], method: str, generated: Path) -> list[Ent
 
 
 def generate(
-    pairs: Sequence[tuple[Adapter, Environment]], entries: Sequence[Entry], out: Path, *, enhance: tuple[Adapter, Environment] | None, reference: str,
-    seed: int, again_failed: bool, event: Event,
+    pairs: Sequence[tuple[Adapter, Environment]],
+    entries: Sequence[Entry],
+    out: Path,
+    *,
+    enhance: tuple[Adapter, Environment] | None,
+    reference: str,
+    seed: int,
+    again_failed: bool,
+    event: Event,
 ) -> tuple[list[str], list[Outcome]]:
     """Run all methods, and the enhancement step after each where one is given.
 
@@ -59,6 +66,14 @@ def generate(
     for name in names:
         label = f"{name}_{step.record.name}"
         renamed = replace(step, record=replace(step.record, name=label))
-        outcomes += run_all([(renamed, environment)], enhanced(entries, name, out), out, reference="first", seed=seed, again_failed=again_failed, event=event)
+        outcomes += run_all(
+            [(renamed, environment)],
+            enhanced(entries, name, out),
+            out,
+            reference="first",
+            seed=seed,
+            again_failed=again_failed,
+            event=event,
+        )
         after.append(label)
     return after, outcomes

@@ -28,8 +28,24 @@ from typing import Any
 from lipsync_eval.errors import ParseError
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
-    "repo": str, "python": str, "conda": str, "container": str, "engine": str, "device": str, "timeout": (int, float), "memory_gb": (int, float),
-    "retries": int, "options": dict, "command": list, "title": str, "licence": str, "paper": str, "fps": str, "resolution": str, "needs": list, "env": dict,
+    "repo": str,
+    "python": str,
+    "conda": str,
+    "container": str,
+    "engine": str,
+    "device": str,
+    "timeout": (int, float),
+    "memory_gb": (int, float),
+    "retries": int,
+    "options": dict,
+    "command": list,
+    "title": str,
+    "licence": str,
+    "paper": str,
+    "fps": str,
+    "resolution": str,
+    "needs": list,
+    "env": dict,
 }
 
 
@@ -65,10 +81,26 @@ class Environment:
         if self.conda is not None:
             return ("conda", "run", "--no-capture-output", "-n", self.conda, "python")
         if self.container is not None:
-            gpu = () if self.device == "cpu" else ("--gpus", "all")  # CUDA_VISIBLE_DEVICES chooses, with the host's numbers
+            gpu = (
+                () if self.device == "cpu" else ("--gpus", "all")
+            )  # CUDA_VISIBLE_DEVICES chooses, with the host's numbers
             mounts = ("-v", f"{self.repo}:{self.repo}", "-v", f"{work}:{work}", "-w", str(cwd))
             given = tuple(part for name, value in variables.items() for part in ("-e", f"{name}={value}"))
-            return (self.engine, "run", "--rm", "--init", "--name", work.name, "--network", "none", *gpu, *mounts, *given, self.container, "python")
+            return (
+                self.engine,
+                "run",
+                "--rm",
+                "--init",
+                "--name",
+                work.name,
+                "--network",
+                "none",
+                *gpu,
+                *mounts,
+                *given,
+                self.container,
+                "python",
+            )
         return (sys.executable,)
 
     def stop_container(self, work: Path) -> None:
@@ -89,7 +121,9 @@ def read_environments(path: Path) -> dict[str, Environment]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ParseError(f"{path}: cannot be read ({error}); it says where each generator's code and environment are (docs/baselines.md)") from error
+        raise ParseError(
+            f"{path}: cannot be read ({error}); it says where each generator's code and environment are (docs/baselines.md)"
+        ) from error
     return {name: _environment(path, name, table) for name, table in data.items()}
 
 
@@ -97,7 +131,9 @@ def _environment(path: Path, name: str, table: Any) -> Environment:
     if not isinstance(table, dict):
         raise ParseError(f"{path}: {name}: expected a table, [{name}]")
     if not name.replace("-", "").replace("_", "").isalnum():
-        raise ParseError(f"{path}: {name!r}: a generator's name has letters, digits, '-' and '_' only: it becomes a folder")
+        raise ParseError(
+            f"{path}: {name!r}: a generator's name has letters, digits, '-' and '_' only: it becomes a folder"
+        )
     for key, value in table.items():
         if key not in _KEYS or not isinstance(value, _KEYS[key]):
             raise ParseError(f"{path}: [{name}] {key}: unknown or of the wrong type; known: {', '.join(_KEYS)}")
@@ -111,9 +147,18 @@ def _environment(path: Path, name: str, table: Any) -> Environment:
         raise ParseError(f"{path}: [{name}]: timeout must be above 0, retries 0 to 10")
     repo = Path(table.get("repo", "."))
     return Environment(
-        name=name, repo=repo if repo.is_absolute() else (path.parent / repo).resolve(), python=_program(path, table.get("python")), conda=table.get("conda"),
-        container=table.get("container"), engine=table.get("engine", "docker"), device=device, timeout=timeout, memory_gb=table.get("memory_gb"),
-        retries=table.get("retries", 0), options={k: str(v) for k, v in table.get("options", {}).items()}, env={k: str(v) for k, v in table.get("env", {}).items()},
+        name=name,
+        repo=repo if repo.is_absolute() else (path.parent / repo).resolve(),
+        python=_program(path, table.get("python")),
+        conda=table.get("conda"),
+        container=table.get("container"),
+        engine=table.get("engine", "docker"),
+        device=device,
+        timeout=timeout,
+        memory_gb=table.get("memory_gb"),
+        retries=table.get("retries", 0),
+        options={k: str(v) for k, v in table.get("options", {}).items()},
+        env={k: str(v) for k, v in table.get("env", {}).items()},
         template=table,
     )
 

@@ -48,7 +48,9 @@ def stage(entry: Entry, work: Path, *, reference: str) -> Inputs:
             raise BaselineError(f"{entry.audio.name!r} holds no sound to dub with")
         write_video(work / "video.mkv", clip.frames(), codec="lossless")
         even = clip.height % 2 == 0 and clip.width % 2 == 0
-        write_video(work / "video.mp4", clip.frames() if even else (_even(f) for f in clip.frames()), codec="h264", crf=4)
+        write_video(
+            work / "video.mp4", clip.frames() if even else (_even(f) for f in clip.frames()), codec="h264", crf=4
+        )
         picture = _reference(entry, reference, clip.n_frames)
         if isinstance(picture, int):
             frame = next(clip.frames(picture, picture + 1))

@@ -48,7 +48,13 @@ def read_manifest(path: Path) -> list[Entry]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             header = [h.strip() for h in reader.fieldnames or []]
-            rows = [(reader.line_num, {(k or "").strip(): (v or "").strip() for k, v in row.items() if isinstance(v, str) or v is None}) for row in reader]
+            rows = [
+                (
+                    reader.line_num,
+                    {(k or "").strip(): (v or "").strip() for k, v in row.items() if isinstance(v, str) or v is None},
+                )
+                for row in reader
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ParseError(f"{path}: cannot be read as CSV ({error})") from error
     if not {"id", "video", "audio"} <= set(header) or set(header) - set(_COLUMNS):
@@ -69,8 +75,16 @@ def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
         if not row.get(column):
             raise ParseError(f"{path}: line {line}: {column} is empty")
     name = row["id"]
-    if name in {".", ".."} or any(c in name for c in "/\\\0") or name.startswith(".") or len(name.encode()) > 200 or not name.isprintable():
-        raise ParseError(f"{path}: line {line}: the id {name!r} becomes a file name: no '/', no leading '.', printable, at most 200 bytes")
+    if (
+        name in {".", ".."}
+        or any(c in name for c in "/\\\0")
+        or name.startswith(".")
+        or len(name.encode()) > 200
+        or not name.isprintable()
+    ):
+        raise ParseError(
+            f"{path}: line {line}: the id {name!r} becomes a file name: no '/', no leading '.', printable, at most 200 bytes"
+        )
     found: dict[str, Path] = {}
     for column in ("video", "audio", "reference", "real"):
         if cell := row.get(column):
@@ -95,7 +109,9 @@ def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: in
         raise UsageError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
     clips = _clips(layout, folder)
     if len(clips) < n:
-        raise UsageError(f"{folder}: {len(clips)} clips in the layout {layout} ({LAYOUTS[layout]}), {n} asked for; give a smaller --n or another folder")
+        raise UsageError(
+            f"{folder}: {len(clips)} clips in the layout {layout} ({LAYOUTS[layout]}), {n} asked for; give a smaller --n or another folder"
+        )
     chosen = sorted(np.random.default_rng(seed).permutation(len(clips))[:n])
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

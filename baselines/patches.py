@@ -31,7 +31,9 @@ def prepare(record: Record, source: Path, target: Path) -> list[str]:
         raise UsageError(f"--to {target}: exists already; give a new folder")
     there = head(source)
     if there is not None and there != record.commit:
-        raise UsageError(f"--from {source} is at {there[:12]}, the patches are for {record.commit[:12]}: git checkout {record.commit[:12]}")
+        raise UsageError(
+            f"--from {source} is at {there[:12]}, the patches are for {record.commit[:12]}: git checkout {record.commit[:12]}"
+        )
     try:
         shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         lines = [_apply(target, patch.file, patch.old, patch.new, patch.why) for patch in record.patches]
@@ -39,7 +41,10 @@ def prepare(record: Record, source: Path, target: Path) -> list[str]:
     except (OSError, UnicodeDecodeError, UsageError) as error:
         shutil.rmtree(target, ignore_errors=True)
         raise UsageError(f"{source} cannot be prepared: {error}") from error
-    return [*lines, f"{target}: {record.title} at {record.commit[:12]} with {len(lines)} change{'s' * (len(lines) > 1)}"]
+    return [
+        *lines,
+        f"{target}: {record.title} at {record.commit[:12]} with {len(lines)} change{'s' * (len(lines) > 1)}",
+    ]
 
 
 def _apply(target: Path, file: str, old: str, new: str, why: str) -> str:
@@ -54,7 +59,11 @@ def _apply(target: Path, file: str, old: str, new: str, why: str) -> str:
 
 def prepared_facts(record: Record) -> dict[str, Any]:
     """What a prepared copy says about itself."""
-    return {"name": record.name.removesuffix("_gan"), "commit": record.commit, "patches": [[p.file, p.old, p.new] for p in record.patches]}
+    return {
+        "name": record.name.removesuffix("_gan"),
+        "commit": record.commit,
+        "patches": [[p.file, p.old, p.new] for p in record.patches],
+    }
 
 
 def read_prepared(repo: Path) -> dict[str, Any] | None:
@@ -70,8 +79,12 @@ def why_no_cpu(record: Record, repo: Path) -> str:
     """Why this generator cannot run on a CPU from `repo`, and what to do; empty when it can."""
     if not record.gpu or (record.cpu_when_prepared and read_prepared(repo) == prepared_facts(record)):
         return ""
-    instead = f", or run it from the copy that `lipsync-eval baselines prepare {record.name}` makes" if record.cpu_when_prepared else ""
-    return f"its code cannot run without CUDA: set device = \"cuda\" under [{record.name}] in baselines.toml{instead}"
+    instead = (
+        f", or run it from the copy that `lipsync-eval baselines prepare {record.name}` makes"
+        if record.cpu_when_prepared
+        else ""
+    )
+    return f'its code cannot run without CUDA: set device = "cuda" under [{record.name}] in baselines.toml{instead}'
 
 
 def head(repo: Path) -> str | None:

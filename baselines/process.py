@@ -32,7 +32,16 @@ class Ended:
     """Processes that outlived it and were ended."""
 
 
-def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout: float, memory_gb: float | None = None, scratch: Path | None = None) -> Ended:
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+    timeout: float,
+    memory_gb: float | None = None,
+    scratch: Path | None = None,
+) -> Ended:
     """Run a command under a supervisor (supervisor.py), output to `log` (the first and the last LOG_BYTES / 2 are kept).
 
     The supervisor ends everything that the command started, whatever session it moved to, when the command ends, when a
@@ -44,14 +53,24 @@ def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path,
     began = time.monotonic()
     keeper = _Log(log)
     supervisor = subprocess.Popen(
-        [sys.executable, "-I", str(_SUPERVISOR)], env={**os.environ, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-I", str(_SUPERVISOR)],
+        env={**os.environ, **env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
     )
     if supervisor.stdin is None or supervisor.stdout is None or supervisor.stderr is None:
         raise OSError("no pipe to the supervisor")
     reader = threading.Thread(target=keeper.read, args=(supervisor.stderr,), daemon=True)
     reader.start()
-    order = {"command": list(command), "cwd": str(cwd), "timeout": timeout, "memory": None if memory_gb is None else memory_gb * 1e9, "scratch": scratch and str(scratch)}
+    order = {
+        "command": list(command),
+        "cwd": str(cwd),
+        "timeout": timeout,
+        "memory": None if memory_gb is None else memory_gb * 1e9,
+        "scratch": scratch and str(scratch),
+    }
     try:
         supervisor.stdin.write(json.dumps(order).encode() + b"\n")
         supervisor.stdin.flush()

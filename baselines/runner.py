@@ -51,8 +51,14 @@ Event = Callable[[str, str, str], None]
 
 
 def run_all(
-    adapters: Sequence[tuple[Adapter, Environment]], entries: Sequence[Entry], out: Path, *, reference: str = "first", seed: int = 12345,
-    again_failed: bool = False, event: Event = lambda generator, clip, what: None,
+    adapters: Sequence[tuple[Adapter, Environment]],
+    entries: Sequence[Entry],
+    out: Path,
+    *,
+    reference: str = "first",
+    seed: int = 12345,
+    again_failed: bool = False,
+    event: Event = lambda generator, clip, what: None,
 ) -> list[Outcome]:
     """Run what is missing; what is done is not run again.
 
@@ -71,10 +77,14 @@ def run_all(
         UsageError: a generator without code, an unknown reference rule.
     """
     if reference not in REFERENCES:
-        raise UsageError(f"--reference {reference!r}: expected one of {', '.join(REFERENCES)}; single pictures go into the manifest's column `reference`")
+        raise UsageError(
+            f"--reference {reference!r}: expected one of {', '.join(REFERENCES)}; single pictures go into the manifest's column `reference`"
+        )
     for adapter, _ in adapters:
         if adapter.command is None:
-            raise UsageError(f"{adapter.record.name} has no public code: only its published numbers are here (list published)")
+            raise UsageError(
+                f"{adapter.record.name} has no public code: only its published numbers are here (list published)"
+            )
     outcomes = []
     for adapter, environment in adapters:
         name = adapter.record.name
@@ -86,13 +96,24 @@ def run_all(
 
 
 def _one(
-    adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int, again_failed: bool, event: Event
+    adapter: Adapter,
+    environment: Environment,
+    entry: Entry,
+    out: Path,
+    reference: str,
+    seed: int,
+    again_failed: bool,
+    event: Event,
 ) -> Outcome:
     name = adapter.record.name
     state = out / ".jobs" / name / f"{entry.id}.json"
     key = _key(adapter, environment, entry, reference, seed)
     old = read_outcome(state)
-    if old is not None and old.key == key and (find_result(out / name, entry.id) is not None if old.ok else not again_failed):
+    if (
+        old is not None
+        and old.key == key
+        and (find_result(out / name, entry.id) is not None if old.ok else not again_failed)
+    ):
         event(name, entry.id, "done already" if old.ok else "failed before")
         return old
     began = time.monotonic()
@@ -107,13 +128,17 @@ def _one(
             message = str(error)
         except OSError as error:
             message = f"cannot be started or its files cannot be handled: {error}"
-    outcome = Outcome(entry.id, name, key, not message, message, tuple(notes), round(time.monotonic() - began, 2), attempts)
+    outcome = Outcome(
+        entry.id, name, key, not message, message, tuple(notes), round(time.monotonic() - began, 2), attempts
+    )
     write_text(state, json.dumps(asdict(outcome), ensure_ascii=False, indent=1) + "\n")
     event(name, entry.id, "done" if outcome.ok else f"failed: {message.splitlines()[0]}")
     return outcome
 
 
-def _attempt(adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int) -> list[str]:
+def _attempt(
+    adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int
+) -> list[str]:
     name = adapter.record.name
     if environment.device == "cpu" and (why := why_no_cpu(adapter.record, environment.repo)):
         raise BaselineError(why)
@@ -127,8 +152,13 @@ def _attempt(adapter: Adapter, environment: Environment, entry: Entry, out: Path
             raise BaselineError("has no public code")
         try:
             ended = run(
-                adapter.command(job), cwd=_cwd(adapter, environment, work), env=variables, log=out / ".logs" / name / f"{entry.id}.log",
-                timeout=environment.timeout, memory_gb=environment.memory_gb, scratch=work,
+                adapter.command(job),
+                cwd=_cwd(adapter, environment, work),
+                env=variables,
+                log=out / ".logs" / name / f"{entry.id}.log",
+                timeout=environment.timeout,
+                memory_gb=environment.memory_gb,
+                scratch=work,
             )
         finally:
             environment.stop_container(work)
@@ -147,7 +177,9 @@ def _work_folder() -> Path:
     work = Path(tempfile.mkdtemp(prefix="lipsync_"))
     if not re.fullmatch(r"[A-Za-z0-9_/-]+", str(work)):
         work.rmdir()
-        raise BaselineError(f"the temporary folder {work.parent} has characters that generators trip over: set TMPDIR to one of letters, digits, '-' and '_' only")
+        raise BaselineError(
+            f"the temporary folder {work.parent} has characters that generators trip over: set TMPDIR to one of letters, digits, '-' and '_' only"
+        )
     return work
 
 
@@ -155,13 +187,31 @@ def _cwd(adapter: Adapter, environment: Environment, work: Path) -> Path:
     return work / "repo" if adapter.record.repository else environment.repo
 
 
-def _job(adapter: Adapter, environment: Environment, entry: Entry, work: Path, inputs: Inputs, seed: int, variables: dict[str, str]) -> Job:
+def _job(
+    adapter: Adapter,
+    environment: Environment,
+    entry: Entry,
+    work: Path,
+    inputs: Inputs,
+    seed: int,
+    variables: dict[str, str],
+) -> Job:
     if adapter.record.repository:
         make_view(environment.repo, work / "repo", adapter.writes)
     job = Job(
-        id=entry.id, video=work / "video.mkv", video_mp4=work / "video.mp4", audio=work / "audio.wav", reference=work / "reference.png",
-        output=work / "output.mp4", work=work, repo=environment.repo, python=environment.interpreter(work, _cwd(adapter, environment, work), variables),
-        device=environment.device, n_frames=inputs.n_frames, seed=seed, options=environment.options,
+        id=entry.id,
+        video=work / "video.mkv",
+        video_mp4=work / "video.mp4",
+        audio=work / "audio.wav",
+        reference=work / "reference.png",
+        output=work / "output.mp4",
+        work=work,
+        repo=environment.repo,
+        python=environment.interpreter(work, _cwd(adapter, environment, work), variables),
+        device=environment.device,
+        n_frames=inputs.n_frames,
+        seed=seed,
+        options=environment.options,
     )
     write_text(work / "job.json", job.as_json() + "\n")
     return job
@@ -169,7 +219,9 @@ def _job(adapter: Adapter, environment: Environment, entry: Entry, work: Path, i
 
 def _variables(adapter: Adapter, environment: Environment) -> dict[str, str]:
     gpu = environment.device.partition(":")[2]
-    visible = {"CUDA_VISIBLE_DEVICES": ""} if environment.device == "cpu" else {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+    visible = (
+        {"CUDA_VISIBLE_DEVICES": ""} if environment.device == "cpu" else {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+    )
     return {"PYTHONUNBUFFERED": "1", **visible, **adapter.environment, **environment.env}
 
 
@@ -193,7 +245,9 @@ def _keep(made: Path, folder: Path, entry: Entry, inputs: Inputs, work: Path) ->
     notes = [f"result: {n}" for n in clip.notes]
     expected = expected_frames(inputs)
     if abs(clip.n_frames - expected) > _SLACK:
-        notes.append(f"result has {clip.n_frames} frames at 25 fps, {expected} expected (the shorter of video and speech): score with --align if that is meant")
+        notes.append(
+            f"result has {clip.n_frames} frames at 25 fps, {expected} expected (the shorter of video and speech): score with --align if that is meant"
+        )
     if (clip.height, clip.width) != (inputs.height, inputs.width):
         notes.append(f"result is {clip.width}x{clip.height}, the video {inputs.width}x{inputs.height}")
     target = folder / f"{entry.id}{made.suffix.lower() or '.mp4'}"
@@ -228,9 +282,20 @@ def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: st
     """What could change the result. Files of the generator's own (weights, a template's script) go in by size and time of change:
     a new checkpoint under an old name is run anew; `check` hashes them."""
     facts: dict[str, Any] = {
-        "record": adapter.record.name, "commit": adapter.record.commit or __version__, "repo": str(environment.repo), "options": dict(environment.options),
-        "prepared": read_prepared(environment.repo), "command": environment.template.get("command"), "files": _own_files(adapter, environment), "env": dict(environment.env), "seed": seed, "reference": reference,
-        "inputs": [sha256(p) if p.is_file() else str(p) for p in (entry.video, entry.audio, *([entry.reference] if entry.reference else []))],
+        "record": adapter.record.name,
+        "commit": adapter.record.commit or __version__,
+        "repo": str(environment.repo),
+        "options": dict(environment.options),
+        "prepared": read_prepared(environment.repo),
+        "command": environment.template.get("command"),
+        "files": _own_files(adapter, environment),
+        "env": dict(environment.env),
+        "seed": seed,
+        "reference": reference,
+        "inputs": [
+            sha256(p) if p.is_file() else str(p)
+            for p in (entry.video, entry.audio, *([entry.reference] if entry.reference else []))
+        ],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -239,12 +304,18 @@ def _own_files(adapter: Adapter, environment: Environment) -> list[tuple[str, in
     """(name, bytes, ns of last change) of files that options and weights name, and a template's command inside its repository; of a
     folder, of the files in it."""
     script = (c for c in environment.template.get("command", ()) if not Path(c).is_absolute())
-    named = {*environment.options.values(), *(w.file for w in adapter.record.weights if not w.option or w.option not in environment.options), *script} - {"", "."}
+    named = {
+        *environment.options.values(),
+        *(w.file for w in adapter.record.weights if not w.option or w.option not in environment.options),
+        *script,
+    } - {"", "."}
     found: set[Path] = set()
     for name in named:
         path = environment.repo / name
         try:
-            found |= {p for p in path.iterdir() if p.is_file()} if path.is_dir() else {path} if path.is_file() else set()
+            found |= (
+                {p for p in path.iterdir() if p.is_file()} if path.is_dir() else {path} if path.is_file() else set()
+            )
         except OSError:
             continue
     return sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found)

@@ -38,7 +38,12 @@ def supervise(order: dict[str, object]) -> dict[str, object]:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
         process = subprocess.Popen(
-            order["command"], cwd=order["cwd"], stdin=subprocess.DEVNULL, stdout=2, stderr=2, start_new_session=True,  # type: ignore[call-overload]
+            order["command"],
+            cwd=order["cwd"],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            stderr=2,
+            start_new_session=True,  # type: ignore[call-overload]
             preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )
     except (OSError, ValueError) as error:

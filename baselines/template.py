@@ -30,24 +30,46 @@ def template_adapter(environment: Environment) -> Adapter:
     table = environment.template
     command = table.get("command")
     if not isinstance(command, list) or not command or not all(isinstance(c, str) for c in command):
-        raise ParseError(f"[{environment.name}] command: expected a list of texts, e.g. [\"{{python}}\", \"generate.py\", \"--out\", \"{{output}}\"]")
+        raise ParseError(
+            f'[{environment.name}] command: expected a list of texts, e.g. ["{{python}}", "generate.py", "--out", "{{output}}"]'
+        )
     known = {*_NAMES, "python", *environment.options}
     for item in command:
         for name in _fields(environment.name, item):
             if name not in known:
-                raise ParseError(f"[{environment.name}] command: {{{name}}} is not known; known: {', '.join(sorted(known))}")
+                raise ParseError(
+                    f"[{environment.name}] command: {{{name}}} is not known; known: {', '.join(sorted(known))}"
+                )
     record = Record(
-        name=environment.name, title=str(table.get("title", environment.name)), repository="", commit="", licence=str(table.get("licence", "private")),
-        paper=str(table.get("paper", "none")), python="its own", torch="its own", weights=(), imports=(), entry="", gpu=False,
-        fps=str(table.get("fps", "25 in, 25 out expected")), resolution=str(table.get("resolution", "its own")), audio="16 kHz mono",
-        needs=tuple(map(str, table.get("needs", ("video", "audio")))), options=dict.fromkeys(environment.options, "set in baselines.toml"),
-        checked="a template of the user's", notes=(),
+        name=environment.name,
+        title=str(table.get("title", environment.name)),
+        repository="",
+        commit="",
+        licence=str(table.get("licence", "private")),
+        paper=str(table.get("paper", "none")),
+        python="its own",
+        torch="its own",
+        weights=(),
+        imports=(),
+        entry="",
+        gpu=False,
+        fps=str(table.get("fps", "25 in, 25 out expected")),
+        resolution=str(table.get("resolution", "its own")),
+        audio="16 kHz mono",
+        needs=tuple(map(str, table.get("needs", ("video", "audio")))),
+        options=dict.fromkeys(environment.options, "set in baselines.toml"),
+        checked="a template of the user's",
+        notes=(),
     )
     return Adapter(record=record, command=lambda job: _fill(command, job))
 
 
 def _fill(command: Sequence[str], job: Job) -> list[str]:
-    values = {name: str(getattr(job, name)) for name in _NAMES if name != "job"} | {"job": str(job.work / "job.json")} | dict(job.options)
+    values = (
+        {name: str(getattr(job, name)) for name in _NAMES if name != "job"}
+        | {"job": str(job.work / "job.json")}
+        | dict(job.options)
+    )
     filled: list[str] = []
     for item in command:
         if item == "{python}":

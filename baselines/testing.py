@@ -1,8 +1,8 @@
 """For those who write an adapter: one call that a test of theirs can make.
 
-    from lipsync_eval.baselines.testing import check_adapter
-    def test_mine():
-        assert check_adapter(ADAPTER, options={"checkpoint": "model.pt"}) == []
+from lipsync_eval.baselines.testing import check_adapter
+def test_mine():
+    assert check_adapter(ADAPTER, options={"checkpoint": "model.pt"}) == []
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ from pathlib import Path
 
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 
-_MAY_BE_EMPTY = {"repository", "commit", "entry", "python", "torch", "audio", "notes", "patches", "weights", "imports", "options", "needs"}
+_MAY_BE_EMPTY = {
+    "repository",
+    "commit",
+    "entry",
+    "python",
+    "torch",
+    "audio",
+    "notes",
+    "patches",
+    "weights",
+    "imports",
+    "options",
+    "needs",
+}
 
 
 class _Options(Mapping[str, str]):
@@ -44,8 +57,19 @@ def sample_job(folder: Path, options: Mapping[str, str], device: str = "cpu") ->
     work = folder / "work"
     work.mkdir(exist_ok=True)
     return Job(
-        id="clip", video=work / "video.mkv", video_mp4=work / "video.mp4", audio=work / "audio.wav", reference=work / "reference.png", output=work / "output.mp4",
-        work=work, repo=folder / "repo", python=("python",), device=device, n_frames=75, seed=12345, options=options,
+        id="clip",
+        video=work / "video.mkv",
+        video_mp4=work / "video.mp4",
+        audio=work / "audio.wav",
+        reference=work / "reference.png",
+        output=work / "output.mp4",
+        work=work,
+        repo=folder / "repo",
+        python=("python",),
+        device=device,
+        n_frames=75,
+        seed=12345,
+        options=options,
     )
 
 
@@ -61,21 +85,34 @@ def check_adapter(adapter: Adapter, options: Mapping[str, str] | None = None) ->
         options: values for options that it cannot do without.
     """
     record, wrong = adapter.record, []
-    wrong += [f"record.{f.name} is empty" for f in fields(record) if f.name not in _MAY_BE_EMPTY and getattr(record, f.name) == ""]
+    wrong += [
+        f"record.{f.name} is empty"
+        for f in fields(record)
+        if f.name not in _MAY_BE_EMPTY and getattr(record, f.name) == ""
+    ]
     if not re.fullmatch(r"[A-Za-z0-9_-]+", record.name):
         wrong.append(f"record.name {record.name!r}: letters, digits, '-' and '_' only: it becomes a folder")
     if record.repository and not (re.fullmatch(r"[0-9a-f]{40}", record.commit) and record.entry):
-        wrong.append("record.commit: a repository needs the full commit (40 hex digits) that the adapter was made for, and record.entry")
+        wrong.append(
+            "record.commit: a repository needs the full commit (40 hex digits) that the adapter was made for, and record.entry"
+        )
     if record.cpu_when_prepared and not (record.gpu and record.patches):
         wrong.append("record.cpu_when_prepared: only for code that needs CUDA (record.gpu) and has record.patches")
-    wrong += [f"writes {w!r}: a folder inside the repository" for w in adapter.writes if w.startswith("/") or ".." in w.split("/")]
+    wrong += [
+        f"writes {w!r}: a folder inside the repository"
+        for w in adapter.writes
+        if w.startswith("/") or ".." in w.split("/")
+    ]
     if adapter.command is None:
         return wrong
     if unknown := set(options or {}) - set(record.options):
         wrong.append(f"options given that record.options does not declare: {', '.join(sorted(unknown))}")
     for device in ("cpu", "cuda", "cuda:1"):
         with tempfile.TemporaryDirectory(prefix="lipsync_") as folder:
-            wrong += [f"device {device}: {w}" for w in _command(adapter, sample_job(Path(folder), _Options(options or {}), device))]
+            wrong += [
+                f"device {device}: {w}"
+                for w in _command(adapter, sample_job(Path(folder), _Options(options or {}), device))
+            ]
     return wrong
 
 
@@ -98,7 +135,11 @@ def _command(adapter: Adapter, job: Job) -> list[str]:
     text = "\n".join(line)
     if adapter.prepare is None and adapter.collect is None and str(job.work) not in text:
         wrong.append("nothing in the command lies in job.work")
-    if adapter.collect is None and str(job.output.with_suffix("")) not in text and not {str(job.output.parent), job.output.name} <= set(line):
+    if (
+        adapter.collect is None
+        and str(job.output.with_suffix("")) not in text
+        and not {str(job.output.parent), job.output.name} <= set(line)
+    ):
         wrong.append("job.output is not in the command and there is no `collect` to find the result")
     if undeclared := job.options.asked - set(adapter.record.options):
         wrong.append(f"reads options that record.options does not declare: {', '.join(sorted(undeclared))}")

@@ -21,7 +21,18 @@ from lipsync_eval.device import pick
 from lipsync_eval.features.avhubert import BASE, LARGE, AVHuBERT, Extractor, audio_input, load, mouth_roi
 from lipsync_eval.metrics.avs import frame_cosine, frame_mean
 
-PRODUCTS = ("addmm", "bmm", "matmul", "mm", "convolution", "conv", "linear", "scaled_dot_product", "attention", "mkldnn")
+PRODUCTS = (
+    "addmm",
+    "bmm",
+    "matmul",
+    "mm",
+    "convolution",
+    "conv",
+    "linear",
+    "scaled_dot_product",
+    "attention",
+    "mkldnn",
+)
 
 
 def _random(size, device, dtype):
@@ -63,10 +74,18 @@ def speed(args):
     extractor.see(pictures), extractor.encode(seen, heard)
     spent = time.process_time() - spent
     layers = extractor.model.config.layers
-    print(f"{args.size} {args.dtype} on {extractor.device}, {torch.get_num_threads()} threads, clip of {args.seconds:g} s")
-    print(f"video front end {see:.3f} s ({len(pictures) / see:.0f} pictures/s); transformer {encode:.3f} s ({layers / encode:.0f} layers/s)")
-    print(f"AVS_u + AVS_m + AVS_v of a pair: {pair:.2f} s = {1 / pair:.2f} clips/s, {pair / args.seconds:.2f} x real time")
-    print(f"processor time of one front end and one pass: {spent:.2f} s (a busy machine shows in the wall time above, hardly here with 1 thread)")
+    print(
+        f"{args.size} {args.dtype} on {extractor.device}, {torch.get_num_threads()} threads, clip of {args.seconds:g} s"
+    )
+    print(
+        f"video front end {see:.3f} s ({len(pictures) / see:.0f} pictures/s); transformer {encode:.3f} s ({layers / encode:.0f} layers/s)"
+    )
+    print(
+        f"AVS_u + AVS_m + AVS_v of a pair: {pair:.2f} s = {1 / pair:.2f} clips/s, {pair / args.seconds:.2f} x real time"
+    )
+    print(
+        f"processor time of one front end and one pass: {spent:.2f} s (a busy machine shows in the wall time above, hardly here with 1 thread)"
+    )
     if extractor.device.type == "cpu":
         print(f"share in matrix products and convolutions: front end {_share(lambda: extractor.see(pictures)):.0%}, "
               f"transformer {_share(lambda: extractor.encode(seen, heard)):.0%}")  # fmt: skip
@@ -91,8 +110,12 @@ def long(args):
     middle = time.perf_counter()
     extractor.encode(seen, extractor.hear(audio))
     end = time.perf_counter()
-    print(f"{frames} frames ({args.minutes:g} min), {args.size}: front end {middle - start:.0f} s, one pass {end - middle:.0f} s")
-    print(f"peak memory {_peak():.2f} GB, of which {before:.2f} GB before (torch and weights) and {pictures.nbytes / 1e9:.2f} GB pictures")
+    print(
+        f"{frames} frames ({args.minutes:g} min), {args.size}: front end {middle - start:.0f} s, one pass {end - middle:.0f} s"
+    )
+    print(
+        f"peak memory {_peak():.2f} GB, of which {before:.2f} GB before (torch and weights) and {pictures.nbytes / 1e9:.2f} GB pictures"
+    )
 
 
 def _peak():
@@ -148,8 +171,14 @@ def bf16(args):
         scores = []
         for dtype in ("float32", "bfloat16"):
             extractor = Extractor(model, dtype)
-            scores.append(frame_mean(extractor.encode(extractor.see(pictures), None), extractor.encode(None, extractor.hear(audio))))
-        print(f"{Path(path).name}: AVS_u float32 {scores[0]:.5f}, bfloat16 {scores[1]:.5f}, moved by {scores[1] - scores[0]:+.5f}")
+            scores.append(
+                frame_mean(
+                    extractor.encode(extractor.see(pictures), None), extractor.encode(None, extractor.hear(audio))
+                )
+            )
+        print(
+            f"{Path(path).name}: AVS_u float32 {scores[0]:.5f}, bfloat16 {scores[1]:.5f}, moved by {scores[1] - scores[0]:+.5f}"
+        )
 
 
 def main():

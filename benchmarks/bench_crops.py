@@ -35,7 +35,11 @@ def best(call, rounds: int = 30) -> float:
 def main() -> None:
     cv2.setNumThreads(1)
     picture = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
-    cases = {"shrinks 1.5": (1.5, (256, 256)), "enlarges 1.4": (0.7, (256, 256)), "shrinks 1.8, overflows": (1.8, (256, 330))}
+    cases = {
+        "shrinks 1.5": (1.5, (256, 256)),
+        "enlarges 1.4": (0.7, (256, 256)),
+        "shrinks 1.8, overflows": (1.8, (256, 330)),
+    }
     for name, (shrink, centre) in cases.items():
         matrix = crop(shrink, 0.05, centre)
         back = AffineTransform(np.vstack([invert(matrix), [0, 0, 1]]))

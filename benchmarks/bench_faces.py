@@ -57,7 +57,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    print(f"{'video':32} {'picture':>10} {'n':>4} {'ours/s':>7} {'dlib/s':>7} {'ratio':>6} {'looks':>6} {'steady':>7} {'dlib':>6}")
+    print(
+        f"{'video':32} {'picture':>10} {'n':>4} {'ours/s':>7} {'dlib/s':>7} {'ratio':>6} {'looks':>6} {'steady':>7} {'dlib':>6}"
+    )
     for path in args.videos:
         clip = in_memory(path, args.frames)
         best = {"ours": np.inf, "dlib": np.inf}

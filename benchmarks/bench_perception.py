@@ -84,7 +84,10 @@ def peer_lpips(n: int, side: int, batch: int) -> Work:
         out = []
         with torch.inference_mode():
             for i in range(0, n, batch):
-                a, b = (torch.from_numpy(x[i : i + batch]).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1 for x in (made, real))
+                a, b = (
+                    torch.from_numpy(x[i : i + batch]).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+                    for x in (made, real)
+                )
                 out.append(network(a, b).flatten().double().numpy())
         return np.concatenate(out)
 
@@ -126,7 +129,9 @@ def peer_frechet(n: int, side: int) -> Work:
 
     x, y = (s.astype(np.float64) for s in _sets())
     m, s = (x.mean(0), y.mean(0)), (np.cov(x, rowvar=False), np.cov(y, rowvar=False))
-    return lambda: np.array([((m[0] - m[1]) ** 2).sum() + np.trace(s[0]) + np.trace(s[1]) - 2 * np.trace(sqrtm(s[0] @ s[1]).real)])
+    return lambda: np.array(
+        [((m[0] - m[1]) ** 2).sum() + np.trace(s[0]) + np.trace(s[1]) - 2 * np.trace(sqrtm(s[0] @ s[1]).real)]
+    )
 
 
 CONTENDERS: dict[str, dict[str, Callable[[int, int], Work]]] = {
@@ -172,7 +177,17 @@ def main() -> None:
         best: dict[str, dict[str, Any]] = {}
         for _ in range(given.rounds):
             for name in contenders:
-                command = [sys.executable, __file__, "--child", metric, name, "--pairs", str(given.pairs), "--side", str(given.side)]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--child",
+                    metric,
+                    name,
+                    "--pairs",
+                    str(given.pairs),
+                    "--side",
+                    str(given.side),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode:
                     best.setdefault(name, {"error": done.stderr.strip().splitlines()[-1]})
@@ -185,7 +200,10 @@ def main() -> None:
 
 def report(metric: str, best: dict[str, dict[str, Any]], given: argparse.Namespace) -> None:
     """Print one table."""
-    print(f"\n{metric}" + (f", {given.pairs} pairs of {given.side}x{given.side}" if metric == "lpips" else ", two covariances of 2048"))
+    print(
+        f"\n{metric}"
+        + (f", {given.pairs} pairs of {given.side}x{given.side}" if metric == "lpips" else ", two covariances of 2048")
+    )
     ours = best["ours"]
     for name, found in best.items():
         if "error" in found:
@@ -193,7 +211,9 @@ def report(metric: str, best: dict[str, dict[str, Any]], given: argparse.Namespa
             continue
         away = np.abs(np.array(found["values"]) / np.array(ours["values"]) - 1).max()
         ratio = f"{found['seconds'] / ours['seconds']:5.2f}x the time, {found['mb'] / max(ours['mb'], 1):5.2f}x the memory of ours"
-        print(f"  {name:20} {found['seconds']:7.2f} s CPU  {found['mb']:7.0f} MB more at peak   {ratio}, values within {away:.0e}")
+        print(
+            f"  {name:20} {found['seconds']:7.2f} s CPU  {found['mb']:7.0f} MB more at peak   {ratio}, values within {away:.0e}"
+        )
 
 
 if __name__ == "__main__":

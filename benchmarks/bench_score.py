@@ -52,12 +52,19 @@ def main() -> None:
             write_video(folder / "gen.mp4", repeated(given.clip, times, 1.0), audio=audio, codec="h264", crf=12)
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             began = time.perf_counter()
-            done = subprocess.run([sys.executable, "-c", RUN, str(folder / "gen.mp4"), str(folder / "gt.mp4")], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", RUN, str(folder / "gen.mp4"), str(folder / "gt.mp4")],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             seconds = time.perf_counter() - began
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             length = times * clip.n_frames / 25
-            print(f"{length:6.1f} s of video: {seconds:6.1f} s = {seconds / length:.2f} of real time ({cpu:.1f} s of processor time), peak {float(done.stdout.split()[1]):.0f} MB")
+            print(
+                f"{length:6.1f} s of video: {seconds:6.1f} s = {seconds / length:.2f} of real time ({cpu:.1f} s of processor time), peak {float(done.stdout.split()[1]):.0f} MB"
+            )
 
 
 if __name__ == "__main__":

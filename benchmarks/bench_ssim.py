@@ -39,9 +39,19 @@ def pictures(n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def skimage_peers(module: ModuleType, a: np.ndarray, b: np.ndarray) -> dict[str, dict[str, Measure]]:
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
+    options = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 255,
+        "channel_axis": -1,
+    }
     metrics = import_module("skimage.metrics")
-    return {"ssim": {"scikit-image": lambda: np.array([metrics.structural_similarity(x, y, **options) for x, y in zip(a, b)])}}
+    return {
+        "ssim": {
+            "scikit-image": lambda: np.array([metrics.structural_similarity(x, y, **options) for x, y in zip(a, b)])
+        }
+    }
 
 
 def torch_peers(module: ModuleType, a: np.ndarray, b: np.ndarray) -> dict[str, dict[str, Measure]]:
@@ -59,8 +69,12 @@ def torch_peers(module: ModuleType, a: np.ndarray, b: np.ndarray) -> dict[str, d
             "ms_ssim": lambda p, q: module.multi_scale_ssim(p, q, data_range=255, reduction="none"),
         },
         "torchmetrics": lambda: {
-            "ssim": lambda p, q: import_module("torchmetrics.functional.image").structural_similarity_index_measure(p, q, data_range=255.0, reduction="none"),
-            "ms_ssim": lambda p, q: import_module("torchmetrics.functional.image").multiscale_structural_similarity_index_measure(
+            "ssim": lambda p, q: import_module("torchmetrics.functional.image").structural_similarity_index_measure(
+                p, q, data_range=255.0, reduction="none"
+            ),
+            "ms_ssim": lambda p, q: import_module(
+                "torchmetrics.functional.image"
+            ).multiscale_structural_similarity_index_measure(
                 p, q, data_range=255.0, normalize="relu", reduction="none"
             ),
         },
@@ -85,7 +99,10 @@ PEERS = {"skimage": skimage_peers, "pytorch_msssim": torch_peers, "piq": torch_p
 
 def peers(a: np.ndarray, b: np.ndarray) -> dict[str, dict[str, Measure]]:
     """metric -> name -> what measures all pictures; ours first."""
-    found: dict[str, dict[str, Measure]] = {"ssim": {"ours": lambda: np.asarray(ssim(b, a))}, "ms_ssim": {"ours": lambda: np.asarray(ms_ssim(b, a))}}
+    found: dict[str, dict[str, Measure]] = {
+        "ssim": {"ours": lambda: np.asarray(ssim(b, a))},
+        "ms_ssim": {"ours": lambda: np.asarray(ms_ssim(b, a))},
+    }
     for name, make in PEERS.items():
         try:
             module = import_module(name)
@@ -107,7 +124,9 @@ def reference(a: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray]:
     import torch
 
     x, y = (torch.from_numpy(p.astype(np.float64)).permute(0, 3, 1, 2) for p in (b, a))
-    out["ms_ssim"] = np.array([float(module.ms_ssim(x[i : i + 1], y[i : i + 1], data_range=255)) for i in range(len(a))])
+    out["ms_ssim"] = np.array(
+        [float(module.ms_ssim(x[i : i + 1], y[i : i + 1], data_range=255)) for i in range(len(a))]
+    )
     return out
 
 
@@ -138,7 +157,9 @@ def main() -> None:
         print(f"\n{metric}, {given.frames} pictures of {given.side}x{given.side}")
         for name, seconds in times.items():
             away = f"{np.abs(values[metric][name] - right[metric]).max():.1e}" if metric in right else "-"
-            print(f"  {name:32} {seconds * 1e3:7.2f} ms  {seconds / times['ours']:6.2f}x ours  largest difference from float64 {away}")
+            print(
+                f"  {name:32} {seconds * 1e3:7.2f} ms  {seconds / times['ours']:6.2f}x ours  largest difference from float64 {away}"
+            )
         others = [seconds for name, seconds in times.items() if name != "ours"]
         if others:
             print(f"  -> {min(others) / times['ours']:.1f} times as fast as the fastest peer")

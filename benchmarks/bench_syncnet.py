@@ -86,7 +86,12 @@ def child(way: str, seconds: int, rounds: int) -> None:
 def main(seconds: int = 10, rounds: int = 3) -> None:
     found = {}
     for way in WAYS:
-        done = subprocess.run([sys.executable, __file__, "--child", way, str(seconds), str(rounds)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--child", way, str(seconds), str(rounds)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found[way] = json.loads(done.stdout)
         print(f"{way:<22}{found[way]['seconds']:8.2f} s {found[way]['megabytes']:8.0f} MB above the start")
     for slow, fast in ((WAYS[0], WAYS[1]), (WAYS[2], WAYS[3])):

@@ -37,22 +37,151 @@ class Source:
 
 
 SOURCES = {
-    "wav2lip": Source(("inference.py",), {"checkpoint": "c.pth", "box": "0 9 0 9", "pads": "0 10 0 0", "nosmooth": "1", "resize_factor": "2"}, (("inference.py", "temp/result.avi"), ("README.md", "non-commercial"))),
-    "dinet": Source(("config/config.py:DINetInferenceOptions",), {"checkpoint": "c.pth", "deepspeech": "d.pb", "landmarks": "landmarks", "mouth_region_size": "256"}, (("inference.py", "'_facial_dubbing.mp4'"), ("inference.py", "'_add_audio.mp4'"), ("inference.py", "random.sample"), ("config/config.py", "clip_training_DINet_256mouth.pth"))),
-    "ip_lap": Source(("inference_single.py",), {"landmark_checkpoint": "l.pth", "renderer_checkpoint": "r.pth"}, (("inference_single.py", "'{}_N_{}_Nl_{}.mp4'"), ("inference_single.py", "device='cuda'"), ("inference_single.py", "[show_sketch, full], axis=1"), ("inference_single.py", "'tempfile_of_{}'"), ("LICENSE", "Apache License"))),
-    "pc_avs": Source(("options/base_options.py", "options/test_options.py", "data/voxtest_dataset.py"), {"cropped": "1"}, (("inference.py", "'G_Pose_Driven_'"), ("inference.py", "idx = 0"), ("data/voxtest_dataset.py", "np.arange(2,"), ("data/voxtest_dataset.py", "'_audio_'"), ("options/base_options.py", "{:06}.jpg"), ("LICENSE", "Attribution 4.0"))),
-    "makeittalk": Source(("main_end2end.py",), {"amp_lip_x": "2", "amp_lip_y": "2", "amp_pos": "0.5"}, (("main_end2end.py", "glob1('examples', '*.wav')"), ("src/approaches/train_image_translation.py", "examples/{}_{}.mp4"), ("src/approaches/train_image_translation.py", "(256 * 3, 256)"), ("src/approaches/train_image_translation.py", "62.5"), ("LICENSE.md", "NonCommercial"))),
-    "atvgnet": Source(("code/demo.py",), {}, (("code/demo.py", "'%s.mov'%save_name"), ("code/demo.py", "../temp"), ("README.md", "MIT"))),
-    "videoretalking": Source(("utils/inference_utils.py",), {"exp_img": "smile", "up_face": "angry"}, (("inference.py", "'sad', 'angry', 'surprise'"), ("inference.py", "'temp/'+base_name"), ("LICENSE", "Apache License"))),
-    "talklip": Source(("inf_demo.py",), {"checkpoint": "c.pth", "avhubert_root": "av"}, (("inf_demo.py", "'{}.mp4'.format(args.save_path)"),)),
-    "synctalk": Source(("main.py",), {"data": "data/May", "workspace": "model/may", "portrait": "1"}, (("nerf_triplane/utils.py", "_audio.mp4"), ("nerf_triplane/utils.py", "'results'"), ("README.md", "--test_train --asr_model ave"), ("LICENSE", "CC BY-NC 4.0"))),
-    "ad_nerf": Source(("NeRFs/TorsoNeRF/run_nerf.py",), {"config": "c.txt", "features": "features"}, (("NeRFs/TorsoNeRF/run_nerf.py", "os.path.join(basedir, expname, args.test_save_folder)"), ("NeRFs/TorsoNeRF/run_nerf.py", "'result.avi'"), ("LICENSE", "MIT License"))),
-    "stylesync": Source(("inference.py",), {"checkpoint": "c.pth", "mask": "m.jpg", "points": "dlib68"}, (("inference.py", "args.save_root, save_name"), ("README.md", "suspend the release of the model weights"))),
-    "sadtalker": Source(("inference.py",), {"preprocess": "full", "size": "512", "pose_style": "3", "still": "1", "enhancer": "gfpgan", "checkpoints": "checkpoints", "points": "dlib68"}, (("inference.py", "save_dir+'.mp4'"), ("LICENSE", "Apache 2.0"))),
-    "musetalk": Source(("scripts/inference.py",), {"bbox_shift": "2", "version": "v15", "float16": "1"}, (("scripts/inference.py", '"result_name"'), ("scripts/inference.py", 'f"{args.version}"'), ("inference.sh", "musetalkV15"), ("LICENSE", "MIT License"))),
-    "latentsync": Source(("scripts/inference.py",), {"checkpoint": "c.pt", "config": "configs/unet/stage2.yaml", "steps": "20", "guidance": "1.5", "deepcache": "1"}, (("inference.sh", "configs/unet/stage2_512.yaml"), ("setup_env.sh", "latentsync_unet.pt"), ("LICENSE", "Apache License"))),
-    "gfpgan": Source(("inference_gfpgan.py",), {"version": "1.4", "weight": "0.5"}, (("inference_gfpgan.py", "restored_imgs"), ("LICENSE", "Apache License"))),
-    "gpen": Source(("demo.py",), {"model": "GPEN-BFR-256", "in_size": "256", "channel_multiplier": "1", "narrow": "0.5", "aligned": "1"}, (("demo.py", "_GPEN"), ("sr_model/real_esrnet.py", "_x%d.pth"), ("face_detect/retinaface_detection.py", "RetinaFace-R50"), ("face_parse/face_parsing.py", "ParseNet-latest"))),
+    "wav2lip": Source(
+        ("inference.py",),
+        {"checkpoint": "c.pth", "box": "0 9 0 9", "pads": "0 10 0 0", "nosmooth": "1", "resize_factor": "2"},
+        (("inference.py", "temp/result.avi"), ("README.md", "non-commercial")),
+    ),
+    "dinet": Source(
+        ("config/config.py:DINetInferenceOptions",),
+        {"checkpoint": "c.pth", "deepspeech": "d.pb", "landmarks": "landmarks", "mouth_region_size": "256"},
+        (
+            ("inference.py", "'_facial_dubbing.mp4'"),
+            ("inference.py", "'_add_audio.mp4'"),
+            ("inference.py", "random.sample"),
+            ("config/config.py", "clip_training_DINet_256mouth.pth"),
+        ),
+    ),
+    "ip_lap": Source(
+        ("inference_single.py",),
+        {"landmark_checkpoint": "l.pth", "renderer_checkpoint": "r.pth"},
+        (
+            ("inference_single.py", "'{}_N_{}_Nl_{}.mp4'"),
+            ("inference_single.py", "device='cuda'"),
+            ("inference_single.py", "[show_sketch, full], axis=1"),
+            ("inference_single.py", "'tempfile_of_{}'"),
+            ("LICENSE", "Apache License"),
+        ),
+    ),
+    "pc_avs": Source(
+        ("options/base_options.py", "options/test_options.py", "data/voxtest_dataset.py"),
+        {"cropped": "1"},
+        (
+            ("inference.py", "'G_Pose_Driven_'"),
+            ("inference.py", "idx = 0"),
+            ("data/voxtest_dataset.py", "np.arange(2,"),
+            ("data/voxtest_dataset.py", "'_audio_'"),
+            ("options/base_options.py", "{:06}.jpg"),
+            ("LICENSE", "Attribution 4.0"),
+        ),
+    ),
+    "makeittalk": Source(
+        ("main_end2end.py",),
+        {"amp_lip_x": "2", "amp_lip_y": "2", "amp_pos": "0.5"},
+        (
+            ("main_end2end.py", "glob1('examples', '*.wav')"),
+            ("src/approaches/train_image_translation.py", "examples/{}_{}.mp4"),
+            ("src/approaches/train_image_translation.py", "(256 * 3, 256)"),
+            ("src/approaches/train_image_translation.py", "62.5"),
+            ("LICENSE.md", "NonCommercial"),
+        ),
+    ),
+    "atvgnet": Source(
+        ("code/demo.py",),
+        {},
+        (("code/demo.py", "'%s.mov'%save_name"), ("code/demo.py", "../temp"), ("README.md", "MIT")),
+    ),
+    "videoretalking": Source(
+        ("utils/inference_utils.py",),
+        {"exp_img": "smile", "up_face": "angry"},
+        (
+            ("inference.py", "'sad', 'angry', 'surprise'"),
+            ("inference.py", "'temp/'+base_name"),
+            ("LICENSE", "Apache License"),
+        ),
+    ),
+    "talklip": Source(
+        ("inf_demo.py",),
+        {"checkpoint": "c.pth", "avhubert_root": "av"},
+        (("inf_demo.py", "'{}.mp4'.format(args.save_path)"),),
+    ),
+    "synctalk": Source(
+        ("main.py",),
+        {"data": "data/May", "workspace": "model/may", "portrait": "1"},
+        (
+            ("nerf_triplane/utils.py", "_audio.mp4"),
+            ("nerf_triplane/utils.py", "'results'"),
+            ("README.md", "--test_train --asr_model ave"),
+            ("LICENSE", "CC BY-NC 4.0"),
+        ),
+    ),
+    "ad_nerf": Source(
+        ("NeRFs/TorsoNeRF/run_nerf.py",),
+        {"config": "c.txt", "features": "features"},
+        (
+            ("NeRFs/TorsoNeRF/run_nerf.py", "os.path.join(basedir, expname, args.test_save_folder)"),
+            ("NeRFs/TorsoNeRF/run_nerf.py", "'result.avi'"),
+            ("LICENSE", "MIT License"),
+        ),
+    ),
+    "stylesync": Source(
+        ("inference.py",),
+        {"checkpoint": "c.pth", "mask": "m.jpg", "points": "dlib68"},
+        (("inference.py", "args.save_root, save_name"), ("README.md", "suspend the release of the model weights")),
+    ),
+    "sadtalker": Source(
+        ("inference.py",),
+        {
+            "preprocess": "full",
+            "size": "512",
+            "pose_style": "3",
+            "still": "1",
+            "enhancer": "gfpgan",
+            "checkpoints": "checkpoints",
+            "points": "dlib68",
+        },
+        (("inference.py", "save_dir+'.mp4'"), ("LICENSE", "Apache 2.0")),
+    ),
+    "musetalk": Source(
+        ("scripts/inference.py",),
+        {"bbox_shift": "2", "version": "v15", "float16": "1"},
+        (
+            ("scripts/inference.py", '"result_name"'),
+            ("scripts/inference.py", 'f"{args.version}"'),
+            ("inference.sh", "musetalkV15"),
+            ("LICENSE", "MIT License"),
+        ),
+    ),
+    "latentsync": Source(
+        ("scripts/inference.py",),
+        {
+            "checkpoint": "c.pt",
+            "config": "configs/unet/stage2.yaml",
+            "steps": "20",
+            "guidance": "1.5",
+            "deepcache": "1",
+        },
+        (
+            ("inference.sh", "configs/unet/stage2_512.yaml"),
+            ("setup_env.sh", "latentsync_unet.pt"),
+            ("LICENSE", "Apache License"),
+        ),
+    ),
+    "gfpgan": Source(
+        ("inference_gfpgan.py",),
+        {"version": "1.4", "weight": "0.5"},
+        (("inference_gfpgan.py", "restored_imgs"), ("LICENSE", "Apache License")),
+    ),
+    "gpen": Source(
+        ("demo.py",),
+        {"model": "GPEN-BFR-256", "in_size": "256", "channel_multiplier": "1", "narrow": "0.5", "aligned": "1"},
+        (
+            ("demo.py", "_GPEN"),
+            ("sr_model/real_esrnet.py", "_x%d.pth"),
+            ("face_detect/retinaface_detection.py", "RetinaFace-R50"),
+            ("face_parse/face_parsing.py", "ParseNet-latest"),
+        ),
+    ),
 }
 
 
@@ -65,7 +194,12 @@ class Repository:
         if not places:
             raise FileNotFoundError(f"no {name} in {root}")
         self.place, self.commit = places[0], commit
-        self.git = subprocess.run(["git", "-C", str(self.place), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True).returncode == 0
+        self.git = (
+            subprocess.run(
+                ["git", "-C", str(self.place), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True
+            ).returncode
+            == 0
+        )
 
     def text(self, path: str) -> str:
         if not self.git:
@@ -118,8 +252,19 @@ def sample(adapter: Adapter, root: Path, options: dict[str, str], device: str) -
     (repo / "landmarks" / "clip.csv").touch()
     (repo / "features" / "clip.npy").touch()
     return Job(
-        id="clip", video=work / "video.mkv", video_mp4=work / "video.mp4", audio=work / "audio.wav", reference=work / "reference.png", output=work / "output.mp4", work=work,
-        repo=repo, python=("python",), device=device, n_frames=75, seed=12345, options=options,
+        id="clip",
+        video=work / "video.mkv",
+        video_mp4=work / "video.mp4",
+        audio=work / "audio.wav",
+        reference=work / "reference.png",
+        output=work / "output.mp4",
+        work=work,
+        repo=repo,
+        python=("python",),
+        device=device,
+        n_frames=75,
+        seed=12345,
+        options=options,
     )
 
 
@@ -141,7 +286,12 @@ def check(adapter: Adapter, root: Path) -> tuple[list[str], list[str]]:
     repository.text(record.entry)
     good.append("at the commit" if repository.git else "files without history")
     parser, n = parser_of(repository, source.parsers)
-    required = {k: v for k, v in source.options.items() if k in {"landmarks", "features", "config", "data", "workspace", "checkpoint", "avhubert_root"} or record.name == "wav2lip"}
+    required = {
+        k: v
+        for k, v in source.options.items()
+        if k in {"landmarks", "features", "config", "data", "workspace", "checkpoint", "avhubert_root"}
+        or record.name == "wav2lip"
+    }
     if missing := set(record.options) - set(source.options):
         bad.append(f"options without a sample here: {', '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:
@@ -179,7 +329,9 @@ def main() -> int:
             good, bad = [], [f"cannot be checked: {error}"]
         failed += bool(bad)
         if args.markdown:
-            print(f"| `{name}` | {adapter.record.repository}@{adapter.record.commit[:12]} | {'; '.join(good).replace('|', ' ')}{' **FAILED: ' + '; '.join(bad) + '**' if bad else ''} |")
+            print(
+                f"| `{name}` | {adapter.record.repository}@{adapter.record.commit[:12]} | {'; '.join(good).replace('|', ' ')}{' **FAILED: ' + '; '.join(bad) + '**' if bad else ''} |"
+            )
         else:
             print(f"{name}: {'ok' if not bad else 'FAILED: ' + '; '.join(bad)} | {'; '.join(good)}")
     return 1 if failed else 0

@@ -43,7 +43,9 @@ def likeness(a: dict[int, np.ndarray], b: dict[int, np.ndarray], lag: int) -> fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
-    parser.add_argument("--weights", default="", help="NAME=FILE; default: the row mobilefacenet from the weights folder")
+    parser.add_argument(
+        "--weights", default="", help="NAME=FILE; default: the row mobilefacenet from the weights folder"
+    )
     parser.add_argument("--every", type=int, default=5, help="look at every n-th frame; a divisor of 25")
     given = parser.parse_args()
     name, _, file = given.weights.partition("=")

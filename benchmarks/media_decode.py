@@ -1,6 +1,6 @@
 """Decoding speed against OpenCV and plain PyAV, and peak memory against the length of the clip. One thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/media_decode.py
+OMP_NUM_THREADS=1 python benchmarks/media_decode.py
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ def make(path: Path, n: int) -> None:
     rng = np.random.default_rng(0)
     base = np.repeat(np.repeat(rng.integers(0, 256, (160, 160, 3), dtype=np.uint8), 8, 0), 8, 1)
     tone = (0.3 * np.sin(np.arange(n * 640) * 0.1)).astype(np.float32)
-    write_video(path, (base[i % 500 : i % 500 + SIZE, 2 * (i % 300) :][:, :SIZE] for i in range(n)), audio=tone, codec="h264", crf=23)
+    write_video(
+        path,
+        (base[i % 500 : i % 500 + SIZE, 2 * (i % 300) :][:, :SIZE] for i in range(n)),
+        audio=tone,
+        codec="h264",
+        crf=23,
+    )
 
 
 def ours(path: Path) -> int:
@@ -83,7 +89,12 @@ def main() -> None:
         short, long = Path(folder, "short.mp4"), Path(folder, "long.mp4")
         make(short, N)
         make(long, 10 * N)
-        rates = {"open_clip": rate(scan, short), "open_clip + frames": rate(ours, short), "pyav": rate(pyav, short), "opencv": rate(opencv, short)}
+        rates = {
+            "open_clip": rate(scan, short),
+            "open_clip + frames": rate(ours, short),
+            "pyav": rate(pyav, short),
+            "opencv": rate(opencv, short),
+        }
         frames = 1 / (1 / rates["open_clip + frames"] - 1 / rates["open_clip"])
         print(
             json.dumps(

@@ -69,14 +69,33 @@ def ip_lap(seed: int) -> dict[str, object]:
 
 def pc_avs(seed: int) -> dict[str, object]:
     """Its four networks, as its demo has them."""
-    sys.argv = ["inference.py", "--gpu_ids", "-1", "--netG", "modulate", "--netA_sync", "ressesync", "--netV", "resnext", "--netE", "fan", "--style_dim", "2560", "--input_id_feature", "--generate_from_audio_only"]
+    sys.argv = [
+        "inference.py",
+        "--gpu_ids",
+        "-1",
+        "--netG",
+        "modulate",
+        "--netA_sync",
+        "ressesync",
+        "--netV",
+        "resnext",
+        "--netE",
+        "fan",
+        "--style_dim",
+        "2560",
+        "--input_id_feature",
+        "--generate_from_audio_only",
+    ]
     from models import networks
     from options.test_options import TestOptions  # type: ignore[import-not-found]
     from seeded_weights import fill
 
     options = TestOptions().parse()
     made = {"G": networks.define_G, "V": networks.define_V, "E": networks.define_E, "A_sync": networks.define_A_sync}
-    return {f"checkpoints/demo/latest_net_{name}.pth": fill(define(options).state_dict(), seed) for name, define in made.items()}
+    return {
+        f"checkpoints/demo/latest_net_{name}.pth": fill(define(options).state_dict(), seed)
+        for name, define in made.items()
+    }
 
 
 def stylesync(seed: int) -> dict[str, object]:
@@ -90,14 +109,29 @@ def stylesync(seed: int) -> dict[str, object]:
     from utils import create_generator  # type: ignore[import-not-found]
 
     args = {
-        "size": 256, "latent": 512, "n_mlp": 8, "channel_multiplier": 1, "narrow": 0.5, "device": "cpu", "mask_p": "mask3.jpg", "mask_n_noise": 2, "face_z": True,
+        "size": 256,
+        "latent": 512,
+        "n_mlp": 8,
+        "channel_multiplier": 1,
+        "narrow": 0.5,
+        "device": "cpu",
+        "mask_p": "mask3.jpg",
+        "mask_n_noise": 2,
+        "face_z": True,
         "gpen_norm": False,
     }
     mask = np.zeros((256, 256, 3), np.uint8)
     mask[128:240, 40:216] = 255
     cv2.imwrite("mask3.jpg", mask)
     state = create_generator(munchify(args)).state_dict()
-    weights = fill(state, seed, gain=1.0, equal_lr=True, scale=[(r"generator\.style\..*weight", 100.0)], offset=[(r"modulation\.bias", 1.0)])
+    weights = fill(
+        state,
+        seed,
+        gain=1.0,
+        equal_lr=True,
+        scale=[(r"generator\.style\..*weight", 100.0)],
+        offset=[(r"modulation\.bias", 1.0)],
+    )
     return {
         "checkpoints/stylesync.pth": {"state_dict": {f"module.{k}": v for k, v in weights.items()}},
         "checkpoints/args.json": json.dumps(args).encode(),
@@ -118,16 +152,23 @@ def sadtalker(seed: int) -> dict[str, object]:
     from src.facerender.modules.mapping import MappingNet  # type: ignore[import-not-found]
     from yacs.config import CfgNode  # type: ignore[import-not-found]
 
-    configs = {name: yaml.safe_load(Path(f"src/config/{name}.yaml").read_text())["model_params"] for name in ("facerender", "facerender_still")}
+    configs = {
+        name: yaml.safe_load(Path(f"src/config/{name}.yaml").read_text())["model_params"]
+        for name in ("facerender", "facerender_still")
+    }
     model = configs["facerender"]
     pose = CfgNode.load_cfg(Path("src/config/auido2pose.yaml").read_text())
     networks = {
         "kp_extractor": KPDetector(**model["kp_detector_params"], **model["common_params"]),
         "generator": OcclusionAwareSPADEGenerator(**model["generator_params"], **model["common_params"]),
-        "audio2exp": SimpleWrapperV2(), "audio2pose": Audio2Pose(pose, None, device="cpu"), "face_3drecon": define_net_recon(net_recon="resnet50", use_last_fc=False, init_path=""),
+        "audio2exp": SimpleWrapperV2(),
+        "audio2pose": Audio2Pose(pose, None, device="cpu"),
+        "face_3drecon": define_net_recon(net_recon="resnet50", use_last_fc=False, init_path=""),
     }
     state = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
-    made: dict[str, object] = {"checkpoints/SadTalker_V0.0.2_256.safetensors": _spectral(fill(state, seed, fixed=FIXED + r"|down\.weight$"))}
+    made: dict[str, object] = {
+        "checkpoints/SadTalker_V0.0.2_256.safetensors": _spectral(fill(state, seed, fixed=FIXED + r"|down\.weight$"))
+    }
     for name, number in (("facerender_still", "00109"), ("facerender", "00229")):
         mapping = MappingNet(**configs[name]["mapping_params"]).state_dict()
         made[f"checkpoints/mapping_{number}-model.pth.tar"] = {"mapping": fill(mapping, seed), "epoch": 0}
@@ -143,7 +184,14 @@ def _spectral(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-MAKERS = {"wav2lip": wav2lip, "gpen": gpen, "ip_lap": ip_lap, "pc_avs": pc_avs, "stylesync": stylesync, "sadtalker": sadtalker}
+MAKERS = {
+    "wav2lip": wav2lip,
+    "gpen": gpen,
+    "ip_lap": ip_lap,
+    "pc_avs": pc_avs,
+    "stylesync": stylesync,
+    "sadtalker": sadtalker,
+}
 
 
 def main() -> None:

@@ -44,7 +44,10 @@ def synthesise(seed: int) -> tuple[NDArray[np.float32], Float]:
     rng = np.random.default_rng([20, seed])
     t = np.arange(SECONDS * RATE) / RATE
     onsets = np.cumsum(rng.uniform(0.16, 0.42, 24))
-    envelope = sum(a * np.exp(-(((t - at) / w) ** 2)) for at, a, w in zip(onsets, rng.uniform(0.4, 1.0, 24), rng.uniform(0.04, 0.08, 24), strict=True))
+    envelope = sum(
+        a * np.exp(-(((t - at) / w) ** 2))
+        for at, a, w in zip(onsets, rng.uniform(0.4, 1.0, 24), rng.uniform(0.04, 0.08, 24), strict=True)
+    )
     envelope = np.clip(np.asarray(envelope, np.float64), 0.0, 1.0)
     pitch = np.cumsum(110 + 25 * np.sin(2 * np.pi * 0.6 * t + rng.uniform(0, 6))) / RATE
     voice = sum(np.sin(2 * np.pi * k * pitch) / k for k in range(1, 20))
@@ -70,12 +73,24 @@ def talking(photo: Frame, face: Face, opening: Float, sway: Float) -> Iterator[F
     height, width = photo.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     across = np.exp(-(((x - face.centre[0]) / (1.1 * face.half_width)) ** 2))
-    below = np.clip((y - face.centre[1]) / 3.0, 0.0, 1.0) * np.clip((face.chin + 0.6 * face.half_width - y) / face.half_width, 0.0, 1.0)
+    below = np.clip((y - face.centre[1]) / 3.0, 0.0, 1.0) * np.clip(
+        (face.chin + 0.6 * face.half_width - y) / face.half_width, 0.0, 1.0
+    )
     lower = across * below
     for amount, (dx, dy) in zip(opening, sway, strict=True):
         drop = _OPENING * float(amount)
-        mapped = cv2.remap(photo, x - np.float32(dx), y - np.float32(dy) - np.float32(drop) * lower, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        inside = 1.0 - ((x - dx - face.centre[0]) / (0.72 * face.half_width)) ** 2 - ((y - dy - face.centre[1] - 0.5 * drop) / (0.5 * drop + 0.5)) ** 2
+        mapped = cv2.remap(
+            photo,
+            x - np.float32(dx),
+            y - np.float32(dy) - np.float32(drop) * lower,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        inside = (
+            1.0
+            - ((x - dx - face.centre[0]) / (0.72 * face.half_width)) ** 2
+            - ((y - dy - face.centre[1] - 0.5 * drop) / (0.5 * drop + 0.5)) ** 2
+        )
         hole = np.clip(2.0 * inside, 0.0, 1.0) * min(1.0, drop / 3.0)
         yield np.clip(mapped * (1.0 - 0.8 * hole[..., None]), 0, 255).astype(np.uint8)
 
@@ -87,7 +102,10 @@ def degrade(frames: Iterator[Frame], face: Face) -> Iterator[Frame]:
     for frame in frames:
         soft = cv2.GaussianBlur(frame, (0, 0), 1.6)
         y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
-        mask = np.exp(-(((x - face.centre[0]) / (2.2 * face.half_width)) ** 2) - ((y - face.centre[1]) / (1.8 * face.half_width)) ** 2)[..., None]
+        mask = np.exp(
+            -(((x - face.centre[0]) / (2.2 * face.half_width)) ** 2)
+            - ((y - face.centre[1]) / (1.8 * face.half_width)) ** 2
+        )[..., None]
         yield np.clip(frame * (1 - mask) + (soft * 0.97 + 4.0) * mask, 0, 255).astype(np.uint8)
 
 
@@ -112,7 +130,9 @@ def make_demo(folder: Path) -> tuple[Path, Path]:
         sway = np.stack([3 * np.sin(2 * np.pi * 0.3 * t + seed), 2 * np.sin(2 * np.pi * 0.45 * t)], axis=1)
         write_video(gt / f"{name}.mp4", talking(photo, face, loud, sway), fps=FPS, audio=sound, codec="h264")
         late = 0.7 * np.concatenate([np.zeros(2 + seed), loud[: -(2 + seed)]])
-        write_video(gen / f"{name}.mp4", degrade(talking(photo, face, late, sway), face), fps=FPS, audio=sound, codec="h264")
+        write_video(
+            gen / f"{name}.mp4", degrade(talking(photo, face, late, sway), face), fps=FPS, audio=sound, codec="h264"
+        )
     return gen, gt
 
 

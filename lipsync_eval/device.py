@@ -30,7 +30,9 @@ def pick(name: str) -> torch.device:
         raise UsageError(f"--device {name!r} is not supported; give auto, cpu, cuda or cuda:N")
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise UsageError(f"--device {name!r}: this torch sees no CUDA device; use --device cpu or install a CUDA build of torch")
+            raise UsageError(
+                f"--device {name!r}: this torch sees no CUDA device; use --device cpu or install a CUDA build of torch"
+            )
         if device.index is not None and device.index >= torch.cuda.device_count():
             raise UsageError(f"--device {name!r}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
         torch.backends.cuda.matmul.allow_tf32 = False

@@ -98,7 +98,9 @@ class Track:
 
     def cut(self, n: int) -> Track:
         """The first n frames."""
-        return Track(self.boxes[:n], self.points[:n], self.score[:n], self.status[:n], self.backend, self.n_faces[:n], self.notes)
+        return Track(
+            self.boxes[:n], self.points[:n], self.score[:n], self.status[:n], self.backend, self.n_faces[:n], self.notes
+        )
 
 
 @dataclass(frozen=True, slots=True)

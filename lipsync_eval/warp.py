@@ -227,9 +227,7 @@ def _sampled(
     return np.rint(_between(upper, lower, fy))
 
 
-def _places(
-    row: Float, v: Index, width: int, axis: _Axis
-) -> tuple[NDArray[np.int16], NDArray[np.int16], Weight]:
+def _places(row: Float, v: Index, width: int, axis: _Axis) -> tuple[NDArray[np.int16], NDArray[np.int16], Weight]:
     """For every pixel of the rows `v`, along one axis of the source: the pixels before and after its place, and how far
     it lies from the first (0..1, repeated for the three colours)."""
     import cv2

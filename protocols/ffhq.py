@@ -171,7 +171,9 @@ def _padded(picture: Frame, pad: tuple[int, int, int, int], size: float) -> Fram
     import cv2
 
     left, top, right, bottom = pad
-    wide: NDArray[np.float32] = np.pad(picture.astype(np.float32), ((top, bottom), (left, right), (0, 0)), mode="reflect")
+    wide: NDArray[np.float32] = np.pad(
+        picture.astype(np.float32), ((top, bottom), (left, right), (0, 0)), mode="reflect"
+    )
     height, width = wide.shape[:2]
     y, x = np.ogrid[:height, :width]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -29,4 +29,6 @@ _EYES = tuple(range(36, 48))
 
 def stylesync(options: Mapping[str, str]) -> Protocol:
     """Aligned by the eyes. Options: crop_from = auto | gt | own, radius = per-frame | clip-median."""
-    return LayoutProtocol(SPEC, Layout(base="eyes", centre=_EYES, radius=("unit",), scale=1.575, offset=(0.0, 0.43)), options)
+    return LayoutProtocol(
+        SPEC, Layout(base="eyes", centre=_EYES, radius=("unit",), scale=1.575, offset=(0.0, 0.43)), options
+    )

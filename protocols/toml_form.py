@@ -146,7 +146,7 @@ def _pointed(crop: Mapping[str, Any], bad: _Bad) -> dict[str, Any]:
     if not isinstance(centre, list) or not centre or not all(_whole(c, 0, 67) for c in centre):
         bad("crop.centre", "a list of points, 0 to 67", centre)
     if not isinstance(radius, list) or not radius or not all(isinstance(r, str) and _length(r) for r in radius):
-        bad("crop.radius", f"a list of lengths such as \"ymax - y29\", \"x54 - x48\" or \"{UNIT}\"", radius)
+        bad("crop.radius", f'a list of lengths such as "ymax - y29", "x54 - x48" or "{UNIT}"', radius)
     return {"centre": tuple(centre), "radius": tuple(radius)}
 
 

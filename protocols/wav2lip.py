@@ -30,4 +30,8 @@ SPEC = ProtocolSpec(
 
 def wav2lip(options: Mapping[str, str]) -> Protocol:
     """A tight box. Option: crop_from = auto | gt | own."""
-    return LayoutProtocol(SPEC, Layout(base="box", margins=(0.0, 0.31, 0.0, 0.0), pads=(0.0, 0.0, 0.0, 10.0), smooth=5, shape="stretch"), options)
+    return LayoutProtocol(
+        SPEC,
+        Layout(base="box", margins=(0.0, 0.31, 0.0, 0.0), pads=(0.0, 0.0, 0.0, 10.0), smooth=5, shape="stretch"),
+        options,
+    )

@@ -13,7 +13,12 @@ def baseline_text(result: Result) -> str:
     """The text of a baseline file; `results.schema.load_result` reads it like any results.json."""
     head = {
         "schema": SCHEMA,
-        "run": {**result.run.model_dump(include={"name", "version", "commit", "seed", "started"}), "command": [], "dirty": None, "seconds": 0.0},
+        "run": {
+            **result.run.model_dump(include={"name", "version", "commit", "seed", "started"}),
+            "command": [],
+            "dirty": None,
+            "seconds": 0.0,
+        },
         "data": {**result.data.model_dump(include={"n_pairs", "digest", "gt_digest"}), "gen": "", "gt": ""},
         "environment": {},
         "scores": [s.model_dump(exclude={"notes", "details"}) for s in result.scores],
@@ -34,6 +39,12 @@ def _clip(clip: ClipRow) -> dict[str, object]:
     gt = clip.details.get("gt")
     digest = gt.get("sha256") if isinstance(gt, dict) else None
     return {
-        "id": clip.id, "gen": None, "gt": None, "n_frames": clip.n_frames, "values": clip.values, "gt_values": {}, "notes": [],
+        "id": clip.id,
+        "gen": None,
+        "gt": None,
+        "n_frames": clip.n_frames,
+        "values": clip.values,
+        "gt_values": {},
+        "notes": [],
         "details": {"gt": {"sha256": digest}} if digest else {},
     }

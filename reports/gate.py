@@ -98,7 +98,9 @@ def parse_tolerance(text: str | None) -> dict[str, Tolerance]:
         except ValueError:
             value = math.nan
         if not (name and equals and value >= 0 and math.isfinite(value)) or name in found:
-            raise UsageError(f"--tolerance {part!r}: expected metric=amount or metric=share%, each metric once, e.g. psnr=0.1,lse_c=2%")
+            raise UsageError(
+                f"--tolerance {part!r}: expected metric=amount or metric=share%, each metric once, e.g. psnr=0.1,lse_c=2%"
+            )
         found[name] = Tolerance(value, amount.endswith("%"))
     return found
 
@@ -136,8 +138,14 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 
 
 def compare(
-    new: Result, baseline: Result, *, tolerance: Mapping[str, Tolerance] | None = None, alpha: float = 0.05, seed: int = 12345,
-    metrics: Sequence[str] | None = None, ignore: Sequence[str] = (),
+    new: Result,
+    baseline: Result,
+    *,
+    tolerance: Mapping[str, Tolerance] | None = None,
+    alpha: float = 0.05,
+    seed: int = 12345,
+    metrics: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
 ) -> Gate:
     """Compare two runs clip by clip.
 
@@ -159,7 +167,9 @@ def compare(
     olds, news = {s.metric: s for s in baseline.scores}, {s.metric: s for s in new.scores}
     names = _metrics(olds, news, tolerance, metrics)
     for name in names:
-        require_same(olds[name].signature, news[name].signature, names=("the baseline", f"the new run ({name})"), ignore=ignore)
+        require_same(
+            olds[name].signature, news[name].signature, names=("the baseline", f"the new run ({name})"), ignore=ignore
+        )
     before, after = {c.id: c for c in baseline.clips}, {c.id: c for c in new.clips}
     if not before.keys() & after.keys():
         raise UsageError("the runs have no clip in common; nothing can be compared")
@@ -170,10 +180,23 @@ def compare(
     if all(row.worsening is None for row in rows):
         raise UsageError("no metric has a value in both runs; nothing can be compared")
     notes = [f"clip only in the new run, not compared: {i}" for i in after if i not in before]
-    return Gate(new.run.name, baseline.run.name, alpha, seed, rows, _newly_failing(names, olds, news, before, after), tuple(notes))
+    return Gate(
+        new.run.name,
+        baseline.run.name,
+        alpha,
+        seed,
+        rows,
+        _newly_failing(names, olds, news, before, after),
+        tuple(notes),
+    )
 
 
-def _metrics(olds: Mapping[str, Score], news: Mapping[str, Score], tolerance: Mapping[str, Tolerance], wanted: Sequence[str] | None) -> list[str]:
+def _metrics(
+    olds: Mapping[str, Score],
+    news: Mapping[str, Score],
+    tolerance: Mapping[str, Tolerance],
+    wanted: Sequence[str] | None,
+) -> list[str]:
     names = list(olds) if wanted is None else list(wanted)
     if not names:
         raise UsageError("the baseline holds no metric; nothing can be compared")
@@ -182,7 +205,9 @@ def _metrics(olds: Mapping[str, Score], news: Mapping[str, Score], tolerance: Ma
             where = "the baseline" if name not in olds else "the new run"
             raise UsageError(f"{where} has no {name}; score it there, or choose others with --metrics")
     if unknown := sorted(set(tolerance) - set(names)):
-        raise UsageError(f"--tolerance names {', '.join(unknown)}, which is not compared; compared are {', '.join(names)}")
+        raise UsageError(
+            f"--tolerance names {', '.join(unknown)}, which is not compared; compared are {', '.join(names)}"
+        )
     return names
 
 
@@ -191,9 +216,15 @@ def _same_data(before: Mapping[str, ClipRow], after: Mapping[str, ClipRow]) -> N
         gt = clip.details.get("gt")
         return gt.get("sha256") if isinstance(gt, dict) else None
 
-    other = [i for i in before if i in after and digest(before[i]) and digest(after[i]) and digest(before[i]) != digest(after[i])]
+    other = [
+        i
+        for i in before
+        if i in after and digest(before[i]) and digest(after[i]) and digest(before[i]) != digest(after[i])
+    ]
     if other:
-        raise SignatureMismatch(f"the real videos of {len(other)} clips are not the same files in the two runs ({', '.join(other[:5])}); score both against the same ones, or allow it with --ignore data")
+        raise SignatureMismatch(
+            f"the real videos of {len(other)} clips are not the same files in the two runs ({', '.join(other[:5])}); score both against the same ones, or allow it with --ignore data"
+        )
 
 
 def _pairs(metric: str, before: Mapping[str, ClipRow], after: Mapping[str, ClipRow]) -> list[tuple[float, float]]:
@@ -206,7 +237,11 @@ def _pairs(metric: str, before: Mapping[str, ClipRow], after: Mapping[str, ClipR
 
 
 def _newly_failing(
-    names: Sequence[str], olds: Mapping[str, Score], news: Mapping[str, Score], before: Mapping[str, ClipRow], after: Mapping[str, ClipRow]
+    names: Sequence[str],
+    olds: Mapping[str, Score],
+    news: Mapping[str, Score],
+    before: Mapping[str, ClipRow],
+    after: Mapping[str, ClipRow],
 ) -> tuple[str, ...]:
     rows = []
     for name, old in before.items():
@@ -216,7 +251,11 @@ def _newly_failing(
         lost = [m for m in names if old.values.get(m) is not None and after[name].values.get(m) is None]
         if lost:
             rows.append(f"{name}: {', '.join(lost)}")
-    pooled = [m for m in names if olds[m].value is not None and news[m].value is None and not any(m in c.values for c in before.values())]
+    pooled = [
+        m
+        for m in names
+        if olds[m].value is not None and news[m].value is None and not any(m in c.values for c in before.values())
+    ]
     return (*rows, *(f"all clips: {m}" for m in pooled))
 
 
@@ -227,8 +266,13 @@ def _worse(direction: str, old: float, new: float) -> float:
 
 
 def _rows(
-    names: Sequence[str], olds: Mapping[str, Score], news: Mapping[str, Score], paired: Mapping[str, list[tuple[float, float]]],
-    tolerance: Mapping[str, Tolerance], alpha: float, seed: int,
+    names: Sequence[str],
+    olds: Mapping[str, Score],
+    news: Mapping[str, Score],
+    paired: Mapping[str, list[tuple[float, float]]],
+    tolerance: Mapping[str, Tolerance],
+    alpha: float,
+    seed: int,
 ) -> tuple[Row, ...]:
     worse_by: dict[str, list[float]] = {m: [_worse(olds[m].direction, a, b) for a, b in paired[m]] for m in names}
     allowed = {m: tolerance[m].of(_level(olds[m], paired[m])) if m in tolerance else 0.0 for m in names}
@@ -256,8 +300,16 @@ def _rows(
             verdict = "worse" if mean > allowed[m] else "better" if mean < 0 else "no difference"
         rows.append(
             Row(
-                **common, baseline=float(np.mean([a for a, _ in paired[m]])), new=float(np.mean([b for _, b in paired[m]])), worsening=mean,
-                interval=bootstrap(worse_by[m], seed), p_worse=p_worse.get(m), p_better=p_better.get(m), n=len(worse_by[m]), verdict=verdict, how=how,
+                **common,
+                baseline=float(np.mean([a for a, _ in paired[m]])),
+                new=float(np.mean([b for _, b in paired[m]])),
+                worsening=mean,
+                interval=bootstrap(worse_by[m], seed),
+                p_worse=p_worse.get(m),
+                p_better=p_better.get(m),
+                n=len(worse_by[m]),
+                verdict=verdict,
+                how=how,
             )
         )
     return tuple(rows)
@@ -272,8 +324,16 @@ def _pooled(old: Score, new: Score, common: Mapping[str, Any]) -> Row:
         how = "tolerance alone: a pooled score has no clips to test"
         verdict = "worse" if worsening > common["tolerance"] else "better" if worsening < 0 else "no difference"
     return Row(
-        **common, baseline=old.value, new=new.value, worsening=worsening, interval=None, p_worse=None, p_better=None, n=0,
-        verdict=verdict, how=how,  # type: ignore[arg-type]
+        **common,
+        baseline=old.value,
+        new=new.value,
+        worsening=worsening,
+        interval=None,
+        p_worse=None,
+        p_better=None,
+        n=0,
+        verdict=verdict,
+        how=how,  # type: ignore[arg-type]
     )
 
 

@@ -13,22 +13,33 @@ _BETTER = {"up": "higher", "down": "lower", "zero": "near 0"}
 
 def as_text(gate: Gate) -> str:
     """For a terminal, 80 columns."""
-    lines = [f"{gate.new_name} against {gate.baseline_name}: {'passed' if gate.passed else 'FAILED'} (alpha {gate.alpha:g}, Holm over {len(gate.rows)} metrics)"]
+    lines = [
+        f"{gate.new_name} against {gate.baseline_name}: {'passed' if gate.passed else 'FAILED'} (alpha {gate.alpha:g}, Holm over {len(gate.rows)} metrics)"
+    ]
     wide = max([26, *(len(_change(row)) for row in gate.rows)])
     lines += ["", f"{'metric':<22}{'baseline':>10}{'new':>10}  {'worse by':<{wide}}{'p':>7}  verdict"]
     for row in gate.rows:
-        lines.append(f"{row.metric:<22}{_number(row.baseline):>10}{_number(row.new):>10}  {_change(row):<{wide}}{_p(row):>7}  {row.verdict}")
+        lines.append(
+            f"{row.metric:<22}{_number(row.baseline):>10}{_number(row.new):>10}  {_change(row):<{wide}}{_p(row):>7}  {row.verdict}"
+        )
         if row.how.startswith(("tolerance", "no value")):
             lines.append(f"{'':<22}  ({row.how})")
     if gate.newly_failing:
-        lines += ["", f"newly failing ({len(gate.newly_failing)}):", *(f"  {_line(name)}" for name in gate.newly_failing)]
+        lines += [
+            "",
+            f"newly failing ({len(gate.newly_failing)}):",
+            *(f"  {_line(name)}" for name in gate.newly_failing),
+        ]
     lines += [f"note: {_line(note)}" for note in gate.notes]
     return "\n".join(lines) + "\n"
 
 
 def as_json(gate: Gate) -> str:
     """All of it, for a program."""
-    data = asdict(gate) | {"passed": gate.passed, "rows": [asdict(r) | {"interval": r.interval.model_dump() if r.interval else None} for r in gate.rows]}
+    data = asdict(gate) | {
+        "passed": gate.passed,
+        "rows": [asdict(r) | {"interval": r.interval.model_dump() if r.interval else None} for r in gate.rows],
+    }
     return json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
@@ -36,8 +47,12 @@ def as_markdown(gate: Gate) -> str:
     """For a CI job page."""
     mark = "✅ passed" if gate.passed else "❌ failed"
     lines = [
-        f"### lipsync-eval gate: {mark}", "", f"{_cell(gate.new_name)} against {_cell(gate.baseline_name)}; alpha {gate.alpha:g}, Holm over {len(gate.rows)} metrics.", "",
-        "| metric | better | baseline | new | worse by (95 % interval) | tolerance | p | clips | verdict |", "|---|---|---:|---:|---|---:|---:|---:|---|",
+        f"### lipsync-eval gate: {mark}",
+        "",
+        f"{_cell(gate.new_name)} against {_cell(gate.baseline_name)}; alpha {gate.alpha:g}, Holm over {len(gate.rows)} metrics.",
+        "",
+        "| metric | better | baseline | new | worse by (95 % interval) | tolerance | p | clips | verdict |",
+        "|---|---|---:|---:|---|---:|---:|---:|---|",
     ]
     for row in gate.rows:
         verdict = f"**{row.verdict}**" if row.verdict == "worse" else row.verdict
@@ -45,7 +60,12 @@ def as_markdown(gate: Gate) -> str:
             f"| {row.metric} | {_BETTER[row.direction]} | {_number(row.baseline)} | {_number(row.new)} | {_change(row)} | {row.tolerance:g} | {_p(row)} | {row.n} | {verdict} ({row.how}) |"
         )
     if gate.newly_failing:
-        lines += ["", f"**Newly failing clips ({len(gate.newly_failing)})**", "", *(f"- {_cell(name)}" for name in gate.newly_failing)]
+        lines += [
+            "",
+            f"**Newly failing clips ({len(gate.newly_failing)})**",
+            "",
+            *(f"- {_cell(name)}" for name in gate.newly_failing),
+        ]
     lines += ["", *(f"- note: {_cell(note)}" for note in gate.notes)] if gate.notes else []
     return "\n".join(lines) + "\n"
 
@@ -58,11 +78,17 @@ def as_junit(gate: Gate) -> str:
         case = ET.SubElement(suite, "testcase", classname="lipsync_eval.gate", name=row.metric)
         if row.verdict == "worse":
             failed += 1
-            ET.SubElement(case, "failure", message=f"{row.metric} is worse by {_change(row)}; tolerance {row.tolerance:g}; {row.how}")
+            ET.SubElement(
+                case,
+                "failure",
+                message=f"{row.metric} is worse by {_change(row)}; tolerance {row.tolerance:g}; {row.how}",
+            )
     case = ET.SubElement(suite, "testcase", classname="lipsync_eval.gate", name="no clip is newly failing")
     if gate.newly_failing:
         failed += 1
-        ET.SubElement(case, "failure", message=f"{len(gate.newly_failing)} clips").text = "\n".join(_line(n) for n in gate.newly_failing)
+        ET.SubElement(case, "failure", message=f"{len(gate.newly_failing)} clips").text = "\n".join(
+            _line(n) for n in gate.newly_failing
+        )
     suite.set("failures", str(failed))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -33,21 +33,45 @@ class Layout:
 
 _BUILT_IN = {
     "radio": Layout(
-        "Visual quality and lip synchronisation", ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd"), {"lse_c": "Sync-C", "lse_d": "Sync-D"},
+        "Visual quality and lip synchronisation",
+        ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd"),
+        {"lse_c": "Sync-C", "lse_d": "Sync-D"},
         {"psnr": 3, "ms_ssim": 3, "lpips": 3, "lse_c": 3, "lse_d": 3, "lmd": 3},
         (),
     ),
     "personatalk": Layout(
-        "Quality, synchronisation and persona", ("ssim", "psnr", "fid", "lpips", "lmd", "lse_c", "csim", "stylesim", "csim_ref", "stylesim_points68", "stylesim_points68_ref", "stylesim_vertices_ref"),
-        {"lse_c": "Sync_conf"}, {"ssim": 3, "psnr": 3, "fid": 3}, (),
+        "Quality, synchronisation and persona",
+        (
+            "ssim",
+            "psnr",
+            "fid",
+            "lpips",
+            "lmd",
+            "lse_c",
+            "csim",
+            "stylesim",
+            "csim_ref",
+            "stylesim_points68",
+            "stylesim_points68_ref",
+            "stylesim_vertices_ref",
+        ),
+        {"lse_c": "Sync_conf"},
+        {"ssim": 3, "psnr": 3, "fid": 3},
+        (),
     ),
     "avhubert-expert": Layout(
-        "Visual quality and AV-HuBERT synchronisation", ("ssim", "psnr", "fid", "lmd", "lse_c", "lse_d", "avs_u", "avs_m", "avs_v"), {},
-        {"ssim": 3, "psnr": 3, "fid": 2, "lmd": 3, "lse_c": 3, "lse_d": 3}, (),
+        "Visual quality and AV-HuBERT synchronisation",
+        ("ssim", "psnr", "fid", "lmd", "lse_c", "lse_d", "avs_u", "avs_m", "avs_v"),
+        {},
+        {"ssim": 3, "psnr": 3, "fid": 2, "lmd": 3, "lse_c": 3, "lse_d": 3},
+        (),
     ),
     "stylesync": Layout(
-        "Reconstruction, synchronisation and identity", ("ssim", "psnr", "lmd", "lse_c", "csim"), {"lse_c": "Sync", "csim": "ID"},
-        {"ssim": 2, "psnr": 2, "lmd": 2, "lse_c": 2, "csim": 2}, (),
+        "Reconstruction, synchronisation and identity",
+        ("ssim", "psnr", "lmd", "lse_c", "csim"),
+        {"lse_c": "Sync", "csim": "ID"},
+        {"ssim": 2, "psnr": 2, "lmd": 2, "lse_c": 2, "csim": 2},
+        (),
     ),
 }
 NAMES = tuple(_BUILT_IN)
@@ -78,11 +102,15 @@ def _from_toml(path: Path, data: dict[str, Any]) -> Layout:
     known = {"title": str, "metrics": list, "headings": dict, "decimals": dict}
     for key, value in data.items():
         if key not in known or not isinstance(value, known[key]):
-            raise ParseError(f"--layout {path}: {key!r} is not expected or of the wrong type; expected metrics (a list), title, [headings], [decimals]")
+            raise ParseError(
+                f"--layout {path}: {key!r} is not expected or of the wrong type; expected metrics (a list), title, [headings], [decimals]"
+            )
     metrics = data.get("metrics", [])
     if not metrics or not all(isinstance(m, str) for m in metrics):
-        raise ParseError(f"--layout {path}: metrics: expected a list of metric ids, e.g. [\"psnr\", \"lse_c\"]")
+        raise ParseError(f'--layout {path}: metrics: expected a list of metric ids, e.g. ["psnr", "lse_c"]')
     headings, digits = data.get("headings", {}), data.get("decimals", {})
-    if not all(isinstance(v, str) for v in headings.values()) or not all(isinstance(v, int) and 0 <= v <= 10 for v in digits.values()):
+    if not all(isinstance(v, str) for v in headings.values()) or not all(
+        isinstance(v, int) and 0 <= v <= 10 for v in digits.values()
+    ):
         raise ParseError(f"--layout {path}: [headings] takes texts, [decimals] whole numbers from 0 to 10")
     return Layout(data.get("title", ""), tuple(metrics), headings, digits, ())

@@ -49,7 +49,9 @@ def write_page(runs: Sequence[Result], frames: Sequence[Frames], folder: Path, m
     """
     names = [r.run.name for r in runs]
     if not runs or len(set(names)) < len(names):
-        raise UsageError(f"the page needs runs of different names; got: {', '.join(names) or 'none'}; score again with --name")
+        raise UsageError(
+            f"the page needs runs of different names; got: {', '.join(names) or 'none'}; score again with --name"
+        )
     for part in ("data", "media"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     ids = list(dict.fromkeys(c.id for r in runs for c in r.clips))
@@ -75,7 +77,10 @@ def _summary(runs: Sequence[Result], ids: Sequence[str], previews: Sequence[Mapp
     metrics = list(dict.fromkeys(s.metric for r in runs for s in r.scores))
     ways = {s.metric: (s.direction, s.unit) for r in runs for s in r.scores}
     return {
-        "metrics": [{"id": m, "heading": heading(m), "decimals": decimals(m), "direction": ways[m][0], "unit": ways[m][1]} for m in metrics],
+        "metrics": [
+            {"id": m, "heading": heading(m), "decimals": decimals(m), "direction": ways[m][0], "unit": ways[m][1]}
+            for m in metrics
+        ],
         "ids": list(ids),
         "runs": [_run(run, ids, found) for run, found in zip(runs, previews, strict=True)],
     }
@@ -87,15 +92,36 @@ def _run(run: Result, ids: Sequence[str], previews: Mapping[str, str]) -> dict[s
     for f in run.failures:
         failures.setdefault(f.id, []).append(f"{f.stage}: {f.metric or 'all metrics'}: {f.message}")
     return {
-        "name": run.run.name, "version": run.run.version, "started": run.run.started, "nPairs": run.data.n_pairs,
+        "name": run.run.name,
+        "version": run.run.version,
+        "started": run.run.started,
+        "nPairs": run.data.n_pairs,
         "scores": [
-            {"metric": s.metric, "value": s.value, "gt": s.gt_value, "low": s.ci.low if s.ci else None, "high": s.ci.high if s.ci else None,
-             "n": s.n_scored, "asked": s.n_asked, "signature": s.signature, "hash": short_hash(s.signature), "notes": s.notes}
+            {
+                "metric": s.metric,
+                "value": s.value,
+                "gt": s.gt_value,
+                "low": s.ci.low if s.ci else None,
+                "high": s.ci.high if s.ci else None,
+                "n": s.n_scored,
+                "asked": s.n_asked,
+                "signature": s.signature,
+                "hash": short_hash(s.signature),
+                "notes": s.notes,
+            }
             for s in run.scores
         ],
         "clips": [
-            None if (c := clips.get(i)) is None else
-            {"frames": c.n_frames, "values": c.values, "gt": c.gt_values, "notes": c.notes, "failures": failures.get(i, []), "media": previews.get(i)}
+            None
+            if (c := clips.get(i)) is None
+            else {
+                "frames": c.n_frames,
+                "values": c.values,
+                "gt": c.gt_values,
+                "notes": c.notes,
+                "failures": failures.get(i, []),
+                "media": previews.get(i),
+            }
             for i in ids
         ],
     }
@@ -111,7 +137,9 @@ def _curves(name: str, runs: Sequence[Result], frames: Sequence[Frames]) -> list
         distance = arrays.get("syncnet_distance")
         row: dict[str, Any] = {"curves": curves}
         if distance is not None:
-            row["distance"] = _numbers(np.asarray(distance, np.float64).reshape(-1, np.shape(distance)[-1]).mean(axis=0))
+            row["distance"] = _numbers(
+                np.asarray(distance, np.float64).reshape(-1, np.shape(distance)[-1]).mean(axis=0)
+            )
         out.append(row)
     return out
 

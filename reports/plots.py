@@ -26,7 +26,17 @@ _HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++", "oo")
 _LINES = ("-", "--", "-.", ":")
 COLUMN = 3.4
 """Width of a paper's column, inches."""
-_FONT: Any = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7, "ytick.labelsize": 7, "pdf.fonttype": 42, "text.usetex": False, "text.parse_math": False}
+_FONT: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "pdf.fonttype": 42,
+    "text.usetex": False,
+    "text.parse_math": False,
+}
 MOST_METHODS = 40
 
 Frames = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -42,11 +52,21 @@ def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames
             if score is None or score.value is None:
                 continue
             error = None if score.ci is None else [[score.value - score.ci.low], [score.ci.high - score.value]]
-            axes.bar(i, score.value, color=COLOURS[i % 8], hatch=_HATCHES[i // 8 % 8], yerr=error, capsize=2, error_kw={"linewidth": 0.8})
+            axes.bar(
+                i,
+                score.value,
+                color=COLOURS[i % 8],
+                hatch=_HATCHES[i // 8 % 8],
+                yerr=error,
+                capsize=2,
+                error_kw={"linewidth": 0.8},
+            )
         truths = [s.gt_value for r in runs if (s := _score(r, metric)) and s.gt_value is not None]
         if truths:
             axes.axhline(truths[0], color="0.3", linestyle="--", linewidth=0.8)
-            axes.annotate("real", (0.99, truths[0]), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6)
+            axes.annotate(
+                "real", (0.99, truths[0]), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6
+            )
         _method_ticks(axes, runs)
         _title(axes, runs, metric)
     return figure
@@ -57,7 +77,14 @@ def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]
     figure, panels = _panels(runs, metrics)
     for axes, metric in zip(panels, metrics, strict=True):
         columns = [[v for c in r.clips if (v := c.values.get(metric)) is not None] for r in runs]
-        drawn = axes.boxplot(columns, positions=range(len(runs)), widths=0.6, patch_artist=True, flierprops={"markersize": 2}, medianprops={"color": "black"})
+        drawn = axes.boxplot(
+            columns,
+            positions=range(len(runs)),
+            widths=0.6,
+            patch_artist=True,
+            flierprops={"markersize": 2},
+            medianprops={"color": "black"},
+        )
         for i, patch in enumerate(drawn["boxes"]):
             patch.set(facecolor=COLOURS[i % 8], alpha=0.7, hatch=_HATCHES[i // 8 % 8])
         _method_ticks(axes, runs)
@@ -70,7 +97,11 @@ def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
     figure, panels = _panels(runs, metrics, wide=True)
     for axes, metric in zip(panels, metrics, strict=True):
         for i, run_frames in enumerate(frames):
-            rows = [np.asarray(a[metric], np.float64) for a in run_frames.values() if metric in a and np.ndim(a[metric]) == 1]
+            rows = [
+                np.asarray(a[metric], np.float64)
+                for a in run_frames.values()
+                if metric in a and np.ndim(a[metric]) == 1
+            ]
             if not rows:
                 continue
             length = max(map(len, rows))
@@ -80,7 +111,14 @@ def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
                 total[: len(row)] += np.where(good, row, 0)
                 count[: len(row)] += good
             mean = np.divide(total, count, out=np.full(length, np.nan), where=count > 0)
-            axes.plot(np.arange(length) / 25, mean, color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=0.9, label=runs[i].run.name[:30])
+            axes.plot(
+                np.arange(length) / 25,
+                mean,
+                color=COLOURS[i % 8],
+                linestyle=_LINES[i // 8 % 4],
+                linewidth=0.9,
+                label=runs[i].run.name[:30],
+            )
         axes.set_xlabel("time (s)")
         _title(axes, runs, metric)
     _legend(figure, panels)
@@ -98,7 +136,14 @@ def offset(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Fram
             found = True
             mean = np.mean(rows, axis=0)
             shifts = np.arange(len(mean)) - len(mean) // 2
-            axes.plot(shifts, mean, color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=0.9, label=runs[i].run.name[:30])
+            axes.plot(
+                shifts,
+                mean,
+                color=COLOURS[i % 8],
+                linestyle=_LINES[i // 8 % 4],
+                linewidth=0.9,
+                label=runs[i].run.name[:30],
+            )
     if not found:
         raise UsageError("--kind offset: none of these runs holds SyncNet distances; score lse_d first")
     axes.set_xlabel("shift of the sound (frames)")
@@ -124,7 +169,16 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
         scaled[:, j] = 1.0 if high == low else 0.2 + 0.8 * (ranks - low) / (high - low)
         scaled[np.isnan(ranks), j] = np.nan
     for i, run in enumerate(runs):
-        axes.plot([*angles, angles[0]], [*scaled[i], scaled[i][0]], color=COLOURS[i % 8], linestyle=_LINES[i // 8 % 4], linewidth=1, marker="o", markersize=2, label=run.run.name[:30])
+        axes.plot(
+            [*angles, angles[0]],
+            [*scaled[i], scaled[i][0]],
+            color=COLOURS[i % 8],
+            linestyle=_LINES[i // 8 % 4],
+            linewidth=1,
+            marker="o",
+            markersize=2,
+            label=run.run.name[:30],
+        )
     axes.set_xticks(angles, [heading(m) for m in metrics])
     for text, side in zip(axes.get_xticklabels(), np.round(np.cos(angles), 1), strict=True):
         text.set_horizontalalignment("left" if side > 0 else "right" if side < 0 else "center")  # away from the circle
@@ -134,7 +188,13 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
     return figure
 
 
-KINDS: dict[str, Callable[[Sequence[Result], Sequence[str], Sequence[Frames]], Figure]] = {"bars": bars, "box": box, "curve": curve, "radar": radar, "offset": offset}
+KINDS: dict[str, Callable[[Sequence[Result], Sequence[str], Sequence[Frames]], Figure]] = {
+    "bars": bars,
+    "box": box,
+    "curve": curve,
+    "radar": radar,
+    "offset": offset,
+}
 
 
 def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frames: Sequence[Frames]) -> Figure:
@@ -160,7 +220,9 @@ def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frame
         there = [m for m in there if any(m in a for f in frames for a in f.values())]
     chosen = there if metrics is None else list(metrics)
     if missing := [m for m in chosen if m not in there]:
-        raise UsageError(f"--kind {kind}: no values of {', '.join(missing)} in these runs; there are: {', '.join(there) or 'none'}")
+        raise UsageError(
+            f"--kind {kind}: no values of {', '.join(missing)} in these runs; there are: {', '.join(there) or 'none'}"
+        )
     if not chosen:
         raise UsageError(f"--kind {kind}: these runs hold nothing to draw")
     with mpl.rc_context(_FONT):
@@ -176,7 +238,9 @@ def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     with mpl.rc_context(_FONT):
         for path, kind in zip(paths, ("png", "pdf"), strict=True):
             with atomic(path) as file:
-                figure.savefig(file, format=kind, dpi=300, metadata={"Software": None} if kind == "png" else {"CreationDate": None})
+                figure.savefig(
+                    file, format=kind, dpi=300, metadata={"Software": None} if kind == "png" else {"CreationDate": None}
+                )
     return paths
 
 
@@ -204,7 +268,9 @@ def _goodness(run: Result, metric: str) -> float:
     score = _score(run, metric)
     if score is None or score.value is None:
         return float("nan")
-    return float(score.value if score.direction == "up" else -abs(score.value) if score.direction == "zero" else -score.value)
+    return float(
+        score.value if score.direction == "up" else -abs(score.value) if score.direction == "zero" else -score.value
+    )
 
 
 def _method_ticks(axes: Axes, runs: Sequence[Result]) -> None:

@@ -18,7 +18,10 @@ KEYS = {
 }
 GT = "GT"
 REMARKS = {
-    ("radio", "Table 1"): "RADIO's own table stars itself for Sync-C on HDTF (0.406 from the truth); PC-AVS is nearer (0.344) and carries the star here.",
+    (
+        "radio",
+        "Table 1",
+    ): "RADIO's own table stars itself for Sync-C on HDTF (0.406 from the truth); PC-AVS is nearer (0.344) and carries the star here.",
 }
 """Where a table made by our rules differs from the printed one."""
 
@@ -43,7 +46,16 @@ def rows() -> tuple[Published, ...]:
     names = {paper: key for key, paper in KEYS.items()}
     text = files("lipsync_eval.reports").joinpath("published.csv").read_text("utf-8")
     return tuple(
-        Published(names[r["paper"]], r["paper"], r["table"], r["dataset"], r["method"], r["metric"], float(r["value"]), r["notes"])
+        Published(
+            names[r["paper"]],
+            r["paper"],
+            r["table"],
+            r["dataset"],
+            r["method"],
+            r["metric"],
+            float(r["value"]),
+            r["notes"],
+        )
         for r in csv.DictReader(text.splitlines())
     )
 

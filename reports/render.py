@@ -13,9 +13,27 @@ from lipsync_eval.reports.table import Cell, Column, Row, Table
 _MISSING = "–"
 _WIDE = 8
 _LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "†": r"$\dagger$", "§": r"\S{}",
-    "→": r"$\to$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "`": r"\textasciigrave{}",
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "†": r"$\dagger$",
+    "§": r"\S{}",
+    "→": r"$\to$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "–": "--",
+    "`": r"\textasciigrave{}",
 }
 
 
@@ -62,7 +80,11 @@ def as_text(table: Table) -> str:
         if dataset:
             lines += ["", plain(dataset)]
         for k, line in enumerate(grid):
-            lines.append("  ".join([line[0].ljust(widths[0]), *(x.rjust(w) for x, w in zip(line[1:], widths[1:], strict=True))]).rstrip())
+            lines.append(
+                "  ".join(
+                    [line[0].ljust(widths[0]), *(x.rjust(w) for x, w in zip(line[1:], widths[1:], strict=True))]
+                ).rstrip()
+            )
             if k == 0:
                 lines.append("-" * (sum(widths) + 2 * len(widths) - 2))
     return "\n".join([*lines, "", *map(plain, table.footnotes)]) + "\n"
@@ -83,7 +105,9 @@ def as_markdown(table: Table) -> str:
     heads = [_markdown(f"{c.dataset}: {_head(c)}" if c.dataset else _head(c)) for c in table.columns]
     lines = [f"**{_markdown(table.title)}**", ""] if table.title else []
     lines += ["| method | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
-    lines += ["| " + " | ".join([_markdown(_label(r)), *(cell(r, c) for c in table.columns)]) + " |" for r in table.rows]
+    lines += [
+        "| " + " | ".join([_markdown(_label(r)), *(cell(r, c) for c in table.columns)]) + " |" for r in table.rows
+    ]
     return "\n".join([*lines, "", *(f"<sub>{_markdown(n)}</sub>  " for n in table.footnotes)]) + "\n"
 
 
@@ -128,7 +152,23 @@ def as_csv(table: Table) -> str:
     """Tidy: one number a line, unrounded."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "kind", "dataset", "metric", "direction", "value", "low", "high", "n_scored", "n_asked", "marks", "signature", "source"])
+    writer.writerow(
+        [
+            "method",
+            "kind",
+            "dataset",
+            "metric",
+            "direction",
+            "value",
+            "low",
+            "high",
+            "n_scored",
+            "n_asked",
+            "marks",
+            "signature",
+            "source",
+        ]
+    )
     for row in table.rows:
         for c in table.columns:
             found = row.cells.get((c.dataset, c.metric))
@@ -138,7 +178,22 @@ def as_csv(table: Table) -> str:
             low, high = (found.interval.low, found.interval.high) if found.interval else ("", "")
             value = "" if found.value is None else repr(found.value)
             n = ["" if x is None else x for x in (found.n_scored, found.n_asked)]
-            writer.writerow([row.method, "gt" if row.is_gt else row.kind, c.dataset, c.metric, c.direction, value, low, high, *n, marks, found.signature, row.source])
+            writer.writerow(
+                [
+                    row.method,
+                    "gt" if row.is_gt else row.kind,
+                    c.dataset,
+                    c.metric,
+                    c.direction,
+                    value,
+                    low,
+                    high,
+                    *n,
+                    marks,
+                    found.signature,
+                    row.source,
+                ]
+            )
     return buffer.getvalue()
 
 
@@ -159,16 +214,32 @@ def as_html(table: Table) -> str:
         lines.append(f"<caption>{_html(table.title)}</caption>")
     lines.append("<thead>")
     if any(table.datasets):
-        spans = "".join(f'<th scope="colgroup" colspan="{sum(c.dataset == d for c in table.columns)}">{_html(d)}</th>' for d in table.datasets)
+        spans = "".join(
+            f'<th scope="colgroup" colspan="{sum(c.dataset == d for c in table.columns)}">{_html(d)}</th>'
+            for d in table.datasets
+        )
         lines.append(f"<tr><td></td>{spans}</tr>")
-    lines.append('<tr><th scope="col">Method</th>' + "".join(f'<th scope="col">{_html(_head(c))}</th>' for c in table.columns) + "</tr>")
+    lines.append(
+        '<tr><th scope="col">Method</th>'
+        + "".join(f'<th scope="col">{_html(_head(c))}</th>' for c in table.columns)
+        + "</tr>"
+    )
     lines += ["</thead>", "<tbody>"]
-    lines += [f'<tr><th scope="row">{_html(_label(r))}</th>' + "".join(cell(r, c) for c in table.columns) + "</tr>" for r in table.rows]
+    lines += [
+        f'<tr><th scope="row">{_html(_label(r))}</th>' + "".join(cell(r, c) for c in table.columns) + "</tr>"
+        for r in table.rows
+    ]
     lines += ["</tbody>", "</table>", *(f"<p>{_html(n)}</p>" for n in table.footnotes)]
     return "\n".join(lines) + "\n"
 
 
-FORMATS: dict[str, Callable[[Table], str]] = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_csv, "html": as_html}
+FORMATS: dict[str, Callable[[Table], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "csv": as_csv,
+    "html": as_html,
+}
 
 
 def _html(text: str) -> str:

@@ -36,5 +36,8 @@ def better(mine: Mapping[str, float], other: Mapping[str, float], direction: str
         return False
     rng = np.random.default_rng(seed)
     step = max(1, _CHUNK // len(d))
-    wrong = sum(int((d[rng.integers(0, len(d), (min(step, N_BOOT - k), len(d)))].mean(axis=1) <= 0).sum()) for k in range(0, N_BOOT, step))
+    wrong = sum(
+        int((d[rng.integers(0, len(d), (min(step, N_BOOT - k), len(d)))].mean(axis=1) <= 0).sum())
+        for k in range(0, N_BOOT, step)
+    )
     return 2 * (wrong + 1) / (N_BOOT + 1) < ALPHA

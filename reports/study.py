@@ -75,7 +75,9 @@ def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int 
     names = [r.run.name for r in runs]
     shown = [*names, REAL] if with_real else names
     if not runs or len(set(shown)) < len(shown):
-        raise UsageError(f"the study needs runs of different names; got: {', '.join(shown) or 'none'}; score again with --name")
+        raise UsageError(
+            f"the study needs runs of different names; got: {', '.join(shown) or 'none'}; score again with --name"
+        )
     tables = [{c.id: c for c in r.clips if c.gen and c.n_frames} for r in runs]
     common = [i for i in tables[0] if all(i in t for t in tables)]
     if not common:
@@ -97,7 +99,9 @@ def _item(seed: int, method: str, clip: str, video: str | None) -> Item:
     return Item(digest, method, clip, Path(video or ""))
 
 
-def write_study(items: Sequence[Item], folder: Path, *, questions: Sequence[str], seed: int, encode: Callable[[Path, Path], None]) -> Path:
+def write_study(
+    items: Sequence[Item], folder: Path, *, questions: Sequence[str], seed: int, encode: Callable[[Path, Path], None]
+) -> Path:
     """Write folder/page (for raters) and folder/key.json (not for them).
 
     Args:
@@ -132,7 +136,11 @@ def write_study(items: Sequence[Item], folder: Path, *, questions: Sequence[str]
         write_text(page / name, _template(name))
     write_text(page / "index.html", _template("study.html"))
     key = {
-        "study": study, "seed": seed, "questions": list(questions), "methods": methods, "clips": clips,
+        "study": study,
+        "seed": seed,
+        "questions": list(questions),
+        "methods": methods,
+        "clips": clips,
         "items": {i.name: {"method": i.method, "clip": i.clip} for i in items},
     }
     write_text(folder / KEY, json.dumps(key, ensure_ascii=False, indent=1) + "\n")
@@ -147,7 +155,9 @@ def read_key(path: Path) -> dict[str, Any]:
     """
     data = _read(path)
     if not {"study", "questions", "methods", "clips", "items"} <= data.keys():
-        raise ParseError(f"{path}: is no key of a study; give the {KEY} that `lipsync-eval study` wrote beside the page")
+        raise ParseError(
+            f"{path}: is no key of a study; give the {KEY} that `lipsync-eval study` wrote beside the page"
+        )
     return data
 
 
@@ -162,13 +172,22 @@ def read_answers(path: Path, key: Mapping[str, Any]) -> list[Opinion]:
         raise ParseError(f"{path}: answers of study {data.get('study')!r}, the key is of {key['study']!r}")
     found = []
     for row in data.get("answers", []):
-        if not isinstance(row, dict) or row.get("item") not in key["items"] or row.get("question") not in key["questions"] or row.get("score") not in SCALE:
-            raise ParseError(f"{path}: {row!r} is no answer of this study: expected item, question and a score of {SCALE[0]} to {SCALE[-1]}")
+        if (
+            not isinstance(row, dict)
+            or row.get("item") not in key["items"]
+            or row.get("question") not in key["questions"]
+            or row.get("score") not in SCALE
+        ):
+            raise ParseError(
+                f"{path}: {row!r} is no answer of this study: expected item, question and a score of {SCALE[0]} to {SCALE[-1]}"
+            )
         found.append(Opinion(str(data.get("rater")), row["item"], row["question"], int(row["score"])))
     wanted = {(i, q) for i in key["items"] for q in key["questions"]}
     got = [(o.item, o.question) for o in found]
     if set(got) != wanted or len(got) != len(wanted):
-        raise ParseError(f"{path}: {len(got)} answers, {len(wanted)} expected, each item and question once; the rater did not finish")
+        raise ParseError(
+            f"{path}: {len(got)} answers, {len(wanted)} expected, each item and question once; the rater did not finish"
+        )
     return found
 
 
@@ -186,7 +205,9 @@ def collect(key: Mapping[str, Any], opinions: Sequence[Opinion], *, seed: int = 
         raise UsageError("no answers given; collect the files that the raters' browsers saved")
     if len(set(seen)) < len(seen):
         twice = sorted({rater for rater, *_ in seen if seen.count((rater, *seen[0][1:])) > 1})
-        raise UsageError(f"a rater number came twice ({', '.join(twice) or 'see the files'}); give every rater a number of their own")
+        raise UsageError(
+            f"a rater number came twice ({', '.join(twice) or 'see the files'}); give every rater a number of their own"
+        )
     raters = sorted({o.rater for o in opinions})
     alphas = {q: krippendorff_alpha(_ratings(opinions, raters, list(key["items"]), q)) for q in key["questions"]}
     return [_method(key, m, opinions, raters, alphas, seed) for m in key["methods"]]
@@ -211,7 +232,9 @@ def krippendorff_alpha(ratings: np.ndarray[Any, np.dtype[np.float64]]) -> float 
     return None if expected == 0 else float(1 - observed / expected)
 
 
-def _ratings(opinions: Sequence[Opinion], raters: Sequence[str], items: Sequence[str], question: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _ratings(
+    opinions: Sequence[Opinion], raters: Sequence[str], items: Sequence[str], question: str
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     table = np.full((len(raters), len(items)), np.nan)
     row, column = {r: i for i, r in enumerate(raters)}, {n: j for j, n in enumerate(items)}
     for o in opinions:
@@ -220,7 +243,14 @@ def _ratings(opinions: Sequence[Opinion], raters: Sequence[str], items: Sequence
     return table
 
 
-def _method(key: Mapping[str, Any], method: str, opinions: Sequence[Opinion], raters: Sequence[str], alphas: Mapping[str, float | None], seed: int) -> Result:
+def _method(
+    key: Mapping[str, Any],
+    method: str,
+    opinions: Sequence[Opinion],
+    raters: Sequence[str],
+    alphas: Mapping[str, float | None],
+    seed: int,
+) -> Result:
     names = {d["clip"]: name for name, d in key["items"].items() if d["method"] == method}
     values: dict[str, dict[str, float | None]] = {}
     for clip in key["clips"]:
@@ -230,20 +260,52 @@ def _method(key: Mapping[str, Any], method: str, opinions: Sequence[Opinion], ra
     for q in key["questions"]:
         good = [v for c in key["clips"] if (v := values[c][f"mos_{q}"]) is not None]
         failures += [
-            FailureRow(id=c, stage="metric", metric=f"mos_{q}", error="MetricError", message="no rater scored it") for c in key["clips"] if values[c][f"mos_{q}"] is None
+            FailureRow(id=c, stage="metric", metric=f"mos_{q}", error="MetricError", message="no rater scored it")
+            for c in key["clips"]
+            if values[c][f"mos_{q}"] is None
         ]
-        signature = {"agg": "clip-mean", "metric": f"mos_{q}.1", "n": f"{len(good)}of{len(key['clips'])}", "raters": str(len(raters)), "study": key["study"]}
+        signature = {
+            "agg": "clip-mean",
+            "metric": f"mos_{q}.1",
+            "n": f"{len(good)}of{len(key['clips'])}",
+            "raters": str(len(raters)),
+            "study": key["study"],
+        }
         scores.append(
             Score(
-                metric=f"mos_{q}", value=clip_mean(good), gt_value=None, unit="1", direction="up", ci=bootstrap(good, seed), n_scored=len(good),
-                n_asked=len(key["clips"]), signature=format_signature(signature), details={"raters": len(raters), "krippendorff_alpha": alphas[q]},
+                metric=f"mos_{q}",
+                value=clip_mean(good),
+                gt_value=None,
+                unit="1",
+                direction="up",
+                ci=bootstrap(good, seed),
+                n_scored=len(good),
+                n_asked=len(key["clips"]),
+                signature=format_signature(signature),
+                details={"raters": len(raters), "krippendorff_alpha": alphas[q]},
             )
         )
-    clips = [ClipRow(id=c, gen=None, gt=None, n_frames=None, values=values[c], gt_values={}, notes=[], details={}) for c in key["clips"]]
+    clips = [
+        ClipRow(id=c, gen=None, gt=None, n_frames=None, values=values[c], gt_values={}, notes=[], details={})
+        for c in key["clips"]
+    ]
     digest = hashlib.sha256(json.dumps(key["clips"]).encode()).hexdigest()
     return Result(
-        run=RunInfo(name=method, command=["lipsync-eval", "study", "collect"], version="", commit=None, dirty=None, seed=seed, started="", seconds=0.0),
-        data=DataInfo(n_pairs=len(clips), digest=key["study"], gt_digest=digest, gen=method, gt="study"), environment={}, scores=scores, clips=clips, failures=failures,
+        run=RunInfo(
+            name=method,
+            command=["lipsync-eval", "study", "collect"],
+            version="",
+            commit=None,
+            dirty=None,
+            seed=seed,
+            started="",
+            seconds=0.0,
+        ),
+        data=DataInfo(n_pairs=len(clips), digest=key["study"], gt_digest=digest, gen=method, gt="study"),
+        environment={},
+        scores=scores,
+        clips=clips,
+        failures=failures,
     )
 
 

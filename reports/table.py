@@ -75,8 +75,13 @@ class Table:
 
 
 def build(
-    runs: Sequence[Result], published: Sequence[Published] = (), *, layout: Layout | None = None, by_dataset: bool = False,
-    ignore: Sequence[str] = (), seed: int = 12345,
+    runs: Sequence[Result],
+    published: Sequence[Published] = (),
+    *,
+    layout: Layout | None = None,
+    by_dataset: bool = False,
+    ignore: Sequence[str] = (),
+    seed: int = 12345,
 ) -> Table:
     """Methods as rows, metrics of each dataset as columns.
 
@@ -110,7 +115,12 @@ def build(
     rows = sorted(rows, key=lambda r: (r.kind == "published", not r.is_gt))
     rows = _marked(rows, columns)
     rows = _significance(rows, columns, groups, seed)
-    return Table(layout.title if layout else "", tuple(columns), tuple(rows), tuple(_footnotes(rows, columns, runs, published, layout, seed)))
+    return Table(
+        layout.title if layout else "",
+        tuple(columns),
+        tuple(rows),
+        tuple(_footnotes(rows, columns, runs, published, layout, seed)),
+    )
 
 
 def _grouped(runs: Sequence[Result], labels: Sequence[str]) -> dict[str, dict[str, Result]]:
@@ -119,7 +129,9 @@ def _grouped(runs: Sequence[Result], labels: Sequence[str]) -> dict[str, dict[st
         mine = groups.setdefault(run.run.name, {})
         if label in mine:
             where = f" on {label}" if label else ""
-            raise UsageError(f"two runs are called {run.run.name!r}{where}; score one of them again with another --name")
+            raise UsageError(
+                f"two runs are called {run.run.name!r}{where}; score one of them again with another --name"
+            )
         mine[label] = run
     return groups
 
@@ -141,12 +153,19 @@ def _same_signatures(groups: Mapping[str, Mapping[str, Result]], ignore: Sequenc
         for label, run in group.items():
             for score in run.scores:
                 other, reference = first.setdefault((label, score.metric), (name, score))
-                require_same(reference.signature, score.signature, names=(f"{other} ({score.metric})", f"{name} ({score.metric})"), ignore=[k for k in ignore if k != "data"])
+                require_same(
+                    reference.signature,
+                    score.signature,
+                    names=(f"{other} ({score.metric})", f"{name} ({score.metric})"),
+                    ignore=[k for k in ignore if k != "data"],
+                )
 
 
 def _measured(name: str, group: Mapping[str, Result]) -> Row:
     cells = {
-        (label, s.metric): Cell(s.value, s.ci, s.n_scored, s.n_asked, s.signature) for label, run in group.items() for s in run.scores
+        (label, s.metric): Cell(s.value, s.ci, s.n_scored, s.n_asked, s.signature)
+        for label, run in group.items()
+        for s in run.scores
     }
     return Row(name, "measured", name == GT, cells, "")
 
@@ -169,10 +188,14 @@ def _published(numbers: Sequence[Published], label: str | None) -> list[Row]:
         place = n.dataset if label is None else f"{n.dataset} (published)"
         found.setdefault((n.key, n.method), {})[place, n.metric] = Cell(n.value)
         sources[n.key, n.method] = n.paper
-    return [Row(method, "published", method == GT, cells, sources[key, method]) for (key, method), cells in found.items()]
+    return [
+        Row(method, "published", method == GT, cells, sources[key, method]) for (key, method), cells in found.items()
+    ]
 
 
-def _columns(rows: Sequence[Row], runs: Sequence[Result], published: Sequence[Published], layout: Layout | None) -> list[Column]:
+def _columns(
+    rows: Sequence[Row], runs: Sequence[Result], published: Sequence[Published], layout: Layout | None
+) -> list[Column]:
     seen: dict[str, dict[str, None]] = {}
     for row in rows:
         for label, metric in row.cells:
@@ -199,16 +222,22 @@ def _marked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
 
 def _mark(rows: list[Row], members: Sequence[int], column: Column) -> None:
     place = (column.dataset, column.metric)
-    values = {i: round(v, column.decimals) for i in members if not rows[i].is_gt and (v := _value(rows[i], place)) is not None}
+    values = {
+        i: round(v, column.decimals) for i in members if not rows[i].is_gt and (v := _value(rows[i], place)) is not None
+    }
     if len(values) < 2:
         return
     levels = sorted({rank(v, column.direction) for v in values.values()})
     truth = next((v for i in members if rows[i].is_gt and (v := _value(rows[i], place)) is not None), None)
-    nearest = min(abs(v - truth) for v in values.values()) if truth is not None and column.metric in style.STARRED else None
+    nearest = (
+        min(abs(v - truth) for v in values.values()) if truth is not None and column.metric in style.STARRED else None
+    )
     for i, v in values.items():
         level = rank(v, column.direction)
         cell = replace(
-            rows[i].cells[place], best=level == levels[0], second=len(levels) > 1 and level == levels[1],
+            rows[i].cells[place],
+            best=level == levels[0],
+            second=len(levels) > 1 and level == levels[1],
             star=nearest is not None and truth is not None and abs(abs(v - truth) - nearest) < 1e-9,
         )
         rows[i] = replace(rows[i], cells={**rows[i].cells, place: cell})
@@ -219,20 +248,29 @@ def _value(row: Row, place: tuple[str, str]) -> float | None:
     return None if cell is None else cell.value
 
 
-def _significance(rows: list[Row], columns: Sequence[Column], groups: Mapping[str, Mapping[str, Result]], seed: int) -> list[Row]:
+def _significance(
+    rows: list[Row], columns: Sequence[Column], groups: Mapping[str, Mapping[str, Result]], seed: int
+) -> list[Row]:
     out = list(rows)
     for i, row in enumerate(rows):
         for column in columns:
             place = (column.dataset, column.metric)
             cell = row.cells.get(place)
-            if row.kind == "measured" and cell is not None and cell.best and _beats_all(row.method, column, groups, seed):
+            if (
+                row.kind == "measured"
+                and cell is not None
+                and cell.best
+                and _beats_all(row.method, column, groups, seed)
+            ):
                 out[i] = replace(out[i], cells={**out[i].cells, place: replace(out[i].cells[place], significant=True)})
     return out
 
 
 def _beats_all(method: str, column: Column, groups: Mapping[str, Mapping[str, Result]], seed: int) -> bool:
     mine = _clips(groups[method], column)
-    others = [_clips(group, column) for name, group in groups.items() if name not in {method, GT} and column.dataset in group]
+    others = [
+        _clips(group, column) for name, group in groups.items() if name not in {method, GT} and column.dataset in group
+    ]
     return bool(mine and others) and all(better(mine, other, column.direction, seed) for other in others)
 
 
@@ -242,28 +280,47 @@ def _clips(group: Mapping[str, Result], column: Column) -> dict[str, float]:
 
 
 def _footnotes(
-    rows: Sequence[Row], columns: Sequence[Column], runs: Sequence[Result], published: Sequence[Published], layout: Layout | None, seed: int
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    runs: Sequence[Result],
+    published: Sequence[Published],
+    layout: Layout | None,
+    seed: int,
 ) -> list[str]:
     notes = []
-    cells = [(row, column, row.cells[column.dataset, column.metric]) for row in rows for column in columns if (column.dataset, column.metric) in row.cells]
+    cells = [
+        (row, column, row.cells[column.dataset, column.metric])
+        for row in rows
+        for column in columns
+        if (column.dataset, column.metric) in row.cells
+    ]
     if any(c.best for *_, c in cells):
         notes.append("Bold: best. Underlined: second best (ties share a mark).")
     if any(c.star for *_, c in cells):
         notes.append("*: nearest to the real videos' own score.")
     if any(c.significant for *_, c in cells):
-        notes.append(f"§: better than every other measured method (two-sided paired bootstrap over clips, {N_BOOT} resamples, seed {seed}, p < {ALPHA}).")
+        notes.append(
+            f"§: better than every other measured method (two-sided paired bootstrap over clips, {N_BOOT} resamples, seed {seed}, p < {ALPHA})."
+        )
     measured = [(row, c) for row, _, c in cells if row.kind == "measured" and not row.is_gt and c.n_scored]
-    if len({row.method for row, _ in measured}) > 1 and all(c.n_scored is not None and c.n_scored < MIN_CLIPS for _, c in measured):
+    if len({row.method for row, _ in measured}) > 1 and all(
+        c.n_scored is not None and c.n_scored < MIN_CLIPS for _, c in measured
+    ):
         notes.append(f"No test of significance: it takes {MIN_CLIPS} clips.")
     hashes = {column.metric: short_hash(c.signature) for _, column, c in cells if c.signature}
     if hashes:
         notes.append("Signatures: " + ", ".join(f"{style.heading(m)} {h}" for m, h in hashes.items()) + ".")
     if asked := sorted({c.n_asked for *_, c in cells if c.n_asked is not None}):
         missing = _not_scored(cells)
-        notes.append(f"Clips asked: {', '.join(map(str, asked))}. " + (f"Not all scored: {'; '.join(missing)}." if missing else "All scored."))
+        notes.append(
+            f"Clips asked: {', '.join(map(str, asked))}. "
+            + (f"Not all scored: {'; '.join(missing)}." if missing else "All scored.")
+        )
     if published:
         papers = list(dict.fromkeys(n.paper for n in published))
-        notes.append(f"†: printed in {'; '.join(papers)}, made under another protocol; not comparable with measured rows, and ranked apart from them.")
+        notes.append(
+            f"†: printed in {'; '.join(papers)}, made under another protocol; not comparable with measured rows, and ranked apart from them."
+        )
         notes += [f"† {text}." for text in dict.fromkeys(n.notes for n in published if n.notes)]
         notes += [f"† {text}" for place, text in REMARKS.items() if any((n.key, n.table) == place for n in published)]
     if layout:
@@ -280,4 +337,7 @@ def _not_scored(cells: Sequence[tuple[Row, Column, Cell]]) -> list[str]:
     for row, column, cell in cells:
         if cell.n_asked is not None and cell.n_scored != cell.n_asked:
             found.setdefault((row.method, cell.n_scored, cell.n_asked), {})[column.heading] = None
-    return [f"{method}: {n_scored} of {n_asked} clips ({', '.join(headings)})" for (method, n_scored, n_asked), headings in found.items()]
+    return [
+        f"{method}: {n_scored} of {n_asked} clips ({', '.join(headings)})"
+        for (method, n_scored, n_asked), headings in found.items()
+    ]

@@ -26,7 +26,9 @@ def points(job: Job, video: Path) -> Track:
     from lipsync_eval.media import open_clip
 
     if read_prepared(job.repo) is None:
-        raise BaselineError(f"the option 'points' needs a copy made by `lipsync-eval baselines prepare`: the code at {job.repo} would not read them")
+        raise BaselineError(
+            f"the option 'points' needs a copy made by `lipsync-eval baselines prepare`: the code at {job.repo} would not read them"
+        )
     try:
         return track_faces(open_clip(video), landmarks=job.option("points"))
     except LipsyncError as error:
@@ -42,7 +44,9 @@ def write_points(job: Job, video: Path, file: Path) -> list[str]:
     track = points(job, video)
     found = np.flatnonzero(track.status != MISSING)
     np.savez(file, **{str(i): track.points[i] for i in found.tolist()})
-    return [f"landmarks of {len(found)} of {len(track.status)} pictures by {track.backend}, instead of its own detector"]
+    return [
+        f"landmarks of {len(found)} of {len(track.status)} pictures by {track.backend}, instead of its own detector"
+    ]
 
 
 def write_picture_points(job: Job, file: Path) -> Track:

@@ -12,7 +12,9 @@ from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.types import Frame
 
 
-def write_frames(video: Path, folder: Path, pattern: str = "{:06d}.png", change: Callable[[Frame], Frame] = lambda f: f) -> int:
+def write_frames(
+    video: Path, folder: Path, pattern: str = "{:06d}.png", change: Callable[[Frame], Frame] = lambda f: f
+) -> int:
     """Write every picture of a video at 25 fps, numbered from 0, each through `change`; returns how many."""
     import cv2
 
@@ -57,5 +59,10 @@ def cut(video: Path, job: Job, change: Callable[[Frame], Frame]) -> Path:
     other things beside its result."""
     clip = open_clip(video)
     made = job.work / "cut.mkv"
-    write_video(made, (np.ascontiguousarray(change(f)) for f in clip.frames()), audio=None if clip.audio is None else clip.audio.samples, codec="lossless")
+    write_video(
+        made,
+        (np.ascontiguousarray(change(f)) for f in clip.frames()),
+        audio=None if clip.audio is None else clip.audio.samples,
+        codec="lossless",
+    )
     return made

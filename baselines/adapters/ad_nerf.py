@@ -37,7 +37,15 @@ def command(job: Job) -> list[str]:
     features = job.repo / job.option("features") / f"{job.id}.npy"
     if not features.is_file():
         raise BaselineError(f"needs DeepSpeech features of the sound: {features} is missing")
-    return [*job.python, "NeRFs/TorsoNeRF/run_nerf.py", "--config", str(job.repo / job.option("config")), f"--aud_file={features}", "--test_size=-1", f"--test_save_folder={job.work / 'result'}"]
+    return [
+        *job.python,
+        "NeRFs/TorsoNeRF/run_nerf.py",
+        "--config",
+        str(job.repo / job.option("config")),
+        f"--aud_file={features}",
+        "--test_size=-1",
+        f"--test_save_folder={job.work / 'result'}",
+    ]
 
 
 def collect(job: Job) -> Path:

@@ -30,7 +30,10 @@ RECORD = Record(
     needs=("image", "audio"),
     options={},
     checked="options compared with the argument parser of code/demo.py at the commit; not run (Python 2.7, CUDA only)",
-    notes=("paths in its code are relative to code/: the command changes there first; ../temp and ../image are the job's own", "the result is an aligned face: crop_from=own, as `auto` chooses"),
+    notes=(
+        "paths in its code are relative to code/: the command changes there first; ../temp and ../image are the job's own",
+        "the result is an aligned face: crop_from=own, as `auto` chooses",
+    ),
 )
 
 
@@ -49,8 +52,19 @@ def command(job: Job) -> list[str]:
     """code/demo.py at the commit, started from its own folder."""
     start = "import os, runpy, sys; os.chdir('code'); sys.path.insert(0, '.'); sys.argv = ['demo.py'] + sys.argv[1:]; runpy.run_path('demo.py', run_name='__main__')"
     return [
-        *job.python, "-c", start, "-i", str(job.audio), "-p", str(job.work / "reference.jpg"), "--sample_dir", str(job.work / "result"), "-s", "result",
-        "--device_ids", visible_gpu(job),
+        *job.python,
+        "-c",
+        start,
+        "-i",
+        str(job.audio),
+        "-p",
+        str(job.work / "reference.jpg"),
+        "--sample_dir",
+        str(job.work / "result"),
+        "-s",
+        "result",
+        "--device_ids",
+        visible_gpu(job),
     ]
 
 
@@ -59,4 +73,6 @@ def collect(job: Job) -> Path:
     return newest(job.work / "result", "result.mov", job)
 
 
-ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("temp", "image", "code/__pycache__"))
+ADAPTER = Adapter(
+    record=RECORD, command=command, prepare=prepare, collect=collect, writes=("temp", "image", "code/__pycache__")
+)

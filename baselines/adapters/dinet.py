@@ -16,7 +16,11 @@ RECORD = Record(
     python="3.6 or later (README names none)",
     torch="see requirements.txt",
     weights=(
-        Weights(file="asserts/clip_training_DINet_256mouth.pth", where="asserts.zip, linked in the repository's README", option="checkpoint"),
+        Weights(
+            file="asserts/clip_training_DINet_256mouth.pth",
+            where="asserts.zip, linked in the repository's README",
+            option="checkpoint",
+        ),
         Weights(file="asserts/output_graph.pb", where="the same archive (DeepSpeech 0.1.0)", option="deepspeech"),
     ),
     imports=("torch", "cv2", "numpy", "tensorflow"),
@@ -46,10 +50,22 @@ def command(job: Job) -> list[str]:
     if not landmarks.is_file():
         raise BaselineError(f"needs OpenFace landmarks of the video: {landmarks} is missing")
     return [
-        *job.python, "inference.py", "--mouth_region_size", job.options.get("mouth_region_size", "256"), "--source_video_path", str(job.video_mp4),
-        "--source_openface_landmark_path", str(landmarks), "--driving_audio_path", str(job.audio),
-        "--pretrained_clip_DINet_path", job.file("checkpoint", "asserts/clip_training_DINet_256mouth.pth"),
-        "--deepspeech_model_path", job.file("deepspeech", "asserts/output_graph.pb"), "--res_video_dir", str(job.work / "result"),
+        *job.python,
+        "inference.py",
+        "--mouth_region_size",
+        job.options.get("mouth_region_size", "256"),
+        "--source_video_path",
+        str(job.video_mp4),
+        "--source_openface_landmark_path",
+        str(landmarks),
+        "--driving_audio_path",
+        str(job.audio),
+        "--pretrained_clip_DINet_path",
+        job.file("checkpoint", "asserts/clip_training_DINet_256mouth.pth"),
+        "--deepspeech_model_path",
+        job.file("deepspeech", "asserts/output_graph.pb"),
+        "--res_video_dir",
+        str(job.work / "result"),
     ]
 
 

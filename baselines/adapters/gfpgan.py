@@ -17,7 +17,9 @@ RECORD = Record(
     paper="arXiv:2101.04061",
     python="3.7 or later",
     torch="1.7 or later",
-    weights=(Weights(file="experiments/pretrained_models/GFPGANv1.4.pth", where="the v1.3.0 release of the repository"),),
+    weights=(
+        Weights(file="experiments/pretrained_models/GFPGANv1.4.pth", where="the v1.3.0 release of the repository"),
+    ),
     imports=("torch", "cv2", "basicsr", "facexlib"),
     entry="inference_gfpgan.py",
     gpu=False,
@@ -40,8 +42,22 @@ def prepare(job: Job) -> Sequence[str]:
 def command(job: Job) -> list[str]:
     """inference_gfpgan.py at the commit, without upscaling or background enhancement."""
     return [
-        *job.python, "inference_gfpgan.py", "-i", str(job.work / "in"), "-o", str(job.work / "out"), "-v", job.options.get("version", "1.4"), "-s", "1",
-        "--bg_upsampler", "none", "--ext", "png", "-w", job.options.get("weight", "0.5"),
+        *job.python,
+        "inference_gfpgan.py",
+        "-i",
+        str(job.work / "in"),
+        "-o",
+        str(job.work / "out"),
+        "-v",
+        job.options.get("version", "1.4"),
+        "-s",
+        "1",
+        "--bg_upsampler",
+        "none",
+        "--ext",
+        "png",
+        "-w",
+        job.options.get("weight", "0.5"),
     ]
 
 

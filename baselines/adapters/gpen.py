@@ -19,7 +19,10 @@ RECORD = Record(
     torch="1.7.0",
     weights=(
         Weights(file="weights/GPEN-BFR-512.pth", where="the links in the repository's README", unless="model"),
-        Weights(file="weights/realesrnet_x2.pth", where="the links in the repository's README (loaded even where it is not used)"),
+        Weights(
+            file="weights/realesrnet_x2.pth",
+            where="the links in the repository's README (loaded even where it is not used)",
+        ),
         Weights(file="weights/RetinaFace-R50.pth", where="the links in the repository's README"),
         Weights(file="weights/ParseNet-latest.pth", where="the links in the repository's README"),
     ),
@@ -31,7 +34,10 @@ RECORD = Record(
     audio="untouched",
     needs=("video",),
     options={
-        "model": "[GPEN-BFR-512]", "in_size": "[512]", "channel_multiplier": "[2; 1 for GPEN-BFR-256]", "narrow": "[1; 0.5 for GPEN-BFR-256]",
+        "model": "[GPEN-BFR-512]",
+        "in_size": "[512]",
+        "channel_multiplier": "[2; 1 for GPEN-BFR-256]",
+        "narrow": "[1; 0.5 for GPEN-BFR-256]",
         "aligned": "1: the frames are aligned faces: no detector and no parser is run, the result has in_size",
     },
     checked="options compared with the argument parser of demo.py at the commit; run end to end on a CPU with seeded weights, aligned frames (docs/baselines-checked.md)",
@@ -48,8 +54,24 @@ def prepare(job: Job) -> Sequence[str]:
 def command(job: Job) -> list[str]:
     """demo.py at the commit, task FaceEnhancement, without super-resolution."""
     line = [
-        *job.python, "demo.py", "--task", "FaceEnhancement", "--model", job.options.get("model", "GPEN-BFR-512"), "--in_size", job.options.get("in_size", "512"),
-        "--channel_multiplier", job.options.get("channel_multiplier", "2"), "--narrow", job.options.get("narrow", "1"), "--indir", str(job.work / "in"), "--outdir", str(job.work / "out"), "--ext", ".png",
+        *job.python,
+        "demo.py",
+        "--task",
+        "FaceEnhancement",
+        "--model",
+        job.options.get("model", "GPEN-BFR-512"),
+        "--in_size",
+        job.options.get("in_size", "512"),
+        "--channel_multiplier",
+        job.options.get("channel_multiplier", "2"),
+        "--narrow",
+        job.options.get("narrow", "1"),
+        "--indir",
+        str(job.work / "in"),
+        "--outdir",
+        str(job.work / "out"),
+        "--ext",
+        ".png",
     ]
     line += ["--aligned"] if job.options.get("aligned") == "1" else []
     return line if job.device == "cpu" else [*line, "--use_cuda"]

@@ -18,8 +18,16 @@ RECORD = Record(
     python="3.7.13",
     torch="see the repository's README (CUDA 11.1)",
     weights=(
-        Weights(file="test/checkpoints/landmarkgenerator_checkpoint.pth", where="the links in the repository's README", option="landmark_checkpoint"),
-        Weights(file="test/checkpoints/renderer_checkpoint.pth", where="the links in the repository's README", option="renderer_checkpoint"),
+        Weights(
+            file="test/checkpoints/landmarkgenerator_checkpoint.pth",
+            where="the links in the repository's README",
+            option="landmark_checkpoint",
+        ),
+        Weights(
+            file="test/checkpoints/renderer_checkpoint.pth",
+            where="the links in the repository's README",
+            option="renderer_checkpoint",
+        ),
     ),
     imports=("torch", "torchvision", "cv2", "mediapipe.python.solutions.face_mesh", "face_alignment", "librosa"),
     entry="inference_single.py",
@@ -41,11 +49,36 @@ RECORD = Record(
         "face_alignment fetches its S3FD and FAN-4 by itself on first use, unless hub/checkpoints in TORCH_HOME has them ([ip_lap.env])",
     ),
     patches=(
-        Patch("inference_single.py", "else 'cpu'", "else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)", "its .cuda() calls follow the device that it found"),
-        Patch("inference_single.py", "LandmarksType._2D, flip_input=False, device='cuda'", "LandmarksType.TWO_D, flip_input=False, device=device", "face_alignment 1.4 renamed it; the detector follows the device"),
-        Patch("models/audio.py", "import lws", "lws = None", "not used (use_lws=False), and does not build on current Python as it is"),
-        Patch("models/audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
-        Patch("models/video_renderer.py", "vgg19(pretrained=True)", "vgg19(weights=None)", "no download: the renderer's checkpoint holds these weights too"),
+        Patch(
+            "inference_single.py",
+            "else 'cpu'",
+            "else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)",
+            "its .cuda() calls follow the device that it found",
+        ),
+        Patch(
+            "inference_single.py",
+            "LandmarksType._2D, flip_input=False, device='cuda'",
+            "LandmarksType.TWO_D, flip_input=False, device=device",
+            "face_alignment 1.4 renamed it; the detector follows the device",
+        ),
+        Patch(
+            "models/audio.py",
+            "import lws",
+            "lws = None",
+            "not used (use_lws=False), and does not build on current Python as it is",
+        ),
+        Patch(
+            "models/audio.py",
+            "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels",
+            "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels",
+            "librosa 0.10 takes names only",
+        ),
+        Patch(
+            "models/video_renderer.py",
+            "vgg19(pretrained=True)",
+            "vgg19(weights=None)",
+            "no download: the renderer's checkpoint holds these weights too",
+        ),
     ),
     cpu_when_prepared=True,
 )
@@ -59,9 +92,18 @@ def prepare(job: Job) -> Sequence[str]:
 def command(job: Job) -> list[str]:
     """inference_single.py at the commit."""
     return [
-        *job.python, "inference_single.py", "--input", str(job.video_mp4), "--audio", str(job.audio), "--output_dir", str(job.work / "result"),
-        "--landmark_gen_checkpoint_path", job.file("landmark_checkpoint", "test/checkpoints/landmarkgenerator_checkpoint.pth"),
-        "--renderer_checkpoint_path", job.file("renderer_checkpoint", "test/checkpoints/renderer_checkpoint.pth"),
+        *job.python,
+        "inference_single.py",
+        "--input",
+        str(job.video_mp4),
+        "--audio",
+        str(job.audio),
+        "--output_dir",
+        str(job.work / "result"),
+        "--landmark_gen_checkpoint_path",
+        job.file("landmark_checkpoint", "test/checkpoints/landmarkgenerator_checkpoint.pth"),
+        "--renderer_checkpoint_path",
+        job.file("renderer_checkpoint", "test/checkpoints/renderer_checkpoint.pth"),
     ]
 
 

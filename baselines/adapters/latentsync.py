@@ -14,7 +14,11 @@ RECORD = Record(
     python="3.10",
     torch="see requirements.txt",
     weights=(
-        Weights(file="checkpoints/latentsync_unet.pt", where="setup_env.sh of the repository (ByteDance/LatentSync-1.6)", option="checkpoint"),
+        Weights(
+            file="checkpoints/latentsync_unet.pt",
+            where="setup_env.sh of the repository (ByteDance/LatentSync-1.6)",
+            option="checkpoint",
+        ),
         Weights(file="checkpoints/whisper/tiny.pt", where="setup_env.sh of the repository"),
     ),
     imports=("torch", "cv2", "diffusers", "omegaconf", "insightface"),
@@ -24,7 +28,13 @@ RECORD = Record(
     resolution="512x512 face (256 with another config), pasted back",
     audio="16 kHz (whisper)",
     needs=("video", "audio"),
-    options={"checkpoint": "[checkpoints/latentsync_unet.pt]", "config": "[configs/unet/stage2_512.yaml]", "steps": "denoising steps [20]", "guidance": "guidance scale [1.5]", "deepcache": "0: without DeepCache [1]"},
+    options={
+        "checkpoint": "[checkpoints/latentsync_unet.pt]",
+        "config": "[configs/unet/stage2_512.yaml]",
+        "steps": "denoising steps [20]",
+        "guidance": "guidance scale [1.5]",
+        "deepcache": "0: without DeepCache [1]",
+    },
     checked="options compared with scripts/inference.py and inference.sh at the commit; not run (CUDA only)",
     notes=("the run's seed is handed on",),
 )
@@ -33,10 +43,27 @@ RECORD = Record(
 def command(job: Job) -> list[str]:
     """scripts.inference as in inference.sh."""
     line = [
-        *job.python, "-m", "scripts.inference", "--unet_config_path", job.options.get("config", "configs/unet/stage2_512.yaml"),
-        "--inference_ckpt_path", job.file("checkpoint", "checkpoints/latentsync_unet.pt"), "--inference_steps", job.options.get("steps", "20"),
-        "--guidance_scale", job.options.get("guidance", "1.5"), "--seed", str(job.seed), "--temp_dir", str(job.work / "temp"),
-        "--video_path", str(job.video_mp4), "--audio_path", str(job.audio), "--video_out_path", str(job.output),
+        *job.python,
+        "-m",
+        "scripts.inference",
+        "--unet_config_path",
+        job.options.get("config", "configs/unet/stage2_512.yaml"),
+        "--inference_ckpt_path",
+        job.file("checkpoint", "checkpoints/latentsync_unet.pt"),
+        "--inference_steps",
+        job.options.get("steps", "20"),
+        "--guidance_scale",
+        job.options.get("guidance", "1.5"),
+        "--seed",
+        str(job.seed),
+        "--temp_dir",
+        str(job.work / "temp"),
+        "--video_path",
+        str(job.video_mp4),
+        "--audio_path",
+        str(job.audio),
+        "--video_out_path",
+        str(job.output),
     ]
     return line if job.options.get("deepcache") == "0" else [*line, "--enable_deepcache"]
 

@@ -56,7 +56,10 @@ def prepare(job: Job) -> Sequence[str]:
     square = cv2.resize(picture[top : top + side, left : left + side], (256, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(examples / "lipsync.jpg"), square, [cv2.IMWRITE_JPEG_QUALITY, 100])
     shutil.copyfile(job.audio, examples / "lipsync.wav")
-    return ["reference cut to its central square and resized to 256x256", "its video shows reference, result and landmarks side by side: the middle third is the result"]
+    return [
+        "reference cut to its central square and resized to 256x256",
+        "its video shows reference, result and landmarks side by side: the middle third is the result",
+    ]
 
 
 def command(job: Job) -> list[str]:
@@ -70,7 +73,11 @@ def command(job: Job) -> list[str]:
 
 def collect(job: Job) -> Path:
     """The middle third of examples/lipsync_pred_fls_lipsync_audio_embed.mp4, without another loss."""
-    return cut(newest(job.view / "examples", "lipsync_*.mp4", job), job, lambda f: f[:, f.shape[1] // 3 : 2 * (f.shape[1] // 3)])
+    return cut(
+        newest(job.view / "examples", "lipsync_*.mp4", job),
+        job,
+        lambda f: f[:, f.shape[1] // 3 : 2 * (f.shape[1] // 3)],
+    )
 
 
 ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("examples/dump",))

@@ -33,7 +33,11 @@ RECORD = Record(
     resolution="256x256 face, pasted back",
     audio="16 kHz (whisper)",
     needs=("video", "audio"),
-    options={"bbox_shift": "vertical shift of the face box in px [0; only v1 reads it]", "version": "v15 or v1 [v15]", "float16": "1: half precision"},
+    options={
+        "bbox_shift": "vertical shift of the face box in px [0; only v1 reads it]",
+        "version": "v15 or v1 [v15]",
+        "float16": "1: half precision",
+    },
     checked="options compared with scripts/inference.py and inference.sh at the commit; not run (weights cannot be had here)",
     notes=("errors of a task are printed and swallowed by its code: a missing result is then reported here",),
 )
@@ -41,7 +45,14 @@ RECORD = Record(
 
 def prepare(job: Job) -> Sequence[str]:
     """Its task file. JSON is YAML: no path can break out of it."""
-    task = {"task_0": {"video_path": str(job.video_mp4), "audio_path": str(job.audio), "result_name": "output.mp4", "bbox_shift": int(job.options.get("bbox_shift", "0"))}}
+    task = {
+        "task_0": {
+            "video_path": str(job.video_mp4),
+            "audio_path": str(job.audio),
+            "result_name": "output.mp4",
+            "bbox_shift": int(job.options.get("bbox_shift", "0")),
+        }
+    }
     (job.work / "task.yaml").write_text(json.dumps(task), "utf-8")
     return []
 
@@ -53,8 +64,21 @@ def command(job: Job) -> list[str]:
         raise BaselineError(f"the option version is {version!r}; expected v1 or v15")
     model, unet = ("models/musetalkV15", "unet.pth") if version == "v15" else ("models/musetalk", "pytorch_model.bin")
     line = [
-        *job.python, "-m", "scripts.inference", "--inference_config", str(job.work / "task.yaml"), "--result_dir", str(job.work / "result"),
-        "--unet_model_path", f"{model}/{unet}", "--unet_config", f"{model}/musetalk.json", "--version", version, "--gpu_id", "0",
+        *job.python,
+        "-m",
+        "scripts.inference",
+        "--inference_config",
+        str(job.work / "task.yaml"),
+        "--result_dir",
+        str(job.work / "result"),
+        "--unet_model_path",
+        f"{model}/{unet}",
+        "--unet_config",
+        f"{model}/musetalk.json",
+        "--version",
+        version,
+        "--gpu_id",
+        "0",
     ]
     return [*line, "--use_float16"] if job.options.get("float16") == "1" else line
 

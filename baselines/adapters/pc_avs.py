@@ -35,19 +35,31 @@ RECORD = Record(
     options={"cropped": "1: the videos are face crops made with its scripts/align_68.py already"},
     checked="options compared with experiments/demo_vox.sh and options/ at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
-        "expects 224x224 frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = \"1\"",
+        'expects 224x224 frames cropped by its own scripts/align_68.py; without it quality suffers: crop first and set cropped = "1"',
         "errors of a clip are printed and swallowed by its code: a missing result is then reported here",
         "the input picture gives the identity, the video the head pose; score with crop_from=own, which `auto` chooses when sizes differ",
         "lws builds on current Python with LWS_USE_CYTHON=1 pip install --no-build-isolation lws (numpy, cython and setuptools there first)",
     ),
     patches=(
         Patch(
-            "inference.py", "torch.manual_seed(0)", "torch.manual_seed(0); device = 'cuda' if opt.gpu_ids else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)",
+            "inference.py",
+            "torch.manual_seed(0)",
+            "torch.manual_seed(0); device = 'cuda' if opt.gpu_ids else 'cpu'; torch.Tensor.cuda = lambda tensor: tensor.to(device)",
             "its .cuda() calls follow --gpu_ids",
         ),
         Patch("inference.py", "create_model(opt).cuda()", "create_model(opt).to(device)", "the same"),
-        Patch("config/AudioConfig.py", "librosa.filters.mel(self.sample_rate, self.fft_size", "librosa.filters.mel(sr=self.sample_rate, n_fft=self.fft_size", "librosa 0.10 takes names only"),
-        Patch("models/networks/loss.py", "vgg=VGG19()", "vgg=None", "a loss for training: its default would be fetched and loaded at every start"),
+        Patch(
+            "config/AudioConfig.py",
+            "librosa.filters.mel(self.sample_rate, self.fft_size",
+            "librosa.filters.mel(sr=self.sample_rate, n_fft=self.fft_size",
+            "librosa 0.10 takes names only",
+        ),
+        Patch(
+            "models/networks/loss.py",
+            "vgg=VGG19()",
+            "vgg=None",
+            "a loss for training: its default would be fetched and loaded at every start",
+        ),
     ),
     cpu_when_prepared=True,
 )
@@ -65,7 +77,11 @@ def prepare(job: Job) -> Sequence[str]:
     line = f"{job.work / 'identity'} 1 {job.work / 'pose'} {n} {job.audio} None 0 dummy\n"
     (job.work / "list.csv").write_text(line, "utf-8")
     gap = "its first picture stands for frame 2 (sound windows of five frames): it is shown for frames 0 and 1 too, so that picture k stays at time k"
-    return [gap] if job.options.get("cropped") == "1" else ["pictures were cut to their central square, not through its align_68.py", gap]
+    return (
+        [gap]
+        if job.options.get("cropped") == "1"
+        else ["pictures were cut to their central square, not through its align_68.py", gap]
+    )
 
 
 def _crop(frame: Frame) -> Frame:
@@ -74,16 +90,58 @@ def _crop(frame: Frame) -> Frame:
 
     side = min(frame.shape[:2])
     top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
-    return np.ascontiguousarray(cv2.resize(frame[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.ascontiguousarray(
+        cv2.resize(frame[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA),
+        dtype=np.uint8,
+    )
 
 
 def command(job: Job) -> list[str]:
     """inference.py with the options of experiments/demo_vox.sh."""
     return [
-        *job.python, "-u", "inference.py", "--name", "demo", "--meta_path_vox", str(job.work / "list.csv"), "--dataset_mode", "voxtest", "--netG", "modulate",
-        "--netA", "resseaudio", "--netA_sync", "ressesync", "--netD", "multiscale", "--netV", "resnext", "--netE", "fan", "--model", "av",
-        "--gpu_ids", "-1" if job.device == "cpu" else "0", "--clip_len", "1", "--batchSize", "16", "--style_dim", "2560", "--nThreads", "4", "--input_id_feature",
-        "--generate_interval", "1", "--style_feature_loss", "--use_audio", "1", "--noise_pose", "--driving_pose", "--gen_video", "--generate_from_audio_only",
+        *job.python,
+        "-u",
+        "inference.py",
+        "--name",
+        "demo",
+        "--meta_path_vox",
+        str(job.work / "list.csv"),
+        "--dataset_mode",
+        "voxtest",
+        "--netG",
+        "modulate",
+        "--netA",
+        "resseaudio",
+        "--netA_sync",
+        "ressesync",
+        "--netD",
+        "multiscale",
+        "--netV",
+        "resnext",
+        "--netE",
+        "fan",
+        "--model",
+        "av",
+        "--gpu_ids",
+        "-1" if job.device == "cpu" else "0",
+        "--clip_len",
+        "1",
+        "--batchSize",
+        "16",
+        "--style_dim",
+        "2560",
+        "--nThreads",
+        "4",
+        "--input_id_feature",
+        "--generate_interval",
+        "1",
+        "--style_feature_loss",
+        "--use_audio",
+        "1",
+        "--noise_pose",
+        "--driving_pose",
+        "--gen_video",
+        "--generate_from_audio_only",
     ]
 
 

@@ -13,7 +13,11 @@ RECORD = Record(
     paper="Lee et al., RADIO: Reference-Agnostic Dubbing Video Synthesis, WACV 2024",
     python="3.11 or later",
     torch="2.4 or later",
-    weights=(Weights(file="", option="checkpoint", where="a folder that `lipsync-eval radio train` wrote; none is published"),),
+    weights=(
+        Weights(
+            file="", option="checkpoint", where="a folder that `lipsync-eval radio train` wrote; none is published"
+        ),
+    ),
     imports=("lipsync_eval",),
     entry="",
     gpu=False,
@@ -30,8 +34,26 @@ RECORD = Record(
 def command(job: Job) -> list[str]:
     """`lipsync-eval radio dub` in the interpreter of baselines.toml."""
     return [
-        *job.python, "-P", "-m", "lipsync_eval", "radio", "dub", "--checkpoint", str(job.repo / job.option("checkpoint")),
-        "--device", job.device, "--video", str(job.video), "--audio", str(job.audio), "--reference", str(job.reference), "--length", "shortest", "--out", str(job.output),
+        *job.python,
+        "-P",
+        "-m",
+        "lipsync_eval",
+        "radio",
+        "dub",
+        "--checkpoint",
+        str(job.repo / job.option("checkpoint")),
+        "--device",
+        job.device,
+        "--video",
+        str(job.video),
+        "--audio",
+        str(job.audio),
+        "--reference",
+        str(job.reference),
+        "--length",
+        "shortest",
+        "--out",
+        str(job.output),
     ]
 
 

@@ -17,8 +17,16 @@ RECORD = Record(
     python="see requirements.txt",
     torch="see requirements.txt",
     weights=(
-        Weights(file="", option="checkpoint", where="not released; the README offers it to academics on request; args.json must lie beside it"),
-        Weights(file="mask3.jpg", option="mask", where="its authors: a picture that its code reads (mask3.jpg by default) and that is not in the repository"),
+        Weights(
+            file="",
+            option="checkpoint",
+            where="not released; the README offers it to academics on request; args.json must lie beside it",
+        ),
+        Weights(
+            file="mask3.jpg",
+            option="mask",
+            where="its authors: a picture that its code reads (mask3.jpg by default) and that is not in the repository",
+        ),
     ),
     imports=("torch", "cv2", "face_alignment", "librosa", "munch", "torch.utils.cpp_extension"),
     entry="inference.py",
@@ -40,12 +48,24 @@ RECORD = Record(
         "face_alignment fetches its detector and landmark network by itself on first use, unless `points` is set",
     ),
     patches=(
-        Patch("audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
         Patch(
-            "inference.py", "fa = face_alignment.FaceAlignment(face_alignment.LandmarksType._2D",
-            "fa = osp.exists('landmarks.npz') or face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D", "face_alignment 1.4 renamed it; not loaded where landmarks are given",
+            "audio.py",
+            "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels",
+            "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels",
+            "librosa 0.10 takes names only",
         ),
-        Patch("inference.py", "= fa.get_landmarks(img.copy())", "= [np.load('landmarks.npz')[str(img_idx)]] if fa is True else fa.get_landmarks(img.copy())", "landmarks that the option `points` gave"),
+        Patch(
+            "inference.py",
+            "fa = face_alignment.FaceAlignment(face_alignment.LandmarksType._2D",
+            "fa = osp.exists('landmarks.npz') or face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D",
+            "face_alignment 1.4 renamed it; not loaded where landmarks are given",
+        ),
+        Patch(
+            "inference.py",
+            "= fa.get_landmarks(img.copy())",
+            "= [np.load('landmarks.npz')[str(img_idx)]] if fa is True else fa.get_landmarks(img.copy())",
+            "landmarks that the option `points` gave",
+        ),
     ),
 )
 
@@ -58,9 +78,24 @@ def prepare(job: Job) -> Sequence[str]:
 def command(job: Job) -> list[str]:
     """inference.py at the commit."""
     return [
-        *job.python, "inference.py", "--checkpoint_path", str(job.repo / job.option("checkpoint")), "--face", str(job.video_mp4), "--audio", str(job.audio),
-        "--save_root", str(job.output.parent), "--save_name", job.output.name, "--mask", job.file("mask", "mask3.jpg"), "--gpus", visible_gpu(job),
-        "--device", "cpu" if job.device == "cpu" else "cuda",
+        *job.python,
+        "inference.py",
+        "--checkpoint_path",
+        str(job.repo / job.option("checkpoint")),
+        "--face",
+        str(job.video_mp4),
+        "--audio",
+        str(job.audio),
+        "--save_root",
+        str(job.output.parent),
+        "--save_name",
+        job.output.name,
+        "--mask",
+        job.file("mask", "mask3.jpg"),
+        "--gpus",
+        visible_gpu(job),
+        "--device",
+        "cpu" if job.device == "cpu" else "cuda",
     ]
 
 

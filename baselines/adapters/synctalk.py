@@ -23,17 +23,33 @@ RECORD = Record(
     resolution="the training video's",
     audio="16 kHz",
     needs=("per-person training", "audio"),
-    options={"data": "folder of the person's preprocessed data (data/NAME)", "workspace": "folder of the person's trained model", "portrait": "1: paste the face back into the frame"},
+    options={
+        "data": "folder of the person's preprocessed data (data/NAME)",
+        "workspace": "folder of the person's trained model",
+        "portrait": "1: paste the face back into the frame",
+    },
     checked="options compared with main.py and the README's test line at the commit; not run (CUDA only)",
-    notes=("the manifest's video is not read: the model was trained on the person's own; one table per person in baselines.toml",),
+    notes=(
+        "the manifest's video is not read: the model was trained on the person's own; one table per person in baselines.toml",
+    ),
 )
 
 
 def command(job: Job) -> list[str]:
     """The README's line for a new sound."""
     line = [
-        *job.python, "main.py", str(job.repo / job.option("data")), "--workspace", str(job.repo / job.option("workspace")), "-O", "--test", "--test_train", "--asr_model", "ave",
-        "--aud", str(job.audio),
+        *job.python,
+        "main.py",
+        str(job.repo / job.option("data")),
+        "--workspace",
+        str(job.repo / job.option("workspace")),
+        "-O",
+        "--test",
+        "--test_train",
+        "--asr_model",
+        "ave",
+        "--aud",
+        str(job.audio),
     ]
     return [*line, "--portrait"] if job.options.get("portrait") == "1" else line
 

@@ -24,7 +24,10 @@ RECORD = Record(
     resolution="96x96 face, pasted back",
     audio="16 kHz",
     needs=("video", "audio"),
-    options={"checkpoint": "path of the TalkLip checkpoint", "avhubert_root": "path of facebookresearch/av_hubert with its files modified as the README says"},
+    options={
+        "checkpoint": "path of the TalkLip checkpoint",
+        "avhubert_root": "path of facebookresearch/av_hubert with its files modified as the README says",
+    },
     checked="options compared with the argument parser of inf_demo.py at the commit; not run (fairseq does not import on current Python)",
     notes=("writes save_path + '.mp4'",),
 )
@@ -33,8 +36,20 @@ RECORD = Record(
 def command(job: Job) -> list[str]:
     """inf_demo.py at the commit."""
     return [
-        *job.python, "inf_demo.py", "--video_path", str(job.video_mp4), "--wav_path", str(job.audio), "--save_path", str(job.output.with_suffix("")),
-        "--ckpt_path", str(job.repo / job.option("checkpoint")), "--avhubert_root", str(job.repo / job.option("avhubert_root")), "--device", "0",
+        *job.python,
+        "inf_demo.py",
+        "--video_path",
+        str(job.video_mp4),
+        "--wav_path",
+        str(job.audio),
+        "--save_path",
+        str(job.output.with_suffix("")),
+        "--ckpt_path",
+        str(job.repo / job.option("checkpoint")),
+        "--avhubert_root",
+        str(job.repo / job.option("avhubert_root")),
+        "--device",
+        "0",
     ]
 
 

@@ -17,7 +17,11 @@ _RECORD = Record(
     torch="1.1.0",
     weights=(
         Weights(file="checkpoints/wav2lip.pth", where="the links in the repository's README", option="checkpoint"),
-        Weights(file="face_detection/detection/sfd/s3fd.pth", where="the link in the repository's README (s3fd-619a316812.pth, renamed)", unless="box"),
+        Weights(
+            file="face_detection/detection/sfd/s3fd.pth",
+            where="the link in the repository's README (s3fd-619a316812.pth, renamed)",
+            unless="box",
+        ),
     ),
     imports=("torch", "cv2", "librosa", "scipy", "tqdm"),
     entry="inference.py",
@@ -36,7 +40,12 @@ _RECORD = Record(
     checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=("its last picture window is right-aligned with the end of the sound",),
     patches=(
-        Patch("audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels", "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels", "librosa 0.10 takes names only"),
+        Patch(
+            "audio.py",
+            "librosa.filters.mel(hp.sample_rate, hp.n_fft, n_mels",
+            "librosa.filters.mel(sr=hp.sample_rate, n_fft=hp.n_fft, n_mels",
+            "librosa 0.10 takes names only",
+        ),
     ),
 )
 
@@ -44,8 +53,16 @@ _RECORD = Record(
 def command(job: Job) -> list[str]:
     """inference.py at the commit; paths without dots but the suffix's, since it splits names at dots."""
     line = [
-        *job.python, "inference.py", "--checkpoint_path", job.file("checkpoint", "checkpoints/wav2lip.pth"), "--face", str(job.video), "--audio", str(job.audio),
-        "--outfile", str(job.output),
+        *job.python,
+        "inference.py",
+        "--checkpoint_path",
+        job.file("checkpoint", "checkpoints/wav2lip.pth"),
+        "--face",
+        str(job.video),
+        "--audio",
+        str(job.audio),
+        "--outfile",
+        str(job.output),
     ]
     for name in ("box", "pads"):
         if name in job.options:
@@ -64,8 +81,15 @@ def _gan(job: Job) -> list[str]:
 ADAPTER = Adapter(record=_RECORD, command=command, writes=("temp", "results"))
 GAN = Adapter(
     record=replace(
-        _RECORD, name="wav2lip_gan", title="Wav2Lip + GAN",
-        weights=(Weights(file="checkpoints/wav2lip_gan.pth", where="the links in the repository's README", option="checkpoint"), _RECORD.weights[1]),
+        _RECORD,
+        name="wav2lip_gan",
+        title="Wav2Lip + GAN",
+        weights=(
+            Weights(
+                file="checkpoints/wav2lip_gan.pth", where="the links in the repository's README", option="checkpoint"
+            ),
+            _RECORD.weights[1],
+        ),
     ),
     command=_gan,
     writes=ADAPTER.writes,

@@ -213,7 +213,9 @@ class _Job:
         if self.missing and crops:
             said.append("the crops leave those pictures out and so have no sound")
         if (enlarged := self._enlarged()) > 2:
-            said.append(f"the generated pictures are enlarged {enlarged:.1f} times to fit the face: the mouth is blurred")
+            said.append(
+                f"the generated pictures are enlarged {enlarged:.1f} times to fit the face: the mouth is blurred"
+            )
         if self.count < self.pictures.clip.n_frames:
             said.append(f"stops with the sound: {self.pictures.clip.n_frames - self.count} picture(s) left out")
         return said

@@ -31,7 +31,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
     "style-map": ("lipsync_eval.cli.style_map:style_map", "A picture of speaking styles by speaker."),
-    "style-constants": ("lipsync_eval.cli.style_constants:style_constants", "StyleSim's constants from a corpus of yours."),
+    "style-constants": (
+        "lipsync_eval.cli.style_constants:style_constants",
+        "StyleSim's constants from a corpus of yours.",
+    ),
     "style-train": ("lipsync_eval.cli.style_train:style_train", "Train a style encoder on a corpus of yours."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
@@ -93,7 +96,10 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: start the same command again; with --resume, where it has that option, it goes on with what is finished", err=True)
+        click.echo(
+            "interrupted: start the same command again; with --resume, where it has that option, it goes on with what is finished",
+            err=True,
+        )
         return 130
     except click.ClickException as error:
         error.show()

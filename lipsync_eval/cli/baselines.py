@@ -63,8 +63,20 @@ def check(names: tuple[str, ...], config: Path) -> int:
 
 @baselines.command()
 @click.argument("name")
-@click.option("--from", "source", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True, help="Your checkout of its repository.")
-@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="New folder for the copy; set it as `repo` in baselines.toml.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="Your checkout of its repository.",
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="New folder for the copy; set it as `repo` in baselines.toml.",
+)
 def prepare(name: str, source: Path, target: Path) -> None:
     """Copy a checkout and make the listed small changes that current versions of its dependencies need.
 
@@ -79,16 +91,37 @@ def prepare(name: str, source: Path, target: Path) -> None:
 
 @baselines.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Manifest: CSV with columns id,video,audio[,reference][,real].")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; each generator gets a folder in it.")
-@click.option("--reference", type=click.Choice(["first", "random"]), default="first", show_default=True, help="Reference picture where the manifest names none.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Manifest: CSV with columns id,video,audio[,reference][,real].",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder; each generator gets a folder in it."
+)
+@click.option(
+    "--reference",
+    type=click.Choice(["first", "random"]),
+    default="first",
+    show_default=True,
+    help="Reference picture where the manifest names none.",
+)
 @click.option("--enhance", metavar="NAME", help="gfpgan or gpen after every generator.")
 @click.option("--again-failed", is_flag=True, help="Run clips again that failed before.")
 @click.option("--seed", type=int, default=12345, show_default=True)
 @click.option("--quiet", is_flag=True)
 @CONFIG
 def run(
-    names: tuple[str, ...], data: Path, out: Path, reference: str, enhance: str | None, again_failed: bool, seed: int, quiet: bool, config: Path
+    names: tuple[str, ...],
+    data: Path,
+    out: Path,
+    reference: str,
+    enhance: str | None,
+    again_failed: bool,
+    seed: int,
+    quiet: bool,
+    config: Path,
 ) -> int:
     """Generate what is missing. Exit 3: some clips failed, the rest is there.
 
@@ -100,7 +133,14 @@ def run(
     known = environments(config)
     step = chosen([enhance], known)[0] if enhance else None
     _, outcomes = comparison.generate(
-        chosen(names, known), manifest.read_manifest(data), out, enhance=step, reference=reference, seed=seed, again_failed=again_failed, event=teller(quiet),
+        chosen(names, known),
+        manifest.read_manifest(data),
+        out,
+        enhance=step,
+        reference=reference,
+        seed=seed,
+        again_failed=again_failed,
+        event=teller(quiet),
     )
     done = sum(o.ok for o in outcomes)
     click.echo(f"{done} of {len(outcomes)} videos are there: {out}")
@@ -112,7 +152,9 @@ def run(
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="CSV to write.")
 @click.option("--n", type=click.IntRange(1), default=50, show_default=True, help="Clips (RADIO: 50; PersonaTalk: 30).")
-@click.option("--seed", type=int, default=12345, show_default=True, help="The papers' own lists are not public: state seed and n.")
+@click.option(
+    "--seed", type=int, default=12345, show_default=True, help="The papers' own lists are not public: state seed and n."
+)
 def manifest_(layout: str, folder: Path, out: Path, n: int, seed: int) -> None:
     """Draw a manifest by seed from your own copy of a data set. Nothing is downloaded.
 

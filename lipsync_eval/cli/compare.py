@@ -16,12 +16,25 @@ from lipsync_eval.errors import OutputError, UsageError
 
 @click.command()
 @click.option("--methods", required=True, metavar="A,B,...", help="Generators, comma separated.")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Manifest: CSV with columns id,video,audio[,reference][,real].")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="DIR/gen, DIR/runs, DIR/table.*, DIR/report.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Manifest: CSV with columns id,video,audio[,reference][,real].",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="DIR/gen, DIR/runs, DIR/table.*, DIR/report."
+)
 @click.option("--metrics", default="core", show_default=True, help="As in `score`.")
 @click.option("--layout", help="As in `table`.")
 @click.option("--published", multiple=True, metavar="KEY", help="As in `table`.")
-@click.option("--reference-frame", type=click.Choice(["first", "random"]), default="first", show_default=True, help="Reference picture where the manifest names none.")
+@click.option(
+    "--reference-frame",
+    type=click.Choice(["first", "random"]),
+    default="first",
+    show_default=True,
+    help="Reference picture where the manifest names none.",
+)
 @click.option("--enhance", metavar="NAME", help="gfpgan or gpen after every generator.")
 @click.option("--again-failed", is_flag=True, help="Run clips again that failed before.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
@@ -31,8 +44,18 @@ from lipsync_eval.errors import OutputError, UsageError
 @CONFIG
 @measuring
 def compare(
-    methods: str, data: Path, out: Path, layout: str | None, published: tuple[str, ...], reference_frame: str, enhance: str | None, again_failed: bool,
-    no_report: bool, quiet: bool, config: Path, **values: Any,
+    methods: str,
+    data: Path,
+    out: Path,
+    layout: str | None,
+    published: tuple[str, ...],
+    reference_frame: str,
+    enhance: str | None,
+    again_failed: bool,
+    no_report: bool,
+    quiet: bool,
+    config: Path,
+    **values: Any,
 ) -> int:
     """Run what is missing, score all methods, write the table and the page.
 
@@ -52,7 +75,14 @@ def compare(
     settings = measuring_settings(values)
     try:
         folders, outcomes = comparison.generate(
-            pairs, entries, out / "gen", enhance=step, reference=reference_frame, seed=settings["seed"], again_failed=again_failed, event=teller(quiet),
+            pairs,
+            entries,
+            out / "gen",
+            enhance=step,
+            reference=reference_frame,
+            seed=settings["seed"],
+            again_failed=again_failed,
+            event=teller(quiet),
         )
         there = [name for name in folders if any(comparison.find_result(out / "gen" / name, e.id) for e in entries)]
         for name in folders:
@@ -81,8 +111,16 @@ def _score(name: str, entries: Any, out: Path, settings: dict[str, Any], values:
     def go(**how: Any) -> Any:
         with progress(quiet=quiet) as event:
             return score(
-                out / "gen" / name, out / "gen" / name, pairs=table, out=run, name=name, event=event, command=["lipsync-eval", *sys.argv[1:]],
-                **values, **settings, **how,
+                out / "gen" / name,
+                out / "gen" / name,
+                pairs=table,
+                out=run,
+                name=name,
+                event=event,
+                command=["lipsync-eval", *sys.argv[1:]],
+                **values,
+                **settings,
+                **how,
             )
 
     try:
@@ -98,7 +136,9 @@ def _write_table(results: Any, out: Path, layout: str | None, published: tuple[s
     formats = import_module("lipsync_eval.reports.render").FORMATS
     numbers = [n for key in published for n in import_module("lipsync_eval.reports.published").select(key)]
     shape = import_module("lipsync_eval.reports.layout").get_layout(layout) if layout else None
-    table = build(results, numbers, layout=shape, ignore=("data",))  # one manifest: a clip that failed has no digest, which is no other data
+    table = build(
+        results, numbers, layout=shape, ignore=("data",)
+    )  # one manifest: a clip that failed has no digest, which is no other data
     for form, suffix in (("text", "txt"), ("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
         write_text(out / f"table.{suffix}", formats[form](table))
     click.echo(formats["text"](table), nl=False)
@@ -114,5 +154,7 @@ def _write_report(names: list[str], out: Path) -> None:
         return name if side_by_side(clip, folder / name) else None
 
     runs = [out / "runs" / name for name in names]
-    index = import_module("lipsync_eval.reports.page").write_page([load_result(r) for r in runs], [load_frames(r) for r in runs], out / "report", [media] * len(runs))
+    index = import_module("lipsync_eval.reports.page").write_page(
+        [load_result(r) for r in runs], [load_frames(r) for r in runs], out / "report", [media] * len(runs)
+    )
     click.echo(f"report: {index}")

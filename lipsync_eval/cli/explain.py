@@ -7,9 +7,16 @@ from pathlib import Path
 import click
 
 _MEANING = {
-    "agg": "how clips became one number", "align": "what was done with unlike lengths", "audio": "whose sound was scored",
-    "faces": "landmark backend and detector", "face": "which face was followed", "feat": "extractor and weights", "fps": "frame rate",
-    "metric": "metric and its version", "proto": "crop protocol and its options", "reference": "content of what --reference names",
+    "agg": "how clips became one number",
+    "align": "what was done with unlike lengths",
+    "audio": "whose sound was scored",
+    "faces": "landmark backend and detector",
+    "face": "which face was followed",
+    "feat": "extractor and weights",
+    "fps": "frame rate",
+    "metric": "metric and its version",
+    "proto": "crop protocol and its options",
+    "reference": "content of what --reference names",
 }
 
 

@@ -11,19 +11,41 @@ from lipsync_eval.errors import OutputError, UsageError
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--baseline", type=click.Path(path_type=Path), help="A run's folder, its results.json, or a file that --update wrote.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="A run's folder, its results.json, or a file that --update wrote.",
+)
 @click.option("--tolerance", metavar="M=AMOUNT,...", help="How much worse is allowed: psnr=0.1,lse_c=2%  [default: 0]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the test over all metrics.")
 @click.option("--metrics", help="Compare only these, comma separated [default: all of the baseline's].")
-@click.option("--ignore", multiple=True, metavar="KEY", help="A signature key that may differ ('data': other real videos); repeatable.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="KEY",
+    help="A signature key that may differ ('data': other real videos); repeatable.",
+)
 @click.option("--seed", type=int, default=12345, show_default=True, help="Of sampled sign flips and intervals.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the comparison as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a Markdown summary, for a CI job page.")
-@click.option("--update", type=click.Path(path_type=Path), help="Write RUN as a small baseline file fit for git, if it passes (or without --baseline).")
+@click.option(
+    "--update",
+    type=click.Path(path_type=Path),
+    help="Write RUN as a small baseline file fit for git, if it passes (or without --baseline).",
+)
 def gate(
-    run: Path, baseline: Path | None, tolerance: str | None, alpha: float, metrics: str | None, ignore: tuple[str, ...], seed: int,
-    json_file: Path | None, junit: Path | None, markdown: Path | None, update: Path | None,
+    run: Path,
+    baseline: Path | None,
+    tolerance: str | None,
+    alpha: float,
+    metrics: str | None,
+    ignore: tuple[str, ...],
+    seed: int,
+    json_file: Path | None,
+    junit: Path | None,
+    markdown: Path | None,
+    update: Path | None,
 ) -> int:
     """Exit 1 when RUN is worse than the baseline.
 
@@ -49,7 +71,13 @@ def gate(
         if baseline is not None:
             names = [m.strip() for m in metrics.split(",")] if metrics else None
             found = core.compare(
-                new, load_result(baseline), tolerance=core.parse_tolerance(tolerance), alpha=alpha, seed=seed, metrics=names, ignore=ignore,
+                new,
+                load_result(baseline),
+                tolerance=core.parse_tolerance(tolerance),
+                alpha=alpha,
+                seed=seed,
+                metrics=names,
+                ignore=ignore,
             )
             click.echo(output.as_text(found), nl=False)
             for path, text in ((json_file, output.as_json), (junit, output.as_junit), (markdown, output.as_markdown)):

@@ -13,7 +13,11 @@ from lipsync_eval.cli.progress import printable
 from lipsync_eval.errors import UsageError
 
 CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), default=Path("baselines.toml"), show_default=True, help="Where each generator's code and environment are.",
+    "--config",
+    type=click.Path(path_type=Path),
+    default=Path("baselines.toml"),
+    show_default=True,
+    help="Where each generator's code and environment are.",
 )
 
 
@@ -39,20 +43,28 @@ def chosen(names: Sequence[str], known: dict[str, Any]) -> list[tuple[Any, Any]]
     for name in names:
         adapter = package.get_adapter(name, known)
         if adapter.command is None:
-            raise UsageError(f"{name} has no public code: only its published numbers are here (lipsync-eval list published)")
+            raise UsageError(
+                f"{name} has no public code: only its published numbers are here (lipsync-eval list published)"
+            )
         if name not in known:
-            raise UsageError(f"no [{name}] in baselines.toml: say there where its code and its python are (docs/baselines.md), or try `lipsync-eval baselines show {name}`")
+            raise UsageError(
+                f"no [{name}] in baselines.toml: say there where its code and its python are (docs/baselines.md), or try `lipsync-eval baselines show {name}`"
+            )
         environment = known[name]
         if unknown := set(environment.options) - set(adapter.record.options):
             there = ", ".join(adapter.record.options) or "none"
-            raise UsageError(f"[{name}.options] in baselines.toml: {', '.join(sorted(unknown))} is no option of {name}; it has: {there}")
+            raise UsageError(
+                f"[{name}.options] in baselines.toml: {', '.join(sorted(unknown))} is no option of {name}; it has: {there}"
+            )
         pairs.append((adapter, environment))
     return pairs
 
 
 def teller(quiet: bool) -> Callable[[str, str, str], None]:
     """An event function that prints one line a step on stderr."""
-    return lambda generator, clip, what: None if quiet else click.echo(f"{generator}: {printable(clip)}: {what}", err=True)
+    return lambda generator, clip, what: (
+        None if quiet else click.echo(f"{generator}: {printable(clip)}: {what}", err=True)
+    )
 
 
 def report_failures(outcomes: Sequence[Any]) -> int:

@@ -42,7 +42,9 @@ def show(name: str) -> None:
     """
     found = [(kind, thing) for kind in KINDS if (thing := globals()[f"_find_{kind}"](name)) is not None]
     if not found:
-        raise UsageError(f"nothing is called {name!r}; see `lipsync-eval list metrics`, and list {', list '.join(KINDS[1:])}")
+        raise UsageError(
+            f"nothing is called {name!r}; see `lipsync-eval list metrics`, and list {', list '.join(KINDS[1:])}"
+        )
     for kind, thing in found:
         click.echo(f"{kind.removesuffix('s')} {name}")
         for key, value in rows(thing):

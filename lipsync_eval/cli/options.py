@@ -11,25 +11,77 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MEASURING = (
-    click.option("--protocol", default="radio", show_default=True, help="Crop protocol: a name (`list protocols`) or a TOML file of one."),
-    click.option("--crop-from", type=click.Choice(["auto", "gt", "own"]), help="Whose landmarks place both crops [default: auto = gt where the sizes match]."),
-    click.option("--radius", type=click.Choice(["per-frame", "clip-median"]), help="Crop radius per picture or one for the clip [default: per-frame]."),
-    click.option("--audio", type=click.Choice(["gen", "gt"]), default="gen", show_default=True, help="Whose sound is scored."),
-    click.option("--align", default="trim:5", show_default=True, help="trim:N | strict | shortest, for videos of unlike length."),
-    click.option("--face", type=click.Choice(["largest", "single"]), default="largest", show_default=True, help="single: several faces fail the clip."),
-    click.option("--landmarks", default="dlib68", show_default=True, help="Landmark backend: dlib68 | fan | mediapipe."),
+    click.option(
+        "--protocol",
+        default="radio",
+        show_default=True,
+        help="Crop protocol: a name (`list protocols`) or a TOML file of one.",
+    ),
+    click.option(
+        "--crop-from",
+        type=click.Choice(["auto", "gt", "own"]),
+        help="Whose landmarks place both crops [default: auto = gt where the sizes match].",
+    ),
+    click.option(
+        "--radius",
+        type=click.Choice(["per-frame", "clip-median"]),
+        help="Crop radius per picture or one for the clip [default: per-frame].",
+    ),
+    click.option(
+        "--audio", type=click.Choice(["gen", "gt"]), default="gen", show_default=True, help="Whose sound is scored."
+    ),
+    click.option(
+        "--align", default="trim:5", show_default=True, help="trim:N | strict | shortest, for videos of unlike length."
+    ),
+    click.option(
+        "--face",
+        type=click.Choice(["largest", "single"]),
+        default="largest",
+        show_default=True,
+        help="single: several faces fail the clip.",
+    ),
+    click.option(
+        "--landmarks", default="dlib68", show_default=True, help="Landmark backend: dlib68 | fan | mediapipe."
+    ),
     click.option("--detector", help="Face detector when not the backend's own: hog | yunet | mediapipe | s3fd."),
-    click.option("--weights", "weights", multiple=True, metavar="NAME=FILE", help="A weights file of yours; repeatable."),
+    click.option(
+        "--weights", "weights", multiple=True, metavar="NAME=FILE", help="A weights file of yours; repeatable."
+    ),
     click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:N]"),
     click.option("--offline", is_flag=True, help="Never open a socket."),
-    click.option("--reference", type=click.Path(path_type=Path), help="Image, video or folder of them (by clip id) for the _ref metrics."),
-    click.option("--sync-detector", type=click.Choice(["track", "s3fd"]), help="Boxes for SyncNet's crop [default: track = the run's own]."),
+    click.option(
+        "--reference",
+        type=click.Path(path_type=Path),
+        help="Image, video or folder of them (by clip id) for the _ref metrics.",
+    ),
+    click.option(
+        "--sync-detector",
+        type=click.Choice(["track", "s3fd"]),
+        help="Boxes for SyncNet's crop [default: track = the run's own].",
+    ),
     click.option("--compat", type=click.Choice(["jpeg"]), help="jpeg: SyncNet's official lossy steps."),
-    click.option("--roi", type=click.Choice(["align", "center88", "resize"]), help="AV-HuBERT's mouth region [default: align]."),
+    click.option(
+        "--roi", type=click.Choice(["align", "center88", "resize"]), help="AV-HuBERT's mouth region [default: align]."
+    ),
     click.option("--lpips-net", type=click.Choice(["alex", "vgg", "squeeze"]), help="LPIPS trunk [default: alex]."),
-    click.option("--fid-stats", type=click.Path(path_type=Path), help="Statistics of the real crops: read if there, else written."),
-    click.option("--option", "extra", multiple=True, metavar="KEY=VALUE", help="Any further option of a metric or protocol; repeatable."),
-    click.option("--cache", "cache", type=click.Path(path_type=Path, file_okay=False), help="Folder for tracks and features [default: the user's cache folder]."),
+    click.option(
+        "--fid-stats",
+        type=click.Path(path_type=Path),
+        help="Statistics of the real crops: read if there, else written.",
+    ),
+    click.option(
+        "--option",
+        "extra",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any further option of a metric or protocol; repeatable.",
+    ),
+    click.option(
+        "--cache",
+        "cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder for tracks and features [default: the user's cache folder].",
+    ),
     click.option("--no-cache", is_flag=True, help="Keep no tracks or features."),
     click.option("--seed", type=int, default=12345, show_default=True, help="Of the bootstrap intervals."),
 )
@@ -49,7 +101,9 @@ def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
         click.BadParameter: a NAME=FILE or KEY=VALUE without '='.
     """
     take = values.pop
-    protocol_options = {k: v for k, v in (("crop_from", take("crop_from")), ("radius", take("radius"))) if v is not None}
+    protocol_options = {
+        k: v for k, v in (("crop_from", take("crop_from")), ("radius", take("radius"))) if v is not None
+    }
     options: dict[str, str] = {}
     for key in ("sync_detector", "compat", "roi", "lpips_net", "fid_stats"):
         if (value := take(key)) is not None:

@@ -12,9 +12,15 @@ from lipsync_eval.errors import OutputError
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--kind", type=click.Choice(["bars", "box", "curve", "radar", "offset"]), default="bars", show_default=True)
+@click.option(
+    "--kind", type=click.Choice(["bars", "box", "curve", "radar", "offset"]), default="bars", show_default=True
+)
 @click.option("--metrics", help="Ids, comma separated [default: all that the runs scored].")
-@click.option("--out", type=click.Path(path_type=Path), help="Path without suffix: OUT.png and OUT.pdf are written [default: ./KIND].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Path without suffix: OUT.png and OUT.pdf are written [default: ./KIND].",
+)
 def plot(runs: tuple[Path, ...], kind: str, metrics: str | None, out: Path | None) -> None:
     """Plots for a paper, as PNG and PDF: colour-blind safe, sized for a column.
 

@@ -37,8 +37,13 @@ def _bar() -> Iterator[Event]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
-        TextColumn("clips"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
-        console=Console(stderr=True), transient=True,
+        TextColumn("clips"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=Console(stderr=True),
+        transient=True,
     )
     shares: dict[str, float] = {}
     stages = {"decode": 0.0, "faces (gen)": 0.05, "faces (gt)": 0.25, "metrics": 0.45}

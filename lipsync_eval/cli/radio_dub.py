@@ -22,7 +22,12 @@ from lipsync_eval.errors import UsageError
     help="Image file, or number of a picture of the video [default: its first with a face].",
 )
 @CHECKPOINT
-@click.option("--out", type=FILE, required=True, help=".mp4 (H.264) or .mkv (lossless); replaced if there. OUT.json tells what was done.")
+@click.option(
+    "--out",
+    type=FILE,
+    required=True,
+    help=".mp4 (H.264) or .mkv (lossless); replaced if there. OUT.json tells what was done.",
+)
 @click.option(
     "--crops",
     type=FOLDER,
@@ -106,7 +111,12 @@ def attention(
     "--audio", type=SOUND, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
 )
 @click.option(
-    "--references", "references", multiple=True, required=True, metavar="R...", help="At least two image files or numbers of pictures."
+    "--references",
+    "references",
+    multiple=True,
+    required=True,
+    metavar="R...",
+    help="At least two image files or numbers of pictures.",
 )
 @click.argument("more", nargs=-1, metavar="")
 @CHECKPOINT

@@ -14,15 +14,32 @@ from lipsync_eval.cli.options import measuring, measuring_settings
 @click.command()
 @click.argument("gen", type=click.Path(path_type=Path))
 @click.argument("gt", type=click.Path(path_type=Path))
-@click.option("--metrics", default="core", show_default=True, help="core | all | names, comma separated; -name leaves one out.")
+@click.option(
+    "--metrics", default="core", show_default=True, help="core | all | names, comma separated; -name leaves one out."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results [default: runs/<name of GEN>].")
 @click.option("--resume", is_flag=True, help="Continue the run that OUT holds.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that OUT holds.")
-@click.option("--pairs", type=click.Path(path_type=Path), help="CSV with columns gen,gt[,audio,id] instead of matching by stem.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the numbers do not depend on it.")
+@click.option(
+    "--pairs", type=click.Path(path_type=Path), help="CSV with columns gen,gt[,audio,id] instead of matching by stem."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes; the numbers do not depend on it.",
+)
 @click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
 @click.option("--contact-sheet", type=click.Path(path_type=Path), help="Write a picture of every clip's crops.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: results.json on stdout.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: results.json on stdout.",
+)
 @click.option("--name", help="The method's name in tables [default: name of GEN].")
 @click.option("--quiet", is_flag=True, help="No progress, no warnings.")
 @measuring
@@ -51,7 +68,9 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
             click.echo(f"warning: {text}", err=True)
 
     with progress(quiet=quiet) as event:
-        result = run_score(gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn, **values, **settings)
+        result = run_score(
+            gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn, **values, **settings
+        )
     if contact_sheet is not None:
         from lipsync_eval.engine.look import write_contact_sheet
         from lipsync_eval.engine.score import make_settings

@@ -16,15 +16,35 @@ _ALL = "shift,rotate,scale,blur,jpeg,recode,delay"
 @click.command()
 @click.argument("clips", type=click.Path(path_type=Path))
 @click.option("--perturb", default=_ALL, show_default=True, help="Kinds of damage, comma separated.")
-@click.option("--grades", multiple=True, metavar="NAME=A,B,...", help="Strengths of one kind instead of its own; repeatable.")
-@click.option("--metrics", default="core", show_default=True, help="core | all | names, comma separated; -name leaves one out.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the table, the JSON and the plots.")
+@click.option(
+    "--grades", multiple=True, metavar="NAME=A,B,...", help="Strengths of one kind instead of its own; repeatable."
+)
+@click.option(
+    "--metrics", default="core", show_default=True, help="core | all | names, comma separated; -name leaves one out."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the table, the JSON and the plots."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the study that OUT holds.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the numbers do not depend on it.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes; the numbers do not depend on it.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @measuring
 def sensitivity(
-    clips: Path, perturb: str, grades: tuple[str, ...], metrics: str, out: Path, overwrite: bool, workers: int, quiet: bool, **values: Any
+    clips: Path,
+    perturb: str,
+    grades: tuple[str, ...],
+    metrics: str,
+    out: Path,
+    overwrite: bool,
+    workers: int,
+    quiet: bool,
+    **values: Any,
 ) -> int:
     """Which metrics a shift, a blur, a delay... moves.
 
@@ -54,7 +74,9 @@ def sensitivity(
     settings = make_settings(**measuring_settings(values))
     check_folder(out, overwrite)
     with progress(quiet=quiet) as event:
-        study = run_study(clips, chosen, names, settings, workers=workers, event=event, command=["lipsync-eval", *sys.argv[1:]])
+        study = run_study(
+            clips, chosen, names, settings, workers=workers, event=event, command=["lipsync-eval", *sys.argv[1:]]
+        )
     write_study(study, out)
     click.echo(_table(study), nl=False)
     click.echo(f"table and plots: {out}")
@@ -77,10 +99,15 @@ def _table(study: Any) -> str:
     cells = [["damage", *study.metrics]]
     for name, strength in grades:
         found = [(metric, *study.mean(metric, name, strength)) for metric in study.metrics]
-        texts = ["-" if mean is None else f"{mean:.{get_spec(m).decimals}f}{'' if n == study.asked(m) else '*'}" for m, mean, n in found]
+        texts = [
+            "-" if mean is None else f"{mean:.{get_spec(m).decimals}f}{'' if n == study.asked(m) else '*'}"
+            for m, mean, n in found
+        ]
         cells.append([name if name == NONE else f"{name} {strength:g}", *texts])
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    lines = ["  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]) for line in cells]
+    lines = [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]) for line in cells
+    ]
     if study.failed:
         lines.append("* mean over fewer clips, - no value: sensitivity.csv says which and why")
     return "\n".join(lines) + "\n"

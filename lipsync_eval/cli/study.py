@@ -35,7 +35,12 @@ def study() -> None:
 @study.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the study.")
-@click.option("--questions", default="sync,visual,realness", show_default=True, help="Of: sync, visual, realness, persona, overall.")
+@click.option(
+    "--questions",
+    default="sync,visual,realness",
+    show_default=True,
+    help="Of: sync, visual, realness, persona, overall.",
+)
 @click.option("--clips", "most", type=click.IntRange(1), help="At most so many clips, chosen by seed [default: all].")
 @click.option("--with-real", is_flag=True, help="Show the real videos as one more method.")
 @click.option("--seed", type=int, default=12345, show_default=True)
@@ -58,7 +63,9 @@ def make(runs: tuple[Path, ...], out: Path, questions: str, most: int | None, wi
         index = core.write_study(items, out, questions=names, seed=seed, encode=alone)
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
-    click.echo(f"{index}: {len(items)} videos; give the folder `page` to raters, each with a number of their own, and keep {out / core.KEY}")
+    click.echo(
+        f"{index}: {len(items)} videos; give the folder `page` to raters, each with a number of their own, and keep {out / core.KEY}"
+    )
 
 
 @study.command()
@@ -81,7 +88,10 @@ def collect(key: Path, answers: tuple[Path, ...], out: Path | None) -> None:
         for s in result.scores:
             interval = "" if s.ci is None else f"  [{s.ci.low:.2f}, {s.ci.high:.2f}]"
             click.echo(f"{result.run.name:<24}{s.metric:<16}{s.value:.3f}{interval}")
-    alphas = ", ".join(f"{s.metric} {'undefined' if (a := s.details['krippendorff_alpha']) is None else f'{a:.3f}'}" for s in results[0].scores)
+    alphas = ", ".join(
+        f"{s.metric} {'undefined' if (a := s.details['krippendorff_alpha']) is None else f'{a:.3f}'}"
+        for s in results[0].scores
+    )
     click.echo(f"{len(answers)} raters; agreement (Krippendorff's alpha, interval scale): {alphas}")
     if out is None:
         return

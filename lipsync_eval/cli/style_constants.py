@@ -15,7 +15,9 @@ from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON file to write.")
 @click.option("--provenance", default="", help="What the clips are; goes into the file.")
 @corpus
-def style_constants(clips: Path, out: Path, provenance: str, features: str, speakers: Path | None, **values: Any) -> None:
+def style_constants(
+    clips: Path, out: Path, provenance: str, features: str, speakers: Path | None, **values: Any
+) -> None:
     """Learn what StyleSim codes are measured against from a folder of speakers.
 
     CLIPS holds one folder a speaker (or --speakers says who is who). Score with the result by
@@ -39,5 +41,3 @@ def style_constants(clips: Path, out: Path, provenance: str, features: str, spea
     text = f"{provenance or clips.name}: {len(by_speaker)} speakers, {len(sequences)} clips, {frames} frames at 25 fps, landmarks {settings.landmarks}"
     write(build(features, by_speaker, text), out)
     click.echo(f"{out}: {text}")
-
-

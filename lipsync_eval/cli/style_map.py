@@ -18,16 +18,49 @@ if TYPE_CHECKING:
 
 @click.command("style-map")
 @click.argument("clips", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("style-map.png"), show_default=True, help="Picture to write.")
-@click.option("--generated", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A second folder of the same speakers, drawn as crosses.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("style-map.png"),
+    show_default=True,
+    help="Picture to write.",
+)
+@click.option(
+    "--generated",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A second folder of the same speakers, drawn as crosses.",
+)
 @click.option("--window", type=click.IntRange(20), default=50, show_default=True, help="Frames (1/25 s) in one code.")
 @click.option("--hop", type=click.IntRange(1), default=25, show_default=True, help="Frames from one code to the next.")
-@click.option("--perplexity", type=click.FloatRange(2, min_open=True), default=10.0, show_default=True, help="Of t-SNE: effective number of neighbours.")
-@click.option("--encoder", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Codes of an encoder from style-train instead of statistics.")
-@click.option("--halves", is_flag=True, help="Also print the cosines of first against second halves, constants learned without the speakers compared.")
+@click.option(
+    "--perplexity",
+    type=click.FloatRange(2, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Of t-SNE: effective number of neighbours.",
+)
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Codes of an encoder from style-train instead of statistics.",
+)
+@click.option(
+    "--halves",
+    is_flag=True,
+    help="Also print the cosines of first against second halves, constants learned without the speakers compared.",
+)
 @corpus
 def style_map(
-    clips: Path, out: Path, generated: Path | None, window: int, hop: int, perplexity: float, encoder: Path | None, halves: bool, features: str, speakers: Path | None,
+    clips: Path,
+    out: Path,
+    generated: Path | None,
+    window: int,
+    hop: int,
+    perplexity: float,
+    encoder: Path | None,
+    halves: bool,
+    features: str,
+    speakers: Path | None,
     **values: Any,
 ) -> None:
     """Draw the speaking styles of many clips, one colour a speaker.
@@ -83,7 +116,9 @@ def _encoded(path: Path, features: str, window: int, hop: int) -> Callable[[Sequ
 
     trained = load(path)
     if trained.constants.features != features:
-        raise UsageError(f"{path} was trained on {trained.constants.features}; give --features {trained.constants.features}")
+        raise UsageError(
+            f"{path} was trained on {trained.constants.features}; give --features {trained.constants.features}"
+        )
 
     def codes(s: Sequence52or68) -> Float:
         starts = range(0, max(len(s.index) - window, 0) + 1, hop)
@@ -120,7 +155,16 @@ def draw(places: Float, owners: Sequence[tuple[str, bool]], features: str, out: 
             mine = np.array([owner == (speaker, generated) for owner in owners])
             if mine.any():
                 label = f"{speaker} (generated)" if generated else speaker
-                axes.scatter(places[mine, 0], places[mine, 1], s=42, marker=mark, color=colours[k], edgecolors="white", linewidths=0.6, label=label)
+                axes.scatter(
+                    places[mine, 0],
+                    places[mine, 1],
+                    s=42,
+                    marker=mark,
+                    color=colours[k],
+                    edgecolors="white",
+                    linewidths=0.6,
+                    label=label,
+                )
     axes.set(title=f"Style codes ({features}), t-SNE", xticks=[], yticks=[])
     figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     try:
@@ -153,8 +197,12 @@ def _print_halves(sequences: Sequence[Sequence52or68], features: str) -> None:
 def table(found: Halves) -> str:
     """The matrix as text: rows first halves, columns second halves."""
     width = max(len(name) for name in found.names)
-    lines = ["cosine of style codes, rows: first halves, columns: second halves, constants without the speakers compared"]
+    lines = [
+        "cosine of style codes, rows: first halves, columns: second halves, constants without the speakers compared"
+    ]
     for name, row in zip(found.names, found.matrix, strict=True):
         lines.append(name.ljust(width) + "".join(f"{x:7.2f}" for x in row))
-    lines.append(f"same clip {found.within:.3f}, different speakers {found.between:.3f}, own half ranked first {found.ranked_first:.0%}")
+    lines.append(
+        f"same clip {found.within:.3f}, different speakers {found.between:.3f}, own half ranked first {found.ranked_first:.0%}"
+    )
     return "\n".join(lines)

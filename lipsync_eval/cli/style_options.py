@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--features", type=click.Choice(["points68", "blendshapes"]), default="points68", show_default=True, help="What expression is read as."),
-    click.option("--speakers", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV with columns clip,speaker [default: the first folder below CLIPS, else the clip]."),
+    click.option(
+        "--features",
+        type=click.Choice(["points68", "blendshapes"]),
+        default="points68",
+        show_default=True,
+        help="What expression is read as.",
+    ),
+    click.option(
+        "--speakers",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="CSV with columns clip,speaker [default: the first folder below CLIPS, else the clip].",
+    ),
     click.option("--landmarks", default="dlib68", show_default=True, help="Landmark backend."),
     click.option("--weights", multiple=True, metavar="NAME=FILE", help="A weights file of yours; repeatable."),
-    click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder for tracks and scores [default: the user's cache folder]."),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder for tracks and scores [default: the user's cache folder].",
+    ),
 )
 
 
@@ -45,7 +59,9 @@ def corpus_settings(values: dict[str, Any]) -> Settings:
         if not (name and equals and file):
             raise click.BadParameter(f"--weights {text!r}: expected NAME=FILE")
         weights[name] = Path(file)
-    return Settings(landmarks=values.pop("landmarks"), weights=weights, cache_dir=values.pop("cache") or default_cache_dir())
+    return Settings(
+        landmarks=values.pop("landmarks"), weights=weights, cache_dir=values.pop("cache") or default_cache_dir()
+    )
 
 
 def tell(recording: Recording, problem: str) -> None:

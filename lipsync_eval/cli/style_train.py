@@ -13,11 +13,29 @@ from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 @click.command("style-train")
 @click.argument("clips", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File for the encoder.")
-@click.option("--window", type=click.IntRange(10), default=100, show_default=True, help="Frames (1/25 s) of a stretch; clips must hold two and 10 more.")
+@click.option(
+    "--window",
+    type=click.IntRange(10),
+    default=100,
+    show_default=True,
+    help="Frames (1/25 s) of a stretch; clips must hold two and 10 more.",
+)
 @click.option("--steps", type=click.IntRange(1), default=2000, show_default=True)
-@click.option("--batch", type=click.IntRange(2), default=32, show_default=True, help="Speakers a step, or all where there are fewer.")
+@click.option(
+    "--batch",
+    type=click.IntRange(2),
+    default=32,
+    show_default=True,
+    help="Speakers a step, or all where there are fewer.",
+)
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True, help="Of Adam.")
-@click.option("--hold-out", type=click.IntRange(0), default=0, show_default=True, help="Speakers (every k-th by name) kept out of training and judged on.")
+@click.option(
+    "--hold-out",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Speakers (every k-th by name) kept out of training and judged on.",
+)
 @click.option("--seed", type=int, default=12345, show_default=True)
 @corpus
 def style_train(clips: Path, out: Path, hold_out: int, features: str, speakers: Path | None, **values: Any) -> None:
@@ -65,7 +83,9 @@ def split(by_speaker: dict[str, list[Any]], hold_out: int) -> tuple[dict[str, li
 
     names = sorted(by_speaker)
     if len(names) - hold_out < 2:
-        raise UsageError(f"--hold-out {hold_out} leaves {max(len(names) - hold_out, 0)} of {len(names)} speakers to train on; at least 2 are needed")
+        raise UsageError(
+            f"--hold-out {hold_out} leaves {max(len(names) - hold_out, 0)} of {len(names)} speakers to train on; at least 2 are needed"
+        )
     kept_out = {names[(2 * k + 1) * len(names) // (2 * hold_out)] for k in range(hold_out)}
     return {n: by_speaker[n] for n in names if n not in kept_out}, {n: by_speaker[n] for n in names if n in kept_out}
 
@@ -78,7 +98,9 @@ def judge(trained: Any, speakers: dict[str, list[Any]]) -> str:
     for speaker, recordings in speakers.items():
         for raw, index in recordings:
             middle = len(index) // 2
-            halves.append((trained.style((raw[:middle], index[:middle])), trained.style((raw[middle:], index[middle:]))))
+            halves.append(
+                (trained.style((raw[:middle], index[:middle])), trained.style((raw[middle:], index[middle:])))
+            )
             names.append(speaker)
     matrix = np.array([[a @ b for _, b in halves] for a, _ in halves])
     same = float(np.diag(matrix).mean())

@@ -32,7 +32,9 @@ def _score_row(score: Score) -> str:
     value = "none" if score.value is None else f"{score.value:.{digits}f}"
     interval = "" if score.ci is None else f"{score.ci.low:.{digits}f} .. {score.ci.high:.{digits}f}"
     own = "" if score.gt_value is None else f"{score.gt_value:.{digits}f}"
-    return _row(score.metric + unit, value, interval, own, _BETTER[score.direction], f"{score.n_scored} of {score.n_asked}")
+    return _row(
+        score.metric + unit, value, interval, own, _BETTER[score.direction], f"{score.n_scored} of {score.n_asked}"
+    )
 
 
 def _failures(result: Result) -> list[str]:
@@ -42,7 +44,9 @@ def _failures(result: Result) -> list[str]:
     lines = ["", f"{clips} of {result.data.n_pairs} clips failed, in whole or in part:"]
     for failure in result.failures[:_FAILURES]:
         what = failure.metric or "all metrics"
-        lines.append(f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(' '.join(failure.message.split()))}")
+        lines.append(
+            f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(' '.join(failure.message.split()))}"
+        )
     if len(result.failures) > _FAILURES:
         lines.append(f"  ... and {len(result.failures) - _FAILURES} more rows in results.json")
     return lines

@@ -117,7 +117,9 @@ def signature_parts(bench: Bench, metric: str) -> dict[str, str]:
         "v": __version__,
     }
     if bench.uses_faces(needs):
-        parts["faces"] = faces_signature(settings.landmarks, settings.detector, lambda name: locate(settings, name).path)
+        parts["faces"] = faces_signature(
+            settings.landmarks, settings.detector, lambda name: locate(settings, name).path
+        )
         parts["face"] = settings.face
     if "gen.audio" in needs:
         parts["audio"] = settings.audio

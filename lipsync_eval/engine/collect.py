@@ -50,7 +50,8 @@ def collect(plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str
     failures = [row for o in outcomes for row in o.failures]
     failures += [
         {"id": o.id, "stage": "weights", "metric": m, "error": "MissingWeights", "message": why}
-        for o in outcomes for m, why in plan.missing.items()
+        for o in outcomes
+        for m, why in plan.missing.items()
         if not any(row["metric"] is None for row in o.failures)
     ]
     order = {o.id: i for i, o in enumerate(outcomes)}
@@ -69,30 +70,61 @@ def _clip(plan: Plan, outcome: Outcome) -> ClipRow:
     pooled = {m for m in plan.metrics if get_spec(m).pooling == "pooled"}
     values = {m: outcome.values.get(m) for m in plan.metrics if m not in pooled}
     return ClipRow(
-        id=outcome.id, gen=outcome.gen, gt=outcome.gt, n_frames=outcome.n_frames, values=values,
-        gt_values=outcome.gt_values, notes=outcome.notes, details=outcome.details,
+        id=outcome.id,
+        gen=outcome.gen,
+        gt=outcome.gt,
+        n_frames=outcome.n_frames,
+        values=values,
+        gt_values=outcome.gt_values,
+        notes=outcome.notes,
+        details=outcome.details,
     )
 
 
 def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: str) -> Score:
     spec = get_spec(metric)
-    common: dict[str, Any] = {"metric": metric, "unit": spec.unit, "direction": spec.direction, "n_asked": len(outcomes)}
+    common: dict[str, Any] = {
+        "metric": metric,
+        "unit": spec.unit,
+        "direction": spec.direction,
+        "n_asked": len(outcomes),
+    }
     if metric in plan.missing:
-        return Score(**common, value=None, gt_value=None, ci=None, n_scored=0, signature=plan.signature(metric, 0), notes=[plan.missing[metric]])
+        return Score(
+            **common,
+            value=None,
+            gt_value=None,
+            ci=None,
+            n_scored=0,
+            signature=plan.signature(metric, 0),
+            notes=[plan.missing[metric]],
+        )
     if spec.pooling == "pooled":
         lost = {row["id"] for o in outcomes for row in o.failures if row["metric"] in (None, metric)}
         places = [(i, o.id) for i, o in enumerate(outcomes) if o.id not in lost]
         family = next(f for f in plan.bench.families if any(s.name == metric for s in f.specs))
-        found = family.pool(metric, _States(journal, metric, places)) if places else Pooled(None, ("no clip to pool",), {})
+        found = (
+            family.pool(metric, _States(journal, metric, places)) if places else Pooled(None, ("no clip to pool",), {})
+        )
         return Score(
-            **common, value=found.value, gt_value=None, ci=None, n_scored=len(places), signature=plan.signature(metric, len(places)),
-            notes=list(found.notes), details={**found.details, "ci": "none: a pooled score has no clips to resample"},
+            **common,
+            value=found.value,
+            gt_value=None,
+            ci=None,
+            n_scored=len(places),
+            signature=plan.signature(metric, len(places)),
+            notes=list(found.notes),
+            details={**found.details, "ci": "none: a pooled score has no clips to resample"},
         )
     values = [v for o in outcomes if (v := o.values.get(metric)) is not None]
     gt_values = [v for o in outcomes if (v := o.gt_values.get(metric)) is not None]
     return Score(
-        **common, value=clip_mean(values), gt_value=clip_mean(gt_values), ci=bootstrap(values, plan.settings.seed),
-        n_scored=len(values), signature=plan.signature(metric, len(values)),
+        **common,
+        value=clip_mean(values),
+        gt_value=clip_mean(gt_values),
+        ci=bootstrap(values, plan.settings.seed),
+        n_scored=len(values),
+        signature=plan.signature(metric, len(values)),
         details={"gt_n_scored": len(gt_values)} if gt_values else {},
     )
 
@@ -103,5 +135,9 @@ def _data(plan: Plan, outcomes: Sequence[Outcome]) -> DataInfo:
         both.update(json.dumps([o.id, *o.digests]).encode())
         real.update(json.dumps([o.id, o.digests[1]]).encode())
     return DataInfo(
-        n_pairs=len(outcomes), digest=both.hexdigest(), gt_digest=real.hexdigest(), gen=str(plan.gen), gt=str(plan.gt),
+        n_pairs=len(outcomes),
+        digest=both.hexdigest(),
+        gt_digest=real.hexdigest(),
+        gen=str(plan.gen),
+        gt=str(plan.gt),
     )

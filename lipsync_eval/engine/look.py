@@ -72,8 +72,13 @@ def _track(bench: Bench, clip: Clip, n: int) -> Track | None:
     settings = bench.settings
     try:
         track = track_faces(
-            clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=bench.cache,
-            weights=lambda name: locate(settings, name).path, device=settings.device,
+            clip,
+            landmarks=settings.landmarks,
+            detector=settings.detector,
+            face=settings.face,
+            cache=bench.cache,
+            weights=lambda name: locate(settings, name).path,
+            device=settings.device,
         )
     except ClipError:
         return None

@@ -73,7 +73,12 @@ def measure_pair(bench: Bench, paths: PairPaths, report: Report = lambda stage, 
     try:
         if paths.gen is None or paths.gt is None:
             side, other = ("generated", "real") if paths.gen is None else ("real", "generated")
-            raise _Stop("pair", ClipError(f"there is no {side} video for this {other} one; a score over the others alone would hide it"))
+            raise _Stop(
+                "pair",
+                ClipError(
+                    f"there is no {side} video for this {other} one; a score over the others alone would hide it"
+                ),
+            )
         report("decode", 0.0)
         gen = _guard("decode", lambda: open_clip(paths.gen, audio=paths.audio))  # type: ignore[arg-type]
         gt = _guard("decode", lambda: open_clip(paths.gt, audio=paths.gt_audio))  # type: ignore[arg-type]
@@ -122,7 +127,11 @@ def _guard(stage: str, call: Callable[[], Any]) -> Any:
 def _measure(bench: Bench, work: _Work, gen: Clip, gt: Clip, report: Report) -> None:
     outcome = work.outcome
     outcome.digests = (gen.digest, gt.digest)
-    outcome.notes += [f"{side}: {note}" for side, clip in (("gen", gen), ("gt", gt)) for note in (*clip.notes, *_heard(bench, side, clip))]
+    outcome.notes += [
+        f"{side}: {note}"
+        for side, clip in (("gen", gen), ("gt", gt))
+        for note in (*clip.notes, *_heard(bench, side, clip))
+    ]
     outcome.details |= {"gen": _facts(gen), "gt": _facts(gt)}
     n, cut = _guard("align", lambda: common_length(gen.n_frames, gt.n_frames, bench.align))
     outcome.n_frames = n
@@ -170,8 +179,13 @@ def _track(bench: Bench, work: _Work, side: str, clip: Clip, n: int, errors: lis
     settings = bench.settings
     try:
         track = track_faces(
-            clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=bench.cache,
-            weights=lambda name: locate(settings, name).path, device=settings.device,
+            clip,
+            landmarks=settings.landmarks,
+            detector=settings.detector,
+            face=settings.face,
+            cache=bench.cache,
+            weights=lambda name: locate(settings, name).path,
+            device=settings.device,
         )
     except ClipError as error:
         errors.append(type(error)(f"{'generated' if side == 'gen' else 'real'} video: {error}"))
@@ -193,7 +207,9 @@ def _blocked(bench: Bench, family: Family, spec: MetricSpec, tracks: list[Track 
     return ("gen.points" in needs and tracks[0] is None) or ("gt.points" in needs and tracks[1] is None)
 
 
-def _crops(bench: Bench, work: _Work, gen: Clip, gt: Clip, tracks: list[Track | None], n: int) -> tuple[Crop | None, Crop | None]:
+def _crops(
+    bench: Bench, work: _Work, gen: Clip, gt: Clip, tracks: list[Track | None], n: int
+) -> tuple[Crop | None, Crop | None]:
     if not bench.needs_crops:
         return None, None
     views = [View(c.height, c.width, n, t) for c, t in zip((gen, gt), tracks, strict=True)]
@@ -235,7 +251,9 @@ def _try(work: _Work, family: Family, names: Sequence[str], call: Callable[[], A
     except LipsyncError as error:
         work.fail("metric", error, names)
     except Exception as error:
-        log.warning("%s failed on clip %r with an unexpected error", type(family).__name__, work.outcome.id, exc_info=True)
+        log.warning(
+            "%s failed on clip %r with an unexpected error", type(family).__name__, work.outcome.id, exc_info=True
+        )
         work.fail("metric", error, names)
     return None
 
@@ -297,7 +315,11 @@ def _take(work: _Work, spec: MetricSpec, found: Measurement) -> None:
     if value is None or not math.isfinite(value):
         work.fail("metric", ClipError(f"no value came out ({value})"), [spec.name])
     elif not low <= value <= high:
-        work.fail("metric", ClipError(f"the value {value!r} lies outside the declared range {low}..{high}; please report it"), [spec.name])
+        work.fail(
+            "metric",
+            ClipError(f"the value {value!r} lies outside the declared range {low}..{high}; please report it"),
+            [spec.name],
+        )
     else:
         work.outcome.values[spec.name] = float(value)
     own = found.gt_values.get(spec.name)
@@ -326,6 +348,10 @@ def _facts(clip: Clip) -> dict[str, Any]:
     beside = clip.audio is not None and clip.audio.source != clip.path
     return {
         "sound_file": str(clip.audio.source) if clip.audio is not None and beside else None,
-        "n_frames": clip.n_frames, "height": clip.height, "width": clip.width, "source_fps": round(clip.source_fps, 3),
-        "sound_seconds": None if clip.audio is None else round(len(clip.audio.samples) / RATE, 3), "sha256": clip.digest,
+        "n_frames": clip.n_frames,
+        "height": clip.height,
+        "width": clip.width,
+        "source_fps": round(clip.source_fps, 3),
+        "sound_seconds": None if clip.audio is None else round(len(clip.audio.samples) / RATE, 3),
+        "sha256": clip.digest,
     }

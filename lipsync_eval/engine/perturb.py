@@ -43,8 +43,17 @@ PERTURBATIONS: Final[Mapping[str, Perturbation]] = {
         Perturbation("scale", "%", (1, 2, 5, 10, 20), -90, 900, "pictures enlarged about their centre, size kept"),
         Perturbation("blur", "px sigma", (0.5, 1, 2, 4, 8), 0, 1e3, "Gaussian blur"),
         Perturbation("jpeg", "100 - quality", (10, 30, 50, 70, 90), 0, 99, "every picture through JPEG"),
-        Perturbation("recode", "crf", (18, 23, 28, 33, 38), 0, 51, "pictures through H.264 (x264, yuv420p) at a constant rate factor"),
-        Perturbation("delay", "frames of 40 ms", (1, 2, 3, 5, 10), -1e4, 1e4, "sound later than the pictures, silence before it"),
+        Perturbation(
+            "recode",
+            "crf",
+            (18, 23, 28, 33, 38),
+            0,
+            51,
+            "pictures through H.264 (x264, yuv420p) at a constant rate factor",
+        ),
+        Perturbation(
+            "delay", "frames of 40 ms", (1, 2, 3, 5, 10), -1e4, 1e4, "sound later than the pictures, silence before it"
+        ),
     )
 }
 
@@ -58,11 +67,16 @@ def parse_perturbations(names: str, grades: Mapping[str, str]) -> dict[str, tupl
     chosen = list(dict.fromkeys(n.strip() for n in names.split(",") if n.strip()))
     unknown = [n for n in (*chosen, *grades) if n not in PERTURBATIONS]
     if unknown or not chosen:
-        raise UsageError(f"--perturb {names!r}: there is no {unknown[0] if unknown else 'name in it'!r}; choose out of: {', '.join(PERTURBATIONS)}")
+        raise UsageError(
+            f"--perturb {names!r}: there is no {unknown[0] if unknown else 'name in it'!r}; choose out of: {', '.join(PERTURBATIONS)}"
+        )
     idle = [n for n in grades if n not in chosen]
     if idle:
         raise UsageError(f"--grades {idle[0]}=...: {idle[0]} is not among --perturb {names}")
-    return {name: _strengths(PERTURBATIONS[name], grades[name]) if name in grades else PERTURBATIONS[name].grades for name in chosen}
+    return {
+        name: _strengths(PERTURBATIONS[name], grades[name]) if name in grades else PERTURBATIONS[name].grades
+        for name in chosen
+    }
 
 
 def _strengths(kind: Perturbation, text: str) -> tuple[float, ...]:
@@ -71,7 +85,9 @@ def _strengths(kind: Perturbation, text: str) -> tuple[float, ...]:
     except ValueError:
         found = ()
     if not found or not all(kind.low <= x <= kind.high for x in found):
-        raise UsageError(f"--grades {kind.name}={text}: give numbers from {kind.low:g} to {kind.high:g} ({kind.unit}), comma separated")
+        raise UsageError(
+            f"--grades {kind.name}={text}: give numbers from {kind.low:g} to {kind.high:g} ({kind.unit}), comma separated"
+        )
     return tuple(sorted(found))
 
 
@@ -151,7 +167,9 @@ def _recoded(clip: Clip, crf: int, folder: Path) -> Callable[[int, int], Iterato
     write_video(path, (np.pad(f, odd, "edge") for f in clip.frames()), codec="h264", crf=crf)
     coded = open_clip(path)
     if coded.n_frames != clip.n_frames:
-        raise MediaError(f"{clip.path.name}: {clip.n_frames} pictures became {coded.n_frames} in H.264; please report it")
+        raise MediaError(
+            f"{clip.path.name}: {clip.n_frames} pictures became {coded.n_frames} in H.264; please report it"
+        )
     return _through(coded, lambda frame: frame[: clip.height, : clip.width].copy())
 
 

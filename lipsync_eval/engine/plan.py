@@ -100,7 +100,9 @@ def _without_sound(
     from lipsync_eval.media import has_sound
 
     named = {p.strip() for p in text.split(",")}
-    audio = tuple(m for m in chosen if "gen.audio" in get_spec(m).needs and get_spec(m).group == "core" and m not in named)
+    audio = tuple(
+        m for m in chosen if "gen.audio" in get_spec(m).needs and get_spec(m).group == "core" and m not in named
+    )
     if not audio:
         return chosen, ()
     for pair in pairs:

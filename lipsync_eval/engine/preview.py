@@ -55,7 +55,13 @@ def alone(video: Path, path: Path) -> None:
         MediaError: the video cannot be read.
     """
     clip = open_clip(video)
-    write_video(path, (_even(f) for f in clip.frames()), audio=None if clip.audio is None else clip.audio.samples, codec="h264", crf=18)
+    write_video(
+        path,
+        (_even(f) for f in clip.frames()),
+        audio=None if clip.audio is None else clip.audio.samples,
+        codec="h264",
+        crf=18,
+    )
 
 
 def _even(frame: Frame) -> Frame:

@@ -30,7 +30,9 @@ class WorkerDied(LipsyncError):
     """A worker process was killed (out of memory, for instance)."""
 
 
-def run_clips(plan: Plan, journal: Journal, *, workers: int = 1, event: Event = lambda name, stage, share: None) -> None:
+def run_clips(
+    plan: Plan, journal: Journal, *, workers: int = 1, event: Event = lambda name, stage, share: None
+) -> None:
     """Measure every clip that the journal does not have yet.
 
     The numbers do not depend on `workers`: every clip is measured by the same code, and put together in plan order.
@@ -45,12 +47,16 @@ def run_clips(plan: Plan, journal: Journal, *, workers: int = 1, event: Event = 
     todo = [(place, pair) for place, pair in enumerate(plan.pairs) if place not in done]
     for place in sorted(done & set(range(len(plan.pairs)))):
         event(plan.pairs[place].id, "done", 1.0)
-    outcomes = _here(plan.bench, todo, event) if workers == 1 or len(todo) <= 1 else _workers(plan, todo, workers, event)
+    outcomes = (
+        _here(plan.bench, todo, event) if workers == 1 or len(todo) <= 1 else _workers(plan, todo, workers, event)
+    )
     for place, outcome in outcomes:
         try:
             journal.write(place, outcome)
         except OSError as error:
-            raise OutputError(f"{journal.folder}: cannot be written ({error.strerror or error}); free space and go on with --resume") from error
+            raise OutputError(
+                f"{journal.folder}: cannot be written ({error.strerror or error}); free space and go on with --resume"
+            ) from error
         event(outcome.id, "done", 1.0)
 
 
@@ -59,7 +65,9 @@ def _here(bench: Bench, todo: Iterable[tuple[int, PairPaths]], event: Event) -> 
         yield place, measure_pair(bench, pair, lambda stage, share, name=pair.id: event(name, stage, share))  # type: ignore[misc]
 
 
-def _workers(plan: Plan, todo: list[tuple[int, PairPaths]], workers: int, event: Event) -> Iterator[tuple[int, Outcome]]:
+def _workers(
+    plan: Plan, todo: list[tuple[int, PairPaths]], workers: int, event: Event
+) -> Iterator[tuple[int, Outcome]]:
     context = multiprocessing.get_context("spawn")
     events = context.SimpleQueue()
     start = (os.getpid(), plan.settings, plan.bench.metrics, events)
@@ -74,7 +82,9 @@ def _workers(plan: Plan, todo: list[tuple[int, PairPaths]], workers: int, event:
                 yield waiting.pop(future), future.result()
         pool.shutdown()
     except BrokenProcessPool as error:
-        raise WorkerDied("a worker process was killed (out of memory?); finished clips are kept: go on with --resume and fewer --workers") from error
+        raise WorkerDied(
+            "a worker process was killed (out of memory?); finished clips are kept: go on with --resume and fewer --workers"
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():

@@ -107,15 +107,24 @@ def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int,
     run_clips(plan, journal, workers=workers, event=event)
     commit, dirty = _commit()
     run = RunInfo(
-        name=label, command=command, version=lipsync_eval.__version__, commit=commit, dirty=dirty, seed=plan.settings.seed,
-        started=started.isoformat(timespec="seconds"), seconds=round(time.monotonic() - began, 2), plan=fingerprint,  # type: ignore[call-arg]
+        name=label,
+        command=command,
+        version=lipsync_eval.__version__,
+        commit=commit,
+        dirty=dirty,
+        seed=plan.settings.seed,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began, 2),
+        plan=fingerprint,  # type: ignore[call-arg]
     )
     result = collect(plan, journal, run, _environment(plan.settings, workers))
     if keep:
         try:
             write_run(folder, result, journal)
         except OSError as error:
-            raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); free space and finish with --resume") from error
+            raise OutputError(
+                f"{folder}: cannot be written ({error.strerror or error}); free space and finish with --resume"
+            ) from error
     return result
 
 
@@ -125,19 +134,30 @@ def _finished(folder: Path, plan: Plan) -> Result | None:
         return None
     result = load_result(folder)
     if (result.run.model_extra or {}).get("plan") != plan.fingerprint():
-        raise OutputError(f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder")
+        raise OutputError(
+            f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
+        )
     return result
 
 
 def _environment(settings: Settings, workers: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"device": settings.device, "workers": workers, "python": platform.python_version(), "platform": platform.platform()}
+    found: dict[str, Any] = {
+        "device": settings.device,
+        "workers": workers,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     for library in _LIBRARIES:
         try:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
     if (torch := sys.modules.get("torch")) is not None:
-        found["device"] = "cuda" if settings.device == "auto" and torch.cuda.is_available() else settings.device.replace("auto", "cpu")
+        found["device"] = (
+            "cuda"
+            if settings.device == "auto" and torch.cuda.is_available()
+            else settings.device.replace("auto", "cpu")
+        )
         found["threads"] = torch.get_num_threads()
     found["cache"] = str(settings.cache_dir) if settings.cache_dir else None
     return found
@@ -149,8 +169,12 @@ def _commit() -> tuple[str | None, bool | None]:
     if not (root / ".git").exists():
         return None, None
     try:
-        head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        state = subprocess.run(["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True)
+        head = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
+        state = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None, None
     return head.stdout.strip(), bool(state.stdout.strip())

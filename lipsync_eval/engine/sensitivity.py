@@ -118,8 +118,12 @@ def run_study(
     for name, strength in grades:
         group = [next(outcomes) for _ in pairs]
         rows += _rows(bench, name, strength, group)
-    signatures = {m: format_signature(signature_parts(bench, m) | {"n": f"{len(pairs)}of{len(pairs)}"}) for m in metrics}
-    return Study(tuple(rows), tuple(metrics), tuple(p.id for p in pairs), dict(perturbations), signatures, tuple(command))
+    signatures = {
+        m: format_signature(signature_parts(bench, m) | {"n": f"{len(pairs)}of{len(pairs)}"}) for m in metrics
+    }
+    return Study(
+        tuple(rows), tuple(metrics), tuple(p.id for p in pairs), dict(perturbations), signatures, tuple(command)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ def _outcomes(bench: Bench, jobs: Sequence[_Job], workers: int, event: Event) ->
         yield from _told(found, jobs, event)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_open, initargs=(bench.settings, bench.metrics)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_open, initargs=(bench.settings, bench.metrics)
+    ) as pool:
         yield from _told(pool.map(_work, jobs), jobs, event)
 
 
@@ -172,7 +178,9 @@ def _measure(bench: Bench, job: _Job) -> Outcome:
     except UsageError:
         raise
     except LipsyncError as error:
-        outcome.failures = [{"id": outcome.id, "stage": "perturb", "metric": None, "error": type(error).__name__, "message": str(error)}]
+        outcome.failures = [
+            {"id": outcome.id, "stage": "perturb", "metric": None, "error": type(error).__name__, "message": str(error)}
+        ]
     return outcome
 
 
@@ -186,7 +194,11 @@ def _rows(bench: Bench, name: str, strength: float, outcomes: Sequence[Outcome])
                 value = outcome.values.get(metric)
                 error = "" if value is not None else errors.get(metric, errors.get(None, "no value"))
                 rows.append(Row(name, strength, unit, outcome.id, metric, value, error))
-    return rows + [_pooled(bench, name, strength, unit, metric, outcomes) for metric in bench.metrics if get_spec(metric).pooling == "pooled"]
+    return rows + [
+        _pooled(bench, name, strength, unit, metric, outcomes)
+        for metric in bench.metrics
+        if get_spec(metric).pooling == "pooled"
+    ]
 
 
 def _pooled(bench: Bench, name: str, strength: float, unit: str, metric: str, outcomes: Sequence[Outcome]) -> Row:
@@ -207,7 +219,9 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"--out {folder}: that is a file; name a folder")
     if used and not overwrite:
-        raise OutputError(f"--out {folder}: it holds {', '.join(used)}; name another folder or replace them with --overwrite")
+        raise OutputError(
+            f"--out {folder}: it holds {', '.join(used)}; name another folder or replace them with --overwrite"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -237,7 +251,12 @@ def _csv(study: Study) -> str:
     writer.writerow(Row.__dataclass_fields__)
     for row in study.rows:
         values = asdict(row).values()
-        writer.writerow(["" if v is None else f"{v:g}" if k == 1 else repr(v) if isinstance(v, float) else v for k, v in enumerate(values)])
+        writer.writerow(
+            [
+                "" if v is None else f"{v:g}" if k == 1 else repr(v) if isinstance(v, float) else v
+                for k, v in enumerate(values)
+            ]
+        )
     return text.getvalue()
 
 
@@ -247,7 +266,16 @@ def _json(study: Study) -> dict[str, Any]:
     for name, strength in grades:
         for metric in study.metrics:
             value, n = study.mean(metric, name, strength)
-            means.append({"perturbation": name, "strength": strength, "metric": metric, "value": value, "n_scored": n, "n_asked": study.asked(metric)})
+            means.append(
+                {
+                    "perturbation": name,
+                    "strength": strength,
+                    "metric": metric,
+                    "value": value,
+                    "n_scored": n,
+                    "n_asked": study.asked(metric),
+                }
+            )
     return {
         "schema": 1,
         "kind": "sensitivity",
@@ -258,7 +286,13 @@ def _json(study: Study) -> dict[str, Any]:
             for n, s in study.perturbations.items()
         ],
         "metrics": [
-            {"metric": m, "unit": get_spec(m).unit, "direction": get_spec(m).direction, "signature": study.signatures[m]} for m in study.metrics
+            {
+                "metric": m,
+                "unit": get_spec(m).unit,
+                "direction": get_spec(m).direction,
+                "signature": study.signatures[m],
+            }
+            for m in study.metrics
         ],
         "means": means,
         "rows": [asdict(row) for row in study.rows],

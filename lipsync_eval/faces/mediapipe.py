@@ -91,8 +91,6 @@ class _Landmarker:
 
     def __call__(self, picture: Frame) -> list[Float]:
         height, width = picture.shape[:2]
-        image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
-        )
+        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         found = self._landmarker.detect(image).face_landmarks
         return [np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in mesh]) for mesh in found]

@@ -61,9 +61,7 @@ def _fill(track: Track, notes: list[str]) -> Track:
         notes.append(f"face filled in {filled} of {len(track.status)} pictures (gaps of at most {MAX_GAP})")
     if missing:
         notes.append(f"face missing in {missing} of {len(track.status)} pictures")
-    return Track(
-        track.boxes, track.points, track.score, track.status, track.backend, track.n_faces, tuple(notes)
-    )
+    return Track(track.boxes, track.points, track.score, track.status, track.backend, track.n_faces, tuple(notes))
 
 
 def _choice_notes(followed: Followed, person: Person) -> list[str]:

@@ -72,7 +72,9 @@ def track_faces(
         with closing(boxes), closing(points):
             followed = follow(clip.frames(), boxes, points)
         if followed.n_frames != clip.n_frames:
-            raise MediaError(f"{clip.path}: {followed.n_frames} pictures could be read of {clip.n_frames} that the file holds")
+            raise MediaError(
+                f"{clip.path}: {followed.n_frames} pictures could be read of {clip.n_frames} that the file holds"
+            )
         track = build(followed, chosen.signature, face)
         if cache:
             cache.put(key, _pack(track))

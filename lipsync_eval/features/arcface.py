@@ -42,7 +42,9 @@ class FaceEmbedder:
             self._std = np.array(facts["std"], np.float32).reshape(1, 3, 1, 1)
             self._bgr = facts["color"] == "bgr"
         except (KeyError, ValueError) as error:
-            raise WeightsError(f"the row {file.name!r} has no preprocessing for faces; choose a row of the role arcface") from error
+            raise WeightsError(
+                f"the row {file.name!r} has no preprocessing for faces; choose a row of the role arcface"
+            ) from error
         self._run = _onnx(file) if file.path.suffix.lower() == ".onnx" else _torch(file, device)
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -58,14 +60,18 @@ class FaceEmbedder:
             InputError: wrong shape or dtype, or the network gives something that is not finite.
         """
         if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[1:] != (SIZE, SIZE, 3):
-            raise InputError(f"ArcFace takes aligned faces (N, {SIZE}, {SIZE}, 3) uint8 RGB; got {faces.shape} {faces.dtype}: use arcface_align.align")
+            raise InputError(
+                f"ArcFace takes aligned faces (N, {SIZE}, {SIZE}, 3) uint8 RGB; got {faces.shape} {faces.dtype}: use arcface_align.align"
+            )
         if not len(faces):
             return np.empty((0, 0), np.float32)
         ordered = faces[..., ::-1] if self._bgr else faces
         x = (np.ascontiguousarray(ordered.transpose(0, 3, 1, 2)).astype(np.float32) - self._mean) / self._std
         out = np.concatenate([self._run(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)])
         if out.ndim != 2 or not np.isfinite(out).all():
-            raise InputError(f"{self.file.path.name} gave {out.shape} with NaN or infinite values where finite (N, D) was expected")
+            raise InputError(
+                f"{self.file.path.name} gave {out.shape} with NaN or infinite values where finite (N, D) was expected"
+            )
         length = np.linalg.norm(out.astype(np.float64), axis=1, keepdims=True)
         unit: NDArray[np.float32] = (out / np.maximum(length, 1e-12)).astype(np.float32)
         return unit
@@ -80,8 +86,12 @@ def _onnx(file: WeightFile) -> Network:
     session = onnx_session(file.path, threads=1)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
-    if len(shape) != 4 or any(isinstance(n, int) and n != want for n, want in zip(shape[1:], (3, SIZE, SIZE), strict=True)):
-        raise RefusedCheckpoint(f"{file.path} is no face network: its inputs are {[(i.name, i.shape) for i in inputs]}, expected one (N, 3, {SIZE}, {SIZE})")
+    if len(shape) != 4 or any(
+        isinstance(n, int) and n != want for n, want in zip(shape[1:], (3, SIZE, SIZE), strict=True)
+    ):
+        raise RefusedCheckpoint(
+            f"{file.path} is no face network: its inputs are {[(i.name, i.shape) for i in inputs]}, expected one (N, 3, {SIZE}, {SIZE})"
+        )
     name, step = inputs[0].name, shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
 
     def call(x: NDArray[np.float32]) -> Any:
@@ -90,7 +100,9 @@ def _onnx(file: WeightFile) -> Network:
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
         if step is None:
             return np.asarray(call(x), np.float32)
-        whole = np.concatenate([x, np.repeat(x[-1:], -len(x) % step, 0)])  # the model wants whole batches of its own size
+        whole = np.concatenate(
+            [x, np.repeat(x[-1:], -len(x) % step, 0)]
+        )  # the model wants whole batches of its own size
         parts = [call(whole[i : i + step]) for i in range(0, len(whole), step)]
         return np.concatenate(parts)[: len(x)].astype(np.float32, copy=False)
 
@@ -111,7 +123,9 @@ def _torch(file: WeightFile, device: str) -> Network:
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            out: NDArray[np.float32] = network(torch.from_numpy(x).to(place).contiguous(memory_format=torch.channels_last)).cpu().numpy()
+            out: NDArray[np.float32] = (
+                network(torch.from_numpy(x).to(place).contiguous(memory_format=torch.channels_last)).cpu().numpy()
+            )
         return out
 
     return run

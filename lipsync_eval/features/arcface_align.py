@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from lipsync_eval.errors import InputError
 from lipsync_eval.types import Float, Frame
 
-TEMPLATE: Final = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+TEMPLATE: Final = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
 """(5, 2) px in a 112 x 112 face: left eye, right eye (as seen in the picture), nose tip, mouth corners."""
 
 
@@ -68,5 +70,7 @@ def align(frame: Frame, points5: Float, size: int = 112) -> NDArray[np.uint8]:
     """(H, W, 3) picture -> (size, size, 3), bilinear, black outside; OpenCV's versions differ by up to 4 grey levels here."""
     import cv2
 
-    warped = cv2.warpAffine(frame, align_matrix(points5, size), (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
+    warped = cv2.warpAffine(
+        frame, align_matrix(points5, size), (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)
+    )
     return np.asarray(warped, np.uint8)

@@ -46,7 +46,9 @@ def installed() -> bool:
 def check_installed() -> None:
     """Raise MissingWeights, with what to type, when mediapipe is not there."""
     if not installed():
-        raise MissingWeights(f"blendshapes need mediapipe, which is not installed here. It is kept out of the dependencies because it brings an OpenCV of its own; run:\n{INSTALL}")
+        raise MissingWeights(
+            f"blendshapes need mediapipe, which is not installed here. It is kept out of the dependencies because it brings an OpenCV of its own; run:\n{INSTALL}"
+        )
 
 
 class Blendshapes:
@@ -67,7 +69,9 @@ class Blendshapes:
         from mediapipe.tasks import python as tasks
 
         options = tasks.vision.FaceLandmarkerOptions(
-            base_options=tasks.BaseOptions(model_asset_buffer=model.read_bytes(), delegate=tasks.BaseOptions.Delegate.CPU),
+            base_options=tasks.BaseOptions(
+                model_asset_buffer=model.read_bytes(), delegate=tasks.BaseOptions.Delegate.CPU
+            ),
             running_mode=tasks.vision.RunningMode.IMAGE,
             output_face_blendshapes=True,
             num_faces=1,
@@ -75,7 +79,9 @@ class Blendshapes:
         try:
             self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
         except (RuntimeError, ValueError) as error:
-            raise RefusedCheckpoint(f"{model} is refused: mediapipe cannot read it ({error}); use the official face_landmarker.task") from error
+            raise RefusedCheckpoint(
+                f"{model} is refused: mediapipe cannot read it ({error}); use the official face_landmarker.task"
+            ) from error
         self._mediapipe: Any = mediapipe
 
     def __call__(self, frame: Frame, points: Float) -> NDArray[np.float32] | None:

@@ -45,10 +45,14 @@ def load(checkpoint: Path, stats: Path) -> DiffPoseTalk:
     held = load_checkpoint(checkpoint)
     tensors = held.get("encoder") if isinstance(held, dict) else None
     if not isinstance(tensors, dict) or "motion_proj.weight" not in tensors:
-        raise RefusedCheckpoint(f"{checkpoint} is no DiffPoseTalk style encoder: there is no 'encoder' with motion_proj.weight in it; use the released file")
+        raise RefusedCheckpoint(
+            f"{checkpoint} is no DiffPoseTalk style encoder: there is no 'encoder' with motion_proj.weight in it; use the released file"
+        )
     width = int(tensors["motion_proj.weight"].shape[1])
     if width not in (51, 54):
-        raise RefusedCheckpoint(f"{checkpoint}: the encoder takes {width} numbers a frame; the released ones take 51 (no head pose) or 54")
+        raise RefusedCheckpoint(
+            f"{checkpoint}: the encoder takes {width} numbers a frame; the released ones take 51 (no head pose) or 54"
+        )
     layers = {int(m[1]) for key in tensors if (m := re.match(r"transformer\.layers\.(\d+)\.", key))}
     heads = _argument(held, "n_heads", 4)
     encoder = StyleEncoder(width, len(layers), heads)
@@ -66,7 +70,9 @@ def read_stats(path: Path) -> dict[str, NDArray[np.float32]]:
         with np.load(path, allow_pickle=False) as file:
             stats = {name: np.asarray(file[name], np.float32).reshape(-1) for name in _SHAPES}
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise RefusedCheckpoint(f"{path} is not DiffPoseTalk's stats_train.npz ({error}); it holds {', '.join(_SHAPES)}") from error
+        raise RefusedCheckpoint(
+            f"{path} is not DiffPoseTalk's stats_train.npz ({error}); it holds {', '.join(_SHAPES)}"
+        ) from error
     for name, size in _SHAPES.items():
         if stats[name].shape != (size,) or not np.isfinite(stats[name]).all():
             raise RefusedCheckpoint(f"{path}: {name} should be {size} finite numbers and is {stats[name].shape}")

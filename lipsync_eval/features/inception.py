@@ -24,7 +24,14 @@ SIDE: Final = 299
 class _Conv(nn.Module):
     """Convolution without bias, batch norm (eps 0.001), ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, padding: int | tuple[int, int] = 0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=0.001)
@@ -52,7 +59,9 @@ class _A(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(_average(x))], 1)
+        return torch.cat(
+            [self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(_average(x))], 1
+        )
 
 
 class _B(nn.Module):
@@ -137,7 +146,9 @@ class _E(nn.Module):
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = functional.max_pool2d(x, 3, stride=1, padding=1) if self.maximum else _average(x)
         parts = [self.branch1x1(x), self.branch3x3_2a(single), self.branch3x3_2b(single)]
-        return torch.cat([*parts, self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double), self.branch_pool(pooled)], 1)
+        return torch.cat(
+            [*parts, self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double), self.branch_pool(pooled)], 1
+        )
 
 
 class Inception(nn.Module):
@@ -184,11 +195,15 @@ def prepare(pictures: Tensor, resize: str) -> Tensor:
         UsageError: another resize.
     """
     if pictures.dtype != torch.uint8:
-        raise InputError(f"FID takes uint8 RGB pictures; got {pictures.dtype}: convert with (x * 255).round().clip(0, 255).to(torch.uint8)")
+        raise InputError(
+            f"FID takes uint8 RGB pictures; got {pictures.dtype}: convert with (x * 255).round().clip(0, 255).to(torch.uint8)"
+        )
     if pictures.ndim != 4 or pictures.shape[1] != 3 or min(pictures.shape[2:]) < 2:
         raise InputError(f"FID takes (N, 3, H, W) RGB of at least 2 x 2 px; got {tuple(pictures.shape)}")
     if resize == "pytorch":
-        return 2 * functional.interpolate(pictures.float() / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) - 1
+        return (
+            2 * functional.interpolate(pictures.float() / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) - 1
+        )
     if resize == "clean":
         return (clean_resize(pictures) - 128) / 128
     raise UsageError(f"there is no FID resize {resize!r}; choose out of: pytorch, clean")

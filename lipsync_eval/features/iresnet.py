@@ -85,4 +85,6 @@ def arch_of(keys: Iterable[str], source: str) -> str:
     for arch, blocks in BLOCKS.items():
         if blocks == shape:
             return arch
-    raise RefusedCheckpoint(f"{source} is no ArcFace iresnet: its layers have {shape} blocks; known: {dict(BLOCKS)}. Use the official backbone file or an ONNX one")
+    raise RefusedCheckpoint(
+        f"{source} is no ArcFace iresnet: its layers have {shape} blocks; known: {dict(BLOCKS)}. Use the official backbone file or an ONNX one"
+    )

@@ -153,11 +153,17 @@ def check_shapes(a: Tensor, b: Tensor, min_side: int) -> None:
             hint = "; move the channels: x.permute(0, 3, 1, 2)" if x.ndim == 4 and x.shape[-1] == 3 else ""
             raise InputError(f"LPIPS takes (N, 3, H, W) RGB; the {name} input is {tuple(x.shape)}{hint}")
         if not x.is_floating_point():
-            raise InputError(f"LPIPS takes float RGB in [-1, 1]; the {name} input is {x.dtype}: convert with x.float() / 127.5 - 1")
+            raise InputError(
+                f"LPIPS takes float RGB in [-1, 1]; the {name} input is {x.dtype}: convert with x.float() / 127.5 - 1"
+            )
         if min(x.shape[2:]) < min_side:
-            raise InputError(f"this LPIPS net needs pictures of at least {min_side} x {min_side} px; the {name} input is {tuple(x.shape[2:])}")
+            raise InputError(
+                f"this LPIPS net needs pictures of at least {min_side} x {min_side} px; the {name} input is {tuple(x.shape[2:])}"
+            )
     if a.shape != b.shape:
-        raise InputError(f"LPIPS compares pictures of one size; got {tuple(a.shape)} and {tuple(b.shape)}: resize or crop both alike first")
+        raise InputError(
+            f"LPIPS compares pictures of one size; got {tuple(a.shape)} and {tuple(b.shape)}: resize or crop both alike first"
+        )
 
 
 def check_range(a: Tensor, b: Tensor) -> None:

@@ -43,7 +43,11 @@ def installed_linear(net: str) -> WeightFile | None:
         if path.is_file():
             known, digest = get_row(f"lpips-{net}").part(PART).sha256, sha256(path)
             verified = bool(known) and digest.startswith(known)
-            note = "" if verified else f"lpips-{net}: {path.name} of the installed lpips package is not known to the registry"
+            note = (
+                ""
+                if verified
+                else f"lpips-{net}: {path.name} of the installed lpips package is not known to the registry"
+            )
             return WeightFile(f"lpips-{net}", path, digest, verified, PART, note)
     return None
 
@@ -59,6 +63,10 @@ def load(net: str, trunk: WeightFile, linear: WeightFile) -> LPIPS:
     from lipsync_eval.features.lpips import LPIPS, state
 
     network = LPIPS(net)
-    fit(network, state(net, load_tensors(trunk.path), load_tensors(linear.path)), source=f"{trunk.path.name} with {linear.path.name}")
+    fit(
+        network,
+        state(net, load_tensors(trunk.path), load_tensors(linear.path)),
+        source=f"{trunk.path.name} with {linear.path.name}",
+    )
     # channels last is how pictures lie in memory, and twice as fast on CPUs
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

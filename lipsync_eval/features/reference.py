@@ -26,7 +26,9 @@ def check(settings: Settings) -> Path:
         UsageError: none was given, or it does not exist.
     """
     if settings.reference is None:
-        raise UsageError("the _ref metrics compare with a reference: give --reference FILE (an image or a video), or a folder of them named by clip id")
+        raise UsageError(
+            "the _ref metrics compare with a reference: give --reference FILE (an image or a video), or a folder of them named by clip id"
+        )
     if not settings.reference.exists():
         raise UsageError(f"--reference {settings.reference}: there is no such file or folder")
     return settings.reference
@@ -41,7 +43,9 @@ def content(settings: Settings) -> str:
     """
     given = check(settings)
     if given.is_file():
-        return sha256(given, *sorted(p for p in given.parent.glob("*.npz") if p != given and p.name.startswith(f"{given.stem}.")))[:8]
+        return sha256(
+            given, *sorted(p for p in given.parent.glob("*.npz") if p != given and p.name.startswith(f"{given.stem}."))
+        )[:8]
     files = sorted((key(p.relative_to(given).as_posix()), p) for p in given.rglob("*") if _counts(p) and p.is_file())
     stamps = tuple((name, str(p), p.stat().st_size, p.stat().st_mtime_ns) for name, p in files)
     return _folder_content(stamps)
@@ -75,7 +79,9 @@ def find(settings: Settings, clip_id: str) -> Path:
     found = [p for p in beside if key(p.stem) == wanted.name and (is_image(p) or is_video(p))]
     if len(found) != 1:
         names = ", ".join(p.name for p in found) or "none"
-        raise MetricError(f"the reference folder {given} must hold one image or video named {clip_id!r}; it holds: {names}")
+        raise MetricError(
+            f"the reference folder {given} must hold one image or video named {clip_id!r}; it holds: {names}"
+        )
     return found[0]
 
 

@@ -36,7 +36,9 @@ def statistics(sequence: Float, index: NDArray[np.intp]) -> Float:
         InputError: too few frames, shapes that do not agree, or values that are not finite.
     """
     if sequence.ndim != 2 or len(sequence) != len(index):
-        raise InputError(f"style takes (T, D) expression and (T,) frame numbers; got {sequence.shape} and {index.shape}")
+        raise InputError(
+            f"style takes (T, D) expression and (T,) frame numbers; got {sequence.shape} and {index.shape}"
+        )
     if len(sequence) < LEAST:
         raise InputError(f"a style needs at least {LEAST} frames with a face; there are {len(sequence)}")
     if not np.isfinite(sequence).all():

@@ -65,10 +65,14 @@ def load(settings: Settings, features: str) -> StyleConstants:
         return shipped(features)
     path = Path(named)
     if not path.is_file():
-        raise UsageError(f"style_constants.{features}={named}: there is no such file; make one with `lipsync-eval style-constants`")
+        raise UsageError(
+            f"style_constants.{features}={named}: there is no such file; make one with `lipsync-eval style-constants`"
+        )
     found = read(path)
     if found.features != features:
-        raise UsageError(f"{path} holds style constants of {found.features}, not of {features}; give the file that was made for them")
+        raise UsageError(
+            f"{path} holds style constants of {found.features}, not of {features}; give the file that was made for them"
+        )
     return found
 
 
@@ -89,16 +93,24 @@ def read(path: Path) -> StyleConstants:
         held = json.loads(path.read_text(encoding="utf-8"))
         features, version = str(held["features"]), int(held["version"])
         if features not in FEATURES or version != VERSION:
-            raise ParseError(f"{path}: style constants of {features!r}, version {version}; known are {', '.join(FEATURES)}, version {VERSION}")
+            raise ParseError(
+                f"{path}: style constants of {features!r}, version {version}; known are {', '.join(FEATURES)}, version {VERSION}"
+            )
         width = len(PARTS) * (DIM if features == "points68" else len(LIP))
         pose = None
         if features == "points68":
             response = _array(held["pose"], "response", (COMPONENTS, DIM), path)
-            pose = PoseModel(_array(held["pose"], "mean_face", (68, 2), path), _array(held["pose"], "basis", (COMPONENTS, 2 * len(RIGID)), path), response)
+            pose = PoseModel(
+                _array(held["pose"], "mean_face", (68, 2), path),
+                _array(held["pose"], "basis", (COMPONENTS, 2 * len(RIGID)), path),
+                response,
+            )
         mean, std = _array(held, "code_mean", (width,), path), _array(held, "code_std", (width,), path)
         return StyleConstants(features, mean, std, pose, str(held["provenance"]), sha256(path)[:8])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ParseError(f"{path} is no file of style constants ({error!r}); make one with `lipsync-eval style-constants`") from error
+        raise ParseError(
+            f"{path} is no file of style constants ({error!r}); make one with `lipsync-eval style-constants`"
+        ) from error
 
 
 def build(features: str, speakers: Mapping[str, Sequence[Sequence68]], provenance: str) -> StyleConstants:
@@ -114,7 +126,10 @@ def build(features: str, speakers: Mapping[str, Sequence[Sequence68]], provenanc
     """
     pose = learn_pose([clip for clips in speakers.values() for clip in clips]) if features == "points68" else None
     empty = StyleConstants(features, np.zeros(0), np.zeros(0), pose, provenance, "")
-    codes = [np.concatenate([window_codes(empty.sequence(raw, index), index) for raw, index in clips]) for clips in speakers.values()]
+    codes = [
+        np.concatenate([window_codes(empty.sequence(raw, index), index) for raw, index in clips])
+        for clips in speakers.values()
+    ]
     mean, std = moments(codes)
     return StyleConstants(features, mean, std, pose, provenance, "")
 

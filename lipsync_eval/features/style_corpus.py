@@ -74,11 +74,16 @@ def _read_table(table: Path) -> dict[str, str]:
             rows = list(csv.DictReader(file))
         return {row["clip"]: row["speaker"] for row in rows}
     except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise UsageError(f"{table} is no table of speakers ({error!r}); give a CSV file with the columns clip,speaker") from error
+        raise UsageError(
+            f"{table} is no table of speakers ({error!r}); give a CSV file with the columns clip,speaker"
+        ) from error
 
 
 def read_all(
-    recordings: Sequence[Recording], features: str, settings: Settings, event: Callable[[Recording, str], None] = lambda recording, problem: None
+    recordings: Sequence[Recording],
+    features: str,
+    settings: Settings,
+    event: Callable[[Recording, str], None] = lambda recording, problem: None,
 ) -> list[Sequence52or68]:
     """Read every recording; one without a usable face is left out and told to `event` with the reason ('' when read).
 
@@ -112,7 +117,9 @@ def read_all(
     return found
 
 
-def _scores(clip: Clip, track: Track, landmarker: Blendshapes, cache: Cache, feature: str) -> tuple[NDArray[np.intp], Float]:
+def _scores(
+    clip: Clip, track: Track, landmarker: Blendshapes, cache: Cache, feature: str
+) -> tuple[NDArray[np.intp], Float]:
     """Frame numbers and (N, 52) blendshape scores of a clip."""
     key = score_key(clip, track, feature)
     stored = cache.get(key)

@@ -46,7 +46,9 @@ class StyleEncoder(nn.Module):
             InputError: not (N, T, M) with this encoder's M.
         """
         if motion.ndim != 3 or motion.shape[2] != self.motion_proj.in_features or not motion.shape[1]:
-            raise InputError(f"the style encoder takes (N, T, {self.motion_proj.in_features}) motion; got {tuple(motion.shape)}")
+            raise InputError(
+                f"the style encoder takes (N, T, {self.motion_proj.in_features}) motion; got {tuple(motion.shape)}"
+            )
         position = position_vector(motion.shape[1]).to(motion)
         x = self.dropout(self.motion_proj(motion) + position)
         out: Tensor = self.transformer(x).mean(1)
@@ -63,7 +65,11 @@ def position_vector(length: int) -> Tensor:
 
 
 def motion_of(
-    exp: NDArray[np.floating], pose: NDArray[np.floating], stats: Mapping[str, NDArray[np.floating]] | None, *, head: bool
+    exp: NDArray[np.floating],
+    pose: NDArray[np.floating],
+    stats: Mapping[str, NDArray[np.floating]] | None,
+    *,
+    head: bool,
 ) -> NDArray[np.float32]:
     """FLAME coefficients -> what the encoder sees.
 
@@ -100,7 +106,9 @@ def windows(length: int, window: int = WINDOW, hop: int = HOP) -> Sequence[int]:
     return starts if starts[-1] + window == length else [*starts, length - window]
 
 
-def embed(encoder: StyleEncoder, motion: NDArray[np.float32], window: int = WINDOW, hop: int = HOP) -> NDArray[np.float64]:
+def embed(
+    encoder: StyleEncoder, motion: NDArray[np.float32], window: int = WINDOW, hop: int = HOP
+) -> NDArray[np.float64]:
     """(128,) unit style vector of a clip of any length: every window's vector scaled to length 1, averaged, scaled again.
 
     A clip shorter than a window is one window of its own length.

@@ -86,7 +86,9 @@ def read_flame(path: Path, n_frames: int | None) -> Flame:
     held = _load(path, "exp (T, 50) and pose (T, 6)")
     exp, pose = _numbers(held, "exp", path), _numbers(held, "pose", path)
     if exp.ndim != 2 or exp.shape[1] != 50 or pose.shape != (len(exp), 6):
-        raise MetricError(f"{path.name} should hold exp (T, 50) and pose (T, 6); it holds exp {exp.shape} and pose {pose.shape}")
+        raise MetricError(
+            f"{path.name} should hold exp (T, 50) and pose (T, 6); it holds exp {exp.shape} and pose {pose.shape}"
+        )
     _check_length(path, len(exp), n_frames)
     return Flame(exp, pose)
 
@@ -104,18 +106,24 @@ def read_vertices(path: Path, n_frames: int | None) -> Vertices:
         return Vertices(vertices, False)
     template = _numbers(held, "template", path).reshape(-1)
     if template.shape != vertices.shape[1:]:
-        raise MetricError(f"{path.name}: the template has {template.size} numbers and a frame {vertices.shape[1]}; they must be of one topology")
+        raise MetricError(
+            f"{path.name}: the template has {template.size} numbers and a frame {vertices.shape[1]}; they must be of one topology"
+        )
     return Vertices(vertices - template, True)
 
 
 def _load(path: Path, wanted: str) -> dict[str, NDArray[np.generic]]:
     if not path.is_file():
-        raise MetricError(f"there is no {path.name} beside the clip; make it with a face model fitter: arrays {wanted}, one row a picture at 25 fps")
+        raise MetricError(
+            f"there is no {path.name} beside the clip; make it with a face model fitter: arrays {wanted}, one row a picture at 25 fps"
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise MetricError(f"{path.name} cannot be read as .npz of plain numbers ({error}); save it with np.savez: {wanted}") from error
+        raise MetricError(
+            f"{path.name} cannot be read as .npz of plain numbers ({error}); save it with np.savez: {wanted}"
+        ) from error
 
 
 def _numbers(held: dict[str, NDArray[np.generic]], name: str, path: Path) -> Float:
@@ -123,10 +131,14 @@ def _numbers(held: dict[str, NDArray[np.generic]], name: str, path: Path) -> Flo
         raise MetricError(f"{path.name} has no array {name!r}; it holds: {', '.join(held) or 'nothing'}")
     array = held[name]
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise MetricError(f"{path.name}: {name} should hold finite numbers; it is {array.dtype}, or holds NaN or infinite values")
+        raise MetricError(
+            f"{path.name}: {name} should hold finite numbers; it is {array.dtype}, or holds NaN or infinite values"
+        )
     return array.astype(np.float64)
 
 
 def _check_length(path: Path, rows: int, n_frames: int | None) -> None:
     if n_frames is not None and rows != n_frames:
-        raise MetricError(f"{path.name} has {rows} rows and the clip {n_frames} pictures at 25 fps; fit the face model to the clip at 25 fps")
+        raise MetricError(
+            f"{path.name} has {rows} rows and the clip {n_frames} pictures at 25 fps; fit the face model to the clip at 25 fps"
+        )

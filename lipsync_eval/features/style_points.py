@@ -72,7 +72,9 @@ def expression(points: Float, index: NDArray[np.intp], model: PoseModel) -> Floa
 def aligned(points: Float, index: NDArray[np.intp], mean_face: Float) -> tuple[Float, Float, Float]:
     """Steps 1 and 3: (T, 54) mouth and chin, (T, 26) rigid points relative to the mean face, (T,) opening of the inner lip."""
     if points.ndim != 3 or points.shape[1:] != (68, 2) or len(points) != len(index) or not len(points):
-        raise InputError(f"expression takes (T, 68, 2) points and (T,) frame numbers, T >= 1; got {points.shape} and {index.shape}")
+        raise InputError(
+            f"expression takes (T, 68, 2) points and (T,) frame numbers, T >= 1; got {points.shape} and {index.shape}"
+        )
     if not np.isfinite(points).all():
         raise InputError("expression takes points of frames that have a face; some are NaN")
     placed = on_mean_face(points, mean_face)

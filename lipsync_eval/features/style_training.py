@@ -108,10 +108,15 @@ def train(
     """
     held = frame_constants(constants, speakers)
     need = 2 * recipe.window + GAP
-    motions = [[held.standardise(held.sequence(*c)).astype(np.float32) for c in clips if len(c[1]) >= need] for clips in speakers.values()]
+    motions = [
+        [held.standardise(held.sequence(*c)).astype(np.float32) for c in clips if len(c[1]) >= need]
+        for clips in speakers.values()
+    ]
     motions = [m for m in motions if m]
     if len(motions) < 2:
-        raise InputError(f"training needs two speakers or more with a clip of at least {need} frames (two windows and a gap); there are {len(motions)}")
+        raise InputError(
+            f"training needs two speakers or more with a clip of at least {need} frames (two windows and a gap); there are {len(motions)}"
+        )
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     encoder = StyleEncoder(len(held.mean)).train()
@@ -126,7 +131,9 @@ def train(
     return TrainedEncoder(encoder.eval().requires_grad_(False), held, recipe.window)
 
 
-def _draw(motions: Sequence[Sequence[np.ndarray[Any, np.dtype[np.float32]]]], recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _draw(
+    motions: Sequence[Sequence[np.ndarray[Any, np.dtype[np.float32]]]], recipe: Recipe, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Two stretches (N, window, D) each of N speakers, GAP frames apart."""
     chosen = rng.permutation(len(motions))[: recipe.batch]
     first, second = [], []
@@ -146,10 +153,22 @@ def save(trained: TrainedEncoder, path: Path) -> None:
         OSError: it cannot be written.
     """
     c = trained.constants
-    held: dict[str, Any] = {"format": FORMAT, "features": c.features, "provenance": c.provenance, "window": trained.window}
-    held |= {"mean": torch.from_numpy(c.mean), "std": torch.from_numpy(c.std), "encoder": dict(trained.encoder.state_dict())}
+    held: dict[str, Any] = {
+        "format": FORMAT,
+        "features": c.features,
+        "provenance": c.provenance,
+        "window": trained.window,
+    }
+    held |= {
+        "mean": torch.from_numpy(c.mean),
+        "std": torch.from_numpy(c.std),
+        "encoder": dict(trained.encoder.state_dict()),
+    }
     if c.pose is not None:
-        held["pose"] = {name: torch.from_numpy(np.ascontiguousarray(getattr(c.pose, name))) for name in ("mean_face", "basis", "response")}
+        held["pose"] = {
+            name: torch.from_numpy(np.ascontiguousarray(getattr(c.pose, name)))
+            for name in ("mean_face", "basis", "response")
+        }
     with atomic(path) as file:
         torch.save(held, file)
 
@@ -164,7 +183,11 @@ def load(path: Path) -> TrainedEncoder:
     if not isinstance(held, dict) or held.get("format") != FORMAT:
         raise RefusedCheckpoint(f"{path} is no style encoder of this package; make one with `lipsync-eval style-train`")
     try:
-        pose = None if held.get("pose") is None else PoseModel(*(held["pose"][name].double().numpy() for name in ("mean_face", "basis", "response")))
+        pose = (
+            None
+            if held.get("pose") is None
+            else PoseModel(*(held["pose"][name].double().numpy() for name in ("mean_face", "basis", "response")))
+        )
         mean, std, window = held["mean"].double().numpy(), held["std"].double().numpy(), int(held["window"])
         constants = StyleConstants(str(held["features"]), mean, std, pose, str(held["provenance"]), "")
         encoder = StyleEncoder(len(mean))

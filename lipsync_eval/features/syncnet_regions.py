@@ -102,9 +102,7 @@ def from_faces(faces: Sequence[Float], cuts: Sequence[int], shape: tuple[int, in
     return [Region(t.first, len(t), tracking.windows(t.boxes)) for t in tracks]
 
 
-def search(
-    detector: S3FD, pictures: Iterable[Frame], release: Release = "0.5.1"
-) -> tuple[list[Float], list[int]]:
+def search(detector: S3FD, pictures: Iterable[Frame], release: Release = "0.5.1") -> tuple[list[Float], list[int]]:
     """Faces of every picture, and where shots begin, in one pass.
 
     Args:

@@ -60,7 +60,9 @@ def _sound(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio 
     if audio is not None:
         sound = read_sound(audio, origin=None, seconds=seconds)
         if sound is None:
-            raise MediaError(f"{audio.name!r} has no sound track; give a sound file, or none to use the video's own track")
+            raise MediaError(
+                f"{audio.name!r} has no sound track; give a sound file, or none to use the video's own track"
+            )
         return sound, ()
     try:
         return read_sound(path, origin=times.origin, seconds=seconds), ()

@@ -49,7 +49,11 @@ def opened(path: Path, messages: Messages | None = None, form: str | None = None
         container: Any = av.open(f"file:{path}", format=form, options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         why = (messages and messages.first()) or reason(error)
-        why = why.partition("Format not on whitelist")[0] + "not a format that is read" if "not on whitelist" in why else why
+        why = (
+            why.partition("Format not on whitelist")[0] + "not a format that is read"
+            if "not on whitelist" in why
+            else why
+        )
         raise MediaError(
             f"{path.name!r} is not a video or sound file that can be read ({why}): it is damaged, cut off or of another kind; "
             "make it again, or convert it with ffmpeg"
@@ -75,7 +79,9 @@ def check_file(path: Path) -> None:
             with path.open("rb"):
                 pass
     except FileNotFoundError as error:
-        raise MediaError(f"{str(path)!r} does not exist; give an existing video, sound file or folder of images") from error
+        raise MediaError(
+            f"{str(path)!r} does not exist; give an existing video, sound file or folder of images"
+        ) from error
     except (OSError, ValueError) as error:
         raise MediaError(f"{str(path)!r} cannot be opened ({error}); check its permissions") from error
     if not regular:

@@ -77,7 +77,9 @@ def _short(container: InputContainer, stream: Any, times: Times, health: Health)
     end = times.origin + times.seconds - min(times.origin, Fraction(0))
     if stream.duration:
         found.append(stream.duration * times.tick - end)
-    if name == "avi" and stream.frames:  # the duration of a cut file is guessed from its size; the count is the header's
+    if (
+        name == "avi" and stream.frames
+    ):  # the duration of a cut file is guessed from its size; the count is the header's
         found.append(stream.frames * times.tick - end)
     if container.duration:
         found.append(Fraction(container.duration, 1_000_000) - max(health.end, end))

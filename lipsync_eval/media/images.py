@@ -22,7 +22,14 @@ from lipsync_eval.types import FPS, Audio, Clip, Frame
 if TYPE_CHECKING:
     from av import VideoFrame
 
-_FORMS: Final = {b"\xff\xd8": "jpeg_pipe", b"\x89PNG": "png_pipe", b"BM": "bmp_pipe", b"II*\0": "tiff_pipe", b"MM\0*": "tiff_pipe", b"RIFF": "webp_pipe"}
+_FORMS: Final = {
+    b"\xff\xd8": "jpeg_pipe",
+    b"\x89PNG": "png_pipe",
+    b"BM": "bmp_pipe",
+    b"II*\0": "tiff_pipe",
+    b"MM\0*": "tiff_pipe",
+    b"RIFF": "webp_pipe",
+}
 """First bytes of an image file -> the demuxer that reads this one file."""
 
 
@@ -64,16 +71,22 @@ def numbered(folder: Path) -> list[Path]:
     """
     images = [p for p in folder.iterdir() if is_image(p) and not is_hidden(p) and not p.is_dir()]
     if not images:
-        raise MediaError(f"the folder {folder.name!r} holds no image ({' '.join(sorted(IMAGE_SUFFIXES))}); give a video or images")
+        raise MediaError(
+            f"the folder {folder.name!r} holds no image ({' '.join(sorted(IMAGE_SUFFIXES))}); give a video or images"
+        )
     plain = sorted(p.name for p in images if number(p) is None)
     if plain:
-        raise MediaError(f"images without a number in {folder.name!r}: {', '.join(map(repr, plain))}; number them, or take them out")
+        raise MediaError(
+            f"images without a number in {folder.name!r}: {', '.join(map(repr, plain))}; number them, or take them out"
+        )
     found: dict[int, list[Path]] = {}
     for path in images:
         found.setdefault(number(path) or 0, []).append(path)
     doubled = sorted(p.name for paths in found.values() if len(paths) > 1 for p in paths)
     if doubled:
-        raise MediaError(f"images with the same number in {folder.name!r}: {', '.join(map(repr, doubled))}; keep one of each")
+        raise MediaError(
+            f"images with the same number in {folder.name!r}: {', '.join(map(repr, doubled))}; keep one of each"
+        )
     order = sorted(found)
     gaps = [(a, b) for a, b in pairwise(order) if b != a + 1]
     if gaps:
@@ -159,7 +172,9 @@ def _form(path: Path) -> str:
     for start, form in _FORMS.items():
         if head.startswith(start):
             return form
-    raise MediaError(f"the image {path.name!r} is no PNG, JPEG, BMP or TIFF file by its first bytes; it is damaged or of another kind: make it again")
+    raise MediaError(
+        f"the image {path.name!r} is no PNG, JPEG, BMP or TIFF file by its first bytes; it is damaged or of another kind: make it again"
+    )
 
 
 def _only_sound(folder: Path) -> Path | None:

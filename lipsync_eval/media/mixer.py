@@ -53,14 +53,18 @@ class Mixer:
         """Put one frame on the line; False when no later one can matter."""
         late = self._late(frame)
         if late > 0 and self._time + late > self._seconds:
-            self._stopped = f"sound that begins {float(self._time + late):.2f} s after the first picture, behind the last, left out"
+            self._stopped = (
+                f"sound that begins {float(self._time + late):.2f} s after the first picture, behind the last, left out"
+            )
             return False
         if self._time > self._seconds + KEPT:
             self._stopped = f"sound more than {KEPT} s behind the last picture left out"
             return False
         count = round(abs(late) * frame.sample_rate)
         if not self.begun and not self._head and abs(late) > _TOLD:
-            what = "after the first picture: silence put before it" if late > 0 else "before the first picture: cut there"
+            what = (
+                "after the first picture: silence put before it" if late > 0 else "before the first picture: cut there"
+            )
             self._head = f"sound begins {float(abs(late)):.3f} s {what}"
         elif self.begun and late > 0:
             self._filled += late

@@ -38,7 +38,11 @@ class Pairing:
         for side, other in (("gen", "gt"), ("gt", "gen")):
             names = [pair.id for pair in self.pairs if getattr(pair, other) is None]
             if names:
-                what = "generated video(s) without a real one" if side == "gen" else "real video(s) without a generated one"
+                what = (
+                    "generated video(s) without a real one"
+                    if side == "gen"
+                    else "real video(s) without a generated one"
+                )
                 parts.append(f"{len(names)} {what}: {listed(names)}")
         return "; ".join(parts)
 
@@ -102,7 +106,10 @@ def _by_name(gen: Tree, gt: Tree) -> Pairing:
             problems.append(f"{side} has {len(paths)} videos called {name!r}: {listed([str(p) for p in paths])}")
             doubled = True
     if problems:
-        raise PairingError("; ".join(problems) + ("; keep one of each name, or say who belongs to whom with --pairs" if doubled else ""))
+        raise PairingError(
+            "; ".join(problems)
+            + ("; keep one of each name, or say who belongs to whom with --pairs" if doubled else "")
+        )
     names = sorted(gen.clips.keys() | gt.clips.keys())
     pairs = [PairPaths(n, gen.clips.get(n, [None])[0], gt.clips.get(n, [None])[0], None) for n in names]
     if not gen.clips.keys() & gt.clips.keys():
@@ -121,7 +128,9 @@ def _complete(pairs: list[PairPaths]) -> Pairing:
         for p in sorted(pairs, key=lambda pair: pair.id)
     ]
     if problems:
-        raise PairingError("; ".join(problems) + "; keep one sound file a video, or name it in the audio column of --pairs")
+        raise PairingError(
+            "; ".join(problems) + "; keep one sound file a video, or name it in the audio column of --pairs"
+        )
     return Pairing(tuple(done))
 
 

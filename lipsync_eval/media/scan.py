@@ -70,7 +70,9 @@ def scan(path: Path) -> Scan:
         for frame in _gather(container, stream, health, found):
             _look(path, frame, found)
         if not found.pts:
-            raise MediaError(f"{path.name!r} holds no picture that can be decoded; it is cut off or damaged: make it again")
+            raise MediaError(
+                f"{path.name!r} holds no picture that can be decoded; it is cut off or damaged: make it again"
+            )
         name = container.format.name
         times = place(
             np.frombuffer(found.pts, np.int64),
@@ -82,7 +84,9 @@ def scan(path: Path) -> Scan:
         )
         notes = check_damage(path, container, stream, times, health)
         seeks = name.startswith(("mov,", "matroska")) and len(times.number) == len(found.pts)
-        return Scan(times, *found.size, seeks=seeks, notes=(*found.facts, *_of_track(container, stream), *times.notes, *notes))
+        return Scan(
+            times, *found.size, seeks=seeks, notes=(*found.facts, *_of_track(container, stream), *times.notes, *notes)
+        )
 
 
 def video_stream(container: InputContainer, path: Path) -> Any:
@@ -158,7 +162,9 @@ def _of_track(container: InputContainer, stream: Any) -> list[str]:
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
         notes.append(f"pixels are not square ({ratio.numerator}:{ratio.denominator}): not stretched")
-    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1" and not any(c.is_alpha for c in stream.codec_context.format.components):
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1" and not any(
+        c.is_alpha for c in stream.codec_context.format.components
+    ):
         notes.append("transparency dropped")  # of WebM, whose decoders do not see it
     tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if len(tracks) > 1:

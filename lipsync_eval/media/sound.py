@@ -41,7 +41,11 @@ def read_sound(path: Path, *, origin: Fraction | None, seconds: Fraction, rate: 
         if stream is None or stream.codec_context is None:
             return None
         tracks = len(container.streams.audio)
-        several = [f"{tracks} tracks of sound: track {stream.index} used, which ffmpeg takes by default"] if tracks > 1 else []
+        several = (
+            [f"{tracks} tracks of sound: track {stream.index} used, which ffmpeg takes by default"]
+            if tracks > 1
+            else []
+        )
         health = Health(messages)
         mixer = Mixer(origin, seconds, rate)
         _mix(container, stream, health, mixer)
@@ -84,7 +88,9 @@ def _damage(health: Health) -> list[str]:
     if health.failed:
         notes.append(f"{health.failed} packet(s) of sound could not be decoded")
     if health.hidden:
-        notes.append(f"damage in {health.hidden} packet(s) of sound that the decoder covered up ({health.hidden_first})")
+        notes.append(
+            f"damage in {health.hidden} packet(s) of sound that the decoder covered up ({health.hidden_first})"
+        )
     if health.container:
         notes.append(f"the container is damaged or cut off ({health.container})")
     return notes

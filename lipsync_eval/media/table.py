@@ -34,7 +34,9 @@ def read_pairs(table: Path, gen: Path, gt: Path) -> list[PairPaths]:
     """
     for root, side in ((gen, "GEN"), (gt, "GT")):
         if not root.is_dir():
-            raise PairingError(f"{side} {str(root)!r} is a file; with --pairs give the folders that the paths in the table start from")
+            raise PairingError(
+                f"{side} {str(root)!r} is a file; with --pairs give the folders that the paths in the table start from"
+            )
     problems: list[str] = []
     pairs: list[PairPaths] = []
     lines: dict[str, int] = {}
@@ -70,7 +72,9 @@ def _rows(table: Path) -> Iterator[Row]:
                 if cells:
                     yield reader.line_num, _row(table, reader.line_num, header, cells)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PairingError(f"the table {str(table)!r} cannot be read ({error}); it must be a CSV file in UTF-8") from error
+        raise PairingError(
+            f"the table {str(table)!r} cannot be read ({error}); it must be a CSV file in UTF-8"
+        ) from error
 
 
 def _check_header(table: Path, header: list[str]) -> None:
@@ -84,7 +88,9 @@ def _check_header(table: Path, header: list[str]) -> None:
 
 def _row(table: Path, line: int, header: list[str], cells: list[str]) -> dict[str, str]:
     if len(cells) != len(header):
-        raise PairingError(f"{table.name}, line {line}: expected {len(header)} cells ({','.join(header)}), got {len(cells)}")
+        raise PairingError(
+            f"{table.name}, line {line}: expected {len(header)} cells ({','.join(header)}), got {len(cells)}"
+        )
     return dict(zip(header, cells))
 
 
@@ -105,7 +111,9 @@ def _id(cells: dict[str, str]) -> str:
     given = cells.get("id")
     if given:
         if PurePosixPath(given).is_absolute() or os.pardir in PurePosixPath(given).parts:
-            raise PairingError(f"the id {given!r} looks like a way out of a folder; files are called by ids: use another")
+            raise PairingError(
+                f"the id {given!r} looks like a way out of a folder; files are called by ids: use another"
+            )
         return key(given)
     path = PurePosixPath(cells["gen"])
     return key(path.stem if path.is_absolute() else Path(os.path.normpath(path)).with_suffix("").as_posix())

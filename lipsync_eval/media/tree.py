@@ -69,7 +69,9 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...], tree: Tree) -> bool:
         raise PairingError(f"the folder {str(folder)!r} cannot be read ({error}); check its permissions") from error
     tree.entries += len(entries)
     if tree.entries > MAX_ENTRIES:
-        raise PairingError(f"{str(tree.root)!r} holds more than {MAX_ENTRIES} files; give the folder of the videos alone")
+        raise PairingError(
+            f"{str(tree.root)!r} holds more than {MAX_ENTRIES} files; give the folder of the videos alone"
+        )
     found = numbered = False
     for path in entries:
         if is_hidden(path):

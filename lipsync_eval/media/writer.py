@@ -79,7 +79,9 @@ def write_video(
             writer.close()
             return writer.count
     except (OSError, av.error.FFmpegError) as error:
-        raise OutputError(f"{str(path)!r} cannot be written ({error}); check that the folder exists and has room") from error
+        raise OutputError(
+            f"{str(path)!r} cannot be written ({error}); check that the folder exists and has room"
+        ) from error
 
 
 class _Writer:
@@ -164,7 +166,11 @@ class _Writer:
         chunk = self._sound[self._said : stop]
         if self._audio is None or not len(chunk):
             return
-        data = np.clip(np.rint(chunk.astype(np.float64) * 32768), -32768, 32767).astype(np.int16) if self._lossless else chunk
+        data = (
+            np.clip(np.rint(chunk.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+            if self._lossless
+            else chunk
+        )
         frame = AudioFrame.from_ndarray(data[None], format="s16" if self._lossless else "fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = self._rate, self._said, Fraction(1, self._rate)
         self._container.mux(self._audio.encode(frame))
@@ -195,12 +201,20 @@ def _ticks(times: Sequence[float]) -> list[int]:
 
 
 def _size(frame: Frame, codec: str) -> tuple[int, int]:
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+    if (
+        not isinstance(frame, np.ndarray)
+        or frame.dtype != np.uint8
+        or frame.ndim != 3
+        or frame.shape[2] != 3
+        or not frame.size
+    ):
         got = f"{getattr(frame, 'dtype', type(frame).__name__)} {getattr(frame, 'shape', '')}"
         raise InputError(f"a picture must be (H, W, 3) uint8 RGB; got {got}")
     height, width = frame.shape[:2]
     if codec == "h264" and (height % 2 or width % 2):
-        raise InputError(f"h264 (yuv420p) needs even sides, the pictures are {width}x{height}; pad them, or write lossless")
+        raise InputError(
+            f"h264 (yuv420p) needs even sides, the pictures are {width}x{height}; pad them, or write lossless"
+        )
     return height, width
 
 

@@ -176,7 +176,9 @@ class _Meter:
                 self._put(score, metric.removeprefix(score), a, b, real)
         return self.found
 
-    def _put(self, score: Score, reading: str, a: _Features, b: _Features, real: tuple[_Features, _Features] | None) -> None:
+    def _put(
+        self, score: Score, reading: str, a: _Features, b: _Features, real: tuple[_Features, _Features] | None
+    ) -> None:
         metric, found = score + reading, self.found
         curve = frame_cosine(a, b)
         if reading == "_frameweighted":
@@ -249,14 +251,18 @@ class _Branches:
     def _sound(self) -> NDArray[np.float32]:
         audio = self.pair.gen.audio
         if audio is None or not len(audio.samples):
-            raise MetricError("there is no sound to score; give the generated video a sound track, put a sound file beside it, or use --audio gt")
+            raise MetricError(
+                "there is no sound to score; give the generated video a sound track, put a sound file beside it, or use --audio gt"
+            )
         return self._input(audio)
 
     def _input(self, audio: Audio) -> NDArray[np.float32]:
         from lipsync_eval.features.avhubert.audio import audio_input
 
         if id(audio) not in self.heard:
-            self.heard[id(audio)] = audio_input(audio.int16(), self.pair.n_frames, self.memory.extractor.model.config.normalize)
+            self.heard[id(audio)] = audio_input(
+                audio.int16(), self.pair.n_frames, self.memory.extractor.model.config.normalize
+            )
         return self.heard[id(audio)]
 
 

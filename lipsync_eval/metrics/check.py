@@ -1,7 +1,7 @@
 """The checks that every metric must pass, for authors of metrics as for this package's own.
 
-    from lipsync_eval import check_metric
-    print(check_metric(MyFamily))
+from lipsync_eval import check_metric
+print(check_metric(MyFamily))
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class MetricReport:
         return "\n".join(lines)
 
 
-def check_metric(metric: str | type[Family], settings: Settings | None = None, *, monotone: bool = True, n_frames: int = 50) -> MetricReport:
+def check_metric(
+    metric: str | type[Family], settings: Settings | None = None, *, monotone: bool = True, n_frames: int = 50
+) -> MetricReport:
     """Run a metric on drawn clips and check what the package relies on.
 
     Checked are: a complete and valid spec; the best value for a clip against itself; values within the declared range;
@@ -163,7 +165,12 @@ def _batching(bench: _Bench) -> Iterator[str]:
         yield from faults
         return
     numbers = bench.numbers(first)
-    for how, lengths in {"again": (8,), "one by one": (1,), "all at once": (bench.n_frames,), "in 3, 5, 1, 3...": (3, 5, 1)}.items():
+    for how, lengths in {
+        "again": (8,),
+        "one by one": (1,),
+        "all at once": (bench.n_frames,),
+        "in 3, 5, 1, 3...": (3, 5, 1),
+    }.items():
         other = bench.measure(bench.noisy, lengths)
         for name, value in bench.numbers(other).items():
             if not _close(value, numbers[name]):

@@ -80,7 +80,9 @@ class Csim:
         if named is None:
             return locate(self.settings, ROW, role="arcface")
         if get_row(named).role != "arcface":
-            raise UsageError(f"csim_net={named}: these weights are no face recognition; `lipsync-eval weights list` names those of the role arcface")
+            raise UsageError(
+                f"csim_net={named}: these weights are no face recognition; `lipsync-eval weights list` names those of the role arcface"
+            )
         return locate(self.settings, named)
 
     def check(self) -> None:

@@ -103,7 +103,9 @@ class Fid:
         network = self.network()
         device = next(network.parameters()).device
         with torch.inference_mode():
-            parts = [network(prepare(_tensor(crops[i : i + 8], device), RESIZE[metric])) for i in range(0, len(crops), 8)]
+            parts = [
+                network(prepare(_tensor(crops[i : i + 8], device), RESIZE[metric])) for i in range(0, len(crops), 8)
+            ]
             out: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
         return out
 
@@ -143,7 +145,9 @@ class Fid:
             return Pooled(None, (*notes, "fewer than 2 generated crops in the run: no covariance"), {})
         value = max(frechet_distance(gen.mean, gen.covariance, mean, cov), 0.0)
         if min(gen.n, n_real or ENOUGH) < ENOUGH:
-            notes.append(f"{metric}: fewer than {ENOUGH} pictures ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare")
+            notes.append(
+                f"{metric}: fewer than {ENOUGH} pictures ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare"
+            )
         return Pooled(value, tuple(notes), {"n_gen_frames": gen.n, "n_gt_frames": n_real})
 
 
@@ -173,12 +177,16 @@ class _Meter:
     def finish(self) -> Measurement:
         """See Meter."""
         if not self.scored:
-            raise MetricError("no picture has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol")
+            raise MetricError(
+                "no picture has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol"
+            )
         skipped = self.n_frames - self.scored
         found = Measurement(notes=[self.file.note] if self.file.note else [])
         if skipped:
             found.details["frames_without_crop_pair"] = skipped
-            found.notes.append(f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of picture metrics")
+            found.notes.append(
+                f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of picture metrics"
+            )
         for metric in self.family.metrics:
             gt = self.known.get(metric) or self.gt[metric].state("gt")
             if metric in self.keys and metric not in self.known and self.gt[metric].small:
@@ -229,14 +237,22 @@ def _grown(total: Moments | None, state: Mapping[str, NDArray[np.generic]], pref
 def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
     """Everything that the real side's features hang on: content, pictures, crops, network, resize."""
     side = pair.gt
-    return {"what": "fid-features.1", "clip": side.clip.digest, "crops": _crops_digest(pair, side), "weights": weights, "resize": RESIZE[metric]}
+    return {
+        "what": "fid-features.1",
+        "clip": side.clip.digest,
+        "crops": _crops_digest(pair, side),
+        "weights": weights,
+        "resize": RESIZE[metric],
+    }
 
 
 def _crops_digest(pair: Pair, side: Side) -> str:
     digest = hashlib.sha256(str(pair.n_frames).encode())
     if pair.gen.crop is not None and pair.gt.crop is not None and side.crop is not None:
         both = pair.gen.crop.valid & pair.gt.crop.valid
-        digest.update(repr(side.crop.size).encode() + both.tobytes() + np.ascontiguousarray(side.crop.matrix[both]).tobytes())
+        digest.update(
+            repr(side.crop.size).encode() + both.tobytes() + np.ascontiguousarray(side.crop.matrix[both]).tobytes()
+        )
     return digest.hexdigest()
 
 

@@ -66,7 +66,9 @@ class StatsFile:
             self._pick(held, metric)
         for key, own, what in (("crops", self.crops, "crops (protocol)"), ("weights", weights, "weights")):
             if key in held and str(held[key]) != own:
-                raise UsageError(f"--fid-stats {self.path} was made with other {what}: {held[key]}, and this run has {own}; give another file")
+                raise UsageError(
+                    f"--fid-stats {self.path} was made with other {what}: {held[key]}, and this run has {own}; give another file"
+                )
 
     def read(self, metric: str) -> tuple[Float, Float, int | None]:
         """Mean (2048,), covariance (2048, 2048) and number of pictures (None where the file does not say)."""
@@ -97,14 +99,24 @@ class StatsFile:
             with np.load(self.path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-            raise UsageError(f"--fid-stats {self.path} is no .npz file of numbers ({error}); give one that this option or pytorch-fid wrote") from error
+            raise UsageError(
+                f"--fid-stats {self.path} is no .npz file of numbers ({error}); give one that this option or pytorch-fid wrote"
+            ) from error
 
     def _pick(self, held: Mapping[str, NDArray[np.generic]], metric: str) -> tuple[Float, Float]:
         names = [f"{PREFIX[metric]}{part}" for part in ("mu", "sigma")]
         lost = [name for name in names if name not in held]
         if lost:
-            raise UsageError(f"--fid-stats {self.path} has no {' and '.join(lost)} for {metric}; it holds: {', '.join(held)}. Make it with the same --metrics")
+            raise UsageError(
+                f"--fid-stats {self.path} has no {' and '.join(lost)} for {metric}; it holds: {', '.join(held)}. Make it with the same --metrics"
+            )
         mean, cov = (held[name].astype(np.float64) for name in names)
-        if mean.shape != (_DIM,) or cov.shape != (_DIM, _DIM) or not (np.isfinite(mean).all() and np.isfinite(cov).all()):
-            raise UsageError(f"--fid-stats {self.path}: {names[0]} {mean.shape} and {names[1]} {cov.shape} should be finite, ({_DIM},) and ({_DIM}, {_DIM})")
+        if (
+            mean.shape != (_DIM,)
+            or cov.shape != (_DIM, _DIM)
+            or not (np.isfinite(mean).all() and np.isfinite(cov).all())
+        ):
+            raise UsageError(
+                f"--fid-stats {self.path}: {names[0]} {mean.shape} and {names[1]} {cov.shape} should be finite, ({_DIM},) and ({_DIM}, {_DIM})"
+            )
         return mean, cov

@@ -39,7 +39,9 @@ class Moments:
             raise InputError(f"moments take (N, D) features with N >= 1; got {features.shape}")
         x = features.astype(np.float64)
         if not np.isfinite(x).all():
-            raise InputError("features hold NaN or infinite values; look at the pictures and the weights that made them")
+            raise InputError(
+                "features hold NaN or infinite values; look at the pictures and the weights that made them"
+            )
         mean = x.mean(0)
         x -= mean
         return cls(len(x), mean, x.T @ x)
@@ -89,7 +91,9 @@ def frechet_distance(mean1: Float, cov1: Float, mean2: Float, cov2: Float) -> fl
     """
     d = len(mean1)
     if mean1.shape != (d,) or mean2.shape != (d,) or cov1.shape != (d, d) or cov2.shape != (d, d):
-        raise InputError(f"two Gaussians of one dimension are compared; got {mean1.shape} {cov1.shape} and {mean2.shape} {cov2.shape}")
+        raise InputError(
+            f"two Gaussians of one dimension are compared; got {mean1.shape} {cov1.shape} and {mean2.shape} {cov2.shape}"
+        )
     for array in (mean1, cov1, mean2, cov2):
         if not np.isfinite(array).all():
             raise InputError("a mean or covariance holds NaN or infinite values; look at the features that made it")

@@ -63,7 +63,9 @@ def lmd_centered(gen: ArrayLike, gt: ArrayLike) -> Float | float:
 
     Source: LMDMeter of Fictionarry/ER-NeRF@0cf72d8, M-LMD of yuangan/evaluation_eat@e39b004.
     """
-    return _single_or_all(gen, gt, lambda a, b: _distances(a[:, MOUTH], b[:, MOUTH], centred=True).mean(axis=1), n_points=68)
+    return _single_or_all(
+        gen, gt, lambda a, b: _distances(a[:, MOUTH], b[:, MOUTH], centred=True).mean(axis=1), n_points=68
+    )
 
 
 def lmd_norm(gen: ArrayLike, gt: ArrayLike) -> Float | float:
@@ -85,7 +87,9 @@ def lmd_atvg_sum(gen: ArrayLike, gt: ArrayLike) -> Float | float:
 
     Source: compare_landmarks of lelechen63/ATVGnet@02d8f8f.
     """
-    return _single_or_all(gen, gt, lambda a, b: _distances(a[:, MOUTH], b[:, MOUTH], centred=True).sum(axis=1), n_points=68)
+    return _single_or_all(
+        gen, gt, lambda a, b: _distances(a[:, MOUTH], b[:, MOUTH], centred=True).sum(axis=1), n_points=68
+    )
 
 
 def _distances(gen: Float, gt: Float, *, centred: bool = False) -> Float:
@@ -105,11 +109,15 @@ def _normalised(gen: Float, gt: Float) -> Float:
     return out
 
 
-def _single_or_all(gen: ArrayLike, gt: ArrayLike, measure: Callable[[Float, Float], Float], n_points: int | None = None) -> Float | float:
+def _single_or_all(
+    gen: ArrayLike, gt: ArrayLike, measure: Callable[[Float, Float], Float], n_points: int | None = None
+) -> Float | float:
     """Check the points, measure (T, K, 2) float64, and give a float back where single frames came in."""
     a, b = _points("gen", gen, n_points), _points("gt", gt, n_points)
     if a.shape != b.shape:
-        raise InputError(f"gen and gt must have one shape, got {a.shape} and {b.shape}; cut both to the same frames first")
+        raise InputError(
+            f"gen and gt must have one shape, got {a.shape} and {b.shape}; cut both to the same frames first"
+        )
     if a.ndim == 2:
         return float(measure(a[None], b[None])[0])
     return measure(a, b)
@@ -122,13 +130,21 @@ def _points(name: str, points: ArrayLike, n_points: int | None) -> Float:
         raise InputError(f"{name} must be numbers of shape (T, K, 2): {error}") from error
     wanted = f"(T, {n_points or 'K'}, 2) or ({n_points or 'K'}, 2)"
     if a.ndim not in (2, 3) or a.shape[-1] != 2 or a.shape[-2] == 0 or n_points not in (None, a.shape[-2]):
-        raise InputError(f"{name} must be x, y of landmarks in shape {wanted}, got {a.shape}; for other sets of points use landmark_distance")
+        raise InputError(
+            f"{name} must be x, y of landmarks in shape {wanted}, got {a.shape}; for other sets of points use landmark_distance"
+        )
     if np.isinf(a).any():
         raise InputError(f"{name} has infinite coordinates; mark missing landmarks with NaN")
     return a
 
 
-_MEASURES = {"lmd": lmd, "lmd_centered": lmd_centered, "lmd_norm": lmd_norm, "f_lmd": f_lmd, "lmd_atvg_sum": lmd_atvg_sum}
+_MEASURES = {
+    "lmd": lmd,
+    "lmd_centered": lmd_centered,
+    "lmd_norm": lmd_norm,
+    "f_lmd": f_lmd,
+    "lmd_atvg_sum": lmd_atvg_sum,
+}
 _NEEDS = frozenset({"gen.crop", "gt.crop", "gen.points", "gt.points"})
 _CHEN_2018 = "Chen, Li, Maddox, Duan, Xu: Lip Movements Generation at a Glance, ECCV 2018, arXiv:1803.10404"
 _ATVG = "Chen, Maddox, Duan, Xu: Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss, CVPR 2019, arXiv:1905.03820"
@@ -142,11 +158,34 @@ _READS = (
 )
 
 
-def _spec(name: str, title: str, summary: str, reads: str, citation: str, reference: str, tolerance: float, unit: str = "px", opt_in: bool = False) -> MetricSpec:
+def _spec(
+    name: str,
+    title: str,
+    summary: str,
+    reads: str,
+    citation: str,
+    reference: str,
+    tolerance: float,
+    unit: str = "px",
+    opt_in: bool = False,
+) -> MetricSpec:
     return MetricSpec(
-        name=name, title=title, direction="down", unit=unit, range=(0.0, np.inf), decimals=4 if unit == "1" else 3, needs=_NEEDS,
-        pooling="clip-mean", group="opt-in" if opt_in else "core", weights=(), summary=f"{summary}; {_FRAMES}", reads=reads,
-        citation=citation, reference=reference, tolerance=tolerance, version=1,
+        name=name,
+        title=title,
+        direction="down",
+        unit=unit,
+        range=(0.0, np.inf),
+        decimals=4 if unit == "1" else 3,
+        needs=_NEEDS,
+        pooling="clip-mean",
+        group="opt-in" if opt_in else "core",
+        weights=(),
+        summary=f"{summary}; {_FRAMES}",
+        reads=reads,
+        citation=citation,
+        reference=reference,
+        tolerance=tolerance,
+        version=1,
     )
 
 
@@ -154,25 +193,52 @@ class LMD:
     """lmd, lmd_centered, lmd_norm, f_lmd and lmd_atvg_sum of the landmarks of a clip."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (
-        _spec("lmd", "LMD", "Mean Euclidean distance of the 20 lip points (48-67) in the aligned crop at 256 px", _READS, _CHEN_2018, "ours", 0.0),
         _spec(
-            "lmd_centered", "LMD (centred)", "As lmd after each frame's 20 lip points had their mean subtracted",
+            "lmd",
+            "LMD",
+            "Mean Euclidean distance of the 20 lip points (48-67) in the aligned crop at 256 px",
+            _READS,
+            _CHEN_2018,
+            "ours",
+            0.0,
+        ),
+        _spec(
+            "lmd_centered",
+            "LMD (centred)",
+            "As lmd after each frame's 20 lip points had their mean subtracted",
             "Opening and shape of the lips without their place: a mouth that sits 4 px too low costs nothing. The detector's own error is in it.",
-            f"{_ERNERF} (LMD); {_EAT} (M-LMD)", "Fictionarry/ER-NeRF@0cf72d8", 1e-5,
+            f"{_ERNERF} (LMD); {_EAT} (M-LMD)",
+            "Fictionarry/ER-NeRF@0cf72d8",
+            1e-5,
         ),
         _spec(
-            "lmd_norm", "LMD (normalised)", "lmd divided by the distance of the real face's outer eye corners (36, 45) in the same frame",
+            "lmd_norm",
+            "LMD (normalised)",
+            "lmd divided by the distance of the real face's outer eye corners (36, 45) in the same frame",
             "As lmd, but it does not depend on how large the face is in the crop. It grows when the head turns away, because the eyes draw together.",
-            f"{_CHEN_2018}; normalised as in {_300W}", "ours", 0.0, unit="1",
+            f"{_CHEN_2018}; normalised as in {_300W}",
+            "ours",
+            0.0,
+            unit="1",
         ),
         _spec(
-            "f_lmd", "F-LMD", "Mean Euclidean distance of all 68 points in the aligned crop at 256 px",
-            "Pose, face shape and lips together; mostly pose.", _EAT + " (F-LMD, there centred)", "ours", 0.0,
+            "f_lmd",
+            "F-LMD",
+            "Mean Euclidean distance of all 68 points in the aligned crop at 256 px",
+            "Pose, face shape and lips together; mostly pose.",
+            _EAT + " (F-LMD, there centred)",
+            "ours",
+            0.0,
         ),
         _spec(
-            "lmd_atvg_sum", "LMD (ATVG sum)", "Sum of the distances of the 20 centred lip points: 20 times lmd_centered",
+            "lmd_atvg_sum",
+            "LMD (ATVG sum)",
+            "Sum of the distances of the 20 centred lip points: 20 times lmd_centered",
             "Only for comparison with tables made by ATVGnet's code, which does not divide by the number of points.",
-            _ATVG + " (its evaluation code)", "lelechen63/ATVGnet@02d8f8f", 1e-9, opt_in=True,
+            _ATVG + " (its evaluation code)",
+            "lelechen63/ATVGnet@02d8f8f",
+            1e-9,
+            opt_in=True,
         ),
     )
 
@@ -227,11 +293,15 @@ class LMDMeter:
             found.frames[name] = np.asarray(_MEASURES[name](*self._points))
             found.values[name] = mean_of(found.frames[name])
             if found.values[name] is None:
-                message = "the outer eye corners of the real face coincide in every frame, so there is nothing to divide by"
+                message = (
+                    "the outer eye corners of the real face coincide in every frame, so there is nothing to divide by"
+                )
                 found.failures.append(Failure(metric=name, error="MetricError", message=message))
         if skipped := int((~self._found).sum()):
             found.details["lmd_frames_skipped"] = skipped
-            found.notes.append(f"landmark distances leave out {skipped} of {self._n} frames without landmarks in both videos{self._interpolated()}")
+            found.notes.append(
+                f"landmark distances leave out {skipped} of {self._n} frames without landmarks in both videos{self._interpolated()}"
+            )
         return found
 
     def _interpolated(self) -> str:
@@ -244,5 +314,7 @@ def _points_at_256(side: Side, n: int) -> tuple[Float, NDArray[np.uint8]]:
     if side.track is None or side.crop is None:
         raise MetricError("landmark distances need landmarks and a crop of both videos, but the pair has none")
     points = side.crop.points(side.track.points)[:n] * side.crop.scale256
-    status = np.where(side.crop.valid[:n] & np.isfinite(points).all(axis=(1, 2)), side.track.status[:n], 0).astype(np.uint8)
+    status = np.where(side.crop.valid[:n] & np.isfinite(points).all(axis=(1, 2)), side.track.status[:n], 0).astype(
+        np.uint8
+    )
     return points, status

@@ -65,7 +65,9 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
     gen, gt, _ = stacks(gen, gt)
     side = MIN_SIDE[network.net]
     if min(gen.shape[1:3]) < side:
-        raise InputError(f"LPIPS with {network.net} needs pictures of at least {side} x {side} px, got {gen.shape[1]} x {gen.shape[2]}; use a protocol with larger crops")
+        raise InputError(
+            f"LPIPS with {network.net} needs pictures of at least {side} x {side} px, got {gen.shape[1]} x {gen.shape[2]}; use a protocol with larger crops"
+        )
     out = np.empty(len(gen))
     device = network.shift.device
     with torch.inference_mode():

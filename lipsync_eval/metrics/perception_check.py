@@ -33,7 +33,9 @@ def check_lpips(settings: Settings, name: str, clip: Path | None) -> list[str]:
     real = np.stack([_photograph()] * 3)
     values = lpips(network, np.stack([_blurred(real[0], s) for s in (0.0, 1.0, 4.0)]), real)
     if not values[0] == 0 < values[1] < values[2]:
-        raise WeightsError(f"{name}: blur of 0, 1 and 4 px should give rising distances from 0, and gives {values.round(4).tolist()}; fetch the files again")
+        raise WeightsError(
+            f"{name}: blur of 0, 1 and 4 px should give rising distances from 0, and gives {values.round(4).tolist()}; fetch the files again"
+        )
     return [f"{name}: fits the network; blur of 0, 1 and 4 px gives {', '.join(f'{v:.4f}' for v in values)}"]
 
 
@@ -51,8 +53,12 @@ def check_inception(settings: Settings, name: str, clip: Path | None) -> list[st
         found = network(prepare(given, "pytorch")).cpu().numpy().astype(np.float64)
     near, far = (float(np.linalg.norm(found[k] - found[0])) for k in (1, 2))
     if not np.isfinite(found).all() or found.min() < 0 or not 0 < near < far:
-        raise WeightsError(f"{name}: pool3 features should be finite, >= 0 and move more with more blur; they move by {near:.3g} and {far:.3g}. Fetch the file again")
-    return [f"{name}: fits the network; mean feature {found[0].mean():.4f}; blur of 1 and 4 px moves the features by {near:.2f} and {far:.2f}"]
+        raise WeightsError(
+            f"{name}: pool3 features should be finite, >= 0 and move more with more blur; they move by {near:.3g} and {far:.3g}. Fetch the file again"
+        )
+    return [
+        f"{name}: fits the network; mean feature {found[0].mean():.4f}; blur of 1 and 4 px moves the features by {near:.2f} and {far:.2f}"
+    ]
 
 
 def check_arcface(settings: Settings, name: str, clip: Path | None) -> list[str]:
@@ -65,10 +71,14 @@ def check_arcface(settings: Settings, name: str, clip: Path | None) -> list[str]
     found, wanted = float(vectors[0] @ vectors[1]), MIRRORED.get(name)
     if wanted is None:
         if found < 0.5:
-            raise WeightsError(f"{name}: a face and its mirror image should be alike, and their cosine is {found:.3f}; is the preprocessing that of this file?")
+            raise WeightsError(
+                f"{name}: a face and its mirror image should be alike, and their cosine is {found:.3f}; is the preprocessing that of this file?"
+            )
         return [f"{name}: {vectors.shape[1]} numbers; cosine of a face and its mirror image {found:.3f}"]
     if abs(found - wanted) > TOLERANCE:
-        raise WeightsError(f"{name}: the cosine of a face and its mirror image is {found:.3f}, known answer {wanted}; fetch the file again")
+        raise WeightsError(
+            f"{name}: the cosine of a face and its mirror image is {found:.3f}, known answer {wanted}; fetch the file again"
+        )
     return [f"{name}: cosine of a face and its mirror image {found:.3f}, known answer {wanted}"]
 
 
@@ -80,9 +90,13 @@ def check_diffposetalk(settings: Settings, name: str, clip: Path | None) -> list
     model = load(locate(settings, name).path, locate(settings, name, part="stats").path)
     rng = np.random.default_rng(0)
     flame = Flame(rng.normal(size=(100, 50)), 0.1 * rng.normal(size=(100, 6)))
-    first, turned, other = (model.style(f) for f in (flame, Flame(flame.exp[::-1], flame.pose[::-1]), Flame(3 * flame.exp, flame.pose)))
+    first, turned, other = (
+        model.style(f) for f in (flame, Flame(flame.exp[::-1], flame.pose[::-1]), Flame(3 * flame.exp, flame.pose))
+    )
     if not first @ turned > 1 - 1e-4 or first @ other > 1 - 1e-4:
-        raise WeightsError(f"{name}: the style should not change when frames are turned round ({first @ turned:.5f}) and should when they move more ({first @ other:.5f})")
+        raise WeightsError(
+            f"{name}: the style should not change when frames are turned round ({first @ turned:.5f}) and should when they move more ({first @ other:.5f})"
+        )
     return [f"{name}: fits the network; order does not move the style, spread does (cosine {first @ other:.3f})"]
 
 

@@ -30,7 +30,9 @@ def stacks(gen: ArrayLike, gt: ArrayLike) -> tuple[Stack, Stack, bool]:
     """
     a, b = _stack("gen", gen), _stack("gt", gt)
     if a.shape != b.shape:
-        raise InputError(f"gen and gt must have one shape, got {a.shape} and {b.shape}; bring both to one size and length first")
+        raise InputError(
+            f"gen and gt must have one shape, got {a.shape} and {b.shape}; bring both to one size and length first"
+        )
     if a.ndim == 3:
         return a[None], b[None], True
     return a, b, False
@@ -91,7 +93,9 @@ class PairFrames:
         if gen is None or gt is None:
             raise MetricError("this metric compares crops, but the pair has none")
         if gen.size != gt.size:
-            raise MetricError(f"the crops differ in size: {gen.size} and {gt.size} (height, width); use a protocol that brings both to one size")
+            raise MetricError(
+                f"the crops differ in size: {gen.size} and {gt.size} (height, width); use a protocol that brings both to one size"
+            )
         self.size = gen.size
         self.frames = {name: np.full(pair.n_frames, np.nan) for name in names}
         n = pair.n_frames
@@ -113,5 +117,7 @@ class PairFrames:
         found = Measurement()
         if self._missing:
             found.details["frames_without_crop_pair"] = self._missing
-            found.notes.append(f"{self._missing} of {self._n} frames have no crop in both videos and are left out of picture metrics")
+            found.notes.append(
+                f"{self._missing} of {self._n} frames have no crop in both videos and are left out of picture metrics"
+            )
         return found

@@ -43,12 +43,16 @@ def families() -> tuple[type[Family], ...]:
         try:
             found.append(point.load())
         except Exception as error:
-            raise UsageError(f"the metric plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it") from error
+            raise UsageError(
+                f"the metric plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it"
+            ) from error
     names: dict[str, str] = {}
     for family in found:
         for spec in family.specs:
             if spec.name in names:
-                raise UsageError(f"two metrics are called {spec.name!r} ({names[spec.name]} and {family.__module__}); rename one")
+                raise UsageError(
+                    f"two metrics are called {spec.name!r} ({names[spec.name]} and {family.__module__}); rename one"
+                )
             names[spec.name] = family.__module__
     return tuple(found)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lipsync_eval.features.style_constants import StyleConstants
     from lipsync_eval.weights import WeightFile
 
+
 class _StyleSim:
     """What the four families share. `features` names the set; the hooks say how a video becomes a code."""
 
@@ -144,7 +145,9 @@ class StyleSimBlendshapes(_StyleSim):
 
     def collector(self, side: Side, n_frames: int) -> Collector:
         """See _StyleSim."""
-        return Scores(side, self.constants(), self._file().path, Cache(self.settings.cache_dir), self.signature(self.name)["feat"])
+        return Scores(
+            side, self.constants(), self._file().path, Cache(self.settings.cache_dir), self.signature(self.name)["feat"]
+        )
 
 
 class StyleSimDiffPoseTalk(_StyleSim):
@@ -178,11 +181,19 @@ class StyleSimDiffPoseTalk(_StyleSim):
 
     def collector(self, side: Side, n_frames: int) -> Collector:
         """See _StyleSim."""
-        return Encoded(self._loaded(), style_files.read_flame(style_files.beside(side.clip.path, style_files.FLAME), side.clip.n_frames).cut(n_frames))
+        return Encoded(
+            self._loaded(),
+            style_files.read_flame(style_files.beside(side.clip.path, style_files.FLAME), side.clip.n_frames).cut(
+                n_frames
+            ),
+        )
 
     def reference_code(self, clip_id: str) -> Float:
         """See _StyleSim: from the .npz alone."""
-        return Encoded(self._loaded(), style_files.read_flame(style_files.of_reference(self.settings, clip_id, style_files.FLAME), None)).code()[0]
+        return Encoded(
+            self._loaded(),
+            style_files.read_flame(style_files.of_reference(self.settings, clip_id, style_files.FLAME), None),
+        ).code()[0]
 
     def _loaded(self) -> DiffPoseTalk:
         if self._model is None:
@@ -207,11 +218,17 @@ class StyleSimVertices(_StyleSim):
 
     def collector(self, side: Side, n_frames: int) -> Collector:
         """See _StyleSim."""
-        return Spread(style_files.read_vertices(style_files.beside(side.clip.path, style_files.VERTICES), side.clip.n_frames).cut(n_frames))
+        return Spread(
+            style_files.read_vertices(style_files.beside(side.clip.path, style_files.VERTICES), side.clip.n_frames).cut(
+                n_frames
+            )
+        )
 
     def reference_code(self, clip_id: str) -> Float:
         """See _StyleSim: from the .npz alone."""
-        return Spread(style_files.read_vertices(style_files.of_reference(self.settings, clip_id, style_files.VERTICES), None)).code()[0]
+        return Spread(
+            style_files.read_vertices(style_files.of_reference(self.settings, clip_id, style_files.VERTICES), None)
+        ).code()[0]
 
 
 class _Meter:
@@ -247,7 +264,11 @@ class _Meter:
             except (ClipError, InputError) as error:
                 reference = type(error)(f"reference: {error}")
             self._compare(found, f"{family.name}_ref", codes["gen"], reference)
-            if not isinstance(codes["gt"], LipsyncError) and not isinstance(reference, LipsyncError) and codes["gt"].shape == reference.shape:
+            if (
+                not isinstance(codes["gt"], LipsyncError)
+                and not isinstance(reference, LipsyncError)
+                and codes["gt"].shape == reference.shape
+            ):
                 found.gt_values[f"{family.name}_ref"] = cosine(codes["gt"], reference)
         return found
 
@@ -263,9 +284,13 @@ class _Meter:
         found.notes += [f"{self.family.name}: {which} video: {note}" for note in collector.notes]
         found.details[f"{self.family.name}_frames_{name}"] = used
         if used < self.pair.n_frames:
-            found.notes.append(f"{self.family.name}: {self.pair.n_frames - used} of {self.pair.n_frames} frames of the {which} video have no face and are left out")
+            found.notes.append(
+                f"{self.family.name}: {self.pair.n_frames - used} of {self.pair.n_frames} frames of the {which} video have no face and are left out"
+            )
         if used < FEW:
-            found.notes.append(f"{self.family.name}: the style of the {which} video rests on {used} frames; under {FEW} (4 s) it is uncertain")
+            found.notes.append(
+                f"{self.family.name}: the style of the {which} video rests on {used} frames; under {FEW} (4 s) it is uncertain"
+            )
         return code
 
     def _compare(self, found: Measurement, metric: str, a: Float | LipsyncError, b: Float | LipsyncError) -> None:

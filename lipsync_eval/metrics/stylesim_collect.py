@@ -99,7 +99,11 @@ class Scores:
 
             self.landmarker = Blendshapes(self.model)
         for i, frame in enumerate(frames, start):
-            if i < len(track.points) and track.valid[i] and (scores := self.landmarker(frame, track.points[i])) is not None:
+            if (
+                i < len(track.points)
+                and track.valid[i]
+                and (scores := self.landmarker(frame, track.points[i])) is not None
+            ):
                 self.index.append(i)
                 self.rows.append(scores)
 
@@ -126,7 +130,9 @@ class Encoded:
     def __init__(self, model: DiffPoseTalk, flame: Flame) -> None:
         self.model, self.flame = model, flame
         n = len(flame.exp)
-        self.notes: Sequence[str] = (f"shorter than one window of {WINDOW} frames: encoded as one window of {n}",) if n < WINDOW else ()
+        self.notes: Sequence[str] = (
+            (f"shorter than one window of {WINDOW} frames: encoded as one window of {n}",) if n < WINDOW else ()
+        )
 
     def update(self, start: int, frames: Sequence[Frame]) -> None:
         """Not needed."""
@@ -134,7 +140,9 @@ class Encoded:
     def code(self) -> tuple[Float, int]:
         """See Collector."""
         if len(self.flame.exp) < LEAST_ENCODED:
-            raise MetricError(f"the style encoder needs at least {LEAST_ENCODED} frames (1 s); there are {len(self.flame.exp)}")
+            raise MetricError(
+                f"the style encoder needs at least {LEAST_ENCODED} frames (1 s); there are {len(self.flame.exp)}"
+            )
         return self.model.style(self.flame), len(self.flame.exp)
 
 
@@ -145,7 +153,9 @@ class Spread:
 
     def __init__(self, vertices: Vertices) -> None:
         self.vertices = vertices
-        self.notes: Sequence[str] = () if vertices.has_template else ("no template in the vertices file: the mean face rules the code",)
+        self.notes: Sequence[str] = (
+            () if vertices.has_template else ("no template in the vertices file: the mean face rules the code",)
+        )
 
     def update(self, start: int, frames: Sequence[Frame]) -> None:
         """Not needed."""

@@ -19,7 +19,17 @@ _MEAN: Final = (
 
 
 def _pair(
-    features: str, title: str, summary: str, reads: str, *, needs: frozenset[str], group: Group, weights: tuple[str, ...], citation: str, reference: str, tolerance: float
+    features: str,
+    title: str,
+    summary: str,
+    reads: str,
+    *,
+    needs: frozenset[str],
+    group: Group,
+    weights: tuple[str, ...],
+    citation: str,
+    reference: str,
+    tolerance: float,
 ) -> tuple[MetricSpec, MetricSpec]:
     """`stylesim_<features>` (generated against real) and `stylesim_<features>_ref` (generated against a reference)."""
     name = f"stylesim_{features}"

@@ -20,7 +20,13 @@ _SAMPLES = RATE // FPS
 
 
 def synthetic_pair(
-    n_frames: int = 50, size: int = 176, *, noise: float = 0.0, jitter: float = 0.0, missing: Collection[int] = (), seed: int = 0
+    n_frames: int = 50,
+    size: int = 176,
+    *,
+    noise: float = 0.0,
+    jitter: float = 0.0,
+    missing: Collection[int] = (),
+    seed: int = 0,
 ) -> Pair:
     """A pair whose generated side is the real one, made worse.
 
@@ -40,7 +46,9 @@ def synthetic_pair(
         InputError: too few frames or too small, or negative noise.
     """
     if n_frames < 1 or size < 16 or noise < 0 or jitter < 0:
-        raise InputError(f"synthetic_pair needs n_frames >= 1, size >= 16, noise and jitter >= 0; got {n_frames}, {size}, {noise}, {jitter}")
+        raise InputError(
+            f"synthetic_pair needs n_frames >= 1, size >= 16, noise and jitter >= 0; got {n_frames}, {size}, {noise}, {jitter}"
+        )
     envelope, audio = _sound(n_frames, seed)
     points = _landmarks(n_frames, size, envelope)
     texture = np.random.default_rng([seed, 3]).normal(0, 5, (size, size, 1))
@@ -56,7 +64,9 @@ def synthetic_pair(
     return Pair(id="synthetic", gen=gen, gt=gt, n_frames=n_frames, protocol="raw.1")
 
 
-def _side(name: str, pictures: Sequence[Frame], points: Float, gone: NDArray[np.bool_], samples: NDArray[np.float32], tag: str) -> Side:
+def _side(
+    name: str, pictures: Sequence[Frame], points: Float, gone: NDArray[np.bool_], samples: NDArray[np.float32], tag: str
+) -> Side:
     n, size = len(pictures), pictures[0].shape[0]
     path = Path(f"synthetic-{name}.mkv")
 
@@ -65,14 +75,24 @@ def _side(name: str, pictures: Sequence[Frame], points: Float, gone: NDArray[np.
 
     audio = Audio(samples=samples, source=path)
     clip = Clip(
-        path=path, n_frames=n, height=size, width=size, source_fps=float(FPS), digest=hashlib.sha256(tag.encode()).hexdigest(),
-        audio=audio, read=read,
+        path=path,
+        n_frames=n,
+        height=size,
+        width=size,
+        source_fps=float(FPS),
+        digest=hashlib.sha256(tag.encode()).hexdigest(),
+        audio=audio,
+        read=read,
     )
     points = np.where(gone[:, None, None], np.nan, points)
     boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
     status = np.where(gone, MISSING, FOUND).astype(np.uint8)
     track = Track(
-        boxes=boxes, points=points, score=np.where(gone, np.nan, 1.0).astype(np.float32), status=status, backend="synthetic.1",
+        boxes=boxes,
+        points=points,
+        score=np.where(gone, np.nan, 1.0).astype(np.float32),
+        status=status,
+        backend="synthetic.1",
         n_faces=np.where(gone, 0, 1).astype(np.int16),
     )
     matrix = np.where(gone[:, None, None], np.nan, np.eye(2, 3))

@@ -144,15 +144,23 @@ def load_result(path: Path) -> Result:
     try:
         data = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        raise ParseError(f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with --resume)") from None
+        raise ParseError(
+            f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with --resume)"
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ParseError(f"{file}: cannot be read as JSON ({error}); give a {RESULTS} that `lipsync-eval score` wrote") from error
+        raise ParseError(
+            f"{file}: cannot be read as JSON ({error}); give a {RESULTS} that `lipsync-eval score` wrote"
+        ) from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise ParseError(f"{file}: schema {SCHEMA} expected, {found!r} found; it was written by another version of lipsync-eval")
+        raise ParseError(
+            f"{file}: schema {SCHEMA} expected, {found!r} found; it was written by another version of lipsync-eval"
+        )
     try:
         return Result.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"])
-        raise ParseError(f"{file}: {place}: {first['msg']} ({error.error_count()} problems); it is not as `lipsync-eval score` writes it") from None
+        raise ParseError(
+            f"{file}: {place}: {first['msg']} ({error.error_count()} problems); it is not as `lipsync-eval score` writes it"
+        ) from None

@@ -57,8 +57,12 @@ def require_same(a: str, b: str, *, names: tuple[str, str], ignore: Iterable[str
     """Raise SignatureMismatch, naming every differing key, unless the two scores can be compared."""
     found = difference(a, b, ignore)
     if found:
-        lines = "; ".join(f"{key}: {x or '(absent)'} in {names[0]}, {y or '(absent)'} in {names[1]}" for key, (x, y) in found.items())
-        raise SignatureMismatch(f"{names[0]} and {names[1]} were not measured the same way: {lines}. Score both the same way, or name the key with --ignore")
+        lines = "; ".join(
+            f"{key}: {x or '(absent)'} in {names[0]}, {y or '(absent)'} in {names[1]}" for key, (x, y) in found.items()
+        )
+        raise SignatureMismatch(
+            f"{names[0]} and {names[1]} were not measured the same way: {lines}. Score both the same way, or name the key with --ignore"
+        )
 
 
 def short_hash(signature: str) -> str:

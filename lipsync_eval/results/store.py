@@ -70,7 +70,9 @@ class Journal:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise OutputError(f"{self.folder}: the journal's {PLAN} cannot be read ({error}); start afresh with --overwrite") from error
+            raise OutputError(
+                f"{self.folder}: the journal's {PLAN} cannot be read ({error}); start afresh with --overwrite"
+            ) from error
         return data if isinstance(data, dict) else None
 
     def done(self) -> set[int]:
@@ -98,7 +100,9 @@ class Journal:
                     _, metric, name = key.split("/", 2)
                     outcome.states.setdefault(metric, {})[name] = value
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise OutputError(f"{self.folder}: entry {place:06d} cannot be read ({error}); start afresh with --overwrite") from error
+            raise OutputError(
+                f"{self.folder}: entry {place:06d} cannot be read ({error}); start afresh with --overwrite"
+            ) from error
         return outcome
 
     def states(self, place: int, metric: str) -> Arrays:
@@ -138,9 +142,13 @@ def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     used = [p.name for p in ours if p.exists()]
     foreign = sorted(p.name for p in folder.iterdir()) if folder.is_dir() and not used else []
     if used and not (resume or overwrite):
-        raise OutputError(f"--out {folder}: holds a run already ({', '.join(used)}); continue it with --resume, replace it with --overwrite, or name another folder")
+        raise OutputError(
+            f"--out {folder}: holds a run already ({', '.join(used)}); continue it with --resume, replace it with --overwrite, or name another folder"
+        )
     if foreign and not resume:
-        raise OutputError(f"--out {folder}: is not empty and holds no run ({', '.join(foreign[:5])}); name an empty or a new folder")
+        raise OutputError(
+            f"--out {folder}: is not empty and holds no run ({', '.join(foreign[:5])}); name an empty or a new folder"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if overwrite and not resume:
@@ -153,7 +161,9 @@ def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
             pass
         (folder / "writable").unlink()
     except OSError as error:
-        raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); name another folder or free space") from error
+        raise OutputError(
+            f"--out {folder}: cannot be written ({error.strerror or error}); name another folder or free space"
+        ) from error
 
 
 def clips_csv(clips: Sequence[ClipRow], metrics: Sequence[str]) -> str:
@@ -163,7 +173,16 @@ def clips_csv(clips: Sequence[ClipRow], metrics: Sequence[str]) -> str:
     writer.writerow(["id", "gen", "gt", "n_frames", *metrics, "notes"])
     for clip in clips:
         numbers = ["" if clip.values.get(m) is None else repr(clip.values[m]) for m in metrics]
-        writer.writerow([clip.id, clip.gen or "", clip.gt or "", "" if clip.n_frames is None else clip.n_frames, *numbers, "; ".join(clip.notes)])
+        writer.writerow(
+            [
+                clip.id,
+                clip.gen or "",
+                clip.gt or "",
+                "" if clip.n_frames is None else clip.n_frames,
+                *numbers,
+                "; ".join(clip.notes),
+            ]
+        )
     return buffer.getvalue()
 
 

@@ -101,7 +101,15 @@ def _read_zip(file: IO[bytes], size: int) -> object:
                 return unpickle(
                     Bounded(stream, entries[pickles[0]].file_size), _zip_storages(archive, entries, root, size)
                 )
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError, KeyError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        EOFError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+        struct.error,
+    ) as error:
         raise RefusedCheckpoint(f"it is a damaged zip file ({error})") from error
 
 

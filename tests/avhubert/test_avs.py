@@ -77,7 +77,10 @@ def test_family_equals_official_numbers(case, inputs, monkeypatch):
     """The family from pictures to scores; the golden sound is given as filter banks, so the front end is passed over."""
     gen, gt, audio = _videos(inputs, case)
     monkeypatch.setattr("lipsync_eval.features.avhubert.audio.audio_input", lambda samples, n, normalize: audio[:n])
-    found = measure(Avs(_settings(roi="center88"), METRICS), pair(_colour(gen), _colour(gt), np.ones(9, np.float32), np.ones(9, np.float32)))
+    found = measure(
+        Avs(_settings(roi="center88"), METRICS),
+        pair(_colour(gen), _colour(gt), np.ones(9, np.float32), np.ones(9, np.float32)),
+    )
     for score in ("avs_u", "avs_m", "avs_v"):
         expected = CASES[case][f"AVS_{score[-1]}"]
         assert found.values[score] == pytest.approx(expected["frame_mean"], abs=1e-4)
@@ -154,7 +157,9 @@ def test_cache_key_holds_what_moves_a_feature(tmp_path):
     assert entries(_settings(tmp_path), pair(frames, frames, sound / 2, sound, points, points)) == n + 2
     assert entries(_settings(tmp_path), pair(frames, frames // 2, sound, sound, points, points)) == n + 4
     assert entries(_settings(tmp_path, avhubert_dtype="bfloat16"), base) == n + 7
-    other = Settings(weights={"avhubert": GOLDEN / "B_pretrained/avhubert_tiny_pretrained.pt"}, device="cpu", cache_dir=tmp_path)
+    other = Settings(
+        weights={"avhubert": GOLDEN / "B_pretrained/avhubert_tiny_pretrained.pt"}, device="cpu", cache_dir=tmp_path
+    )
     assert entries(other, base) == n + 10
 
 
@@ -225,7 +230,11 @@ def test_frame_weighted_pools_over_frames():
 @needs_golden
 def test_signature_names_the_checkpoint_region_and_format():
     digest = sha256(TINY)[:8]
-    assert Avs(_settings(), METRICS).signature("avs_u") == {"feat": f"avhubert@{digest}", "roi": "align", "dtype": "fp32"}
+    assert Avs(_settings(), METRICS).signature("avs_u") == {
+        "feat": f"avhubert@{digest}",
+        "roi": "align",
+        "dtype": "fp32",
+    }
     bf16 = Avs(_settings(roi="center88", avhubert_dtype="bfloat16"), METRICS).signature("avs_v")
     assert (bf16["roi"], bf16["dtype"]) == ("center88", "bf16")
 
@@ -290,7 +299,14 @@ def test_a_whole_run_on_talking_clips(tmp_path):
     for n in range(2):
         write(tmp_path / "clips" / f"{n}.mkv", frames(12, seed=n), sound(12, n))
     runs = [
-        score(tmp_path / "clips", tmp_path / "clips", metrics="avs_u,avs_m,avs_v", weights={"avhubert": TINY}, device="cpu", cache=None)
+        score(
+            tmp_path / "clips",
+            tmp_path / "clips",
+            metrics="avs_u,avs_m,avs_v",
+            weights={"avhubert": TINY},
+            device="cpu",
+            cache=None,
+        )
         for _ in range(2)
     ]
     by_name = {s.metric: s for s in runs[0].scores}

@@ -85,7 +85,10 @@ def test_without_cfg_the_sizes_come_from_the_tensors(tmp_path, prefix):
 
 
 def test_preprocessing_comes_from_the_task(tmp_path):
-    cfg = {"model": {"w2v_args": {"task": {"image_mean": 0.5, "normalize": True}}}, "task": {"normalize": False, "image_std": 0.2}}
+    cfg = {
+        "model": {"w2v_args": {"task": {"image_mean": 0.5, "normalize": True}}},
+        "task": {"normalize": False, "image_std": 0.2},
+    }
     assert read(_file(tmp_path, _small(), cfg)).config == _small(normalize=False, image_mean=0.5, image_std=0.2)
 
 
@@ -125,14 +128,19 @@ def test_a_truncated_file_is_refused(tmp_path, share):
 def test_a_decoder_alone_is_refused(tmp_path):
     model = load_checkpoint(TINY)["model"]
     path = _saved(tmp_path, {"model": {k: v.clone() for k, v in model.items() if k.startswith("decoder.")}})
-    with pytest.raises(RefusedCheckpoint, match=r"decoder without an AV-HuBERT encoder.*give the whole fine-tuned file"):
+    with pytest.raises(
+        RefusedCheckpoint, match=r"decoder without an AV-HuBERT encoder.*give the whole fine-tuned file"
+    ):
         read(path)
 
 
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ({"model": {"fc.weight": torch.zeros(3)}}, r"another network: expected .*post_extract_proj.weight, found fc.weight"),
+        (
+            {"model": {"fc.weight": torch.zeros(3)}},
+            r"another network: expected .*post_extract_proj.weight, found fc.weight",
+        ),
         ({"model": {"post_extract_proj.weight": torch.zeros(768, 512)}}, "no complete AV-HuBERT encoder"),
         ({"state": 3}, "no tensors under 'model'.*it holds: state"),
         ([1, 2], "no tensors under 'model'"),

@@ -58,9 +58,13 @@ def test_stages_equal_official(file, inputs):
         seen, heard = extractor.see(inputs[f"video_u8_T{length}"]), extractor.hear(inputs[f"audio_T{length}"].T)
         both = torch.cat([heard, seen], dim=1).transpose(1, 2)
         stages = {
-            "both_features_video": seen[0], "both_features_audio": heard[0], "both_fused": model.fuse(seen, heard)[0],
-            "audio_fused": model.fuse(None, heard)[0], "video_fused": model.fuse(seen, None)[0],
-            "both_fused_concat": both[0], "both_fused_ln": model.layer_norm(both)[0],
+            "both_features_video": seen[0],
+            "both_features_audio": heard[0],
+            "both_fused": model.fuse(seen, heard)[0],
+            "audio_fused": model.fuse(None, heard)[0],
+            "video_fused": model.fuse(seen, None)[0],
+            "both_fused_concat": both[0],
+            "both_fused_ln": model.layer_norm(both)[0],
         }
         for name, found in stages.items():
             if (expected := golden.get(f"T{length}_{name}")) is not None:
@@ -138,7 +142,9 @@ def test_gpu_equals_cpu():
     pick("cuda")
     rng = np.random.default_rng(4)
     video, audio = rng.integers(0, 256, (70, 88, 88), np.uint8), rng.normal(size=(70, 104)).astype(np.float32)
-    np.testing.assert_allclose(features(_random().to("cuda"), video, audio), features(_random(), video, audio), atol=TOLERANCE)
+    np.testing.assert_allclose(
+        features(_random().to("cuda"), video, audio), features(_random(), video, audio), atol=TOLERANCE
+    )
 
 
 def test_training_mode_does_not_exist():
@@ -159,7 +165,10 @@ def test_bfloat16_is_near_and_not_equal():
     ("call", "message"),
     [
         (lambda m: features(m), "got neither"),
-        (lambda m: features(m, np.zeros((4, 88, 88), np.uint8), np.zeros((5, 104), np.float32)), "4 pictures and 5 audio"),
+        (
+            lambda m: features(m, np.zeros((4, 88, 88), np.uint8), np.zeros((5, 104), np.float32)),
+            "4 pictures and 5 audio",
+        ),
         (lambda m: features(m, audio=np.zeros((5, 104), np.float32), layer=3), "layers 1..2"),
         (lambda m: features(m, audio=np.zeros((5, 104), np.float32), dtype="float16"), "float32, bfloat16"),
         (lambda m: m(torch.zeros(1, 1, 4, 96, 96), None), "see video_input"),

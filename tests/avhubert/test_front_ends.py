@@ -27,7 +27,11 @@ AUDIO = ["exact25", "odd_short", "audio_longer", "audio_shorter", "silence_mid",
 @needs_golden
 @pytest.mark.parametrize("case", AUDIO)
 def test_audio_equals_official(case):
-    golden = {k.removeprefix(f"{case}__"): v for k, v in arrays("D_audio/audio_frontend.npz").items() if k.startswith(f"{case}__")}
+    golden = {
+        k.removeprefix(f"{case}__"): v
+        for k, v in arrays("D_audio/audio_frontend.npz").items()
+        if k.startswith(f"{case}__")
+    }
     wave, frames = golden["wave"], int(golden["video_frames"])
     np.testing.assert_allclose(log_filter_banks(wave), golden["logfbank"], rtol=1e-5)
     np.testing.assert_allclose(audio_input(wave, frames, normalize=False), golden["stacked_trimmed"], rtol=1e-5)
@@ -71,10 +75,14 @@ def test_video_equals_official(case):
 @needs_golden
 def test_normalised_video_equals_official():
     pictures = arrays("C_features/inputs.npz")["video_u8_T8"]
-    np.testing.assert_allclose(video_input(pictures), arrays("C_features/normalised_video_T8.npz")["video"][0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        video_input(pictures), arrays("C_features/normalised_video_T8.npz")["video"][0, 0], atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("pictures", [np.zeros((3, 87, 90), np.uint8), np.zeros((3, 96, 96), np.float32), np.zeros((96, 96), np.uint8)])
+@pytest.mark.parametrize(
+    "pictures", [np.zeros((3, 87, 90), np.uint8), np.zeros((3, 96, 96), np.float32), np.zeros((96, 96), np.uint8)]
+)
 def test_video_refuses_other_input(pictures):
     with pytest.raises(InputError):
         video_input(pictures)
@@ -94,7 +102,9 @@ def _points(golden, case):
 
 
 @needs_golden
-@pytest.mark.parametrize(("case", "missing"), [("all_present", []), ("missing", [0, 1, 5, 6, 7, 13, 18, 19]), ("short7", [])])
+@pytest.mark.parametrize(
+    ("case", "missing"), [("all_present", []), ("missing", [0, 1, 5, 6, 7, 13, 18, 19]), ("short7", [])]
+)
 def test_mouth_roi_equals_official(case, missing):
     golden = arrays("F_roi/mouth_roi.npz")
     points, frames = _points(golden, case), list(_frames(golden))
@@ -171,7 +181,13 @@ def test_roi_follows_the_face_exactly():
 
 
 @settings(max_examples=50, deadline=None)
-@given(angle=st.floats(-3, 3), scale=st.floats(0.2, 5), x=st.floats(-100, 100), y=st.floats(-100, 100), seed=st.integers(0, 9))
+@given(
+    angle=st.floats(-3, 3),
+    scale=st.floats(0.2, 5),
+    x=st.floats(-100, 100),
+    y=st.floats(-100, 100),
+    seed=st.integers(0, 9),
+)
 def test_similarity_finds_the_transform(angle, scale, x, y, seed):
     points = np.random.default_rng(seed).uniform(0, 100, (1, 5, 2))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

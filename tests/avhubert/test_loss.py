@@ -22,7 +22,9 @@ def _batch(batch=2, steps=4, seed=0, dtype=torch.float64):
 
 
 @needs_golden
-@pytest.mark.parametrize(("variant", "score"), [("unsupervised", "AVS_u"), ("visual-visual", "AVS_v"), ("multimodal", "AVS_m")])
+@pytest.mark.parametrize(
+    ("variant", "score"), [("unsupervised", "AVS_u"), ("visual-visual", "AVS_v"), ("multimodal", "AVS_m")]
+)
 def test_value_is_minus_log_of_the_official_score(variant, score):
     import json
 
@@ -42,12 +44,17 @@ def test_gradient_equals_finite_differences(variant):
     video.requires_grad_(True)
     avs_loss(model, video, variant=variant, **rest).backward()
     along = video.grad / video.grad.norm()
-    for direction in (along, *torch.nn.functional.normalize(torch.randn(2, video.numel(), dtype=video.dtype)).view(2, *video.shape)):
+    for direction in (
+        along,
+        *torch.nn.functional.normalize(torch.randn(2, video.numel(), dtype=video.dtype)).view(2, *video.shape),
+    ):
         step = 1e-5
         with torch.no_grad():
             ahead, behind = (avs_loss(model, video + s * step * direction, variant=variant, **rest) for s in (1, -1))
         slope = (ahead - behind) / (2 * step)
-        torch.testing.assert_close((video.grad * direction).sum(), slope, rtol=1e-4, atol=1e-4 * video.grad.norm().item())
+        torch.testing.assert_close(
+            (video.grad * direction).sum(), slope, rtol=1e-4, atol=1e-4 * video.grad.norm().item()
+        )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -61,7 +68,13 @@ def test_padded_batch_equals_its_clips_alone(variant):
     video.requires_grad_(True)
     together = avs_loss(model, video, variant=variant, padding_mask=mask, **rest)
     alone = [
-        avs_loss(model, video[i : i + 1, :, :n], variant=variant, audio=rest["audio"][i : i + 1, :, :n], target=rest["target"][i : i + 1, :, :n])
+        avs_loss(
+            model,
+            video[i : i + 1, :, :n],
+            variant=variant,
+            audio=rest["audio"][i : i + 1, :, :n],
+            target=rest["target"][i : i + 1, :, :n],
+        )
         for i, n in enumerate(lengths)
     ]
     torch.testing.assert_close(together, torch.stack(alone).mean(), rtol=1e-9, atol=1e-12)
@@ -80,7 +93,9 @@ def test_only_the_interval_counts():
 
 
 def test_the_tangent_joins_the_logarithm_and_keeps_a_gradient():
-    angles = torch.tensor([math.acos(FLOOR) - 1e-6, math.acos(FLOOR) + 1e-6, math.pi * 0.9], dtype=torch.float64, requires_grad=True)
+    angles = torch.tensor(
+        [math.acos(FLOOR) - 1e-6, math.acos(FLOOR) + 1e-6, math.pi * 0.9], dtype=torch.float64, requires_grad=True
+    )
     real = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
     one = torch.ones(1, 1, dtype=torch.bool)
     above, below, far = (similarity_loss(torch.stack([a.cos(), a.sin()])[None, None], real, one) for a in angles)

@@ -34,11 +34,29 @@ def test_built_in_adapters_hold(name: str, tmp_path: Path) -> None:
 
 def test_the_generators_of_the_papers_are_there() -> None:
     assert set(all_adapters()) >= {
-        "wav2lip", "wav2lip_gan", "dinet", "ip_lap", "pc_avs", "makeittalk", "atvgnet", "videoretalking", "talklip", "synctalk", "ad_nerf", "stylesync",
-        "sadtalker", "musetalk", "latentsync", "radio", "gfpgan", "gpen", "personatalk", "avhubert_expert",
+        "wav2lip",
+        "wav2lip_gan",
+        "dinet",
+        "ip_lap",
+        "pc_avs",
+        "makeittalk",
+        "atvgnet",
+        "videoretalking",
+        "talklip",
+        "synctalk",
+        "ad_nerf",
+        "stylesync",
+        "sadtalker",
+        "musetalk",
+        "latentsync",
+        "radio",
+        "gfpgan",
+        "gpen",
+        "personatalk",
+        "avhubert_expert",
     }
     assert {n for n, a in all_adapters().items() if a.command is None} == {"personatalk", "avhubert_expert"}
-    assert all_adapters() is all_adapters()   # a second call, when the folder of adapters has been imported
+    assert all_adapters() is all_adapters()  # a second call, when the folder of adapters has been imported
 
 
 def _broken(**change: object) -> Adapter:
@@ -56,8 +74,14 @@ def _broken(**change: object) -> Adapter:
         (_broken(command=lambda job: [*job.python, "x.py", ">", str(job.output)]), "no shell line"),
         (_broken(command=lambda job: [*job.python, "x.py", job.output]), "must be a text"),
         (_broken(command=lambda job: [*job.python, "x.py", "--out", "result.mp4"]), "no `collect`"),
-        (_broken(command=lambda job: [*job.python, str(job.output), job.options.get("secret", "1")]), "does not declare: secret"),
-        (_broken(command=lambda job: [*job.python, str(job.output), job.option("checkpoint")]), "needs the option 'checkpoint'"),
+        (
+            _broken(command=lambda job: [*job.python, str(job.output), job.options.get("secret", "1")]),
+            "does not declare: secret",
+        ),
+        (
+            _broken(command=lambda job: [*job.python, str(job.output), job.option("checkpoint")]),
+            "needs the option 'checkpoint'",
+        ),
         (_broken(command=lambda job: [*job.python, str(job.output), str(next(_NUMBERS))]), "differs from call to call"),
         (_broken(writes=("../up",)), "a folder inside the repository"),
     ],
@@ -70,7 +94,9 @@ def test_what_the_kit_refuses(adapter: Adapter, says: str) -> None:
 def _plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "toy-1.0.dist-info").mkdir()
     (tmp_path / "toy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (tmp_path / "toy-1.0.dist-info" / "entry_points.txt").write_text("[lipsync_eval.baselines]\ntoy = toy_plug_in:ADAPTER\n")
+    (tmp_path / "toy-1.0.dist-info" / "entry_points.txt").write_text(
+        "[lipsync_eval.baselines]\ntoy = toy_plug_in:ADAPTER\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     all_adapters.cache_clear()
     yield tmp_path
@@ -78,12 +104,12 @@ def _plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     all_adapters.cache_clear()
 
 
-_PLUG_IN = '''
+_PLUG_IN = """
 from dataclasses import replace
 from lipsync_eval.baselines import get_adapter
 from lipsync_eval.baselines.adapters.radio import ADAPTER as radio
 ADAPTER = replace(radio, record=replace(radio.record, name={name!r}))
-'''
+"""
 
 
 def test_a_plug_in_is_found(_plug_in: Path) -> None:
@@ -94,7 +120,14 @@ def test_a_plug_in_is_found(_plug_in: Path) -> None:
     assert baselines.facts("nobody") is None
 
 
-@pytest.mark.parametrize(("text", "says"), [("1 / 0", "cannot be loaded"), ("ADAPTER = 3", "cannot be loaded"), (_PLUG_IN.format(name="wav2lip"), "two generators are called 'wav2lip'")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1 / 0", "cannot be loaded"),
+        ("ADAPTER = 3", "cannot be loaded"),
+        (_PLUG_IN.format(name="wav2lip"), "two generators are called 'wav2lip'"),
+    ],
+)
 def test_a_bad_plug_in_is_named(_plug_in: Path, text: str, says: str) -> None:
     (_plug_in / "toy_plug_in.py").write_text(text)
     with pytest.raises(UsageError, match=says):
@@ -172,16 +205,30 @@ def _one_face(monkeypatch: pytest.MonkeyPatch, side: float) -> None:
     from lipsync_eval.types import FOUND, Track
 
     where = np.arange(68 * 2, dtype=np.float64).reshape(1, 68, 2)
-    track = Track(np.array([[10.0, 20.0, 10.0 + side, 20.0 + side]]), where, np.ones(1, np.float32), np.full(1, FOUND, np.uint8), "dlib68.1", np.ones(1, np.int16))
+    track = Track(
+        np.array([[10.0, 20.0, 10.0 + side, 20.0 + side]]),
+        where,
+        np.ones(1, np.float32),
+        np.full(1, FOUND, np.uint8),
+        "dlib68.1",
+        np.ones(1, np.int16),
+    )
     monkeypatch.setattr(lipsync_eval.media, "open_clip", lambda path: path)
     monkeypatch.setattr(lipsync_eval.faces, "track_faces", lambda clip, landmarks: track)
 
 
 @pytest.mark.parametrize(
     ("options", "side", "says"),
-    [({}, 100, ""), ({"preprocess": "crop"}, 512, ""), ({"preprocess": "extfull"}, 100, "does not work with preprocess"), ({}, 513, "at most 512 px")],
+    [
+        ({}, 100, ""),
+        ({"preprocess": "crop"}, 512, ""),
+        ({"preprocess": "extfull"}, 100, "does not work with preprocess"),
+        ({}, 513, "at most 512 px"),
+    ],
 )
-def test_sadtalker_gets_the_face_of_the_reference_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], side: float, says: str) -> None:
+def test_sadtalker_gets_the_face_of_the_reference_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], side: float, says: str
+) -> None:
     import numpy as np
 
     from lipsync_eval.baselines.patches import prepared_facts

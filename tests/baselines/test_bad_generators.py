@@ -19,7 +19,21 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are found 
 
 
 def _run(paths: dict[str, Path], *names: str, more: tuple[str, ...] = ()) -> int:
-    return run(["baselines", "run", *names, "--data", str(paths["data"]), "--out", str(paths["root"] / "gen"), "--config", str(paths["config"]), "--quiet", *more])
+    return run(
+        [
+            "baselines",
+            "run",
+            *names,
+            "--data",
+            str(paths["data"]),
+            "--out",
+            str(paths["root"] / "gen"),
+            "--config",
+            str(paths["config"]),
+            "--quiet",
+            *more,
+        ]
+    )
 
 
 def _outcome(root: Path, name: str, clip: str = "a") -> dict[str, object]:
@@ -30,13 +44,27 @@ def _outcome(root: Path, name: str, clip: str = "a") -> dict[str, object]:
 @linux
 def test_each_is_named_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     modes: dict[str, dict[str, object]] = {
-        "crash": {}, "segv": {}, "nothing": {}, "empty": {}, "half": {}, "cuda": {}, "hang": {"timeout": 2}, "memory": {"memory_gb": 0.3, "timeout": 60}, "good": {},
+        "crash": {},
+        "segv": {},
+        "nothing": {},
+        "empty": {},
+        "half": {},
+        "cuda": {},
+        "hang": {"timeout": 2},
+        "memory": {"memory_gb": 0.3, "timeout": 60},
+        "good": {},
     }
     paths = toy_folder(tmp_path, modes)
     assert _run(paths, *modes) == 3
     reasons = {
-        "crash": "ZeroDivisionError", "segv": "killed by signal 11", "nothing": "ended well but wrote no output.mp4", "empty": "wrote no output.mp4",
-        "half": "cannot be used", "cuda": "Found no NVIDIA driver", "hang": "stopped: time limit of 2 s", "memory": "stopped: memory limit of 0.3 GB",
+        "crash": "ZeroDivisionError",
+        "segv": "killed by signal 11",
+        "nothing": "ended well but wrote no output.mp4",
+        "empty": "wrote no output.mp4",
+        "half": "cannot be used",
+        "cuda": "Found no NVIDIA driver",
+        "hang": "stopped: time limit of 2 s",
+        "memory": "stopped: memory limit of 0.3 GB",
     }
     for name, reason in reasons.items():
         found = _outcome(tmp_path, name)
@@ -106,7 +134,21 @@ def test_a_changed_script_is_run_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_runner_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
     paths = toy_folder(tmp_path, {"wait": {}})
-    line = [sys.executable, "-P", "-m", "lipsync_eval", "baselines", "run", "wait", "--data", str(paths["data"]), "--out", str(tmp_path / "gen"), "--config", str(paths["config"])]
+    line = [
+        sys.executable,
+        "-P",
+        "-m",
+        "lipsync_eval",
+        "baselines",
+        "run",
+        "wait",
+        "--data",
+        str(paths["data"]),
+        "--out",
+        str(tmp_path / "gen"),
+        "--config",
+        str(paths["config"]),
+    ]
     runner = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     waiting = Path(f"{paths['side']}.waiting")
     _until(lambda: waiting.exists() and waiting.read_text() != "")

@@ -10,7 +10,7 @@ import pytest
 
 from lipsync_eval.baselines import all_adapters
 
-_PARSER = '''
+_PARSER = """
 import argparse
 import nowhere_to_be_found
 parser = argparse.ArgumentParser()
@@ -22,7 +22,7 @@ parser.add_argument("--avhubert_root", required=True, type=str)
 parser.add_argument("--device", default=0, type=int)
 args = parser.parse_args()
 out = '{}.mp4'.format(args.save_path)
-'''
+"""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def checker() -> ModuleType:
     [
         ("", "", ""),
         ('"--wav_path"', '"--audio_path"', "required: --audio_path"),
-        ('default=0, type=int', 'default=0, choices=[3], type=int', "invalid choice"),
+        ("default=0, type=int", "default=0, choices=[3], type=int", "invalid choice"),
         ('"--save_path", default="tmp", type=str', '"--save_path", type=int', "invalid int value"),
         ('parser.add_argument("--device", default=0, type=int)\n', "", "unrecognized arguments: --device"),
         ("args = ", 'parser.add_argument("folder")\nargs = ', "required: folder"),
@@ -66,7 +66,10 @@ def test_patches_that_do_not_fit_are_named(checker: ModuleType, tmp_path: Path) 
     (tmp_path / "Sxjdwang+TalkLip").mkdir()
     (tmp_path / "Sxjdwang+TalkLip" / "inf_demo.py").write_text(_PARSER)
     adapter = all_adapters()["talklip"]
-    fits, twice = Patch("inf_demo.py", "import argparse", "import sys", "why"), Patch("inf_demo.py", "add_argument", "add", "why")
+    fits, twice = (
+        Patch("inf_demo.py", "import argparse", "import sys", "why"),
+        Patch("inf_demo.py", "add_argument", "add", "why"),
+    )
     good, bad = checker.check(replace(adapter, record=replace(adapter.record, patches=(fits,))), tmp_path)
     assert "its patch fits" in good
     assert not bad

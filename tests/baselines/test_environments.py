@@ -48,7 +48,10 @@ def test_what_is_refused(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_paths_start_at_the_toml(tmp_path: Path) -> None:
-    found = _read(tmp_path, "[a]\nrepo = 'code'\npython = 'venv/bin/python'\n[b]\npython = 'python3.12'\n[c]\n[c.options]\nn = 3\n")
+    found = _read(
+        tmp_path,
+        "[a]\nrepo = 'code'\npython = 'venv/bin/python'\n[b]\npython = 'python3.12'\n[c]\n[c.options]\nn = 3\n",
+    )
     assert found["a"].repo == (tmp_path / "code").resolve()
     assert found["a"].interpreter(tmp_path, tmp_path, {}) == (str(tmp_path / "venv/bin/python"),)
     assert found["b"].interpreter(tmp_path, tmp_path, {}) == ("python3.12",)
@@ -60,13 +63,19 @@ def test_paths_start_at_the_toml(tmp_path: Path) -> None:
 
 def test_a_container_gets_its_folders_and_is_removed(tmp_path: Path) -> None:
     engine = tmp_path / "engine"
-    engine.write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/calls\n")
+    engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
     engine.chmod(0o755)
     found = _read(tmp_path, f"[a]\ncontainer = 'image:1'\nengine = '{engine}'\ndevice = 'cuda:1'\n")["a"]
     line = found.interpreter(tmp_path / "lipsync_x", tmp_path / "cwd", {"A": "b c"})
     assert line[:2] == (str(engine), "run")
     assert line[-2:] == ("image:1", "python")
-    for part in (("--gpus", "all"), ("--name", "lipsync_x"), ("--network", "none"), ("-e", "A=b c"), ("-w", str(tmp_path / "cwd"))):
+    for part in (
+        ("--gpus", "all"),
+        ("--name", "lipsync_x"),
+        ("--network", "none"),
+        ("-e", "A=b c"),
+        ("-w", str(tmp_path / "cwd")),
+    ):
         assert part in pairwise(line)
     found.stop_container(tmp_path / "lipsync_x")
     assert (tmp_path / "calls").read_text() == "rm -f lipsync_x\n"
@@ -74,7 +83,14 @@ def test_a_container_gets_its_folders_and_is_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "says"),
-    [("[]", "expected a list of texts"), ("['x', 3]", "expected a list of texts"), ("['{nobody}']", r"\{nobody\} is not known"), ("['{']", "write"), ("['{0}']", "is not a name"), ("['{video.__class__}']", "is not a name")],
+    [
+        ("[]", "expected a list of texts"),
+        ("['x', 3]", "expected a list of texts"),
+        ("['{nobody}']", r"\{nobody\} is not known"),
+        ("['{']", "write"),
+        ("['{0}']", "is not a name"),
+        ("['{video.__class__}']", "is not a name"),
+    ],
 )
 def test_wrong_templates(tmp_path: Path, command: str, says: str) -> None:
     with pytest.raises(ParseError, match=says):
@@ -82,11 +98,22 @@ def test_wrong_templates(tmp_path: Path, command: str, says: str) -> None:
 
 
 def test_a_template_is_filled(tmp_path: Path) -> None:
-    found = _read(tmp_path, "[a]\ncommand = ['{python}', 'x.py', '--in={video}', '{{literal}}', '{ckpt}', '{job}', '{seed}']\n[a.options]\nckpt = 'm; rm -rf /'\n")
+    found = _read(
+        tmp_path,
+        "[a]\ncommand = ['{python}', 'x.py', '--in={video}', '{{literal}}', '{ckpt}', '{job}', '{seed}']\n[a.options]\nckpt = 'm; rm -rf /'\n",
+    )
     adapter = get_adapter("a", found)
     job = sample_job(tmp_path, found["a"].options)
     assert adapter.command is not None
-    assert list(adapter.command(job)) == ["python", "x.py", f"--in={job.video}", "{literal}", "m; rm -rf /", str(job.work / "job.json"), "12345"]
+    assert list(adapter.command(job)) == [
+        "python",
+        "x.py",
+        f"--in={job.video}",
+        "{literal}",
+        "m; rm -rf /",
+        str(job.work / "job.json"),
+        "12345",
+    ]
     assert json.loads(job.as_json())["options"] == {"ckpt": "m; rm -rf /"}
     with pytest.raises(BaselineError, match="cannot be filled"):
         adapter.command(replace(job, options={}))
@@ -108,7 +135,12 @@ def test_a_view_keeps_the_checkout_as_it_is(tmp_path: Path) -> None:
 
 
 def _git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *words], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *words],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 def test_prepare_patches_a_copy(tmp_path: Path) -> None:
@@ -118,7 +150,11 @@ def test_prepare_patches_a_copy(tmp_path: Path) -> None:
     _git(source, "init", "-q")
     _git(source, "add", ".")
     _git(source, "commit", "-q", "-m", "x")
-    record = replace(all_adapters()["wav2lip"].record, commit=_git(source, "rev-parse", "HEAD"), patches=(Patch("audio.py", "old(1)", "new(x=1)", "names"),))
+    record = replace(
+        all_adapters()["wav2lip"].record,
+        commit=_git(source, "rev-parse", "HEAD"),
+        patches=(Patch("audio.py", "old(1)", "new(x=1)", "names"),),
+    )
     lines = prepare(record, source, tmp_path / "copy")
     assert (tmp_path / "copy" / "audio.py").read_text() == "a = new(x=1)\nb = 2\n"
     assert (source / "audio.py").read_text() == "a = old(1)\nb = 2\n"
@@ -138,8 +174,13 @@ def test_prepare_patches_a_copy(tmp_path: Path) -> None:
 
 
 def _findings(folder: Path, options: str = "", **change: object) -> dict[str, tuple[bool, str]]:
-    record = replace(all_adapters()["wav2lip"].record, **{"patches": (), "imports": ("json",), "entry": "run.py", "weights": (), **change})  # type: ignore[arg-type]
-    environment = _read(folder, f"[wav2lip]\nrepo = 'code'\npython = {json.dumps(sys.executable)}\n{options}")["wav2lip"]
+    record = replace(
+        all_adapters()["wav2lip"].record,
+        **{"patches": (), "imports": ("json",), "entry": "run.py", "weights": (), **change},
+    )  # type: ignore[arg-type]
+    environment = _read(folder, f"[wav2lip]\nrepo = 'code'\npython = {json.dumps(sys.executable)}\n{options}")[
+        "wav2lip"
+    ]
     return {f.what: (f.ok, f.message) for f in check(replace(all_adapters()["wav2lip"], record=record), environment)}
 
 
@@ -183,7 +224,12 @@ def test_check_hashes_weights(tmp_path: Path) -> None:
     assert "get it from there" in one(file="v.pt")[1]
     assert one("[wav2lip.options]\ncheckpoint = 'w.pt'\n", file="v.pt", option="checkpoint")[0]
     assert "set checkpoint under" in one(file="", option="checkpoint")[1]
-    assert not any(k.startswith("weights") for k in _findings(tmp_path, "[wav2lip.options]\nbox = '1'\n", weights=(Weights(file="v.pt", where="x", unless="box"),)))
+    assert not any(
+        k.startswith("weights")
+        for k in _findings(
+            tmp_path, "[wav2lip.options]\nbox = '1'\n", weights=(Weights(file="v.pt", where="x", unless="box"),)
+        )
+    )
 
 
 def test_check_names_what_is_not_there() -> None:

@@ -19,7 +19,9 @@ def _manifest(folder: Path, text: str | bytes) -> Path:
 
 
 def test_a_manifest_is_read(tmp_path: Path) -> None:
-    entries = read_manifest(_manifest(tmp_path, "\ufeffid,video,audio,reference,real\nx,a.mp4,b.wav,,\ny, a.mp4 ,a.mp4,a.mp4,b.wav\n"))
+    entries = read_manifest(
+        _manifest(tmp_path, "\ufeffid,video,audio,reference,real\nx,a.mp4,b.wav,,\ny, a.mp4 ,a.mp4,a.mp4,b.wav\n")
+    )
     assert [(e.id, e.video.name, e.audio.name) for e in entries] == [("x", "a.mp4", "b.wav"), ("y", "a.mp4", "a.mp4")]
     assert entries[0].reference is None
     assert entries[0].real == entries[0].video
@@ -43,7 +45,7 @@ def test_a_manifest_is_read(tmp_path: Path) -> None:
         ("id,video,audio\n.hidden,a.mp4,b.wav\n", "becomes a file name"),
         ("id,video,audio\n..,a.mp4,b.wav\n", "becomes a file name"),
         ("id,video,audio\na\\b,a.mp4,b.wav\n", "becomes a file name"),
-        ("id,video,audio\n\"a\nb\",a.mp4,b.wav\n", "becomes a file name"),
+        ('id,video,audio\n"a\nb",a.mp4,b.wav\n', "becomes a file name"),
         ("id,video,audio\n" + "x" * 201 + ",a.mp4,b.wav\n", "becomes a file name"),
     ],
 )
@@ -63,7 +65,23 @@ def test_ids_that_a_shell_or_format_would_trip_over(tmp_path: Path) -> None:
     paths = toy_folder(tmp_path, {"good": {}}, names=("a",))
     rows = '"' + name.replace('"', '""') + '",real/a.mkv,real/a.mkv'
     paths["data"].write_text(f"id,video,audio\n{rows}\n")
-    assert run(["baselines", "run", "good", "--data", str(paths["data"]), "--out", str(tmp_path / "gen"), "--config", str(paths["config"]), "--quiet"]) == 0
+    assert (
+        run(
+            [
+                "baselines",
+                "run",
+                "good",
+                "--data",
+                str(paths["data"]),
+                "--out",
+                str(tmp_path / "gen"),
+                "--config",
+                str(paths["config"]),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     assert [p.name for p in (tmp_path / "gen" / "good").iterdir()] == [name + ".mp4"]
     assert not (tmp_path / "x").exists()
 

@@ -22,19 +22,31 @@ from lipsync_eval.baselines.runner import Outcome, run_all
 from lipsync_eval.baselines.testing import check_adapter, sample_job
 from lipsync_eval.media import open_clip, write_video
 
-_SCRIPT = '''
+_SCRIPT = """
 import shutil, sys
 device = "cuda"
 if device == "cuda":
     raise SystemExit("no NVIDIA driver")
 shutil.copyfile(sys.argv[1], sys.argv[2])
-'''
+"""
 _PATCH = Patch("run.py", 'device = "cuda"\n', 'device = "cpu"\n', "the device that there is")
 
 
 def _adapter(commit: str = "", **change: object) -> Adapter:
-    facts = {"gpu": True, "patches": (_PATCH,), "cpu_when_prepared": True, "imports": (), "weights": (), "entry": "run.py", "commit": commit, **change}
-    return Adapter(record=replace(all_adapters()["wav2lip"].record, **facts), command=lambda job: [*job.python, "run.py", str(job.video_mp4), str(job.output)])  # type: ignore[arg-type]
+    facts = {
+        "gpu": True,
+        "patches": (_PATCH,),
+        "cpu_when_prepared": True,
+        "imports": (),
+        "weights": (),
+        "entry": "run.py",
+        "commit": commit,
+        **change,
+    }
+    return Adapter(
+        record=replace(all_adapters()["wav2lip"].record, **facts),
+        command=lambda job: [*job.python, "run.py", str(job.video_mp4), str(job.output)],
+    )  # type: ignore[arg-type]
 
 
 def _source(folder: Path) -> Path:
@@ -54,7 +66,12 @@ def _run(adapter: Adapter, folder: Path, repo: str, device: str = "cpu") -> Outc
     clip = folder / "a.mkv"
     if not clip.exists():
         clips.write(clip, clips.frames(6, 64, 0), clips.sound(6, 0))
-    return run_all([(adapter, _environment(folder, repo, device))], [Entry(id="a", video=clip, audio=clip, reference=None, real=None)], folder / "gen", again_failed=True)[0]
+    return run_all(
+        [(adapter, _environment(folder, repo, device))],
+        [Entry(id="a", video=clip, audio=clip, reference=None, real=None)],
+        folder / "gen",
+        again_failed=True,
+    )[0]
 
 
 def test_the_copy_alone_runs_on_a_cpu(tmp_path: Path) -> None:
@@ -91,7 +108,10 @@ def test_what_is_no_copy_of_these_patches_is_refused(tmp_path: Path) -> None:
     adapter = _adapter()
     prepare(adapter.record, _source(tmp_path), tmp_path / "copy")
     assert why_no_cpu(adapter.record, tmp_path / "copy") == ""
-    for other in (replace(_PATCH, new='device = "mps"\n'), Patch("run.py", "import shutil", "import os, shutil", "more")):
+    for other in (
+        replace(_PATCH, new='device = "mps"\n'),
+        Patch("run.py", "import shutil", "import os, shutil", "more"),
+    ):
         stale = replace(adapter.record, patches=(other,))
         assert "baselines prepare" in why_no_cpu(stale, tmp_path / "copy")
     assert why_no_cpu(replace(adapter.record, commit="0" * 40), tmp_path / "copy")
@@ -151,10 +171,17 @@ def _panels(job: Job, path: Path, levels: tuple[int, ...]) -> None:
     ("name", "place", "levels", "kept"),
     [
         ("ip_lap", lambda job: job.work / "result" / "videoresult_N_25_Nl_15.mp4", (20, 200), 200),
-        ("makeittalk", lambda job: job.view / "examples" / "lipsync_pred_fls_lipsync_audio_embed.mp4", (20, 200, 90), 200),
+        (
+            "makeittalk",
+            lambda job: job.view / "examples" / "lipsync_pred_fls_lipsync_audio_embed.mp4",
+            (20, 200, 90),
+            200,
+        ),
     ],
 )
-def test_the_panel_with_the_result_is_kept(tmp_path: Path, name: str, place: Callable[[Job], Path], levels: tuple[int, ...], kept: int) -> None:
+def test_the_panel_with_the_result_is_kept(
+    tmp_path: Path, name: str, place: Callable[[Job], Path], levels: tuple[int, ...], kept: int
+) -> None:
     """Both show other pictures beside the result."""
     job = sample_job(tmp_path, {})
     _panels(job, place(job), levels)

@@ -18,7 +18,11 @@ from lipsync_eval.media import open_clip, write_video
 
 def decoded(path: Path, height: int, width: int) -> np.ndarray:
     """All pictures as the ffmpeg program gives them."""
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    raw = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+        capture_output=True,
+        check=True,
+    ).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
 
 
@@ -35,16 +39,56 @@ def test_a_reencoded_clip_agrees_with_the_peers(data: Path, tmp_path: Path) -> N
     a.parent.mkdir()
     b.parent.mkdir()
     source = data / "clips" / "original" / "grid_bbaf2n.mpg"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), "-frames:v", "20", "-an", "-c:v", "ffv1", "-pix_fmt", "yuv420p", str(a)], check=True)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", str(a), "-c:v", "libx264", "-crf", "33", "-pix_fmt", "yuv420p", str(b)], check=True)
+    subprocess.run(
+        [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-i",
+            str(source),
+            "-frames:v",
+            "20",
+            "-an",
+            "-c:v",
+            "ffv1",
+            "-pix_fmt",
+            "yuv420p",
+            str(a),
+        ],
+        check=True,
+    )
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(a), "-c:v", "libx264", "-crf", "33", "-pix_fmt", "yuv420p", str(b)],
+        check=True,
+    )
     out = tmp_path / "run"
-    assert cli(["score", str(b.parent), str(a.parent), "--protocol", "raw", "--metrics", "psnr,ssim,ms_ssim", "--out", str(out), "--quiet"]) == 0
+    assert (
+        cli(
+            [
+                "score",
+                str(b.parent),
+                str(a.parent),
+                "--protocol",
+                "raw",
+                "--metrics",
+                "psnr,ssim,ms_ssim",
+                "--out",
+                str(out),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     real, coded = decoded(a, 288, 360), decoded(b, 288, 360)
     assert len(real) == len(coded) == 20
     found = scores(out)
-    assert found["psnr"] == pytest.approx(np.mean([peak_signal_noise_ratio(x, y, data_range=255) for x, y in zip(real, coded, strict=True)]), abs=1e-3)
+    assert found["psnr"] == pytest.approx(
+        np.mean([peak_signal_noise_ratio(x, y, data_range=255) for x, y in zip(real, coded, strict=True)]), abs=1e-3
+    )
     ssim = [
-        structural_similarity(x, y, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
+        structural_similarity(
+            x, y, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+        )
         for x, y in zip(real, coded, strict=True)
     ]
     assert found["ssim"] == pytest.approx(np.mean(ssim), abs=1e-5)
@@ -68,10 +112,28 @@ def test_a_mouth_moved_by_4_px_is_seen(data: Path, tmp_path: Path) -> None:
         y, x = np.mgrid[: frame.shape[0], : frame.shape[1]].astype(np.float32)
         reach = 1.2 * (p[54, 0] - p[48, 0])
         weight = np.clip(1.6 - np.hypot(x - centre[0], y - centre[1]) / reach, 0, 1)
-        moved.append(cv2.remap(frame, x, (y - shift * weight).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+        moved.append(
+            cv2.remap(
+                frame, x, (y - shift * weight).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            )
+        )
     write_video(tmp_path / "gen.mkv", moved, codec="lossless")
     out = tmp_path / "run"
-    assert cli(["score", str(tmp_path / "gen.mkv"), str(tmp_path / "gt.mkv"), "--metrics", "lmd,lmd_centered", "--out", str(out), "--quiet"]) == 0
+    assert (
+        cli(
+            [
+                "score",
+                str(tmp_path / "gen.mkv"),
+                str(tmp_path / "gt.mkv"),
+                "--metrics",
+                "lmd,lmd_centered",
+                "--out",
+                str(out),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     found = scores(out)
     print(f"mouth moved by 4 px: lmd {found['lmd']:.2f}, centred {found['lmd_centered']:.2f}")
     assert 2.0 < found["lmd"] < 6.0
@@ -82,7 +144,18 @@ def test_pairs_of_unlike_length_on_purpose(data: Path, tmp_path: Path) -> None:
     dubbed = data / "clips" / "dubbed"
     table = tmp_path / "pairs.csv"
     table.write_text(f"id,gen,gt\nhyperlips,{dubbed / 'hyperlips_gen1.mp4'},{dubbed / 'hyperlips_src1.mp4'}\n")
-    line = ["score", str(dubbed), str(dubbed), "--pairs", str(table), "--metrics", "psnr", "--protocol", "raw", "--quiet"]
+    line = [
+        "score",
+        str(dubbed),
+        str(dubbed),
+        "--pairs",
+        str(table),
+        "--metrics",
+        "psnr",
+        "--protocol",
+        "raw",
+        "--quiet",
+    ]
     assert cli([*line, "--out", str(tmp_path / "strict")]) == 3
     failures = json.loads((tmp_path / "strict" / "results.json").read_text())["failures"]
     assert failures[0]["stage"] == "align"

@@ -45,7 +45,9 @@ def the_same(a: Path, b: Path) -> None:
 
 def test_the_main_job(folders: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = subprocess.run([SCRIPT, "score", *map(str, folders), "--out", str(out), "--format", "json"], capture_output=True, text=True)
+    done = subprocess.run(
+        [SCRIPT, "score", *map(str, folders), "--out", str(out), "--format", "json"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == results(out), "stdout is data"
     assert "3/3 clips" in done.stderr
@@ -67,9 +69,26 @@ def test_what_was_done_to_the_sound_is_noted_where_it_is_heard(tmp_path: Path) -
         (tmp_path / side).mkdir()
         write(tmp_path / side / "a.mkv", frames(40), np.resize(sound(40), round(16000 * seconds)))
     longer = "gen: sound 1.60 s longer than the picture: left so"
-    for metrics, audio, noted in (("mouth_audio_corr", "gen", True), ("mouth_audio_corr", "gt", False), ("psnr", "gen", False)):
+    for metrics, audio, noted in (
+        ("mouth_audio_corr", "gen", True),
+        ("mouth_audio_corr", "gt", False),
+        ("psnr", "gen", False),
+    ):
         out = tmp_path / f"{metrics}-{audio}"
-        cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", metrics, "--audio", audio, "--out", str(out), "--quiet"])
+        cli(
+            [
+                "score",
+                str(tmp_path / "gen"),
+                str(tmp_path / "gt"),
+                "--metrics",
+                metrics,
+                "--audio",
+                audio,
+                "--out",
+                str(out),
+                "--quiet",
+            ]
+        )
         assert (longer in results(out)["clips"][0]["notes"]) == noted
         assert (longer in (out / "clips.csv").read_text("utf-8")) == noted
 
@@ -82,19 +101,39 @@ def test_a_sound_file_beside_the_video_is_named(tmp_path: Path) -> None:
     for metrics, noted in (("mouth_audio_corr", True), ("psnr", False)):
         out = tmp_path / metrics
         cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", metrics, "--out", str(out), "--quiet"])
-        assert [n for n in results(out)["clips"][0]["notes"] if "file" in n] == ["gen: sound taken from the file 'a.wav'"] * noted
+        assert [n for n in results(out)["clips"][0]["notes"] if "file" in n] == [
+            "gen: sound taken from the file 'a.wav'"
+        ] * noted
 
 
-def test_a_run_without_a_number_still_says_how_it_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_a_number_still_says_how_it_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for side in ("gen", "gt"):
         (tmp_path / side).mkdir()
         write(tmp_path / side / "a.mkv", frames(12, seed=1))
     (tmp_path / "gen" / "a.mkv").write_bytes(b"no video")
-    assert cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", "psnr", "--out", str(tmp_path / "run"), "--quiet"]) == 3
+    assert (
+        cli(
+            [
+                "score",
+                str(tmp_path / "gen"),
+                str(tmp_path / "gt"),
+                "--metrics",
+                "psnr",
+                "--out",
+                str(tmp_path / "run"),
+                "--quiet",
+            ]
+        )
+        == 3
+    )
     assert "signature: agg:clip-mean|align:trim5|" in capsys.readouterr().out
 
 
-def test_the_table_is_readable_at_80_columns(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_is_readable_at_80_columns(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli(["score", *map(str, folders), "--metrics", "core", "--out", str(tmp_path / "r"), "--quiet"]) == 0
     captured = capsys.readouterr()
     table = captured.out.split("\n\n")[0].splitlines()
@@ -106,7 +145,10 @@ def test_the_table_is_readable_at_80_columns(folders: tuple[Path, Path], tmp_pat
 
 def test_workers_and_repeats_give_the_same_bytes(folders: tuple[Path, Path], tmp_path: Path) -> None:
     for name, workers, extra in (("one", "1", ["--no-cache"]), ("two", "2", []), ("again", "1", [])):
-        assert cli(["score", *map(str, folders), "--out", str(tmp_path / name), "--workers", workers, "--quiet", *extra]) == 0
+        assert (
+            cli(["score", *map(str, folders), "--out", str(tmp_path / name), "--workers", workers, "--quiet", *extra])
+            == 0
+        )
     for name in ("two", "again"):
         the_same(tmp_path / "one", tmp_path / name)
 
@@ -121,12 +163,19 @@ def wait_for(path: Path, process: subprocess.Popen[str], pattern: str) -> None:
     pytest.fail("nothing came")
 
 
-@pytest.mark.parametrize(("sign", "code", "workers"), [(signal.SIGKILL, -9, "1"), (signal.SIGKILL, -9, "2"), (signal.SIGINT, 130, "2")])
+@pytest.mark.parametrize(
+    ("sign", "code", "workers"), [(signal.SIGKILL, -9, "1"), (signal.SIGKILL, -9, "2"), (signal.SIGINT, 130, "2")]
+)
 def test_a_killed_run_goes_on(tmp_path: Path, sign: signal.Signals, code: int, workers: str) -> None:
     gen, gt = pair_folders(tmp_path, tuple(f"k{i}" for i in range(8)), n=6)
     line = ["score", str(gen), str(gt), "--metrics", FAST, "--no-cache"]
     out = tmp_path / "run"
-    process = subprocess.Popen([SCRIPT, *line, "--out", str(out), "--workers", workers], text=True, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        [SCRIPT, *line, "--out", str(out), "--workers", workers],
+        text=True,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     wait_for(out / "journal", process, "00000*.json")
     os.kill(process.pid, sign)
     error = process.communicate(timeout=60)[1]
@@ -161,22 +210,35 @@ def test_a_full_disk_loses_nothing(folders: tuple[Path, Path], tmp_path: Path) -
     assert len(results(tmp_path / "run")["clips"]) == 3
 
 
-def test_bad_clips_fail_alone(tmp_path: Path) -> None:
-    gen, gt = pair_folders(tmp_path, ("good",))
+def write_bad_clips(tmp_path: Path, gen: Path, gt: Path) -> None:
+    """One pair for each thing that can be wrong with a clip, and two clips without a partner."""
+    import cv2
+    from scipy.io import wavfile
+
     real = list(frames(12))
     black = [np.zeros_like(f) for f in real]
-    for name in ("empty", "torn", "text", "image", "soundonly", "noface", "halfface", "black", "off3", "off100", "size", "one"):
+    names = [
+        "empty",
+        "torn",
+        "text",
+        "image",
+        "soundonly",
+        "noface",
+        "halfface",
+        "black",
+        "off3",
+        "off100",
+        "size",
+        "one",
+    ]
+    for name in names:
         write(gt / f"{name}.mkv", real, sound(12))
     (gen / "empty.mkv").write_bytes(b"")
     whole = write(tmp_path / "whole.mkv", blurred(real, 1.0), sound(12)).read_bytes()
     (gen / "torn.mkv").write_bytes(whole[: len(whole) // 2])
     (gen / "text.mp4").write_text("this is no video")
-    import cv2
-
     cv2.imwrite(str(gen / "image.png"), real[0])
     (gen / "image.png").rename(gen / "image.mp4")
-    from scipy.io import wavfile
-
     wavfile.write(tmp_path / "s.wav", 16000, sound(12))
     (tmp_path / "s.wav").rename(gen / "soundonly.mp4")
     rng = np.random.default_rng(0)
@@ -189,6 +251,11 @@ def test_bad_clips_fail_alone(tmp_path: Path) -> None:
     write(gen / "one.mkv", real[:1])
     write(gen / "lonely.mkv", real, sound(12))
     write(gt / "widow.mkv", real, sound(12))
+
+
+def test_bad_clips_fail_alone(tmp_path: Path) -> None:
+    gen, gt = pair_folders(tmp_path, ("good",))
+    write_bad_clips(tmp_path, gen, gt)
     out = tmp_path / "run"
     assert cli(["score", str(gen), str(gt), "--metrics", "psnr,ssim,lmd", "--out", str(out), "--quiet"]) == 3
     data = results(out)
@@ -197,7 +264,8 @@ def test_bad_clips_fail_alone(tmp_path: Path) -> None:
     for row in data["failures"]:
         failures.setdefault(row["id"], []).append(row)
     assert clips["good"]["values"]["psnr"] > 20
-    assert cli(["score", str(gt), str(gt), "--metrics", "psnr", "--protocol", "raw", "--out", str(tmp_path / "same"), "--quiet"]) == 0
+    line = ["score", str(gt), str(gt), "--metrics", "psnr", "--protocol", "raw", "--out", str(tmp_path / "same")]
+    assert cli([*line, "--quiet"]) == 0
     kept = {c["id"]: c for c in results(tmp_path / "same")["clips"]}
     assert set(clips) - set(kept) == {"lonely"}
     for name in ("empty", "torn", "text", "image", "soundonly", "one", "off100", "lonely", "widow"):
@@ -242,7 +310,9 @@ def test_bad_clips_fail_alone(tmp_path: Path) -> None:
         (["{gen}"], "Missing argument"),
     ],
 )
-def test_what_stops_before_any_work(folders: tuple[Path, Path], tmp_path: Path, line: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_stops_before_any_work(
+    folders: tuple[Path, Path], tmp_path: Path, line: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "hollow").mkdir()
     (tmp_path / "file").write_text("x")
     given = [part.format(gen=folders[0], gt=folders[1], tmp=tmp_path) for part in line]
@@ -257,17 +327,44 @@ def test_what_stops_before_any_work(folders: tuple[Path, Path], tmp_path: Path, 
 
 
 def test_names_of_all_kinds(tmp_path: Path) -> None:
-    names = ["with space", "quo'te\"s", "日本語 ünïcode", "new\nline", "-dash", "$(touch x); `id`", "x" * 200, "<img src=x onerror=alert(1)>"]
+    names = [
+        "with space",
+        "quo'te\"s",
+        "日本語 ünïcode",
+        "new\nline",
+        "-dash",
+        "$(touch x); `id`",
+        "x" * 200,
+        "<img src=x onerror=alert(1)>",
+    ]
     real = list(frames(3))
     for name in names:
         write(tmp_path / "gt" / f"{name}.mkv", real)
         write(tmp_path / "gen" / "sub" / ".." / f"{name}.mkv", blurred(real, 1.0))
     out = tmp_path / "run"
-    assert cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", "psnr", "--protocol", "raw", "--out", str(out), "--quiet"]) == 0
+    assert (
+        cli(
+            [
+                "score",
+                str(tmp_path / "gen"),
+                str(tmp_path / "gt"),
+                "--metrics",
+                "psnr",
+                "--protocol",
+                "raw",
+                "--out",
+                str(out),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     assert sorted(c["id"] for c in results(out)["clips"]) == sorted(names)
 
 
-def test_explain_names_the_differing_keys(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_names_the_differing_keys(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     assert cli(["score", *map(str, folders), "--metrics", "psnr", "--out", a, "--quiet"]) == 0
     assert cli(["score", *map(str, folders), "--metrics", "psnr,ssim", "--protocol", "raw", "--out", b, "--quiet"]) == 0
@@ -287,7 +384,21 @@ def test_a_blur_is_worse_the_stronger_it_is(tmp_path: Path) -> None:
     for sigma in (0.0, 1.0, 2.0, 4.0):
         write(tmp_path / "gen.mkv", blurred(real, sigma) if sigma else real, sound(8))
         out = tmp_path / f"run{sigma}"
-        assert cli(["score", str(tmp_path / "gen.mkv"), str(tmp_path / "gt.mkv"), "--metrics", "psnr,psnr_pooled,ssim,ms_ssim,lmd,f_lmd", "--out", str(out), "--quiet"]) == 0
+        assert (
+            cli(
+                [
+                    "score",
+                    str(tmp_path / "gen.mkv"),
+                    str(tmp_path / "gt.mkv"),
+                    "--metrics",
+                    "psnr,psnr_pooled,ssim,ms_ssim,lmd,f_lmd",
+                    "--out",
+                    str(out),
+                    "--quiet",
+                ]
+            )
+            == 0
+        )
         found.append({s["metric"]: s["value"] for s in results(out)["scores"]})
     assert found[0] == {"psnr": 100.0, "psnr_pooled": 100.0, "ssim": 1.0, "ms_ssim": 1.0, "lmd": 0.0, "f_lmd": 0.0}
     for weak, strong in pairwise(found):

@@ -25,13 +25,25 @@ from lipsync_eval.weights import WeightFile, fit, locate
 def test_embeddings(case: str) -> None:
     g = golden(f"arcface/{case}")
     network = IResNet(str(g["arch"]))
-    weights = filled(network.state_dict(), int(g["weights_seed"]), str(g["weights_digest"]), gain=float(g["gain"]), scale=[(r"^conv1\.weight$", 12)])
+    weights = filled(
+        network.state_dict(),
+        int(g["weights_seed"]),
+        str(g["weights_digest"]),
+        gain=float(g["gain"]),
+        scale=[(r"^conv1\.weight$", 12)],
+    )
     assert arch_of(weights, "golden") == str(g["arch"])
     fit(network, weights, source="golden")
     faces = np.stack([image(int(s), 112, 112) for s in g["image_seeds"]])
     assert crc(faces) == g["images_crc32"]
     with torch.inference_mode():
-        found = network.eval().to(memory_format=torch.channels_last)((torch.from_numpy(faces).permute(0, 3, 1, 2).float() - 127.5) / 127.5).numpy()
+        found = (
+            network.eval()
+            .to(memory_format=torch.channels_last)(
+                (torch.from_numpy(faces).permute(0, 3, 1, 2).float() - 127.5) / 127.5
+            )
+            .numpy()
+        )
     np.testing.assert_allclose(found, g["embedding"], rtol=1e-3, atol=1e-4)
     unit = found / np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(unit @ unit.T, g["cosine"], atol=1e-4)
@@ -53,7 +65,9 @@ def test_alignment(face: int, size: int) -> None:
     scale=st.floats(0.1, 20), angle=st.floats(-3.1, 3.1), x=st.floats(-500, 500), y=st.floats(-500, 500),
 )  # fmt: skip
 def test_a_similarity_is_found_again(scale: float, angle: float, x: float, y: float) -> None:
-    wanted = np.array([[scale * np.cos(angle), -scale * np.sin(angle), x], [scale * np.sin(angle), scale * np.cos(angle), y]])
+    wanted = np.array(
+        [[scale * np.cos(angle), -scale * np.sin(angle), x], [scale * np.sin(angle), scale * np.cos(angle), y]]
+    )
     moved = TEMPLATE @ wanted[:, :2].T + wanted[:, 2]
     np.testing.assert_allclose(fit_similarity(TEMPLATE, moved), wanted, rtol=1e-9, atol=1e-7)
 
@@ -66,7 +80,9 @@ def test_a_mirrored_face_is_not_mirrored_back() -> None:
 def test_five_points_of_68() -> None:
     points = np.arange(136, dtype=np.float64).reshape(68, 2)
     found = five_points(points)
-    np.testing.assert_array_equal(found, [points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
+    np.testing.assert_array_equal(
+        found, [points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]]
+    )
     assert five_points(np.stack([points, points])).shape == (2, 5, 2)
 
 

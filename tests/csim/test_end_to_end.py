@@ -22,7 +22,12 @@ def test_more_blur_is_worse(data: Path, tmp_path: Path) -> None:
     for sigma in (1.0, 3.0):
         write_video(tmp_path / "gen.mkv", blurred(real, sigma))
         run = score(
-            tmp_path / "gen.mkv", tmp_path / "gt.mkv", metrics="lpips,fid,csim", cache=tmp_path / "cache", weights_dir=tmp_path, weights=weights
+            tmp_path / "gen.mkv",
+            tmp_path / "gt.mkv",
+            metrics="lpips,fid,csim",
+            cache=tmp_path / "cache",
+            weights_dir=tmp_path,
+            weights=weights,
         )
         assert not run.failures
         found.append({s.metric: s.value for s in run.scores})

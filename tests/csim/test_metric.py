@@ -75,11 +75,20 @@ def test_no_face_is_a_failure_row_and_some_faces_are_counted(r18: Path, tmp_path
     assert any(note.startswith(f"csim: {skipped} of 20 frames") for note in run.clips[0].notes)
 
 
-def test_cached_vectors_of_the_real_video_give_the_same_numbers(r18: Path, clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_vectors_of_the_real_video_give_the_same_numbers(
+    r18: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
     original = FaceEmbedder.embed
-    monkeypatch.setattr(FaceEmbedder, "embed", lambda self, pictures, points: (seen.append(len(pictures)), original(self, pictures, points))[1])
-    runs = [score(clips / "gen.mkv", clips / "gt.mkv", metrics="csim", cache=clips / "cache", weights={"w600k_r50": r18}) for _ in range(2)]
+    monkeypatch.setattr(
+        FaceEmbedder,
+        "embed",
+        lambda self, pictures, points: (seen.append(len(pictures)), original(self, pictures, points))[1],
+    )
+    runs = [
+        score(clips / "gen.mkv", clips / "gt.mkv", metrics="csim", cache=clips / "cache", weights={"w600k_r50": r18})
+        for _ in range(2)
+    ]
     assert values(runs[0]) == values(runs[1]) and seen == [6, 6, 6]
 
 
@@ -107,7 +116,14 @@ class TestReference:
     """--reference: an image, a video, or a folder by clip id."""
 
     def run(self, clips: Path, r18: Path, given: Path) -> Any:
-        return score(clips / "gen.mkv", clips / "gt.mkv", metrics="csim,csim_ref", cache=None, weights={"w600k_r50": r18}, reference=given)
+        return score(
+            clips / "gen.mkv",
+            clips / "gt.mkv",
+            metrics="csim,csim_ref",
+            cache=None,
+            weights={"w600k_r50": r18},
+            reference=given,
+        )
 
     def test_image_video_and_folder(self, r18: Path, clips: Path) -> None:
         cv2.imwrite(str(clips / "person.png"), frames(1)[0][..., ::-1])

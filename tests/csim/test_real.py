@@ -14,7 +14,12 @@ from lipsync_eval.media import open_clip
 from lipsync_eval.types import Settings
 from lipsync_eval.weights import locate
 
-CLIPS = ("original/grid_bbaf2n.mpg", "original/grid_lbax4n.mpg", "original/vrt_face2.mp4", "original/edtalk_klobuchar_gtvideo.mp4")
+CLIPS = (
+    "original/grid_bbaf2n.mpg",
+    "original/grid_lbax4n.mpg",
+    "original/vrt_face2.mp4",
+    "original/edtalk_klobuchar_gtvideo.mp4",
+)
 OTHER = "dubbed/edtalk_klobuchar_otheridentity.mp4"
 
 

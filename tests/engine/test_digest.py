@@ -15,5 +15,7 @@ def test_a_failed_clip_does_not_change_what_it_was_compared_with(tmp_path: Path)
     (gen / "a.mkv").unlink()
     (gen / "b.mkv").write_bytes(b"torn")
     assert cli([*line, "--out", str(tmp_path / "torn")]) == 3
-    digests = [json.loads((tmp_path / run / "results.json").read_text())["data"]["gt_digest"] for run in ("all", "torn")]
+    digests = [
+        json.loads((tmp_path / run / "results.json").read_text())["data"]["gt_digest"] for run in ("all", "torn")
+    ]
     assert digests[0] == digests[1]

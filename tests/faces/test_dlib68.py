@@ -54,7 +54,10 @@ def test_points_hardly_depend_on_the_box():
     square = face_square(track_faces(clip_of([frame])).points[0])
     predictor = dlib68.ShapePredictor()
     side = square[2] - square[0]
-    found = [predictor.points(frame, dlib68.moved(square, *shift)) for shift in ((0, 0, 1), (0.08, -0.05, 1.1), (-0.06, 0.07, 0.9))]
+    found = [
+        predictor.points(frame, dlib68.moved(square, *shift))
+        for shift in ((0, 0, 1), (0.08, -0.05, 1.1), (-0.06, 0.07, 0.9))
+    ]
     assert max(np.abs(other - found[0]).mean() for other in found[1:]) < 0.01 * side
 
 
@@ -96,7 +99,13 @@ def test_a_flash_does_not_end_a_track():
 
 @pytest.mark.parametrize(
     "frames",
-    [[BLACK] * 9, [scene()] * 3, [np.ascontiguousarray(data.coffee())], [np.zeros((2, 300, 3), np.uint8)] * 2, [np.zeros((1, 1, 3), np.uint8)]],
+    [
+        [BLACK] * 9,
+        [scene()] * 3,
+        [np.ascontiguousarray(data.coffee())],
+        [np.zeros((2, 300, 3), np.uint8)] * 2,
+        [np.zeros((1, 1, 3), np.uint8)],
+    ],
     ids=["black", "plain", "coffee", "thin", "one pixel"],
 )
 def test_no_face_is_an_error_that_says_so(frames):

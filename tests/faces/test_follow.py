@@ -73,7 +73,9 @@ def test_a_still_face_is_looked_at_every_eighth_picture():
 
 
 def test_between_looks_boxes_are_on_the_line():
-    track = build(follow(pictures(17), Table(lambda t: [square(50 + 2 * t, side=100 + t)]), Shape()), "table.1", "largest")
+    track = build(
+        follow(pictures(17), Table(lambda t: [square(50 + 2 * t, side=100 + t)]), Shape()), "table.1", "largest"
+    )
     expected = [square(50 + 2 * t, side=100 + t).box for t in range(17)]
     assert np.allclose(track.boxes, expected)
     assert track.points.shape == (17, 68, 2)
@@ -96,7 +98,9 @@ def test_points_that_leave_the_line_bring_a_look():
 
 
 def test_pictures_without_points_are_missing():
-    track = build(follow(pictures(40), Table(lambda t: [square(50)]), Shape(lambda t: t not in (11, 12))), "table.1", "largest")
+    track = build(
+        follow(pictures(40), Table(lambda t: [square(50)]), Shape(lambda t: t not in (11, 12))), "table.1", "largest"
+    )
     assert np.flatnonzero(track.status == FILLED).tolist() == [11, 12]
     assert "face filled in 2 of 40" in track.notes[0]
 
@@ -121,7 +125,9 @@ def test_found_is_never_more_than_what_is_there_and_all_that_a_planned_look_touc
 
 def test_gaps_are_filled_up_to_the_limit_and_ends_never():
     def gap(length):
-        return follow(pictures(60), Table(lambda t: [] if t < 4 or 20 <= t < 20 + length or t > 50 else [square(50)]), Shape())
+        return follow(
+            pictures(60), Table(lambda t: [] if t < 4 or 20 <= t < 20 + length or t > 50 else [square(50)]), Shape()
+        )
 
     assert status(gap(MAX_GAP)) == "-" * 4 + "+" * 16 + "~" * 10 + "+" * 21 + "-" * 9
     assert status(gap(MAX_GAP + 1)) == "-" * 4 + "+" * 16 + "-" * 11 + "+" * 20 + "-" * 9

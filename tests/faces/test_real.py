@@ -17,9 +17,17 @@ from lipsync_eval.types import FOUND, MISSING
 
 _root = os.environ.get("LIPSYNC_EVAL_TEST_DATA")
 ROOT = Path(_root) if _root else Path("absent")
-pytestmark = pytest.mark.skipif(not (ROOT / "clips").is_dir(), reason="set LIPSYNC_EVAL_TEST_DATA to a folder with clips/ (real clips are not shipped)")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "clips").is_dir(),
+    reason="set LIPSYNC_EVAL_TEST_DATA to a folder with clips/ (real clips are not shipped)",
+)
 FILES = {"yunet": "face_detection_yunet_2023mar_int8bq.onnx", "face_landmarker": "face_landmarker.task"}
-CLIPS = ["original/hdtf_menendez.mp4", "original/grid_sbia1a.mpg", "original/syncnet_example_offset3.avi", "dubbed/wav2lip_ak_gen.mp4"]
+CLIPS = [
+    "original/hdtf_menendez.mp4",
+    "original/grid_sbia1a.mpg",
+    "original/syncnet_example_offset3.avi",
+    "dubbed/wav2lip_ak_gen.mp4",
+]
 
 
 def weights(name):
@@ -74,7 +82,9 @@ def test_points_survive_compression(name):
 def test_turned_heads_are_followed():
     track = track_faces(clip_of(frames("original/lrs3_ted_headmotion.mp4", 100)))
     assert (track.status != MISSING).all()
-    assert (track.status == FOUND).sum() >= 85  # in some pictures the face is seen from the side, and its points are refused
+    assert (
+        track.status == FOUND
+    ).sum() >= 85  # in some pictures the face is seen from the side, and its points are refused
 
 
 def test_another_person_after_a_cut_is_another_track():
@@ -145,7 +155,10 @@ def test_fan_gives_what_face_alignment_gives(tmp_path, monkeypatch):
     track = track_faces(clip, landmarks="fan", detector="hog", weights=files.__getitem__)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     theirs = face_alignment.FaceAlignment(
-        face_alignment.LandmarksType.TWO_D, device="cpu", compile=False, face_detector_kwargs={"path_to_detector": str(files["fan-s3fd"])}
+        face_alignment.LandmarksType.TWO_D,
+        device="cpu",
+        compile=False,
+        face_detector_kwargs={"path_to_detector": str(files["fan-s3fd"])},
     )
     for time, frame in enumerate(frames(CLIPS[1], 3)):
         expected = theirs.get_landmarks_from_image(frame, detected_faces=[track.boxes[time]])[0]

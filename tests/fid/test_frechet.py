@@ -59,7 +59,9 @@ def test_any_split_and_order_gives_the_same_moments(n: int, d: int, seed: int, d
     assert total.n == n
     np.testing.assert_allclose(total.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(total.scatter, whole.scatter, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(whole.covariance, np.cov(x.astype(np.float64), rowvar=False).reshape(d, d), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        whole.covariance, np.cov(x.astype(np.float64), rowvar=False).reshape(d, d), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_moments_survive_as_arrays() -> None:

@@ -72,4 +72,8 @@ def test_wrong_input() -> None:
 def test_torchvision_unpatched_weights_are_refused() -> None:
     """torchvision's own file has 1000 classes and AuxLogits; its trunk has the same names, so the extra keys give it away."""
     with pytest.raises(RefusedCheckpoint, match="AuxLogits"):
-        fit(Inception(), state(Inception().state_dict() | {"AuxLogits.fc.weight": torch.zeros(1000, 768)}), source="torchvision")
+        fit(
+            Inception(),
+            state(Inception().state_dict() | {"AuxLogits.fc.weight": torch.zeros(1000, 768)}),
+            source="torchvision",
+        )

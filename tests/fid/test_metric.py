@@ -36,7 +36,10 @@ def fake(self: Fid, crops: np.ndarray, metric: str) -> np.ndarray:
     if not hasattr(fake, "mix"):
         fake.mix = np.random.default_rng(0).normal(size=(4 * 4 * 3, DIM))  # type: ignore[attr-defined]
     side = crops.shape[1] // 4 * 4
-    x = crops[:, :side, :side].reshape(len(crops), 4, side // 4, 4, side // 4, 3).mean((2, 4)).reshape(len(crops), -1) / 255
+    x = (
+        crops[:, :side, :side].reshape(len(crops), 4, side // 4, 4, side // 4, 3).mean((2, 4)).reshape(len(crops), -1)
+        / 255
+    )
     fake.calls = getattr(fake, "calls", 0) + len(crops)  # type: ignore[attr-defined]
     return (x @ fake.mix * (2 if metric == "fid_clean" else 1)).astype(np.float32)  # type: ignore[attr-defined]
 
@@ -70,7 +73,9 @@ def test_the_network_end_to_end_more_blur_is_worse(weights: Path, tmp_path: Path
     values = []
     for sigma in (1.5, 4):
         write_video(tmp_path / "gen.mkv", blurred(real, sigma) if sigma else real)
-        result = score(tmp_path / "gen.mkv", tmp_path / "gt.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights)
+        result = score(
+            tmp_path / "gen.mkv", tmp_path / "gt.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights
+        )
         assert not result.failures and result.scores[0].details["n_gen_frames"] == 3
         values.append(result.scores[0].value)
     assert 1e-3 < values[0] < values[1]
@@ -84,7 +89,9 @@ def test_pooled_over_clips_not_averaged(quick: Any, weights: Path, tmp_path: Pat
     assert second.value == pytest.approx(4 * first.value, rel=1e-4)
     assert any("fewer than 2048" in note for note in first.notes)
     assert "fid" not in result.clips[0].values
-    assert "agg:pooled" in first.signature and "resize:pytorch" in first.signature and "resize:clean" in second.signature
+    assert (
+        "agg:pooled" in first.signature and "resize:pytorch" in first.signature and "resize:clean" in second.signature
+    )
 
 
 def test_many_frames_fold_into_sums(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,14 +112,19 @@ def test_short_and_long_clips_pool_alike(quick: Any, weights: Path) -> None:
     y = np.random.default_rng(3).normal(size=(40, DIM)).astype(np.float32)
     family = Fid(Settings(weights_dir=weights), frozenset({"fid"}))
     kept = [("a", {"gen_features": x, "gt_features": y})]
-    folded = [("a", Moments.of(x[:15]).arrays("gen") | Moments.of(y[:30]).arrays("gt")), ("b", {"gen_features": x[15:], "gt_features": y[30:]})]
+    folded = [
+        ("a", Moments.of(x[:15]).arrays("gen") | Moments.of(y[:30]).arrays("gt")),
+        ("b", {"gen_features": x[15:], "gt_features": y[30:]}),
+    ]
     one, two = family.pool("fid", kept), family.pool("fid", folded)
     assert one.value == pytest.approx(two.value, rel=1e-8)
 
 
 def test_one_picture_has_no_covariance(quick: Any, weights: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", frames(1, size=96))
-    result = score(tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights)
+    result = score(
+        tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights
+    )
     assert result.scores[0].value is None and "fewer than 2" in result.scores[0].notes[0]
 
 
@@ -160,18 +172,25 @@ class TestStats:
         ("arrays", "words"),
         [
             ({"mu": np.zeros(2048), "sigma": np.eye(2048), "crops": np.array("radio;")}, "other crops"),
-            ({"mu": np.zeros(2048), "sigma": np.eye(2048), "weights": np.array("inception-fid@00000000")}, "other weights"),
+            (
+                {"mu": np.zeros(2048), "sigma": np.eye(2048), "weights": np.array("inception-fid@00000000")},
+                "other weights",
+            ),
             ({"mu": np.zeros(64), "sigma": np.eye(64)}, "should be finite"),
             ({"mu": np.full(2048, np.nan), "sigma": np.eye(2048)}, "should be finite"),
             ({"mu": np.array({}, dtype=object)}, "no .npz file of numbers"),
         ],
     )
-    def test_other_files_are_refused_before_work(self, arrays: dict[str, Any], words: str, weights: Path, tmp_path: Path) -> None:
+    def test_other_files_are_refused_before_work(
+        self, arrays: dict[str, Any], words: str, weights: Path, tmp_path: Path
+    ) -> None:
         np.savez(tmp_path / "stats.npz", **arrays)
         with pytest.raises(UsageError, match=words):
             self.run(tmp_path, weights)
 
     def test_no_folder_to_write_into(self, weights: Path, tmp_path: Path) -> None:
-        family = Fid(Settings(weights_dir=weights, options={"fid_stats": str(tmp_path / "no" / "stats.npz")}), frozenset({"fid"}))
+        family = Fid(
+            Settings(weights_dir=weights, options={"fid_stats": str(tmp_path / "no" / "stats.npz")}), frozenset({"fid"})
+        )
         with pytest.raises(UsageError, match="no folder"):
             family.check()

@@ -20,7 +20,13 @@ from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, R
 UNIT = {"psnr": ("dB", "up"), "lmd": ("px", "down"), "av_offset": ("frames", "zero")}
 
 
-def make(name: str, values: dict[str, Sequence[float | None]], proto: str = "radio.1", ids: Sequence[str] | None = None, digest: str = "d") -> Result:
+def make(
+    name: str,
+    values: dict[str, Sequence[float | None]],
+    proto: str = "radio.1",
+    ids: Sequence[str] | None = None,
+    digest: str = "d",
+) -> Result:
     n = len(next(iter(values.values())))
     ids = ids or [f"clip{i}" for i in range(n)]
     scores = []
@@ -28,17 +34,44 @@ def make(name: str, values: dict[str, Sequence[float | None]], proto: str = "rad
         unit, direction = UNIT[metric]
         good = [v for v in column if v is not None]
         scores.append(
-            Score(metric=metric, value=float(np.mean(good)) if good else None, gt_value=None, unit=unit, direction=direction, ci=None,  # type: ignore[arg-type]
-                  n_scored=len(good), n_asked=n, signature=f"metric:{metric}.1|n:{len(good)}of{n}|proto:{proto}|v:0.1.0")
+            Score(
+                metric=metric,
+                value=float(np.mean(good)) if good else None,
+                gt_value=None,
+                unit=unit,
+                direction=direction,
+                ci=None,  # type: ignore[arg-type]
+                n_scored=len(good),
+                n_asked=n,
+                signature=f"metric:{metric}.1|n:{len(good)}of{n}|proto:{proto}|v:0.1.0",
+            )
         )
     clips = [
-        ClipRow(id=ids[i], gen="g", gt="r", n_frames=5, values={m: c[i] for m, c in values.items()}, gt_values={}, notes=[], details={"gt": {"sha256": digest}})
+        ClipRow(
+            id=ids[i],
+            gen="g",
+            gt="r",
+            n_frames=5,
+            values={m: c[i] for m, c in values.items()},
+            gt_values={},
+            notes=[],
+            details={"gt": {"sha256": digest}},
+        )
         for i in range(n)
     ]
-    failures = [FailureRow(id=c.id, stage="metric", metric=m, error="E", message="x") for c in clips for m, v in c.values.items() if v is None]
+    failures = [
+        FailureRow(id=c.id, stage="metric", metric=m, error="E", message="x")
+        for c in clips
+        for m, v in c.values.items()
+        if v is None
+    ]
     return Result(
         run=RunInfo(name=name, command=[], version="0.1.0", commit=None, dirty=None, seed=1, started="t", seconds=1),
-        data=DataInfo(n_pairs=n, digest="x", gt_digest="y", gen="g", gt="r"), environment={}, scores=scores, clips=clips, failures=failures,
+        data=DataInfo(n_pairs=n, digest="x", gt_digest="y", gen="g", gt="r"),
+        environment={},
+        scores=scores,
+        clips=clips,
+        failures=failures,
     )
 
 
@@ -97,10 +130,14 @@ def test_a_known_degradation_fails_and_is_named(metric: str, step: float) -> Non
 
 def test_columns_of_the_text_stay_in_line() -> None:
     old = make("old", {"lmd": [0.9, 0.91, 0.92, 0.9, 0.93, 0.95, 0.9, 0.94], "psnr": [30.0] * 8})
-    new = make("new", {"lmd": [0.90123, 0.91457, 0.91877, 0.90321, 0.94123, 0.94987, 0.90456, 0.93111], "psnr": [31.0] * 8})
+    new = make(
+        "new", {"lmd": [0.90123, 0.91457, 0.91877, 0.90321, 0.94123, 0.94987, 0.90456, 0.93111], "psnr": [31.0] * 8}
+    )
     rows = as_text(compare(new, old)).splitlines()[2:5]
     assert max(len(row[44:].split("]")[0]) for row in rows[1:]) > 26, "an interval wider than the heading"
-    assert len({row.index(word) for row, word in zip(rows, ("verdict", "no difference", "better"), strict=True)}) == 1, rows
+    assert (
+        len({row.index(word) for row, word in zip(rows, ("verdict", "no difference", "better"), strict=True)}) == 1
+    ), rows
 
 
 def test_tolerance_absolute_and_percent() -> None:
@@ -127,7 +164,9 @@ def test_few_clips_decide_by_tolerance_and_say_so() -> None:
     gate = compare(make("b", {"psnr": [29.9, 30.9]}), make("a", {"psnr": [30.0, 31.0]}))
     assert not gate.passed
     assert "2 clips cannot reach alpha 0.05" in gate.rows[0].how
-    assert compare(make("b", {"psnr": [29.9, 30.9]}), make("a", {"psnr": [30.0, 31.0]}), tolerance=parse_tolerance("psnr=0.2")).passed
+    assert compare(
+        make("b", {"psnr": [29.9, 30.9]}), make("a", {"psnr": [30.0, 31.0]}), tolerance=parse_tolerance("psnr=0.2")
+    ).passed
 
 
 def test_missing_and_newly_failing_clips_fail() -> None:
@@ -164,7 +203,11 @@ def test_false_alarms_stay_within_alpha() -> None:
     alarms = 0
     for trial in range(200):
         rng = np.random.default_rng([99, trial])
-        base = {"psnr": rng.normal(30, 3, 25), "lmd": rng.uniform(1, 3, 25), "av_offset": rng.integers(-2, 3, 25).astype(float)}
+        base = {
+            "psnr": rng.normal(30, 3, 25),
+            "lmd": rng.uniform(1, 3, 25),
+            "av_offset": rng.integers(-2, 3, 25).astype(float),
+        }
         old = {m: list(c + rng.normal(0, 0.3, 25)) for m, c in base.items()}
         new = {m: list(c + rng.normal(0, 0.3, 25)) for m, c in base.items()}
         alarms += not compare(make("b", new), make("a", old), seed=trial).passed
@@ -202,7 +245,25 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert cli(["gate", old, "--baseline", base]) == 0
     outputs = [str(tmp_path / n) for n in ("g.json", "g.xml", "g.md")]
     before = Path(base).read_bytes()
-    assert cli(["gate", new, "--baseline", base, "--json", outputs[0], "--junit", outputs[1], "--markdown", outputs[2], "--update", base]) == 1
+    assert (
+        cli(
+            [
+                "gate",
+                new,
+                "--baseline",
+                base,
+                "--json",
+                outputs[0],
+                "--junit",
+                outputs[1],
+                "--markdown",
+                outputs[2],
+                "--update",
+                base,
+            ]
+        )
+        == 1
+    )
     assert Path(base).read_bytes() == before, "a failing run must not become the baseline"
     assert "psnr" in capsys.readouterr().out
     assert all(Path(p).stat().st_size for p in outputs)

@@ -25,7 +25,9 @@ def test_lpips_and_a_file_that_hears_nothing(tmp_path: Path) -> None:
 
 def test_inception(tmp_path: Path) -> None:
     write_inception(tmp_path)
-    assert "blur of 1 and 4 px moves" in module.check_inception(Settings(weights_dir=tmp_path), "inception-fid", None)[0]
+    assert (
+        "blur of 1 and 4 px moves" in module.check_inception(Settings(weights_dir=tmp_path), "inception-fid", None)[0]
+    )
 
 
 def test_the_known_answer_of_mobilefacenet(data: Path, tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def test_missing_weights_name_the_pull_line(tmp_path: Path) -> None:
         Lpips(Settings(weights_dir=tmp_path, options={"lpips_net": "resnet"}), frozenset({"lpips"})).check()
 
 
-def test_linear_layers_of_an_installed_package_are_found_and_not_imported(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linear_layers_of_an_installed_package_are_found_and_not_imported(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (weights / "lpips_alex_v0.1.pth").unlink()
     with pytest.raises(MissingWeights, match="lpips-alex"):
         find(Settings(weights_dir=weights), "alex")
@@ -67,7 +69,9 @@ def test_more_blur_is_worse_and_no_blur_is_0(weights: Path, tmp_path: Path) -> N
     values = []
     for sigma in (0, 1, 2, 4):
         write_video(tmp_path / "gen.mkv", blurred(real, sigma) if sigma else real)
-        result = score(tmp_path / "gen.mkv", tmp_path / "gt.mkv", metrics="lpips", protocol="raw", cache=None, weights_dir=weights)
+        result = score(
+            tmp_path / "gen.mkv", tmp_path / "gt.mkv", metrics="lpips", protocol="raw", cache=None, weights_dir=weights
+        )
         assert not result.failures
         values.append(result.scores[0].value)
     assert values[0] == 0 and values == sorted(values) and len(set(values)) == 4
@@ -75,6 +79,8 @@ def test_more_blur_is_worse_and_no_blur_is_0(weights: Path, tmp_path: Path) -> N
 
 def test_pictures_too_small_are_a_failure_row(weights: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "gt.mkv", frames(3, size=24))
-    result = score(tmp_path / "gt.mkv", tmp_path / "gt.mkv", metrics="lpips,psnr", protocol="raw", cache=None, weights_dir=weights)
+    result = score(
+        tmp_path / "gt.mkv", tmp_path / "gt.mkv", metrics="lpips,psnr", protocol="raw", cache=None, weights_dir=weights
+    )
     assert [s.value for s in result.scores] == [100.0, None]
     assert result.failures[0].metric == "lpips" and "at least 31 x 31" in result.failures[0].message

@@ -19,7 +19,9 @@ from lipsync_eval.media.sound import read_sound
 
 def pictures(n=50):
     rng = np.random.default_rng(0)
-    return [np.clip(stamped(i, 96, 128) + rng.integers(-20, 20, (96, 128, 3)), 0, 255).astype(np.uint8) for i in range(n)]
+    return [
+        np.clip(stamped(i, 96, 128) + rng.integers(-20, 20, (96, 128, 3)), 0, 255).astype(np.uint8) for i in range(n)
+    ]
 
 
 def refused(path, message, **more):
@@ -40,7 +42,13 @@ def test_empty(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"hello, this is no video\n" * 50, b"\0" * 5000, b"#EXTM3U\n#EXTINF:1,\nother.mp4\n", b"ffconcat version 1.0\nfile other.mp4\n", b"1\n00:00:01,000 --> 00:00:02,000\nhi\n"],
+    [
+        b"hello, this is no video\n" * 50,
+        b"\0" * 5000,
+        b"#EXTM3U\n#EXTINF:1,\nother.mp4\n",
+        b"ffconcat version 1.0\nfile other.mp4\n",
+        b"1\n00:00:01,000 --> 00:00:02,000\nhi\n",
+    ],
 )
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
 def test_text_and_playlists(tmp_path, suffix, content):
@@ -65,7 +73,9 @@ def test_image(tmp_path, codec, suffix):
 
 @pytest.mark.parametrize("suffix", [".wav", ".m4a"])
 def test_sound_alone(tmp_path, suffix):
-    path = make_sound(tmp_path / f"a{suffix}", tone(1)[None], rate=16000, codec="aac" if suffix == ".m4a" else "pcm_s16le")
+    path = make_sound(
+        tmp_path / f"a{suffix}", tone(1)[None], rate=16000, codec="aac" if suffix == ".m4a" else "pcm_s16le"
+    )
     refused(path, "has no picture track")
 
 
@@ -108,7 +118,9 @@ def test_cut_off_without_a_header_to_tell_is_shorter_or_refused(tmp_path, suffix
         assert "cannot be decoded" in str(error)
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "libx264"), (".avi", "mpeg4"), (".mp4", "libx264"), (".mkv", "ffv1")])
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mkv", "libx264"), (".avi", "mpeg4"), (".mp4", "libx264"), (".mkv", "ffv1")]
+)
 def test_damage_in_the_middle_is_refused_or_noted(tmp_path, suffix, codec):
     path = make_video(tmp_path / f"a{suffix}", pictures(), codec=codec, pixels="yuv420p")
     whole = bytearray(path.read_bytes())
@@ -154,7 +166,11 @@ def test_absurd_size(tmp_path):
 def test_a_change_of_size_is_refused(tmp_path):
     parts = []
     for name, size in (("a", (48, 64)), ("b", (96, 64))):
-        parts.append(make_video(tmp_path / f"{name}.mpg", [stamped(i, *size) for i in range(10)], codec="mpeg2video", pixels="yuv420p"))
+        parts.append(
+            make_video(
+                tmp_path / f"{name}.mpg", [stamped(i, *size) for i in range(10)], codec="mpeg2video", pixels="yuv420p"
+            )
+        )
     both = tmp_path / "both.mpg"
     both.write_bytes(b"".join(part.read_bytes() for part in parts))
     refused(both, "size changes from 64x48 to 64x96 px")

@@ -33,7 +33,9 @@ RATES = {
 def test_every_rate_gives_the_nearest_picture(tmp_path, name):
     fps = RATES[name]
     n = int(2 * fps)
-    path = make_video(tmp_path / "a.mp4", [stamped(i) for i in range(n)], tick=1 / fps, codec="libx264", pixels="yuv420p")
+    path = make_video(
+        tmp_path / "a.mp4", [stamped(i) for i in range(n)], tick=1 / fps, codec="libx264", pixels="yuv420p"
+    )
     clip = open_clip(path)
     expected = [min(range(n), key=lambda i: (abs(i / fps - Fraction(k, 25)), i)) for k in range(clip.n_frames)]
     assert numbers(clip) == expected
@@ -63,7 +65,9 @@ def test_variable_rate_follows_timestamps_from_the_first_picture(tmp_path):
 
 def test_a_held_first_picture_is_repeated(tmp_path):
     """What `ffmpeg -async 1 -r 25` leaves in AVI files: slots without a picture."""
-    path = make_video(tmp_path / "a.avi", [stamped(i) for i in range(10)], times=[0, *range(3, 12)], codec="mpeg4", pixels="yuv420p")
+    path = make_video(
+        tmp_path / "a.avi", [stamped(i) for i in range(10)], times=[0, *range(3, 12)], codec="mpeg4", pixels="yuv420p"
+    )
     assert numbers(open_clip(path)) == [0, 0, 1, 1, *range(2, 10)]
 
 
@@ -73,7 +77,13 @@ def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix)
     sound = clicks(2, [0.5, 1.2])[None]
     codec = "aac" if suffix in {".mp4", ".mov", ".ts"} else "pcm_s16le"
     path = make_video(
-        tmp_path / f"a{suffix}", [stamped(i) for i in range(50)], codec="libx264", pixels="yuv420p", options={"bf": "2"}, sound=sound, sound_codec=codec
+        tmp_path / f"a{suffix}",
+        [stamped(i) for i in range(50)],
+        codec="libx264",
+        pixels="yuv420p",
+        options={"bf": "2"},
+        sound=sound,
+        sound_codec=codec,
     )
     clip = open_clip(path)
     assert numbers(clip) == list(range(50))
@@ -81,10 +91,16 @@ def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
-@pytest.mark.parametrize("extra", [{}, {"x264-params": "open-gop=1:keyint=20:bframes=3"}, {"x264-params": "intra-refresh=1:keyint=20"}])
+@pytest.mark.parametrize(
+    "extra", [{}, {"x264-params": "open-gop=1:keyint=20:bframes=3"}, {"x264-params": "intra-refresh=1:keyint=20"}]
+)
 def test_any_window_equals_the_same_pictures_of_the_whole(tmp_path, suffix, extra):
     path = make_video(
-        tmp_path / f"a{suffix}", [stamped(i) for i in range(200)], codec="libx264", pixels="yuv420p", options={"g": "20", **extra}
+        tmp_path / f"a{suffix}",
+        [stamped(i) for i in range(200)],
+        codec="libx264",
+        pixels="yuv420p",
+        options={"g": "20", **extra},
     )
     clip = open_clip(path)
     whole = list(clip.frames())
@@ -98,7 +114,9 @@ def test_any_window_equals_the_same_pictures_of_the_whole(tmp_path, suffix, extr
 def test_a_late_start_of_a_window_does_not_decode_from_the_beginning(tmp_path, monkeypatch):
     from lipsync_eval.media import reader
 
-    path = make_video(tmp_path / "a.mp4", [stamped(i) for i in range(200)], codec="libx264", pixels="yuv420p", options={"g": "20"})
+    path = make_video(
+        tmp_path / "a.mp4", [stamped(i) for i in range(200)], codec="libx264", pixels="yuv420p", options={"g": "20"}
+    )
     clip = open_clip(path)
     count = 0
 
@@ -116,7 +134,13 @@ def test_a_late_start_of_a_window_does_not_decode_from_the_beginning(tmp_path, m
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4", "libvpx-vp9"])
 def test_threads_do_not_move_a_pixel(tmp_path, codec):
-    path = make_video(tmp_path / "a.mkv", [stamped(i, 96, 128) for i in range(40)], codec=codec, pixels="yuv420p", options={"crf": "30"})
+    path = make_video(
+        tmp_path / "a.mkv",
+        [stamped(i, 96, 128) for i in range(40)],
+        codec=codec,
+        pixels="yuv420p",
+        options={"crf": "30"},
+    )
     convert = Converter()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -171,7 +195,11 @@ def test_one_picture_is_a_clip(tmp_path):
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotation_metadata_is_applied(tmp_path, degrees):
     path = make_video(
-        tmp_path / "a.mov", [stamped(i) for i in range(3)], codec="png", pixels="rgb24", setup=lambda v: v.set_display_rotation(degrees)
+        tmp_path / "a.mov",
+        [stamped(i) for i in range(3)],
+        codec="png",
+        pixels="rgb24",
+        setup=lambda v: v.set_display_rotation(degrees),
     )
     clip = open_clip(path)
     assert clip.size == ((64, 48) if degrees != 180 else (48, 64))
@@ -192,7 +220,15 @@ def test_a_sound_file_replaces_the_track_and_is_in_the_digest(tmp_path):
 
 def test_names_of_any_kind(tmp_path):
     plain = make_video(tmp_path / "plain.mkv", [stamped(i) for i in range(3)])
-    for name in ("a b.mkv", 'quo"te\'s.mkv', "new\nline.mkv", "Ünïcødé 顔.mkv", "pipe|%03d:x.mkv", "x" * 200 + ".mkv", "concat:a|b.mkv"):
+    for name in (
+        "a b.mkv",
+        "quo\"te's.mkv",
+        "new\nline.mkv",
+        "Ünïcødé 顔.mkv",
+        "pipe|%03d:x.mkv",
+        "x" * 200 + ".mkv",
+        "concat:a|b.mkv",
+    ):
         path = Path(tmp_path / name)
         path.write_bytes(plain.read_bytes())
         assert numbers(open_clip(path)) == [0, 1, 2]
@@ -203,7 +239,11 @@ def test_no_frame_outlives_its_turn(tmp_path):
     import gc
 
     path = make_video(
-        tmp_path / "a.mp4", [stamped(i) for i in range(120)], codec="libx264", pixels="yuv420p", setup=lambda v: v.set_display_rotation(90)
+        tmp_path / "a.mp4",
+        [stamped(i) for i in range(120)],
+        codec="libx264",
+        pixels="yuv420p",
+        setup=lambda v: v.set_display_rotation(90),
     )
     gc.collect()
     gc.disable()

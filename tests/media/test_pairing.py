@@ -43,7 +43,12 @@ def test_by_stem_whatever_the_container_sorted(sides):
 def test_unmatched_are_kept_and_listed(sides):
     found = find_pairs(*sides(["a.mp4", "only gen.mp4"], ["a.mp4", "x/only gt.mp4", "z.mp4"]))
     assert ids(found) == ["a", "only gen", "x/only gt", "z"]
-    assert [(p.gen is None, p.gt is None) for p in found.pairs] == [(False, False), (False, True), (True, False), (True, False)]
+    assert [(p.gen is None, p.gt is None) for p in found.pairs] == [
+        (False, False),
+        (False, True),
+        (True, False),
+        (True, False),
+    ]
     assert found.unmatched == (
         "1 generated video(s) without a real one: 'only gen'; 2 real video(s) without a generated one: 'x/only gt', 'z'"
     )
@@ -87,13 +92,16 @@ def test_two_files_are_one_pair_called_by_gen(sides):
 
 def test_hidden_sound_and_other_files_are_no_clips(sides):
     gen, gt = sides(
-        ["a.mp4", ".b.mp4", "._a.mp4", ".hidden/c.mp4", "a.wav", "d.wav", "thumbnail.png", "frame_1.png", "readme.txt"], ["a.mp4"]
+        ["a.mp4", ".b.mp4", "._a.mp4", ".hidden/c.mp4", "a.wav", "d.wav", "thumbnail.png", "frame_1.png", "readme.txt"],
+        ["a.mp4"],
     )
     assert ids(find_pairs(gen, gt)) == ["a"]
 
 
 def test_sound_beside_a_video(sides):
-    gen, gt = sides(["a.mp4", "a.WAV", "b.mp4", "c.mp4", "x/d.mp4", "d.wav"], ["a.mp4", "b.mp4", "b.flac", "c.mp4", "x/d.mp4"])
+    gen, gt = sides(
+        ["a.mp4", "a.WAV", "b.mp4", "c.mp4", "x/d.mp4", "d.wav"], ["a.mp4", "b.mp4", "b.flac", "c.mp4", "x/d.mp4"]
+    )
     pairs = {p.id: p for p in find_pairs(gen, gt).pairs}
     assert pairs["a"].audio == gen / "a.WAV" and pairs["a"].gt_audio is None
     assert pairs["b"].audio is None and pairs["b"].gt_audio == gt / "b.flac"
@@ -108,7 +116,21 @@ def test_two_sounds_for_one_video_are_all_listed(sides):
 
 
 @pytest.mark.parametrize(
-    "stem", ["with space", 'quo"te', "it's", "new\nline", "tab\there", "Ünïcødé 顔", "a,b;c", "x" * 200, "-rf", "%03d", "a|b:c", "trailing."]
+    "stem",
+    [
+        "with space",
+        'quo"te',
+        "it's",
+        "new\nline",
+        "tab\there",
+        "Ünïcødé 顔",
+        "a,b;c",
+        "x" * 200,
+        "-rf",
+        "%03d",
+        "a|b:c",
+        "trailing.",
+    ],
 )
 def test_names_of_any_kind(sides, stem):
     found = find_pairs(*sides([f"{stem}.mp4"], [f"{stem}.avi"]))

@@ -46,12 +46,21 @@ CASES = {
         for pixels in ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
         for height, width in ((48, 64), (48, 66))
     },
-    **{f"{pixels} odd": {"codec": "ffv1", "pixels": pixels, "size": (47, 63)} for pixels in ("yuv420p", "yuv444p", "yuv420p10le", "bgr0", "bgra", "gray", "yuv411p")},
+    **{
+        f"{pixels} odd": {"codec": "ffv1", "pixels": pixels, "size": (47, 63)}
+        for pixels in ("yuv420p", "yuv444p", "yuv420p10le", "bgr0", "bgra", "gray", "yuv411p")
+    },
     "x264 4:4:4 odd": {"codec": "libx264", "pixels": "yuv444p", "size": (47, 63)},
-    **{f"full range {pixels}": {"codec": "libx264", "pixels": pixels, "setup": colours(range_=2)} for pixels in ("yuv420p", "yuv444p", "yuv420p10le")},
+    **{
+        f"full range {pixels}": {"codec": "libx264", "pixels": pixels, "setup": colours(range_=2)}
+        for pixels in ("yuv420p", "yuv444p", "yuv420p10le")
+    },
     "limited range": {"codec": "libx264", "pixels": "yuv420p", "setup": colours(range_=1)},
     "mjpeg": {"codec": "mjpeg", "pixels": "yuvj420p", "suffix": ".avi"},
-    **{f"colourspace {space}": {"codec": "libx264", "pixels": "yuv420p", "setup": colours(space=space)} for space in (1, 5, 6, 7, 9)},
+    **{
+        f"colourspace {space}": {"codec": "libx264", "pixels": "yuv420p", "setup": colours(space=space)}
+        for space in (1, 5, 6, 7, 9)
+    },
     "colourspace 1 odd 4:4:4": {"codec": "libx264", "pixels": "yuv444p", "size": (47, 63), "setup": colours(space=1)},
     "interlaced": {"codec": "libx264", "pixels": "yuv420p", "options": INTERLACED},
     "interlaced 10 bit": {"codec": "libx264", "pixels": "yuv420p10le", "options": INTERLACED},
@@ -61,7 +70,12 @@ CASES = {
     "mpeg2": {"codec": "mpeg2video", "pixels": "yuv420p", "suffix": ".mpg"},
     "vp9": {"codec": "libvpx-vp9", "pixels": "yuv420p", "suffix": ".webm"},
     **{
-        f"rotated {degrees} {pixels}": {"codec": "libx264", "pixels": pixels, "setup": lambda v, d=degrees: v.set_display_rotation(d), "suffix": ".mp4"}
+        f"rotated {degrees} {pixels}": {
+            "codec": "libx264",
+            "pixels": pixels,
+            "setup": lambda v, d=degrees: v.set_display_rotation(d),
+            "suffix": ".mp4",
+        }
         for degrees in (90, 180, 270)
         for pixels in ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le")
     },
@@ -93,8 +107,14 @@ def test_progressive_8_bit_equals_pyavs_default_conversion(tmp_path, pixels):
         ({"codec": "libx264", "pixels": "yuv420p", "options": INTERLACED}, "marked as interlaced: not deinterlaced"),
         ({"codec": "ffv1", "pixels": "bgra"}, "transparency dropped"),
         ({"codec": "libvpx-vp9", "pixels": "yuva420p"}, "transparency dropped"),
-        ({"codec": "libx264", "pixels": "yuv420p", "setup": non_square}, "pixels are not square (12:11): not stretched"),
-        ({"codec": "libx264", "pixels": "yuv420p10le", "setup": hlg}, "high dynamic range: converted without tone mapping"),
+        (
+            {"codec": "libx264", "pixels": "yuv420p", "setup": non_square},
+            "pixels are not square (12:11): not stretched",
+        ),
+        (
+            {"codec": "libx264", "pixels": "yuv420p10le", "setup": hlg},
+            "high dynamic range: converted without tone mapping",
+        ),
     ],
 )
 def test_what_is_done_to_pictures_is_noted(tmp_path, case, note):

@@ -53,7 +53,14 @@ def test_pixels_are_ffmpegs(data, name):
 
 @needs_ffmpeg
 @pytest.mark.parametrize(
-    "name", ["original/grid_bbaf2n.mpg", "original/hdtf_menendez.mp4", "original/vrt_face1.mp4", "original/syncnet_example_offset3.avi", "dubbed/wav2lip_ak_drive.wav"]
+    "name",
+    [
+        "original/grid_bbaf2n.mpg",
+        "original/hdtf_menendez.mp4",
+        "original/vrt_face1.mp4",
+        "original/syncnet_example_offset3.avi",
+        "dubbed/wav2lip_ak_drive.wav",
+    ],
 )
 def test_sound_is_ffmpegs_within_rounding(data, name):
     path = data / "clips" / name

@@ -65,7 +65,13 @@ def test_as_the_ffmpeg_program_within_rounding(tmp_path, rate, channels, codec):
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "pcm_s16le"), (".mp4", "aac")])
 def test_sound_that_begins_late_is_padded(tmp_path, suffix, codec, start):
     path = make_video(
-        tmp_path / f"a{suffix}", pictures(50), codec="libx264", pixels="yuv420p", sound=clicks(1.5, [0.3, 1.0])[None], sound_start=start, sound_codec=codec
+        tmp_path / f"a{suffix}",
+        pictures(50),
+        codec="libx264",
+        pixels="yuv420p",
+        sound=clicks(1.5, [0.3, 1.0])[None],
+        sound_start=start,
+        sound_codec=codec,
     )
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.3 + start, 1.0 + start], abs=0.003)
@@ -98,7 +104,9 @@ def test_no_sound_is_none(tmp_path):
     assert not has_sound(tmp_path / "missing.mp4")
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [(".m4a", "aac"), (".mp3", "libmp3lame"), (".flac", "flac"), (".opus", "libopus")])
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".m4a", "aac"), (".mp3", "libmp3lame"), (".flac", "flac"), (".opus", "libopus")]
+)
 def test_delays_of_codecs_are_taken_off(tmp_path, suffix, codec):
     rate = 48000
     path = make_sound(tmp_path / f"a{suffix}", np.stack([clicks(1.5, [0.25, 1.0], rate)] * 2), rate=rate, codec=codec)
@@ -141,7 +149,9 @@ def test_full_scale_overshoot_is_clipped_and_noted(tmp_path):
 def test_of_several_tracks_the_default_one_is_used_and_noted(tmp_path):
     import av
 
-    parts = [make_video(tmp_path / f"{i}.mkv", pictures(25), sound=clicks(1, [at])[None]) for i, at in enumerate((0.2, 0.7))]
+    parts = [
+        make_video(tmp_path / f"{i}.mkv", pictures(25), sound=clicks(1, [at])[None]) for i, at in enumerate((0.2, 0.7))
+    ]
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as target:
         sources = [av.open(str(part)) for part in parts]

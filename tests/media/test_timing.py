@@ -39,7 +39,12 @@ def test_sample_is_the_nearest_picture_and_the_earlier_of_two(steps, start, tick
 
 @pytest.mark.parametrize("n", [1, 2, 3, 75, 1001])
 def test_25_fps_gives_every_picture_once(n):
-    for tick, step in ((Fraction(1, 25), 1), (Fraction(1, 1000), 40), (Fraction(1, 90_000), 3600), (Fraction(1, 12_800), 512)):
+    for tick, step in (
+        (Fraction(1, 25), 1),
+        (Fraction(1, 1000), 40),
+        (Fraction(1, 90_000), 3600),
+        (Fraction(1, 12_800), 512),
+    ):
         pts = 12_345 + step * np.arange(n)
         assert sample(times(pts, tick, step)).tolist() == list(range(n))
 

@@ -56,7 +56,9 @@ def test_crf_is_quality(tmp_path):
 def test_the_same_input_gives_the_same_bytes(tmp_path, name, codec, size):
     written = set()
     for _ in range(4):
-        write_video(tmp_path / name, [stamped(i, *size) for i in range(20)], audio=tone(0.8).astype(np.float32), codec=codec)
+        write_video(
+            tmp_path / name, [stamped(i, *size) for i in range(20)], audio=tone(0.8).astype(np.float32), codec=codec
+        )
         written.add((tmp_path / name).read_bytes())
     assert len(written) == 1
 

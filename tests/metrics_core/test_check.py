@@ -67,7 +67,10 @@ class Toy:
 
 def spoiled(spec: dict[str, Any] | None = None, meter: dict[str, Any] | None = None, **family: Any) -> type[Family]:
     """Toy with other spec fields, methods of the meter, or methods of the family."""
-    namespace: dict[str, Any] = {"specs": (replace(SPEC, **(spec or {})),), "Meter": type("Meter", (Toy.Meter,), meter or {})}
+    namespace: dict[str, Any] = {
+        "specs": (replace(SPEC, **(spec or {})),),
+        "Meter": type("Meter", (Toy.Meter,), meter or {}),
+    }
     made: type[Family] = type("Spoiled", (Toy,), namespace | family)
     return made
 
@@ -97,7 +100,9 @@ def test_a_pooled_metric_passes() -> None:
         found = Toy.Meter.finish(self)
         return replace(found, values={}, states={"toy_mad": {"values": self.frames[np.isfinite(self.frames)]}})
 
-    assert "worse with more noise" in check_metric(spoiled({"pooling": "pooled"}, {"finish": finish}), n_frames=10).passed
+    assert (
+        "worse with more noise" in check_metric(spoiled({"pooling": "pooled"}, {"finish": finish}), n_frames=10).passed
+    )
 
 
 def test_what_does_not_apply_is_named() -> None:

@@ -23,7 +23,9 @@ def measure(family: type[Family], pair: Pair, names: Sequence[str] | None = None
     meter = family(Settings(), wanted).start(pair)
     for start in range(0, pair.n_frames, length):
         stop = min(start + length, pair.n_frames)
-        meter.update(Batch(pair, start, list(pair.gen.clip.frames(start, stop)), list(pair.gt.clip.frames(start, stop))))
+        meter.update(
+            Batch(pair, start, list(pair.gen.clip.frames(start, stop)), list(pair.gt.clip.frames(start, stop)))
+        )
     return meter.finish()
 
 
@@ -90,7 +92,10 @@ def test_frames_without_a_crop_are_left_out_and_named(length: int) -> None:
     pair = synthetic_pair(10, noise=8, missing=gone)
     kept = np.setdiff1d(np.arange(10), gone)
     gen, gt = (x[kept] for x in stacks(pair))
-    for family, values in ((PSNR, {"psnr": psnr(gen, gt)}), (SSIM, {"ssim": ssim(gen, gt), "ms_ssim": ms_ssim(gen, gt)})):
+    for family, values in (
+        (PSNR, {"psnr": psnr(gen, gt)}),
+        (SSIM, {"ssim": ssim(gen, gt), "ms_ssim": ms_ssim(gen, gt)}),
+    ):
         found = measure(family, pair, length=length)
         for name, expected in values.items():
             np.testing.assert_array_equal(found.frames[name][kept], expected)
@@ -183,13 +188,17 @@ def test_interpolated_landmarks_do_not_count() -> None:
     gen, gt = pair.gen.track.status.copy(), pair.gt.track.status.copy()
     gen[2], gt[2:4], gt[6] = FILLED, FILLED, MISSING
     pair = replace(
-        pair, gen=replace(pair.gen, track=replace(pair.gen.track, status=gen)), gt=replace(pair.gt, track=replace(pair.gt.track, status=gt))
+        pair,
+        gen=replace(pair.gen, track=replace(pair.gen.track, status=gen)),
+        gt=replace(pair.gt, track=replace(pair.gt.track, status=gt)),
     )
     found = measure(LMD, pair)
     assert np.flatnonzero(np.isnan(found.frames["lmd"])).tolist() == [2, 3, 6]
     assert found.values["lmd"] == np.mean(whole[[0, 1, 4, 5, 7]])
     assert found.details == {"lmd_frames_skipped": 3}
-    assert found.notes == ["landmark distances leave out 3 of 8 frames without landmarks in both videos (2 of them have interpolated ones only)"]
+    assert found.notes == [
+        "landmark distances leave out 3 of 8 frames without landmarks in both videos (2 of them have interpolated ones only)"
+    ]
 
 
 def test_lmd_without_landmarks() -> None:

@@ -141,7 +141,10 @@ def test_missing_frames_are_nan_and_single_frames_floats(function: object) -> No
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (np.zeros((6, 20, 2)), r"\(T, 68, 2\) or \(68, 2\), got \(6, 20, 2\); for other sets of points use landmark_distance"),
+        (
+            np.zeros((6, 20, 2)),
+            r"\(T, 68, 2\) or \(68, 2\), got \(6, 20, 2\); for other sets of points use landmark_distance",
+        ),
         (np.zeros((6, 68, 3)), r"got \(6, 68, 3\)"),
         (np.zeros(68), r"got \(68,\)"),
         (np.zeros((5, 68, 2)), r"must have one shape, got \(5, 68, 2\) and \(6, 68, 2\)"),

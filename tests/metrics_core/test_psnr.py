@@ -69,7 +69,9 @@ def test_nothing_is_above_100() -> None:
 def test_pooled_is_the_psnr_of_the_mean_error() -> None:
     t = table("case2_256")
     a = np.broadcast_to(t.a, t.b.shape)
-    assert psnr_pooled(a, t.b) == pytest.approx(10 * np.log10(255**2 / t.columns["psnr_pooled_note_mse"].mean()), rel=1e-12)
+    assert psnr_pooled(a, t.b) == pytest.approx(
+        10 * np.log10(255**2 / t.columns["psnr_pooled_note_mse"].mean()), rel=1e-12
+    )
     assert psnr_pooled(a[:2], t.b[:2]) < np.mean(psnr(a[:2], t.b[:2]))  # the first is equal: 100 dB lift the mean only
 
 

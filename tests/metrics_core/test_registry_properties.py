@@ -45,7 +45,10 @@ def test_families_without_weights(family: type[registry.Family]) -> None:
     names = alone(family)
     reports = [check_metric(family)] if len(names) == len(family.specs) else [check_metric(name) for name in names]
     assert [name for report in reports for name in report.metrics] == names
-    assert all({"a clip against itself", "any batching, and again", "nothing to measure"} <= set(report.passed) for report in reports)
+    assert all(
+        {"a clip against itself", "any batching, and again", "nothing to measure"} <= set(report.passed)
+        for report in reports
+    )
 
 
 def test_families_import_cheaply() -> None:
@@ -108,13 +111,18 @@ def test_a_third_party_adds_a_metric(plug_in: Path) -> None:
 
 def test_a_third_party_cannot_take_a_name(plug_in: Path) -> None:
     install(plug_in, TOY.replace("NAME", "psnr"))
-    with pytest.raises(UsageError, match=r"two metrics are called 'psnr' \(lipsync_eval\.metrics\.psnr and toy_metric\); rename one"):
+    with pytest.raises(
+        UsageError, match=r"two metrics are called 'psnr' \(lipsync_eval\.metrics\.psnr and toy_metric\); rename one"
+    ):
         registry.families()
 
 
 def test_a_broken_plug_in_is_named(plug_in: Path) -> None:
     install(plug_in, "raise ImportError('no such thing')")
-    with pytest.raises(UsageError, match=r"the metric plug-in 'toy' \(toy_metric:Toy\) cannot be loaded: ImportError\('no such thing'\)"):
+    with pytest.raises(
+        UsageError,
+        match=r"the metric plug-in 'toy' \(toy_metric:Toy\) cannot be loaded: ImportError\('no such thing'\)",
+    ):
         registry.specs()
 
 

@@ -20,7 +20,9 @@ def skimage_ssim(a: np.ndarray, b: np.ndarray) -> float:
     from skimage.metrics import structural_similarity
 
     return float(
-        structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=-1)
+        structural_similarity(
+            a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=-1
+        )
     )
 
 
@@ -49,7 +51,9 @@ def test_golden_ms_ssim(case: str) -> None:
     t = table(case)
     values = ms_ssim(np.broadcast_to(t.a, t.b.shape), t.b)
     np.testing.assert_allclose(values, t.columns["msssim_pytorch_msssim_f64"], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(values, t.columns["msssim_piq_f64"], rtol=0, atol=1e-6)  # sides divisible by 16: the same definition
+    np.testing.assert_allclose(
+        values, t.columns["msssim_piq_f64"], rtol=0, atol=1e-6
+    )  # sides divisible by 16: the same definition
 
 
 def test_golden_at_96_as_talklip_uses_it() -> None:
@@ -57,7 +61,9 @@ def test_golden_at_96_as_talklip_uses_it() -> None:
 
     t = table("case1_192")
     small = [cv2.resize(np.ascontiguousarray(x[..., ::-1]), (96, 96)) for x in (t.a, *t.b)]
-    np.testing.assert_allclose([ssim(small[0], x) for x in small[1:]], t.columns["ssim_sk_gauss_bgr96_talklip"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        [ssim(small[0], x) for x in small[1:]], t.columns["ssim_sk_gauss_bgr96_talklip"], rtol=0, atol=1e-6
+    )
 
 
 @settings(max_examples=25, deadline=None)

@@ -22,7 +22,12 @@ def test_without_noise_both_sides_are_equal() -> None:
 
 
 def test_equal_digests_mean_equal_pictures() -> None:
-    pairs = [synthetic_pair(3, 32), synthetic_pair(3, 32, noise=2), synthetic_pair(3, 32, seed=1), synthetic_pair(4, 32)]
+    pairs = [
+        synthetic_pair(3, 32),
+        synthetic_pair(3, 32, noise=2),
+        synthetic_pair(3, 32, seed=1),
+        synthetic_pair(4, 32),
+    ]
     assert len({pair.gen.clip.digest for pair in pairs}) == 4
     assert pairs[0].gt.clip.digest == pairs[1].gt.clip.digest
 

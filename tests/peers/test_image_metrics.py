@@ -31,7 +31,10 @@ def frames(data: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
     pairs = []
     for name in ("vrt_face1.mp4", "hdtf_menendez.mp4", "grid_bbaf2n.mpg"):
-        there = [np.ascontiguousarray(frame[20:281, 20:245]) for frame in open_clip(data / "clips" / "original" / name).frames(10, 15)]
+        there = [
+            np.ascontiguousarray(frame[20:281, 20:245])
+            for frame in open_clip(data / "clips" / "original" / name).frames(10, 15)
+        ]
         jpeg = cv2.imdecode(cv2.imencode(".jpg", there[0], [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR)
         pairs += [(there[0], jpeg), (there[0], there[4])]
     return pairs
@@ -42,7 +45,13 @@ def compare_all(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
     metrics, msssim = peer("skimage.metrics"), peer("pytorch_msssim")
     import torch
 
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "channel_axis": -1}
+    options = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 255,
+        "channel_axis": -1,
+    }
     for a, b in pairs:
         x, y = (torch.from_numpy(p.astype(np.float64)).permute(2, 0, 1)[None] for p in (a, b))
         if not np.array_equal(a, b):

@@ -15,12 +15,22 @@ LMD = list(np.random.default_rng(1).uniform(1, 3, 12))
 
 
 def runs(n: int = 3) -> list:  # type: ignore[type-arg]
-    return [run(f"method_{k} $x_1$", {"psnr": noisy(BASE, -k, k), "lmd": noisy(LMD, k, k), "lse_d": noisy([8.0] * 12, k, k)}) for k in range(n)]
+    return [
+        run(
+            f"method_{k} $x_1$", {"psnr": noisy(BASE, -k, k), "lmd": noisy(LMD, k, k), "lse_d": noisy([8.0] * 12, k, k)}
+        )
+        for k in range(n)
+    ]
 
 
 def frames(count: int) -> list:  # type: ignore[type-arg]
     rng = np.random.default_rng(2)
-    one = {"psnr": rng.normal(30, 1, 40), "lmd": np.where(np.arange(40) < 5, np.nan, 2.0), "lse_d": rng.normal(8, 1, 35), "syncnet_distance": rng.uniform(8, 12, 31)}
+    one = {
+        "psnr": rng.normal(30, 1, 40),
+        "lmd": np.where(np.arange(40) < 5, np.nan, 2.0),
+        "lse_d": rng.normal(8, 1, 35),
+        "syncnet_distance": rng.uniform(8, 12, 31),
+    }
     return [{f"clip{i:03d}": one for i in range(12)} for _ in range(count)]
 
 

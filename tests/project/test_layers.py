@@ -8,12 +8,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ORDER = ["types", "errors", "files", "cache", "device", "warp", "media", "faces", "protocol", "weights", "features", "metrics", "results", "engine", "cli"]
+ORDER = [
+    "types",
+    "errors",
+    "files",
+    "cache",
+    "device",
+    "warp",
+    "media",
+    "faces",
+    "protocol",
+    "weights",
+    "features",
+    "metrics",
+    "results",
+    "engine",
+    "cli",
+]
 BASE = {"types", "errors", "files", "cache", "device", "warp"}
 SIDE_BY_SIDE = [BASE]
 SHELVES = {
     "protocols": BASE | {"protocols", "protocol", "faces", "features", "weights", "media"},
-    "baselines": BASE | {"baselines", "media", "faces", "protocols", "protocol", "weights", "metrics", "features", "results", "engine"},
+    "baselines": BASE
+    | {"baselines", "media", "faces", "protocols", "protocol", "weights", "metrics", "features", "results", "engine"},
     "reports": {"reports", "types", "errors", "files", "results"},
 }
 
@@ -32,7 +49,11 @@ def imports(path: Path) -> list[tuple[int, str, bool]]:
             names = [node.module] if node.module != "lipsync_eval" else [f"lipsync_eval.{a.name}" for a in node.names]
         elif isinstance(node, ast.Import):
             names = [a.name for a in node.names]
-        found += [(node.lineno, n.split(".")[1] if "." in n else "", id(node) in top) for n in names if n.split(".")[0] == "lipsync_eval"]
+        found += [
+            (node.lineno, n.split(".")[1] if "." in n else "", id(node) in top)
+            for n in names
+            if n.split(".")[0] == "lipsync_eval"
+        ]
     return found
 
 
@@ -53,7 +74,9 @@ def test_library_layers(path: Path) -> None:
             continue
         if name in SHELVES or name == "demo":
             assert own == "cli" or not top, f"{path}:{line} imports the shelf {name} at module level"
-            assert own in {"engine", "cli", "metrics"} or name == "protocols", f"{path}:{line} {own} reaches for the shelf {name}"
+            assert own in {"engine", "cli", "metrics"} or name == "protocols", (
+                f"{path}:{line} {own} reaches for the shelf {name}"
+            )
             continue
         assert rank(name) <= rank(own), f"{path}:{line} {own} imports {name}, which lies above it"
 
@@ -77,5 +100,11 @@ def test_nobody_imports_a_shelf_by_its_bare_name() -> None:
     for folder in ("lipsync_eval", "protocols", "baselines", "reports", "tests", "benchmarks"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                names = [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                names = (
+                    [node.module or ""]
+                    if isinstance(node, ast.ImportFrom) and node.level == 0
+                    else [a.name for a in node.names]
+                    if isinstance(node, ast.Import)
+                    else []
+                )
                 assert not {n.split(".")[0] for n in names} & set(SHELVES), f"{path}:{node.lineno}"

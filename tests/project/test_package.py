@@ -22,7 +22,9 @@ def test_every_package_is_listed() -> None:
 
 
 def test_import_is_cheap_and_quiet() -> None:
-    code = "import sys, lipsync_eval; print(sorted({'torch', 'cv2', 'numpy', 'av', 'dlib', 'skimage'} & set(sys.modules)))"
+    code = (
+        "import sys, lipsync_eval; print(sorted({'torch', 'cv2', 'numpy', 'av', 'dlib', 'skimage'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     assert done.stderr == ""

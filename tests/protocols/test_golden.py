@@ -130,7 +130,9 @@ def test_dinet_radius(i):
     golden = load("dinet_crop", "case1")
     width, height, scale = golden[f"d{i}_wh_scale"]
     ok, radius = golden[f"d{i}_ok_radius"]
-    assert dinet_radius(golden[f"d{i}_landmarks"], int(width), int(height), float(scale)) == (int(radius) if ok else None)
+    assert dinet_radius(golden[f"d{i}_landmarks"], int(width), int(height), float(scale)) == (
+        int(radius) if ok else None
+    )
 
 
 @pytest.mark.parametrize("points", [np.zeros((68, 2)), np.zeros((0, 68, 2)), np.full((5, 68, 2), np.inf)])

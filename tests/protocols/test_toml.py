@@ -81,7 +81,9 @@ def test_what_the_file_declares_is_not_repeated_in_the_options(declare):
 
 
 def test_the_spec_is_what_the_file_says(declare):
-    spec = protocols.spec(declare('summary = "S"\ncitation = "C"\nchoices = ["one."]\nversion = 7\n' + HEAD + 'base = "frame"\n'))
+    spec = protocols.spec(
+        declare('summary = "S"\ncitation = "C"\nchoices = ["one."]\nversion = 7\n' + HEAD + 'base = "frame"\n')
+    )
     assert (spec.name, spec.version, spec.size, spec.needs_track) == ("mine", 7, 64, False)
     assert (spec.summary, spec.citation, spec.choices) == ("S", "C", ("one.",))
     bare = protocols.spec(declare(HEAD + 'base = "box"\n'))
@@ -93,7 +95,9 @@ def test_a_whole_picture_may_be_resized(declare):
     path = declare(HEAD + 'base = "frame"\n')
     crop = protocols.get(path).crops(View(32, 128, 2, None), View(32, 128, 2, None))[0]
     assert crop.size == (64, 64)
-    np.testing.assert_allclose(crop.points(np.array([[[-0.5, -0.5], [127.5, 31.5]]] * 2)), [[[-0.5, -0.5], [63.5, 63.5]]] * 2)
+    np.testing.assert_allclose(
+        crop.points(np.array([[[-0.5, -0.5], [127.5, 31.5]]] * 2)), [[[-0.5, -0.5], [63.5, 63.5]]] * 2
+    )
     unsized = declare('name = "mine"\n[crop]\nbase = "frame"\n')
     assert protocols.get(unsized).crops(View(32, 128, 2, None), View(32, 128, 2, None))[0].size == (32, 128)
 
@@ -101,13 +105,13 @@ def test_a_whole_picture_may_be_resized(declare):
 UPRIGHT = HEAD + 'base = "upright"\ncentre = [33]\nradius = ["x54 - x48"]\n'
 WRONG = [
     ("name = ", "cannot be read as TOML"),
-    (b"name = \"\xff\"", "cannot be read as TOML"),
+    (b'name = "\xff"', "cannot be read as TOML"),
     ('size = 64\n[crop]\nbase = "frame"', r"name: expected small letters, digits"),
     ('name = "a|b"\n[crop]\nbase = "frame"', r"name: expected small letters.*found 'a\|b'"),
     ('name = "a:b"\n[crop]\nbase = "frame"', r"name: expected small letters.*found 'a:b'"),
     ('name = "mine"\n', r"crop: expected a table \[crop\]"),
     ('name = "mine"\ncrop = 3\n', r"crop: expected a table \[crop\]"),
-    ('colour = 1\n' + UPRIGHT, r"colour: expected one of choices, citation, crop, name, size, summary, version"),
+    ("colour = 1\n" + UPRIGHT, r"colour: expected one of choices, citation, crop, name, size, summary, version"),
     ("version = 0\n" + UPRIGHT, r"version: expected a whole number from 1 on, found 0"),
     ("version = true\n" + UPRIGHT, r"version: expected a whole number from 1 on, found True"),
     ("summary = 3\n" + UPRIGHT, r"summary: expected a text, found 3"),
@@ -135,7 +139,10 @@ WRONG = [
     (HEAD + 'base = "box"\nshape = "round"', r"crop.shape: expected one of square, stretch, found 'round'"),
     (HEAD + 'base = "box"\nshape = "stretch"\nradius_mode = "clip-median"', r"crop.radius_mode: expected per-frame"),
     (HEAD + 'base = "eyes"\nradius = ["unit"]', r"crop.centre: expected a list of points, 0 to 67"),
-    (HEAD + 'base = "eyes"\ncentre = [68]\nradius = ["unit"]', r"crop.centre: expected a list of points, 0 to 67, found \[68\]"),
+    (
+        HEAD + 'base = "eyes"\ncentre = [68]\nradius = ["unit"]',
+        r"crop.centre: expected a list of points, 0 to 67, found \[68\]",
+    ),
     (HEAD + 'base = "eyes"\ncentre = []\nradius = ["unit"]', r"crop.centre: expected a list of points"),
     (HEAD + 'base = "eyes"\ncentre = [3]', r"crop.radius: expected a list of lengths such as"),
     (HEAD + 'base = "eyes"\ncentre = [3]\nradius = ["x1"]', r"crop.radius: expected a list of lengths.*found \['x1'\]"),

@@ -80,7 +80,9 @@ def test_shrinking_is_antialiased_as_pillow_does(factor):
     noise = RNG.integers(0, 256, (side * factor, side * factor, 3), np.uint8)
     matrix = np.array([[1 / factor, 0, (1 / factor - 1) / 2], [0, 1 / factor, (1 / factor - 1) / 2]])
     ours = warp.render(noise, matrix, (side, side)).astype(float)[4:-4, 4:-4]
-    pillow = np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BILINEAR)).astype(float)[4:-4, 4:-4]
+    pillow = np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BILINEAR)).astype(float)[
+        4:-4, 4:-4
+    ]
     plain = bilinear(noise, matrix, (side, side))[4:-4, 4:-4]
     error, aliased = (float(np.sqrt(np.mean((a - pillow) ** 2))) for a in (ours, plain))
     assert error < 6.0
@@ -173,7 +175,9 @@ def test_inverse_and_composition(points, scale, angle, x, y):
     one = np.tile(similarity(scale, angle, (x, y)), (4, 1, 1))
     np.testing.assert_allclose(warp.apply(warp.invert(one), warp.apply(one, points)), points, atol=1e-9)
     two = np.tile(similarity(1.3, 1.0, (4.0, -1.0)), (4, 1, 1))
-    np.testing.assert_allclose(warp.apply(warp.compose(two, one), points), warp.apply(two, warp.apply(one, points)), atol=1e-9)
+    np.testing.assert_allclose(
+        warp.apply(warp.compose(two, one), points), warp.apply(two, warp.apply(one, points)), atol=1e-9
+    )
 
 
 def test_the_quad_becomes_the_outline_of_the_crop():

@@ -83,7 +83,18 @@ def test_exit_codes(micro_run, talking_clip, tmp_path, capsys):
 
     def call(*more, video=talking_clip, out="o.mkv"):
         code = run(
-            ["radio", "dub", "--video", str(video), "--audio", str(talking_clip), *usual, "--out", str(tmp_path / out), *more]
+            [
+                "radio",
+                "dub",
+                "--video",
+                str(video),
+                "--audio",
+                str(talking_clip),
+                *usual,
+                "--out",
+                str(tmp_path / out),
+                *more,
+            ]
         )
         return code, capsys.readouterr().err
 

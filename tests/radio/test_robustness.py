@@ -157,7 +157,17 @@ def test_references_may_follow_one_another(talking_clip, micro_run, tmp_path, mo
         return {"spread": {}}
 
     monkeypatch.setattr("lipsync_eval.baselines.radio.robustness.robustness", note)
-    usual = ["robustness", "--video", talking_clip, "--checkpoint", micro_run, "--device", "cpu", "--out", tmp_path / "o"]
+    usual = [
+        "robustness",
+        "--video",
+        talking_clip,
+        "--checkpoint",
+        micro_run,
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "o",
+    ]
     for references in (["--references", "0", "15", "a.png"], ["--references", "0", "--references", "15", "a.png"]):
         assert call(*usual, *references).exit_code == 0
     assert call(*usual[:1], "--references", "0", "15", "a.png", *usual[1:]).exit_code == 0

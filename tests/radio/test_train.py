@@ -196,7 +196,9 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(made_data, tmp_path, monke
         return value * float("nan") if len(calls) == 6 else value
 
     monkeypatch.setattr(losses, "pixel", broken)
-    with pytest.raises(TrainingStopped, match=r"step 6: .*l1 = nan.*last good checkpoint is .*000004.*--resume and lower"):
+    with pytest.raises(
+        TrainingStopped, match=r"step 6: .*l1 = nan.*last good checkpoint is .*000004.*--resume and lower"
+    ):
         run(config, tmp_path / "run")
     kept = checkpoints(tmp_path / "run")
     assert kept[-1].name == "000004"

@@ -25,7 +25,11 @@ BASE = list(np.random.default_rng(0).normal(30, 3, 12))
 def frames(result: Result, n: int = 50) -> dict[str, dict[str, Any]]:
     rng = np.random.default_rng(1)
     return {
-        c.id: {"psnr": np.where(np.arange(n) == 3, np.nan, rng.normal(30, 1, n)), "lmd": rng.uniform(1, 2, n), "syncnet_distance": rng.uniform(8, 12, 31)}
+        c.id: {
+            "psnr": np.where(np.arange(n) == 3, np.nan, rng.normal(30, 1, n)),
+            "lmd": rng.uniform(1, 2, n),
+            "syncnet_distance": rng.uniform(8, 12, 31),
+        }
         for c in result.clips
     }
 
@@ -90,12 +94,19 @@ def test_sorting_and_filtering(page: Path) -> None:
         driver.find_element("css selector", '[data-key="psnr"]').send_keys(Keys.ENTER)  # by keyboard
         values = [float(c.text) for c in driver.find_elements("css selector", "#cliptable tbody td:nth-child(3)")]
         assert values == sorted(values)
-        assert driver.find_element("css selector", '[data-key="psnr"]').find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
+        assert (
+            driver.find_element("css selector", '[data-key="psnr"]')
+            .find_element("xpath", "..")
+            .get_attribute("aria-sort")
+            == "ascending"
+        )
         driver.find_element("css selector", '[data-key="psnr"]').click()
         values = [float(c.text) for c in driver.find_elements("css selector", "#cliptable tbody td:nth-child(3)")]
         assert values == sorted(values, reverse=True)
         driver.find_element("css selector", '[data-key="lmd"]').click()
-        assert driver.find_elements("css selector", "#cliptable tbody td:nth-child(4)")[-1].text == "–", "what has no value comes last"
+        assert driver.find_elements("css selector", "#cliptable tbody td:nth-child(4)")[-1].text == "–", (
+            "what has no value comes last"
+        )
         driver.find_element("id", "failed").click()
         assert rows(driver) == ["clip000"]
         assert "1 of 12 clips" in driver.find_element("id", "count").text
@@ -115,7 +126,10 @@ def test_sorting_and_filtering(page: Path) -> None:
 def test_it_fits_narrow_and_wide(page: Path, width: int) -> None:
     with browser() as driver:
         driver.get(page.as_uri())
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False})
+        driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False},
+        )
         driver.execute_script("document.getElementById('clip-1').open = true")
         time.sleep(0.5)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
@@ -154,7 +168,9 @@ def test_200_clips_stay_small(tmp_path: Path) -> None:
     with browser() as driver:
         driver.get(index.as_uri())
         assert len(rows(driver)) == 200
-        spent = driver.execute_script("const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd - t.startTime")
+        spent = driver.execute_script(
+            "const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd - t.startTime"
+        )
         print(f"opened in {spent:.0f} ms")
         assert spent > 0
 
@@ -183,4 +199,6 @@ def test_from_score_to_page_with_videos(tmp_path: Path) -> None:
         driver.get((tmp_path / "page" / "index.html").as_uri())
         driver.execute_script("document.getElementById('clip-0').open = true")
         time.sleep(1.5)
-        assert driver.execute_script("return document.querySelector('video').readyState") >= 1, "the preview plays in the browser"
+        assert driver.execute_script("return document.querySelector('video').readyState") >= 1, (
+            "the preview plays in the browser"
+        )

@@ -15,7 +15,9 @@ def test_mean_by_hand() -> None:
 def test_interval_agrees_with_scipy() -> None:
     x = np.random.default_rng(1).normal(5, 2, 60)
     ours = bootstrap(list(x), seed=7, n_boot=20_000)
-    theirs = scipy_bootstrap((x,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)).confidence_interval
+    theirs = scipy_bootstrap(
+        (x,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)
+    ).confidence_interval
     assert ours is not None
     assert ours.low == pytest.approx(theirs.low, abs=0.03)
     assert ours.high == pytest.approx(theirs.high, abs=0.03)

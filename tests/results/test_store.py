@@ -18,21 +18,61 @@ NASTY = ['a,b"c', "new\nline", "../../up", "日本 ü", "x" * 200]
 
 def outcome(i: int, name: str) -> Outcome:
     return Outcome(
-        id=name, gen="g", gt="r", digests=("1", "2"), n_frames=3, values={"psnr": 1.0 + i / 3, "ssim": None}, notes=["cut"],
+        id=name,
+        gen="g",
+        gt="r",
+        digests=("1", "2"),
+        n_frames=3,
+        values={"psnr": 1.0 + i / 3, "ssim": None},
+        notes=["cut"],
         failures=[{"id": name, "stage": "metric", "metric": "ssim", "error": "MetricError", "message": "why"}],
-        frames={"psnr": np.array([1.0, np.nan, 2.0])}, states={"fid": {"n": np.array(3), "sum": np.arange(4.0)}},
+        frames={"psnr": np.array([1.0, np.nan, 2.0])},
+        states={"fid": {"n": np.array(3), "sum": np.arange(4.0)}},
     )
 
 
 def result(outcomes: list[Outcome]) -> Result:
     return Result(
         run=RunInfo(name="m", command=["x"], version="0", commit=None, dirty=None, seed=1, started="t", seconds=0.1),
-        data=DataInfo(n_pairs=len(outcomes), digest="d", gt_digest="e", gen="g", gt="r"), environment={},
+        data=DataInfo(n_pairs=len(outcomes), digest="d", gt_digest="e", gen="g", gt="r"),
+        environment={},
         scores=[
-            Score(metric="psnr", value=1.0, gt_value=None, unit="dB", direction="up", ci=None, n_scored=1, n_asked=1, signature="a:b"),
-            Score(metric="ssim", value=None, gt_value=None, unit="1", direction="up", ci=None, n_scored=0, n_asked=1, signature="a:b"),
+            Score(
+                metric="psnr",
+                value=1.0,
+                gt_value=None,
+                unit="dB",
+                direction="up",
+                ci=None,
+                n_scored=1,
+                n_asked=1,
+                signature="a:b",
+            ),
+            Score(
+                metric="ssim",
+                value=None,
+                gt_value=None,
+                unit="1",
+                direction="up",
+                ci=None,
+                n_scored=0,
+                n_asked=1,
+                signature="a:b",
+            ),
         ],
-        clips=[ClipRow(id=o.id, gen=o.gen, gt=o.gt, n_frames=o.n_frames, values=o.values, gt_values={}, notes=o.notes, details={}) for o in outcomes],
+        clips=[
+            ClipRow(
+                id=o.id,
+                gen=o.gen,
+                gt=o.gt,
+                n_frames=o.n_frames,
+                values=o.values,
+                gt_values={},
+                notes=o.notes,
+                details={},
+            )
+            for o in outcomes
+        ],
         failures=[FailureRow(**f) for o in outcomes for f in o.failures],
     )
 

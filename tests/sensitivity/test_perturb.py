@@ -39,7 +39,9 @@ def _error(name, strength, **shape):
 @pytest.mark.parametrize("name", PICTURES)
 def test_more_strength_is_more_damage(name):
     """In this range; large shifts, turns and scales of a wave may come back."""
-    grades = {"shift": (0.5, 1, 2, 4), "rotate": (0.5, 1, 2, 3), "scale": (1, 2, 3, 4)}.get(name, PERTURBATIONS[name].grades)
+    grades = {"shift": (0.5, 1, 2, 4), "rotate": (0.5, 1, 2, 3), "scale": (1, 2, 3, 4)}.get(
+        name, PERTURBATIONS[name].grades
+    )
     errors = [_error(name, s) for s in grades]
     assert errors == sorted(errors)
     assert errors[0] > 0
@@ -131,7 +133,10 @@ def test_delay_needs_sound():
 
 
 def test_parse():
-    assert parse_perturbations("shift, blur,shift", {"blur": "4,1,1"}) == {"shift": PERTURBATIONS["shift"].grades, "blur": (1.0, 4.0)}
+    assert parse_perturbations("shift, blur,shift", {"blur": "4,1,1"}) == {
+        "shift": PERTURBATIONS["shift"].grades,
+        "blur": (1.0, 4.0),
+    }
 
 
 @pytest.mark.parametrize(

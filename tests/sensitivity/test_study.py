@@ -34,7 +34,18 @@ def _means(out, metric, perturbation):
 
 
 def test_psnr_falls_and_lmd_grows(clips, tmp_path, capsys):
-    more = ("--perturb", "shift,blur", "--grades", "shift=1,3,6", "--grades", "blur=0.5,2,4", "--metrics", "psnr,lmd", "--protocol", "raw")
+    more = (
+        "--perturb",
+        "shift,blur",
+        "--grades",
+        "shift=1,3,6",
+        "--grades",
+        "blur=0.5,2,4",
+        "--metrics",
+        "psnr,lmd",
+        "--protocol",
+        "raw",
+    )
     assert _run(clips, tmp_path / "out", *more) == 0
     out = tmp_path / "out"
     for damage in ("shift", "blur"):
@@ -75,7 +86,21 @@ def test_a_clip_that_fails_is_a_row_without_a_value(clips, tmp_path, capsys):
     folder = tmp_path / "mixed"
     write(folder / "loud.mkv", frames(5), sound(5))
     write(folder / "mute.mkv", frames(5))
-    assert _run(folder, tmp_path / "out", "--perturb", "delay", "--grades", "delay=1", "--metrics", "psnr", "--protocol", "raw") == 3
+    assert (
+        _run(
+            folder,
+            tmp_path / "out",
+            "--perturb",
+            "delay",
+            "--grades",
+            "delay=1",
+            "--metrics",
+            "psnr",
+            "--protocol",
+            "raw",
+        )
+        == 3
+    )
     mute = [r for r in _rows(tmp_path / "out") if r["clip"] == "mute"]
     assert [r["value"] != "" for r in mute] == [True, False]
     assert "no sound" in mute[1]["error"]
@@ -88,9 +113,21 @@ def test_a_clip_that_fails_is_a_row_without_a_value(clips, tmp_path, capsys):
 
 @needs_golden
 def test_pooled_metrics_have_one_row_for_all_clips(clips, tmp_path):
-    more = ("--perturb", "blur", "--grades", "blur=2", "--metrics", "avs_v,avs_v_frameweighted", "--option", "roi=center88")
+    more = (
+        "--perturb",
+        "blur",
+        "--grades",
+        "blur=2",
+        "--metrics",
+        "avs_v,avs_v_frameweighted",
+        "--option",
+        "roi=center88",
+    )
     assert _run(clips, tmp_path / "out", *more, "--weights", f"avhubert={TINY}") == 0
-    means = {(m["metric"], m["perturbation"]): m for m in json.loads((tmp_path / "out" / "sensitivity.json").read_text())["means"]}
+    means = {
+        (m["metric"], m["perturbation"]): m
+        for m in json.loads((tmp_path / "out" / "sensitivity.json").read_text())["means"]
+    }
     pooled, mean = means["avs_v_frameweighted", "blur"], means["avs_v", "blur"]
     assert pooled["value"] == pytest.approx(mean["value"], abs=1e-12), "both clips are equally long"
     assert (pooled["n_scored"], mean["n_scored"]) == (1, 2)

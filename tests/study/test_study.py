@@ -28,12 +28,14 @@ NAN = float("nan")
 
 def test_alpha_of_krippendorffs_own_example() -> None:
     """The 4 observers x 12 units example of his 2011 paper: alpha on the interval scale is 0.849."""
-    data = np.array([
-        [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
-        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NAN, 3],
-        [NAN, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NAN],
-        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
-    ])
+    data = np.array(
+        [
+            [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
+            [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NAN, 3],
+            [NAN, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NAN],
+            [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
+        ]
+    )
     assert krippendorff_alpha(data) == pytest.approx(0.849, abs=5e-4)
     assert krippendorff_alpha(np.array([[1.0, 2, 5], [1, 2, 5]])) == 1.0
     assert krippendorff_alpha(np.array([[3.0, 3], [3, 3]])) is None
@@ -43,7 +45,13 @@ def test_alpha_of_krippendorffs_own_example() -> None:
 def study(tmp_path: Path, clips: int = 4, with_real: bool = True) -> tuple[Path, dict[str, object]]:
     runs = [run("wav2lip", {"psnr": [1.0] * clips}), run("<b>mine</b>", {"psnr": [1.0] * clips})]
     items = make_items(runs, seed=3, with_real=with_real)
-    write_study(items, tmp_path / "study", questions=["sync", "visual"], seed=3, encode=lambda video, target: target.write_bytes(b"x") and None)
+    write_study(
+        items,
+        tmp_path / "study",
+        questions=["sync", "visual"],
+        seed=3,
+        encode=lambda video, target: target.write_bytes(b"x") and None,
+    )
     return tmp_path / "study", read_key(tmp_path / "study" / "key.json")
 
 
@@ -61,7 +69,9 @@ def test_the_page_is_blind(tmp_path: Path) -> None:
     assert not list((folder / "page").rglob("key*"))
 
 
-def rate(driver: object, folder: Path, number: int, scores: dict[str, dict[str, int]], downloads: Path) -> tuple[list[str], dict[str, object]]:
+def rate(
+    driver: object, folder: Path, number: int, scores: dict[str, dict[str, int]], downloads: Path
+) -> tuple[list[str], dict[str, object]]:
     """Fill the page in as rater `number`; returns the order of items and the saved file."""
     key = json.loads((folder / "key.json").read_text())
     driver.get((folder / "page" / "index.html").as_uri())  # type: ignore[attr-defined]
@@ -89,9 +99,21 @@ def test_a_study_from_page_to_scores(tmp_path: Path, capsys: pytest.CaptureFixtu
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     given = {
-        1: {"wav2lip": {"sync": 4, "visual": 2}, "<b>mine</b>": {"sync": 5, "visual": 4}, REAL: {"sync": 5, "visual": 5}},
-        2: {"wav2lip": {"sync": 3, "visual": 1}, "<b>mine</b>": {"sync": 4, "visual": 4}, REAL: {"sync": 5, "visual": 5}},
-        3: {"wav2lip": {"sync": 4, "visual": 3}, "<b>mine</b>": {"sync": 4, "visual": 5}, REAL: {"sync": 5, "visual": 4}},
+        1: {
+            "wav2lip": {"sync": 4, "visual": 2},
+            "<b>mine</b>": {"sync": 5, "visual": 4},
+            REAL: {"sync": 5, "visual": 5},
+        },
+        2: {
+            "wav2lip": {"sync": 3, "visual": 1},
+            "<b>mine</b>": {"sync": 4, "visual": 4},
+            REAL: {"sync": 5, "visual": 5},
+        },
+        3: {
+            "wav2lip": {"sync": 4, "visual": 3},
+            "<b>mine</b>": {"sync": 4, "visual": 5},
+            REAL: {"sync": 5, "visual": 4},
+        },
     }
     orders = []
     with browser(downloads) as driver:
@@ -130,7 +152,11 @@ def test_a_study_from_page_to_scores(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_bad_answers_are_refused(tmp_path: Path) -> None:
     _, key = study(tmp_path)
-    good = {"study": key["study"], "rater": 1, "answers": [{"item": i, "question": q, "score": 3} for i in key["items"] for q in ("sync", "visual")]}  # type: ignore[attr-defined]
+    good = {
+        "study": key["study"],
+        "rater": 1,
+        "answers": [{"item": i, "question": q, "score": 3} for i in key["items"] for q in ("sync", "visual")],
+    }  # type: ignore[attr-defined]
     path = tmp_path / "a.json"
 
     def refused(data: object, words: str) -> None:
@@ -162,7 +188,13 @@ def test_bad_studies_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no clip"):
         make_items([one, run("b", {"psnr": [1.0]}, ids=["else"])], seed=1, with_real=False)
     with pytest.raises(UsageError, match="unknown"):
-        write_study(make_items([one], seed=1, with_real=False), tmp_path / "s", questions=["taste"], seed=1, encode=lambda a, b: None)
+        write_study(
+            make_items([one], seed=1, with_real=False),
+            tmp_path / "s",
+            questions=["taste"],
+            seed=1,
+            encode=lambda a, b: None,
+        )
     assert len(make_items([run("a", {"psnr": [1.0] * 9})], seed=1, with_real=False, most=4)) == 4
 
 
@@ -170,7 +202,23 @@ def test_videos_are_made_alike(tmp_path: Path) -> None:
     real = list(frames(4))
     write(tmp_path / "gt" / "a.mkv", real, sound(4))
     write(tmp_path / "gen" / "a.mkv", real, sound(4))
-    assert cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--protocol", "raw", "--metrics", "psnr", "--out", str(tmp_path / "r"), "--quiet"]) == 0
+    assert (
+        cli(
+            [
+                "score",
+                str(tmp_path / "gen"),
+                str(tmp_path / "gt"),
+                "--protocol",
+                "raw",
+                "--metrics",
+                "psnr",
+                "--out",
+                str(tmp_path / "r"),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     line = ["study", str(tmp_path / "r"), "--out", str(tmp_path / "s"), "--with-real"]
     assert cli(line) == 0
     assert len(list((tmp_path / "s" / "page" / "videos").glob("*.mp4"))) == 2

@@ -34,7 +34,9 @@ def test_map_constants_and_training(data: Path, table: Path, cache: Path, tmp_pa
     common = [str(data / "clips" / "original"), "--speakers", str(table), "--cache", str(cache)]
     run = CliRunner()
     out = tmp_path / "map.png"
-    result = run.invoke(style_map, [*common, "--out", str(out), "--halves", "--window", "30", "--hop", "15"], catch_exceptions=False)
+    result = run.invoke(
+        style_map, [*common, "--out", str(out), "--halves", "--window", "30", "--hop", "15"], catch_exceptions=False
+    )
     assert result.exit_code == 0 and "20 codes of 5 speakers, 5 clips" in result.stdout
     assert "same clip" in result.stdout and len(result.stdout.splitlines()) == 8
     assert matplotlib.image.imread(out).shape[0] > 500
@@ -49,7 +51,11 @@ def test_map_constants_and_training(data: Path, table: Path, cache: Path, tmp_pa
     result = run.invoke(style_map, [*common, "--out", str(out), "--encoder", encoder], catch_exceptions=False)
     assert result.exit_code == 0
     with pytest.raises(UsageError, match="trained on points68"):
-        run.invoke(style_map, [*common, "--out", str(out), "--encoder", encoder, "--features", "blendshapes"], catch_exceptions=False)
+        run.invoke(
+            style_map,
+            [*common, "--out", str(out), "--encoder", encoder, "--features", "blendshapes"],
+            catch_exceptions=False,
+        )
 
 
 def test_speakers_from_folders_and_tables(tmp_path: Path) -> None:
@@ -57,7 +63,12 @@ def test_speakers_from_folders_and_tables(tmp_path: Path) -> None:
         (tmp_path / "v" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "v" / name).write_bytes(b"")
     found = find_recordings(tmp_path / "v")
-    assert [(r.name, r.speaker) for r in found] == [("ann/1", "ann"), ("ann/2", "ann"), ("bob/x/1", "bob"), ("carl", "carl")]
+    assert [(r.name, r.speaker) for r in found] == [
+        ("ann/1", "ann"),
+        ("ann/2", "ann"),
+        ("bob/x/1", "bob"),
+        ("carl", "carl"),
+    ]
     (tmp_path / "t.csv").write_text("clip,speaker\nann/1,a\ncarl,a\n")
     assert [r.speaker for r in find_recordings(tmp_path / "v", tmp_path / "t.csv")] == ["a", "a"]
     (tmp_path / "t.csv").write_text("clip,speaker\nann/9,a\n")

@@ -146,7 +146,9 @@ class TestConstants:
         with pytest.raises(UsageError, match="no such file"):
             load(Settings(options={"style_constants.points68": "nowhere.json"}), "points68")
 
-    @pytest.mark.parametrize("change", [{"version": 2}, {"code_mean": [1.0]}, {"code_std": ["a"]}, {"pose": {}}, {"features": "hands"}])
+    @pytest.mark.parametrize(
+        "change", [{"version": 2}, {"code_mean": [1.0]}, {"code_std": ["a"]}, {"pose": {}}, {"features": "hands"}]
+    )
     def test_malformed(self, change: dict[str, object], tmp_path: Path) -> None:
         place_ = Path(str(style_constants.files("lipsync_eval.features").joinpath("style_points68.json")))
         (tmp_path / "a.json").write_text(json.dumps(json.loads(place_.read_text()) | change))

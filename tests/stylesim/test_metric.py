@@ -69,7 +69,13 @@ class TestPoints68:
         (tmp_path / "same" / "notes.txt").write_text("no reference")
 
         def key(reference: str) -> str:
-            out = score(tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="stylesim_points68_ref,stylesim_points68", cache=None, reference=tmp_path / reference)
+            out = score(
+                tmp_path / "a.mkv",
+                tmp_path / "a.mkv",
+                metrics="stylesim_points68_ref,stylesim_points68",
+                cache=None,
+                reference=tmp_path / reference,
+            )
             ref, own = sorted(out.scores, key=lambda s: s.metric, reverse=True)
             assert "reference" not in parse_signature(own.signature)
             return parse_signature(ref.signature)["reference"]
@@ -102,7 +108,13 @@ def test_blendshapes_say_how_to_get_mediapipe(tmp_path: Path) -> None:
 @pytest.mark.skipif(not installed(), reason="mediapipe is not installed here")
 def test_blendshapes_end_to_end(data: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", frames(20))
-    result = score(tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="stylesim_blendshapes", cache=tmp_path / "cache", weights_dir=data / "weights")
+    result = score(
+        tmp_path / "a.mkv",
+        tmp_path / "a.mkv",
+        metrics="stylesim_blendshapes",
+        cache=tmp_path / "cache",
+        weights_dir=data / "weights",
+    )
     assert not result.failures and result.scores[0].value == pytest.approx(1)
 
 
@@ -155,7 +167,10 @@ class TestVertices:
     def test_another_topology_and_no_file(self, clips: Path) -> None:
         self.write(clips / "gt" / "a.vertices.npz", 1)
         result = run(clips, "stylesim_vertices")
-        assert "no a.vertices.npz beside the clip" in result.failures[0].message and "generated" in result.failures[0].message
+        assert (
+            "no a.vertices.npz beside the clip" in result.failures[0].message
+            and "generated" in result.failures[0].message
+        )
         self.write(clips / "gen" / "a.vertices.npz", 1, points=21)
         assert "one topology" in run(clips, "stylesim_vertices").failures[0].message
 
@@ -164,7 +179,9 @@ class TestVertices:
             self.write(clips / f"{path}.vertices.npz", seed)
         (clips / "refs").mkdir()
         self.write(clips / "refs" / "a.vertices.npz", 3)
-        found = [run(clips, "stylesim_vertices_ref", reference=clips / r).scores[0] for r in ("someone.vertices.npz", "refs")]
+        found = [
+            run(clips, "stylesim_vertices_ref", reference=clips / r).scores[0] for r in ("someone.vertices.npz", "refs")
+        ]
         assert found[0].value == found[1].value and found[0].gt_value == found[1].gt_value
         assert -1 <= found[0].value < 1
 
@@ -175,13 +192,21 @@ class TestDiffPoseTalk:
     def weights(self, folder: Path) -> dict[str, Path]:
         g = golden("style_encoder/case2_nohead_51")
         np.savez(folder / "stats_train.npz", **{k.removeprefix("stats_"): g[k] for k in g if k.startswith("stats_")})
-        return {"diffposetalk": GOLDEN / "style_encoder" / "case2_nohead_51_iter_0034000.pt", "diffposetalk.stats": folder / "stats_train.npz"}
+        return {
+            "diffposetalk": GOLDEN / "style_encoder" / "case2_nohead_51_iter_0034000.pt",
+            "diffposetalk.stats": folder / "stats_train.npz",
+        }
 
     def test_end_to_end(self, clips: Path) -> None:
         for seed, side in enumerate(("gen", "gt")):
             np.savez(clips / side / "a.flame.npz", exp=motion(seed, N, 50), pose=0.1 * motion(seed + 5, N, 6))
         weights = self.weights(clips)
-        result = run(clips, "stylesim_diffposetalk,stylesim_diffposetalk_ref", weights=weights, reference=clips / "gt" / "a.flame.npz")
+        result = run(
+            clips,
+            "stylesim_diffposetalk,stylesim_diffposetalk_ref",
+            weights=weights,
+            reference=clips / "gt" / "a.flame.npz",
+        )
         assert not result.failures
         own, ref = result.scores
         assert own.value == pytest.approx(ref.value, abs=1e-9) and ref.gt_value == pytest.approx(1) and own.value < 1

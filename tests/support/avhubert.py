@@ -13,7 +13,8 @@ from lipsync_eval.types import FOUND, MISSING, Audio, Batch, Clip, Pair, Side, T
 _root = os.environ.get("LIPSYNC_EVAL_TEST_DATA")
 GOLDEN = Path(_root) / "golden" / "avhubert" if _root else Path("absent")
 needs_golden = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason="set LIPSYNC_EVAL_TEST_DATA to a folder with golden/avhubert (numbers of the official code; not shipped)"
+    not GOLDEN.is_dir(),
+    reason="set LIPSYNC_EVAL_TEST_DATA to a folder with golden/avhubert (numbers of the official code; not shipped)",
 )
 TINY = GOLDEN / "A_finetuned" / "avhubert_tiny_finetuned.pt"
 
@@ -64,5 +65,7 @@ def measure(family, pair, batch=7):
     meter = family.start(pair)
     for start in range(0, pair.n_frames, batch):
         stop = min(start + batch, pair.n_frames)
-        meter.update(Batch(pair, start, list(pair.gen.clip.frames(start, stop)), list(pair.gt.clip.frames(start, stop))))
+        meter.update(
+            Batch(pair, start, list(pair.gen.clip.frames(start, stop)), list(pair.gt.clip.frames(start, stop)))
+        )
     return meter.finish()

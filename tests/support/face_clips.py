@@ -25,7 +25,9 @@ def head(side):
 @cache
 def other_head(side):
     """The same head as another person: mirrored, darker, wider, bluish."""
-    wide = cv2.resize(np.ascontiguousarray(head(256)[20:220, 20:236, ::-1][:, ::-1]), (side, side), interpolation=cv2.INTER_AREA)
+    wide = cv2.resize(
+        np.ascontiguousarray(head(256)[20:220, 20:236, ::-1][:, ::-1]), (side, side), interpolation=cv2.INTER_AREA
+    )
     return (wide[:, ::-1] * np.array([0.45, 0.5, 0.8])).astype(np.uint8)
 
 

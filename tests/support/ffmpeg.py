@@ -20,10 +20,23 @@ def _run(*arguments: str) -> bytes:
 
 def rgb(path: Path, size: tuple[int, int], *arguments: str) -> NDArray[np.uint8]:
     """(N, H, W, 3): what `-pix_fmt rgb24` gives, every picture of the file unless arguments say otherwise."""
-    raw = _run("-i", f"file:{path}", "-map", "0:v:0", *(arguments or ("-vsync", "passthrough")), "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    raw = _run(
+        "-i",
+        f"file:{path}",
+        "-map",
+        "0:v:0",
+        *(arguments or ("-vsync", "passthrough")),
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    )
     return np.frombuffer(raw, np.uint8).reshape(-1, *size, 3)
 
 
 def mono16k(path: Path) -> NDArray[np.int16]:
     """(N,) what `-ac 1 -ar 16000` gives."""
-    return np.frombuffer(_run("-i", f"file:{path}", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-f", "s16le", "-"), np.int16)
+    return np.frombuffer(
+        _run("-i", f"file:{path}", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-f", "s16le", "-"), np.int16
+    )

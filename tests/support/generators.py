@@ -9,7 +9,7 @@ from typing import Any
 
 from support import clips
 
-SCRIPT = '''
+SCRIPT = """
 import json, os, signal, subprocess, sys, time
 job = json.load(open(sys.argv[1]))
 mode = sys.argv[2]
@@ -92,10 +92,12 @@ elif mode == "wait":
     time.sleep(1000)
 else:
     sys.exit("unknown mode " + mode)
-'''
+"""
 
 
-def toy_folder(root: Path, modes: dict[str, dict[str, Any]], n: int = 10, size: int = 64, names: tuple[str, ...] = ("a",)) -> dict[str, Path]:
+def toy_folder(
+    root: Path, modes: dict[str, dict[str, Any]], n: int = 10, size: int = 64, names: tuple[str, ...] = ("a",)
+) -> dict[str, Path]:
     """A folder with the script, baselines.toml (a generator per mode, each with the given settings), clips and a manifest.
 
     Returns:
@@ -106,7 +108,12 @@ def toy_folder(root: Path, modes: dict[str, dict[str, Any]], n: int = 10, size: 
     lines = []
     for mode, settings in modes.items():
         command = ["{python}", "toy.py", "{job}", mode, str(side)]
-        lines += [f"[{mode}]", 'repo = "."', f"python = {json.dumps(sys.executable)}", f"command = {json.dumps(command)}"]
+        lines += [
+            f"[{mode}]",
+            'repo = "."',
+            f"python = {json.dumps(sys.executable)}",
+            f"command = {json.dumps(command)}",
+        ]
         lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()] + [""]
     (root / "baselines.toml").write_text("\n".join(lines))
     rows = ["id,video,audio"]

@@ -27,14 +27,18 @@ def filled(state: Mapping[str, torch.Tensor], seed: int, expected: str = "", **h
     """Seeded weights, checked against the digest that the golden file stores."""
     weights = fill(state, seed, **how)
     if expected and digest(weights) != expected:
-        raise RuntimeError(f"the seeded weights are {digest(weights)}, the golden ones {expected}: a key or shape differs")
+        raise RuntimeError(
+            f"the seeded weights are {digest(weights)}, the golden ones {expected}: a key or shape differs"
+        )
     return weights
 
 
 def linear(net: str) -> dict[str, torch.Tensor]:
     """The lpips project's linear layers of a net."""
     held = golden("lpips_linear/linear_v0.1")
-    return {key.removeprefix(f"{net}."): torch.from_numpy(value) for key, value in held.items() if key.startswith(f"{net}.")}
+    return {
+        key.removeprefix(f"{net}."): torch.from_numpy(value) for key, value in held.items() if key.startswith(f"{net}.")
+    }
 
 
 def write_lpips(folder: Path, net: str = "alex") -> None:
@@ -71,7 +75,9 @@ def write_r18(path: Path) -> Path:
     return path
 
 
-def distorted(kind: str, seeds: NDArray[np.int64], size: NDArray[np.int64], kinds: NDArray[np.str_]) -> NDArray[np.uint8]:
+def distorted(
+    kind: str, seeds: NDArray[np.int64], size: NDArray[np.int64], kinds: NDArray[np.str_]
+) -> NDArray[np.uint8]:
     """The golden input stack: 'a' the pictures, 'b' their distorted copies."""
     a = [image(int(s), *map(int, size)) for s in seeds]
     return np.stack(a if kind == "a" else [distort(x, str(k), int(s)) for x, k, s in zip(a, kinds, seeds, strict=True)])

@@ -59,7 +59,9 @@ def seeded_file(path: Path, seed: int = 1, shared_bias: float = 0.3) -> Path:
     return path
 
 
-def evaluate(net: SyncNet, crops: NDArray[np.uint8], sound: NDArray[np.int16]) -> tuple[int, float, float, NDArray[np.float32]]:
+def evaluate(
+    net: SyncNet, crops: NDArray[np.uint8], sound: NDArray[np.int16]
+) -> tuple[int, float, float, NDArray[np.float32]]:
     """Offset, confidence (LSE-C), minimum distance (LSE-D) and distance matrix.
 
     Args:
@@ -79,7 +81,9 @@ def evaluate(net: SyncNet, crops: NDArray[np.uint8], sound: NDArray[np.int16]) -
             aud = net.netcnnaud(torch.cat([columns[:, :, :, 4 * i : 4 * i + 20] for i in rows]))
             sounds.append(net.netfcaud(aud.flatten(1)))
     lip, padded = torch.cat(lips), torch.nn.functional.pad(torch.cat(sounds), (0, 0, 15, 15))
-    distances = [torch.nn.functional.pairwise_distance(lip[[i]].repeat(31, 1), padded[i : i + 31]) for i in range(len(lip))]
+    distances = [
+        torch.nn.functional.pairwise_distance(lip[[i]].repeat(31, 1), padded[i : i + 31]) for i in range(len(lip))
+    ]
     mean = torch.stack(distances, 1).mean(1)
     least, at = mean.min(0)
     return 15 - int(at), float(mean.median() - least), float(least), np.stack([d.numpy() for d in distances])

@@ -48,7 +48,18 @@ def test_golden_numbers_through_the_whole_command(tmp_path: Path) -> None:
     pictures = synthetic_inputs.clip(int(g["clip_seed"]), int(g["T"]))
     clip = film(tmp_path / "gen" / "a.mkv", pictures, g["audio"])
     out = tmp_path / "out"
-    arguments = ["score", str(clip), str(clip), "--metrics", IDS, "--protocol", "lrs", "--weights", f"syncnet={weights}", "--no-cache"]
+    arguments = [
+        "score",
+        str(clip),
+        str(clip),
+        "--metrics",
+        IDS,
+        "--protocol",
+        "lrs",
+        "--weights",
+        f"syncnet={weights}",
+        "--no-cache",
+    ]
     assert run([*arguments, "--out", str(out), "--quiet"]) == 0
     row = json.loads((out / "results.json").read_text())["clips"][0]
     assert row["values"]["lse_c"] == pytest.approx(float(g["conf"]), abs=1e-3)
@@ -87,7 +98,18 @@ def test_real_clip_equals_the_official_steps_on_the_same_crops(data: Path, weigh
 
 def test_missing_weights_stop_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, 8), None)
-    arguments = ["score", str(clip), str(clip), "--metrics", f"psnr,{IDS}", "--protocol", "lrs", "--no-cache", "--out", str(tmp_path / "out")]
+    arguments = [
+        "score",
+        str(clip),
+        str(clip),
+        "--metrics",
+        f"psnr,{IDS}",
+        "--protocol",
+        "lrs",
+        "--no-cache",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert run(arguments) == 2
     assert "lipsync-eval weights pull syncnet\n" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -110,7 +132,9 @@ SPEECH = synthetic_inputs.audio(3, 640 * 30)
         (5, SPEECH[: 640 * 5], "at least 6 pictures"),
     ],
 )
-def test_clips_that_cannot_be_scored_have_a_reason(n: int, sound: np.ndarray | None, reason: str, weights: Path, tmp_path: Path) -> None:
+def test_clips_that_cannot_be_scored_have_a_reason(
+    n: int, sound: np.ndarray | None, reason: str, weights: Path, tmp_path: Path
+) -> None:
     clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, n), sound)
     result = score(clip, clip, weights)
     assert result.clips[0].values == {"lse_c": None, "lse_d": None, "av_offset": None}
@@ -122,9 +146,18 @@ def test_no_track_long_enough(weights: Path, tmp_path: Path) -> None:
     torch.save(official.s3fd_state(1, 50.0), tmp_path / "s3fd.pth")
     clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, 12, 64, 64), SPEECH[: 640 * 12])
     result = lipsync_eval.score(
-        clip, clip, metrics=IDS, protocol="raw", cache=None, weights={"syncnet": weights, "s3fd": tmp_path / "s3fd.pth"}, options={"sync_detector": "s3fd"}
+        clip,
+        clip,
+        metrics=IDS,
+        protocol="raw",
+        cache=None,
+        weights={"syncnet": weights, "s3fd": tmp_path / "s3fd.pth"},
+        options={"sync_detector": "s3fd"},
     )
-    assert "S3FD found a face in 0 of 12 frames" in result.failures[0].message and "more than 9.6 detections" in result.failures[0].message
+    assert (
+        "S3FD found a face in 0 of 12 frames" in result.failures[0].message
+        and "more than 9.6 detections" in result.failures[0].message
+    )
     assert "|sync:s3fd@" in result.scores[0].signature
 
 
@@ -165,10 +198,14 @@ def test_jpeg_chain_is_in_the_signature_and_moves_the_numbers(weights: Path, tmp
         ("lrs", {}, False, "whole-picture"),
     ],
 )
-def test_modes(protocol: str, options: dict[str, str], needs_points: bool, sync: str, weights: Path, tmp_path: Path) -> None:
+def test_modes(
+    protocol: str, options: dict[str, str], needs_points: bool, sync: str, weights: Path, tmp_path: Path
+) -> None:
     s3fd = tmp_path / "s3fd.pth"
     s3fd.write_bytes(b"x")
-    family = SyncNet(Settings(protocol=protocol, options=options, weights={"syncnet": weights, "s3fd": s3fd}), frozenset({"lse_c"}))
+    family = SyncNet(
+        Settings(protocol=protocol, options=options, weights={"syncnet": weights, "s3fd": s3fd}), frozenset({"lse_c"})
+    )
     assert ("gen.points" in family.needs("lse_c")) == needs_points
     assert sync in family.signature("lse_c")["sync"]
 
@@ -179,7 +216,10 @@ def test_s3fd_is_asked_for_where_it_is_used(weights: Path) -> None:
         family.check()
 
 
-@pytest.mark.parametrize(("protocol", "options"), [("lrs", {"sync_detector": "s3fd"}), ("radio", {"sync_detector": "haar"}), ("radio", {"compat": "png"})])
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [("lrs", {"sync_detector": "s3fd"}), ("radio", {"sync_detector": "haar"}), ("radio", {"compat": "png"})],
+)
 def test_options_that_make_no_sense(protocol: str, options: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         SyncNet(Settings(protocol=protocol, options=options), frozenset({"lse_c"}))
@@ -220,7 +260,10 @@ def test_s3fd_faces_from_frames_to_score_and_from_the_cache(weights: Path, tmp_p
     torch.save(official.s3fd_state(1, 2.0), tmp_path / "s3fd.pth")
     clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, 12, 160, 160, waves=2, noise=0), SPEECH[: 640 * 12])
     own = {"syncnet": weights, "s3fd": tmp_path / "s3fd.pth"}
-    first, second = (lipsync_eval.score(clip, clip, metrics=IDS, protocol="latentsync", cache=tmp_path / "c", weights=own) for _ in range(2))
+    first, second = (
+        lipsync_eval.score(clip, clip, metrics=IDS, protocol="latentsync", cache=tmp_path / "c", weights=own)
+        for _ in range(2)
+    )
     assert not first.failures
     row = first.clips[0]
     tracks = row.details["syncnet"]["tracks"]

@@ -70,7 +70,9 @@ def test_embeddings_and_distances(name: str, threads: int) -> None:
 def test_the_official_steps_of_the_tests_are_the_official_ones() -> None:
     """The slow reference that other tests compare with gives the golden numbers itself."""
     g, pictures, _ = case(CASES[2])
-    offset, confidence, distance, matrix = official.evaluate(official.seeded_net(int(g["weights_seed"]), float(g["shared_bias"])), pictures, g["audio"])
+    offset, confidence, distance, matrix = official.evaluate(
+        official.seeded_net(int(g["weights_seed"]), float(g["shared_bias"])), pictures, g["audio"]
+    )
     assert offset == g["offset"]
     assert (confidence, distance) == pytest.approx((float(g["conf"]), float(g["mindist"])), rel=1e-5)
     np.testing.assert_allclose(matrix, g["D"], rtol=1e-5)
@@ -152,7 +154,9 @@ def test_tracks_smoothing_and_crops(name: str) -> None:
     g = np.load(GOLDEN / "syncnet_tracking" / f"{name}.npz")
     n, (w, h) = int(g["n_frames"]), (int(v) for v in g["frame_wh"])
     faces = [[tuple(row[1:]) for row in g["detections"] if row[0] == i] for i in range(n)]
-    found = tracking.link(faces, min_track=int(g["min_track"]), min_face=int(g["min_face_size"]), gap=int(g["num_failed_det"]))
+    found = tracking.link(
+        faces, min_track=int(g["min_track"]), min_face=int(g["min_face_size"]), gap=int(g["num_failed_det"])
+    )
     assert len(found) == g["n_tracks"]
     pictures = synthetic_inputs.clip(int(g["clip_seed"]), n, h, w, waves=3, noise=0)
     assert synthetic_inputs.crc(pictures) == g["clip_crc32"]
@@ -185,12 +189,16 @@ def test_s3fd_network_and_detector(threads: int) -> None:
     assert synthetic_inputs.crc(picture) == g["image_crc32"]
     detector = s3fd.S3FD(net, CPU)
     with torch.inference_mode():
-        loc, scores, maps = net(torch.from_numpy(picture).permute(2, 0, 1)[None].float() - torch.tensor(s3fd._MEAN)[:, None, None])
+        loc, scores, maps = net(
+            torch.from_numpy(picture).permute(2, 0, 1)[None].float() - torch.tensor(s3fd._MEAN)[:, None, None]
+        )
     prior = s3fd_net.priors(h, w, maps)
     np.testing.assert_allclose(loc[0], g["loc"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(scores[0], g["conf_softmax"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(prior, g["priors"], rtol=1e-6)
-    np.testing.assert_allclose(s3fd.candidates(loc[0].numpy(), scores[0, :, 1].numpy(), prior), g["detect_out"], atol=1e-5)
+    np.testing.assert_allclose(
+        s3fd.candidates(loc[0].numpy(), scores[0, :, 1].numpy(), prior), g["detect_out"], atol=1e-5
+    )
     batch = [picture, picture[::-1].copy(), picture]
     one = detector.detect([picture], scale=float(g["scales"][0]), confidence=float(g["conf_th"]))[0]
     many = detector.detect(batch, scale=float(g["scales"][0]), confidence=float(g["conf_th"]))
@@ -221,7 +229,10 @@ def test_s3fd_refuses_pictures_that_are_too_small() -> None:
     detector = s3fd.S3FD(s3fd_net.S3FDNet(), CPU)
     with pytest.raises(InputError, match="at least 28 px"):
         detector.detect([np.zeros((108, 120, 3), np.uint8)])
-    assert detector.detect([np.zeros((112, 120, 3), np.uint8)], confidence=1.0)[0].shape == (0, 5)  # upstream's limit: 28 px
+    assert detector.detect([np.zeros((112, 120, 3), np.uint8)], confidence=1.0)[0].shape == (
+        0,
+        5,
+    )  # upstream's limit: 28 px
 
 
 def test_folding_changes_nothing() -> None:

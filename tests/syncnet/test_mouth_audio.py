@@ -30,7 +30,9 @@ def sound(level: np.ndarray) -> np.ndarray:
 
 def faces(opening: np.ndarray, size: float = 200.0) -> np.ndarray:
     """(n, 68, 2) faces whose mouth opens as told."""
-    return np.stack([synthetic_inputs.place(synthetic_inputs.face68(mouth_open=0.1 * o), (128, 120), size) for o in opening])
+    return np.stack(
+        [synthetic_inputs.place(synthetic_inputs.face68(mouth_open=0.1 * o), (128, 120), size) for o in opening]
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -74,7 +76,9 @@ def test_nothing_that_moves_has_no_correlation() -> None:
     assert np.isnan(m.correlations(np.full(100, 0.3), talk(100))).all()
 
 
-@pytest.mark.parametrize(("samples", "reason"), [(np.zeros(64000, np.int16), "silent"), (np.full(3000, 9, np.int16), "lasts 0.19 s")])
+@pytest.mark.parametrize(
+    ("samples", "reason"), [(np.zeros(64000, np.int16), "silent"), (np.full(3000, 9, np.int16), "lasts 0.19 s")]
+)
 def test_sound_that_says_nothing(samples: np.ndarray, reason: str) -> None:
     with pytest.raises(MetricError, match=reason):
         m.speech_level(samples, 100)
@@ -98,7 +102,10 @@ def peak(path: Path, cache: Path) -> dict[str, float]:
 
 def test_follows_the_shifted_example(data: Path, tmp_path: Path) -> None:
     """By timestamp the sound of shift5 and shift12 lies 4.7 and 11.7 pictures later than in the original."""
-    found = {n: peak(data / "clips" / "original" / f"syncnet_example_{n}.avi", tmp_path) for n in ("offset3", "shift5", "shift12")}
+    found = {
+        n: peak(data / "clips" / "original" / f"syncnet_example_{n}.avi", tmp_path)
+        for n in ("offset3", "shift5", "shift12")
+    }
     still = found["offset3"]["mouth_audio_offset"]
     for name, moved in (("shift5", 4.7), ("shift12", 11.7)):
         assert abs(still - found[name]["mouth_audio_offset"] - moved) <= 2

@@ -27,7 +27,9 @@ def track_of(points: np.ndarray) -> Track:
     n = len(points)
     seen = np.isfinite(points).all(axis=(1, 2))
     status = np.where(seen, FOUND, MISSING).astype(np.uint8)
-    return Track(np.full((n, 4), np.nan), points, np.full(n, np.nan, np.float32), status, "test.1", np.full(n, -1, np.int16))
+    return Track(
+        np.full((n, 4), np.nan), points, np.full(n, np.nan, np.float32), status, "test.1", np.full(n, -1, np.int16)
+    )
 
 
 def test_a_gap_makes_two_regions_and_short_ones_are_dropped() -> None:
@@ -48,7 +50,10 @@ def test_short_clips_need_four_fifths() -> None:
 
 def test_cuts_end_tracks() -> None:
     faces = [np.array([[50.0, 50, 150, 150, 0.99]])] * 300
-    assert [(r.first, r.n_frames) for r in syncnet_regions.from_faces(faces, [140], (480, 640), 100)] == [(0, 140), (140, 160)]
+    assert [(r.first, r.n_frames) for r in syncnet_regions.from_faces(faces, [140], (480, 640), 100)] == [
+        (0, 140),
+        (140, 160),
+    ]
     with pytest.raises(MetricError, match="300 of 300 frames"):
         syncnet_regions.from_faces(faces, [90, 180, 270], (480, 640), 100)
     with pytest.raises(MetricError, match="a face of more than 100 px"):
@@ -79,7 +84,9 @@ def test_the_two_releases_of_the_shot_detector() -> None:
     assert cuts("0.6.1", [10] * 15 + [90] * 9) == [] and cuts("0.6.1", [10] * 15 + [91] * 9) == [15]
 
 
-@pytest.mark.parametrize(("width", "step"), [(399, 1), (400, 2), (600, 3), (900, 4), (1200, 5), (1700, 6), (2100, 8), (3200, 12)])
+@pytest.mark.parametrize(
+    ("width", "step"), [(399, 1), (400, 2), (600, 3), (900, 4), (1200, 5), (1700, 6), (2100, 8), (3200, 12)]
+)
 def test_the_shot_detector_looks_at_every_kth_pixel(width: int, step: int) -> None:
     shots = Shots("0.5.1")
     first = np.zeros((step * 6, width, 3), np.uint8)
@@ -98,7 +105,11 @@ def distances(seed: int, rows: int, best: int) -> np.ndarray:
 
 
 def test_longest_track_or_mean_over_tracks() -> None:
-    tracks = [TrackDistances(0, 125, distances(0, 120, 15)), TrackDistances(130, 205, distances(1, 200, 12)), TrackDistances(0, 205, distances(2, 200, 20))]
+    tracks = [
+        TrackDistances(0, 125, distances(0, 120, 15)),
+        TrackDistances(130, 205, distances(1, 200, 12)),
+        TrackDistances(0, 205, distances(2, 200, 20)),
+    ]
     one, mean = summarise(tracks, mean=False), summarise(tracks, mean=True)
     readings = [read(t.distances) for t in tracks]
     assert one.used == (tracks[1],) and one.values["av_offset"] == 3 and one.values["lse_d"] == readings[1].distance

@@ -10,11 +10,30 @@ from lipsync_eval.reports.table import Row, build
 # RADIO's table 1 as the paper prints it (row: underlined columns; starred columns). Bold is lost in the text that is left
 # of the paper, but its own words give it: best of all on PSNR, MS-SSIM, LPIPS, LMD; Wav2Lip best on Sync-C and Sync-D.
 UNDERLINED = {
-    "HDTF": {"psnr": "IP-LAP", "ms_ssim": "IP-LAP", "lpips": "IP-LAP", "lse_c": "PC-AVS", "lse_d": "PC-AVS", "lmd": "DINet"},
-    "VoxCeleb2": {"psnr": "IP-LAP", "ms_ssim": "IP-LAP", "lpips": "IP-LAP", "lse_c": "PC-AVS", "lse_d": "PC-AVS", "lmd": "Wav2Lip"},
+    "HDTF": {
+        "psnr": "IP-LAP",
+        "ms_ssim": "IP-LAP",
+        "lpips": "IP-LAP",
+        "lse_c": "PC-AVS",
+        "lse_d": "PC-AVS",
+        "lmd": "DINet",
+    },
+    "VoxCeleb2": {
+        "psnr": "IP-LAP",
+        "ms_ssim": "IP-LAP",
+        "lpips": "IP-LAP",
+        "lse_c": "PC-AVS",
+        "lse_d": "PC-AVS",
+        "lmd": "Wav2Lip",
+    },
 }
 BOLD = dict.fromkeys(("psnr", "ms_ssim", "lpips", "lmd"), "RADIO") | {"lse_c": "Wav2Lip", "lse_d": "Wav2Lip"}
-STARRED = {("HDTF", "lse_c"): "RADIO", ("HDTF", "lse_d"): "RADIO", ("VoxCeleb2", "lse_c"): "RADIO", ("VoxCeleb2", "lse_d"): "RADIO"}
+STARRED = {
+    ("HDTF", "lse_c"): "RADIO",
+    ("HDTF", "lse_d"): "RADIO",
+    ("VoxCeleb2", "lse_c"): "RADIO",
+    ("VoxCeleb2", "lse_d"): "RADIO",
+}
 
 
 def marked(kind: str, table_rows: tuple[Row, ...], place: tuple[str, str]) -> list[str]:
@@ -24,7 +43,16 @@ def marked(kind: str, table_rows: tuple[Row, ...], place: tuple[str, str]) -> li
 @pytest.mark.parametrize("dataset", ["HDTF", "VoxCeleb2"])
 def test_radio_table_1_follows_from_its_values(dataset: str) -> None:
     table = build([], select("radio"), layout=get_layout("radio"))
-    assert [r.method for r in table.rows] == ["GT", "ATVGNet", "MakeItTalk", "PC-AVS", "Wav2Lip", "DINet", "IP-LAP", "RADIO"]
+    assert [r.method for r in table.rows] == [
+        "GT",
+        "ATVGNet",
+        "MakeItTalk",
+        "PC-AVS",
+        "Wav2Lip",
+        "DINet",
+        "IP-LAP",
+        "RADIO",
+    ]
     for metric in BOLD:
         assert marked("best", table.rows, (dataset, metric)) == [BOLD[metric]]
         assert marked("second", table.rows, (dataset, metric)) == [UNDERLINED[dataset][metric]]
@@ -53,8 +81,12 @@ def test_the_data_is_whole() -> None:
 @pytest.mark.parametrize(
     ("key", "dataset", "metric", "best"),
     [
-        ("personatalk", "HDTF", "ssim", "PersonaTalk"), ("personatalk", "HDTF", "lse_c", "Wav2Lip"), ("personatalk", "HDTF", "stylesim", "PersonaTalk"),
-        ("avhubert-expert", "LRS2", "avs_u", "TalkLip"), ("avhubert-expert", "LRS2", "avs_v", "Yaman et al."), ("stylesync", "LRW", "psnr", "StyleSync-P"),
+        ("personatalk", "HDTF", "ssim", "PersonaTalk"),
+        ("personatalk", "HDTF", "lse_c", "Wav2Lip"),
+        ("personatalk", "HDTF", "stylesim", "PersonaTalk"),
+        ("avhubert-expert", "LRS2", "avs_u", "TalkLip"),
+        ("avhubert-expert", "LRS2", "avs_v", "Yaman et al."),
+        ("stylesync", "LRW", "psnr", "StyleSync-P"),
     ],
 )
 def test_best_of_the_other_papers(key: str, dataset: str, metric: str, best: str) -> None:

@@ -28,8 +28,16 @@ def three() -> list[Result]:
     truth = {"lse_c": [7.0] * 20}
     return [
         run("GT", {"psnr": [100.0] * 20, "lmd": [0.0] * 20, "lse_c": [7.0] * 20}, gt_values=truth),
-        run("light", {"psnr": noisy(BASE, 0, 2), "lmd": noisy(LMD, 0, 3), "lse_c": noisy([6.5] * 20, 0, 4)}, gt_values=truth),
-        run("heavy", {"psnr": noisy(BASE, -3, 5), "lmd": noisy(LMD, 1, 6), "lse_c": noisy([8.5] * 20, 0, 7)}, gt_values=truth),
+        run(
+            "light",
+            {"psnr": noisy(BASE, 0, 2), "lmd": noisy(LMD, 0, 3), "lse_c": noisy([6.5] * 20, 0, 4)},
+            gt_values=truth,
+        ),
+        run(
+            "heavy",
+            {"psnr": noisy(BASE, -3, 5), "lmd": noisy(LMD, 1, 6), "lse_c": noisy([8.5] * 20, 0, 7)},
+            gt_values=truth,
+        ),
     ]
 
 
@@ -42,8 +50,16 @@ def test_marks() -> None:
     table = build(three(), layout=get_layout("radio"))
     assert [r.method for r in table.rows] == ["GT", "light", "heavy"]
     assert not any(any(marks) for marks in cells(table, "GT").values()), "the truth takes part in no ranking"
-    assert cells(table, "light") == {"psnr": (True, False, False, True), "lmd": (True, False, False, True), "lse_c": (False, True, True, False)}
-    assert cells(table, "heavy") == {"psnr": (False, True, False, False), "lmd": (False, True, False, False), "lse_c": (True, False, False, True)}
+    assert cells(table, "light") == {
+        "psnr": (True, False, False, True),
+        "lmd": (True, False, False, True),
+        "lse_c": (False, True, True, False),
+    }
+    assert cells(table, "heavy") == {
+        "psnr": (False, True, False, False),
+        "lmd": (False, True, False, False),
+        "lse_c": (True, False, False, True),
+    }
 
 
 def test_no_difference_is_not_significant() -> None:
@@ -52,7 +68,10 @@ def test_no_difference_is_not_significant() -> None:
 
 
 def test_few_clips_are_not_tested() -> None:
-    few, enough = (build([run("a", {"psnr": [30.0 + i for i in range(n)]}), run("b", {"psnr": [20.0 + 2 * i for i in range(n)]})]) for n in (5, 6))
+    few, enough = (
+        build([run("a", {"psnr": [30.0 + i for i in range(n)]}), run("b", {"psnr": [20.0 + 2 * i for i in range(n)]})])
+        for n in (5, 6)
+    )
     assert not any(c.significant for r in few.rows for c in r.cells.values())
     assert any("takes 6 clips" in note for note in few.footnotes)
     assert cells(enough, "a")["psnr"] == (True, False, False, True)
@@ -82,7 +101,10 @@ def test_the_truth_row_comes_from_the_runs() -> None:
 
 
 def test_a_layout_without_a_metric_of_the_truth_has_no_row_of_dashes() -> None:
-    runs = [run(name, {"psnr": noisy(BASE, 0, seed), "av_offset": [3.0] * 20}, gt_values={"av_offset": [1.0] * 20}) for name, seed in (("a", 1), ("b", 2))]
+    runs = [
+        run(name, {"psnr": noisy(BASE, 0, seed), "av_offset": [3.0] * 20}, gt_values={"av_offset": [1.0] * 20})
+        for name, seed in (("a", 1), ("b", 2))
+    ]
     assert [r.method for r in build(runs).rows] == ["GT", "a", "b"]
     assert [r.method for r in build(runs, layout=get_layout("radio")).rows] == ["a", "b"]
 
@@ -101,7 +123,10 @@ def test_unlike_runs_are_refused() -> None:
 
 
 def test_datasets_as_column_groups() -> None:
-    runs = [run(m, {"psnr": noisy(BASE, s, k)}, data=d) for k, (m, d, s) in enumerate([("a", "HDTF", 0), ("a", "LRW", 0), ("b", "HDTF", 1), ("b", "LRW", 1)])]
+    runs = [
+        run(m, {"psnr": noisy(BASE, s, k)}, data=d)
+        for k, (m, d, s) in enumerate([("a", "HDTF", 0), ("a", "LRW", 0), ("b", "HDTF", 1), ("b", "LRW", 1)])
+    ]
     table = build(runs, by_dataset=True)
     assert table.datasets == ("HDTF", "LRW")
     assert [r.method for r in table.rows] == ["a", "b"]
@@ -149,10 +174,16 @@ class Tags(html.parser.HTMLParser):
 
 
 def test_hostile_names_stay_text() -> None:
-    table = build([run(HOSTILE, {"psnr": BASE}, data=HOSTILE), run("b", {"psnr": noisy(BASE, 1, 1)}, data=HOSTILE)], by_dataset=True)
+    table = build(
+        [run(HOSTILE, {"psnr": BASE}, data=HOSTILE), run("b", {"psnr": noisy(BASE, 1, 1)}, data=HOSTILE)],
+        by_dataset=True,
+    )
     assert Tags(as_html(table)).seen <= {"table", "thead", "tbody", "tr", "td", "th", "strong", "u", "p", "caption"}
     assert "<img" not in as_markdown(table)
-    assert len({line.replace(r"\|", "").count("|") for line in as_markdown(table).splitlines() if line.startswith("|")}) == 1, "the name must not split a cell"
+    assert (
+        len({line.replace(r"\|", "").count("|") for line in as_markdown(table).splitlines() if line.startswith("|")})
+        == 1
+    ), "the name must not split a cell"
     assert "\n日" not in as_text(table)
     assert [r["method"] for r in csv.DictReader(io.StringIO(as_csv(table), newline=""))] == [HOSTILE, "b"]
 
@@ -173,19 +204,36 @@ def test_latex_compiles(tmp_path: Path, hostile: bool) -> None:
     if hostile:
         runs = [run(HOSTILE.replace("日", "ü"), {"psnr": BASE}), run("b_1 & c", {"psnr": noisy(BASE, 1, 1)})]
     body = as_latex(build(runs, () if hostile else select("radio"), layout=get_layout("radio")))
-    document = "\\documentclass{article}\\usepackage[landscape,margin=1cm]{geometry}\\usepackage{booktabs}\\usepackage{graphicx}\\usepackage[T1]{fontenc}\\begin{document}\n" + body + "\\end{document}\n"
+    document = (
+        "\\documentclass{article}\\usepackage[landscape,margin=1cm]{geometry}\\usepackage{booktabs}\\usepackage{graphicx}\\usepackage[T1]{fontenc}\\begin{document}\n"
+        + body
+        + "\\end{document}\n"
+    )
     (tmp_path / "t.tex").write_text(document, "utf-8")
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"], cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
 
 
 def test_own_layouts(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text('title = "Mine"\nmetrics = ["lmd", "psnr"]\n[headings]\nlmd = "Lip distance"\n[decimals]\npsnr = 1\n')
+    path.write_text(
+        'title = "Mine"\nmetrics = ["lmd", "psnr"]\n[headings]\nlmd = "Lip distance"\n[decimals]\npsnr = 1\n'
+    )
     table = build(three(), layout=get_layout(str(path)))
     assert [(c.heading, c.decimals) for c in table.columns] == [("Lip distance", 3), ("PSNR", 1)]
-    for text, words in (("metrics = []", "metric ids"), ("metric = 3", "'metric' is not expected"), ("x", "cannot be read"), ('metrics=["psnr"]\n[decimals]\npsnr=-1', "whole numbers")):
+    for text, words in (
+        ("metrics = []", "metric ids"),
+        ("metric = 3", "'metric' is not expected"),
+        ("x", "cannot be read"),
+        ('metrics=["psnr"]\n[decimals]\npsnr=-1', "whole numbers"),
+    ):
         path.write_text(text)
         with pytest.raises(ParseError, match=words):
             get_layout(str(path))

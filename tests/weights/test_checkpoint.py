@@ -15,7 +15,18 @@ from torch import nn
 from lipsync_eval.errors import RefusedCheckpoint, WeightsError
 from lipsync_eval.weights import Stub, fit, load_checkpoint, load_tensors, onnx_session
 
-DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
+DTYPES = [
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+]
 
 
 def tensors() -> dict[str, torch.Tensor]:
@@ -99,7 +110,10 @@ def test_compressed_copy_is_refused(tmp_path: Path) -> None:
     import zipfile
 
     torch.save({"a": torch.zeros(1000)}, tmp_path / "x.pt")
-    with zipfile.ZipFile(tmp_path / "x.pt") as old, zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(tmp_path / "x.pt") as old,
+        zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for info in old.infolist():
             new.writestr(info.filename, old.read(info))
     with pytest.raises(RefusedCheckpoint, match="compressed"):
@@ -124,7 +138,9 @@ def small() -> nn.Module:
 def test_fit_copies_everything() -> None:
     source, target = small(), small()
     fit(target, source.state_dict(), source="x")
-    assert all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True)
+    )
 
 
 def test_fit_takes_half_precision_and_a_missing_counter() -> None:
@@ -137,8 +153,14 @@ def test_fit_takes_half_precision_and_a_missing_counter() -> None:
     ("change", "message"),
     [
         (lambda s: s.pop("0.bias"), r"x does not fit the network: at '0.bias' expected \(3,\) float32, found nothing"),
-        (lambda s: s.update({"0.weight": torch.zeros(3, 4)}), r"at '0.weight' expected \(3, 2\) float32, found \(3, 4\) float32"),
-        (lambda s: s.update({"0.bias": torch.zeros(3, dtype=torch.int64)}), r"at '0.bias' expected \(3,\) float32, found \(3,\) int64"),
+        (
+            lambda s: s.update({"0.weight": torch.zeros(3, 4)}),
+            r"at '0.weight' expected \(3, 2\) float32, found \(3, 4\) float32",
+        ),
+        (
+            lambda s: s.update({"0.bias": torch.zeros(3, dtype=torch.int64)}),
+            r"at '0.bias' expected \(3,\) float32, found \(3,\) int64",
+        ),
         (lambda s: s.update({"2.weight": torch.zeros(1)}), r"at '2.weight' expected nothing, found \(1,\) float32"),
         (lambda s: (s.pop("1.weight"), s.pop("0.bias")), "at '0.bias'"),
     ],
@@ -162,7 +184,14 @@ def test_onnx_runs(data: Path) -> None:
     assert out[0].shape == (1, 128) and np.isfinite(out[0]).all()
 
 
-@pytest.mark.parametrize("name", ["A_finetuned/avhubert_tiny_finetuned_omegaconf.pt", "A_finetuned/avhubert_tiny_finetuned_namespace.pt", "B_pretrained/avhubert_tiny_pretrained.pt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "A_finetuned/avhubert_tiny_finetuned_omegaconf.pt",
+        "A_finetuned/avhubert_tiny_finetuned_namespace.pt",
+        "B_pretrained/avhubert_tiny_pretrained.pt",
+    ],
+)
 def test_official_formats(name: str, data: Path) -> None:
     """Files written by fairseq: omegaconf and Namespace objects, overlapping views."""
     found = load_checkpoint(data / "golden" / "avhubert" / name)

@@ -76,7 +76,13 @@ def server() -> Iterator[Server]:
 def offer(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
     """offer(...) puts a row 'thing' with these facts into the registry."""
 
-    def make(*, sha256: str = HASH, size: int | None = len(BODY), path: str = "thing.bin", urls: tuple[str, ...] | None = None) -> Row:
+    def make(
+        *,
+        sha256: str = HASH,
+        size: int | None = len(BODY),
+        path: str = "thing.bin",
+        urls: tuple[str, ...] | None = None,
+    ) -> Row:
         url = f"http://127.0.0.1:{server.server_port}/{path}"
         entry = FileRow("main", "thing.bin", (), urls or (url,), sha256, size)
         row = replace(registry.rows()["syncnet"], name="thing", role="thing", files=(entry,), notes="Ask its author.")
@@ -202,7 +208,10 @@ def test_offline_fetches_nothing(offer: Any, server: Server, tmp_path: Path) -> 
 def test_no_address_says_where_to_ask(offer: Any, tmp_path: Path) -> None:
     row = offer()
     row = replace(row, files=(replace(row.files[0], urls=()),))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(WeightsError, match=r"Ask its author\. Then give it with --weights thing=FILE"):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(WeightsError, match=r"Ask its author\. Then give it with --weights thing=FILE"),
+    ):
         patch.setattr(download, "get_row", lambda name: row)
         pull(tmp_path)
 
@@ -239,9 +248,15 @@ def test_member_of_a_zip_file(offer: Any, server: Server, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("members", "message"),
-    [({"other": b"x"}, "holds 0 files called thing"), ({"thing": b"bomb" * 10}, "has 40 bytes, expected"), ({"thing": BODY[::-1]}, "its sha256 is")],
+    [
+        ({"other": b"x"}, "holds 0 files called thing"),
+        ({"thing": b"bomb" * 10}, "has 40 bytes, expected"),
+        ({"thing": BODY[::-1]}, "its sha256 is"),
+    ],
 )
-def test_zip_file_without_the_right_member(members: dict[str, bytes], message: str, offer: Any, server: Server, tmp_path: Path) -> None:
+def test_zip_file_without_the_right_member(
+    members: dict[str, bytes], message: str, offer: Any, server: Server, tmp_path: Path
+) -> None:
     server.body = archive(**members)
     offer(path="pack.zip#thing")
     with pytest.raises(WeightsError, match=message):

@@ -78,7 +78,10 @@ def keyed_bomb() -> bytes:
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "os.system, plain pickle": (lambda: pickle.dumps(p.Calls(os.system, touch())), "os.system"),
     "os.system, torch file": (lambda: torch_saved({"a": p.Calls(os.system, touch())}), "os.system"),
-    "os.system, old torch file": (lambda: torch_saved([p.Calls(os.system, touch())], _use_new_zipfile_serialization=False), "os.system"),
+    "os.system, old torch file": (
+        lambda: torch_saved([p.Calls(os.system, touch())], _use_new_zipfile_serialization=False),
+        "os.system",
+    ),
     "builtins.eval": (lambda: torch_saved(p.Calls(eval, write())), "builtins.eval"),
     "builtins.exec, protocol 0": (lambda: pickle.dumps(p.Calls(exec, write()), protocol=0), "builtins.exec"),
     "subprocess.Popen": (lambda: torch_saved(p.Calls(subprocess.Popen, ["touch", MARKER])), "subprocess.Popen"),
@@ -87,8 +90,14 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: p.zipped(p.whole(p.name("argparse", "Namespace") + b")R" + b"(" + p.text(touch()) + b"tR")),
         "result of another call or a value (argparse.Namespace)",
     ),
-    "method of an allowed class": (lambda: p.whole(p.name("pathlib", "PosixPath.unlink") + b"(" + p.text("x") + b"tR"), "PosixPath.unlink"),
-    "huge bytearray": (lambda: p.zipped(p.whole(p.name("builtins", "bytearray") + b"(" + p.integer(10**13) + b"tR")), "builtins.bytearray"),
+    "method of an allowed class": (
+        lambda: p.whole(p.name("pathlib", "PosixPath.unlink") + b"(" + p.text("x") + b"tR"),
+        "PosixPath.unlink",
+    ),
+    "huge bytearray": (
+        lambda: p.zipped(p.whole(p.name("builtins", "bytearray") + b"(" + p.integer(10**13) + b"tR")),
+        "builtins.bytearray",
+    ),
     "huge view": (
         lambda: p.zipped(p.whole(p.tensor("FloatStorage", "0", 1, [1 << 40], [0])), {"archive/data/0": b"\0" * 4}),
         "(1099511627776,)",
@@ -97,7 +106,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: p.zipped(p.whole(p.tensor("FloatStorage", "0", 1 << 40, [1], [1])), {"archive/data/0": b"\0" * 4}),
         "1099511627776",
     ),
-    "huge storage, old file": (lambda: p.legacy(p.whole(p.tensor("FloatStorage", "0", 1 << 40, [1], [1])), ["0"]), "1099511627776"),
+    "huge storage, old file": (
+        lambda: p.legacy(p.whole(p.tensor("FloatStorage", "0", 1 << 40, [1], [1])), ["0"]),
+        "1099511627776",
+    ),
     "view beyond its storage": (
         lambda: p.zipped(p.whole(p.tensor("FloatStorage", "0", 1, [2], [1])), {"archive/data/0": b"\0" * 4}),
         "beyond its storage",
@@ -108,14 +120,23 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "persistent id that is no storage": (lambda: p.zipped(p.whole(p.text("/etc/passwd") + b"Q")), "no storage (str)"),
     "storage of a foreign class": (lambda: p.zipped(p.whole(p.storage("system", "0", 1, module="os"))), "os.system"),
-    "storage out of the file": (lambda: p.zipped(p.whole(p.storage("FloatStorage", "../../../etc/passwd", 1))), "../../../etc/passwd"),
-    "state set on a name": (lambda: p.zipped(p.whole(p.name("argparse", "Namespace") + b"}b")), "state of a argparse.Namespace"),
+    "storage out of the file": (
+        lambda: p.zipped(p.whole(p.storage("FloatStorage", "../../../etc/passwd", 1))),
+        "../../../etc/passwd",
+    ),
+    "state set on a name": (
+        lambda: p.zipped(p.whole(p.name("argparse", "Namespace") + b"}b")),
+        "state of a argparse.Namespace",
+    ),
     "state set on a dictionary": (lambda: p.zipped(p.whole(b"}}b")), "state of a dict"),
     "nested torch.load": (
         lambda: torch_saved(p.Calls(torch.storage._load_from_bytes, pickle.dumps(p.Calls(os.system, touch())))),
         "torch.storage._load_from_bytes",
     ),
-    "numpy array of objects": (lambda: torch_saved(np.array([p.Calls(os.system, touch())], object)), "multiarray._reconstruct"),
+    "numpy array of objects": (
+        lambda: torch_saved(np.array([p.Calls(os.system, touch())], object)),
+        "multiarray._reconstruct",
+    ),
     "numpy scalar of an object": (
         lambda: p.whole(p.name("numpy", "dtype") + b"(" + p.text("O8") + b"\x89\x88tR"),
         "numpy.dtype('O8')",
@@ -123,7 +144,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "copyreg extension": (lambda: p.whole(b"\x82\x01"), "EXT1"),
     "INST opcode": (lambda: b"(S'" + touch().encode() + b"'\nios\nsystem\n.", "opcode"),
     "dictionary key bomb": (keyed_bomb, "tuple as a dictionary key"),
-    "codec that is no codec": (lambda: p.whole(p.name("_codecs", "encode") + b"(" + p.text("x") + p.text("zip") + b"tR"), "_codecs.encode"),
+    "codec that is no codec": (
+        lambda: p.whole(p.name("_codecs", "encode") + b"(" + p.text("x") + p.text("zip") + b"tR"),
+        "_codecs.encode",
+    ),
     "zip bomb": (lambda: p.zipped(p.whole(b"N"), {"archive/data/0": b"\0" * 50_000_000}, compress=True), "compressed"),
     "overlapping zip entries": (overlapping, "overlap"),
     "old tar file": (tar, "no pickle of tensors"),
@@ -203,7 +227,12 @@ def test_random_bytes_are_refused(data: bytes, tmp_path: Path) -> None:
 @given(place=st.integers(0, 10**6), value=st.integers(0, 255), cut=st.integers(0, 60))
 def test_damaged_files_load_or_are_refused(place: int, value: int, cut: int, new: bool, tmp_path: Path) -> None:
     """One byte changed and the end cut off: a mapping of tensors or RefusedCheckpoint, nothing else."""
-    raw = bytearray(torch_saved({"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(2, dtype=torch.int64)}, _use_new_zipfile_serialization=new))
+    raw = bytearray(
+        torch_saved(
+            {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(2, dtype=torch.int64)},
+            _use_new_zipfile_serialization=new,
+        )
+    )
     raw[place % len(raw)] = value
     path = tmp_path / "x.pt"
     path.write_bytes(bytes(raw[: len(raw) - cut]))

@@ -80,7 +80,11 @@ def test_another_row_of_the_role_stands_in(tmp_path: Path) -> None:
 def test_role_takes_any_file(tmp_path: Path) -> None:
     own = put(tmp_path / "mine.pt", "mine")
     found = locate(Settings(weights={"avhubert": own}), "avhubert-base-vox-433h", role="avhubert")
-    assert found.signature == f"avhubert@{digest('mine')[:8]}" and not found.verified and "no file that the registry knows" in found.note
+    assert (
+        found.signature == f"avhubert@{digest('mine')[:8]}"
+        and not found.verified
+        and "no file that the registry knows" in found.note
+    )
 
 
 def test_two_for_one_role_are_refused(tmp_path: Path) -> None:
@@ -93,7 +97,11 @@ def test_another_file_under_the_published_name(tmp_path: Path) -> None:
     """In the user's own folder it is used and said to be unverified; in our cache it is damage."""
     put(tmp_path / "syncnet_v2.model", "seeded")
     found = locate(Settings(weights_dir=tmp_path), "syncnet")
-    assert not found.verified and "not the published file" in found.note and found.signature == f"syncnet@{digest('seeded')[:8]}"
+    assert (
+        not found.verified
+        and "not the published file" in found.note
+        and found.signature == f"syncnet@{digest('seeded')[:8]}"
+    )
     put(weights_cache_dir() / "syncnet_v2.model", "damaged")
     with pytest.raises(WeightsError, match="weights pull syncnet"):
         locate(Settings(), "syncnet")
@@ -128,8 +136,26 @@ def test_folders_without_environment() -> None:
 
 
 def test_registry_is_complete_and_consistent() -> None:
-    required = {"syncnet", "s3fd", "avhubert-base-vox-433h", "lpips-alex", "lpips-vgg", "lpips-squeeze", "inception-fid", "w600k_r50"}
-    required |= {"w600k_mbf", "glint360k_r100", "mobilefacenet", "sface", "fan2d", "yunet", "face_landmarker", "diffposetalk"}
+    required = {
+        "syncnet",
+        "s3fd",
+        "avhubert-base-vox-433h",
+        "lpips-alex",
+        "lpips-vgg",
+        "lpips-squeeze",
+        "inception-fid",
+        "w600k_r50",
+    }
+    required |= {
+        "w600k_mbf",
+        "glint360k_r100",
+        "mobilefacenet",
+        "sface",
+        "fan2d",
+        "yunet",
+        "face_landmarker",
+        "diffposetalk",
+    }
     assert required <= set(rows())
     names: list[str] = []
     for row in rows().values():
@@ -141,4 +167,6 @@ def test_registry_is_complete_and_consistent() -> None:
             assert all(url.startswith("https://") for url in entry.urls)
             assert set(entry.sha256) <= set("0123456789abcdef") and len(entry.sha256) in {0, *range(8, 65)}
     assert len(names) == len(set(names))
-    assert rows()["syncnet"].files[0].sha256.startswith("961e8696") and rows()["s3fd"].files[0].sha256.startswith("d54a87c2")
+    assert rows()["syncnet"].files[0].sha256.startswith("961e8696") and rows()["s3fd"].files[0].sha256.startswith(
+        "d54a87c2"
+    )

@@ -60,6 +60,18 @@ def test_score_opens_no_socket(tmp_path: Path) -> None:
         (tmp_path / side).mkdir()
         pictures = np.random.default_rng(0).integers(0, 255, (12, 64, 64, 3), np.uint8)
         write_video(tmp_path / side / "a.mkv", pictures)
-    arguments = ["score", "gen", "gt", "--metrics", "psnr,lse_c", "--protocol", "raw", "--skip-missing", "--offline", "--no-cache", "--quiet"]
+    arguments = [
+        "score",
+        "gen",
+        "gt",
+        "--metrics",
+        "psnr,lse_c",
+        "--protocol",
+        "raw",
+        "--skip-missing",
+        "--offline",
+        "--no-cache",
+        "--quiet",
+    ]
     done = run(f"from lipsync_eval.cli import run; sys.exit(run({arguments!r}))", tmp_path)
     assert done.returncode == 3 and "psnr" in done.stdout, done.stderr

@@ -76,7 +76,9 @@ def _encoder_tensors(held: object, source: str) -> dict[str, torch.Tensor]:
             inner = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
             missing = [mark for mark in _MARKS if mark not in inner]
             if missing:
-                raise RefusedCheckpoint(f"{source} is no complete AV-HuBERT encoder: {prefix}{missing[0]} is missing; use the official file")
+                raise RefusedCheckpoint(
+                    f"{source} is no complete AV-HuBERT encoder: {prefix}{missing[0]} is missing; use the official file"
+                )
             return {k: v for k, v in inner.items() if not k.startswith(_UNUSED)}
     if any(k.startswith("decoder.") for k in found):
         raise RefusedCheckpoint(
@@ -97,7 +99,9 @@ def _tensors(held: object, source: str) -> dict[str, torch.Tensor]:
         if found:
             return found
     keys = ", ".join(map(str, list(held)[:8])) if isinstance(held, Mapping) else type(held).__name__
-    raise RefusedCheckpoint(f"{source} holds no tensors under 'model', where a fairseq checkpoint has them; it holds: {keys}")
+    raise RefusedCheckpoint(
+        f"{source} holds no tensors under 'model', where a fairseq checkpoint has them; it holds: {keys}"
+    )
 
 
 def _sample(found: Mapping[str, Any]) -> str:

@@ -67,10 +67,14 @@ def read_config(held: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], so
     dim, fused = tensors["post_extract_proj.weight"].shape
     ffn = tensors["encoder.layers.0.fc1.weight"].shape[0] if layers else 0
     model, tasks = _model_cfg(held), _task_cfgs(held)
-    _check(model, tasks, source, {"encoder_layers": layers, "encoder_embed_dim": dim, "encoder_ffn_embed_dim": ffn}, fused)
+    _check(
+        model, tasks, source, {"encoder_layers": layers, "encoder_embed_dim": dim, "encoder_ffn_embed_dim": ffn}, fused
+    )
     heads = _get(model, "encoder_attention_heads") or dim / HEAD_WIDTH
     if not isinstance(heads, int | float) or heads != int(heads) or heads < 1 or dim % int(heads):
-        raise RefusedCheckpoint(f"{source}: the number of attention heads is not in its cfg, and width {dim} is no multiple of {HEAD_WIDTH}")
+        raise RefusedCheckpoint(
+            f"{source}: the number of attention heads is not in its cfg, and width {dim} is no multiple of {HEAD_WIDTH}"
+        )
     return Config(
         layers=layers,
         dim=dim,
@@ -86,9 +90,13 @@ def _check(model: object, tasks: tuple[object, ...], source: str, sizes: Mapping
     for key, found in sizes.items():
         said = _get(model, key)
         if isinstance(said, int) and said != found:
-            raise RefusedCheckpoint(f"{source} contradicts itself: its cfg says {key} = {said}, its tensors {found}; use the official file")
+            raise RefusedCheckpoint(
+                f"{source} contradicts itself: its cfg says {key} = {said}, its tensors {found}; use the official file"
+            )
     if fused != 2 * sizes["encoder_embed_dim"]:
-        raise RefusedCheckpoint(f"{source}: audio and video are not fused by concatenation; only modality_fuse = concat is supported")
+        raise RefusedCheckpoint(
+            f"{source}: audio and video are not fused by concatenation; only modality_fuse = concat is supported"
+        )
     wanted: tuple[tuple[object, str, object], ...] = (
         (model, "layer_norm_first", True),
         (model, "modality_fuse", "concat"),
@@ -99,7 +107,9 @@ def _check(model: object, tasks: tuple[object, ...], source: str, sizes: Mapping
     for node, key, supported in wanted:
         said = _get(node, key)
         if said is not None and said != supported:
-            raise RefusedCheckpoint(f"{source}: its cfg says {key} = {said!r}; only {supported!r}, as in every released file, is supported")
+            raise RefusedCheckpoint(
+                f"{source}: its cfg says {key} = {said!r}; only {supported!r}, as in every released file, is supported"
+            )
 
 
 def _model_cfg(held: Mapping[str, Any]) -> object:

@@ -107,7 +107,9 @@ def features(
         InputError: neither is given, wrong shapes, or different lengths.
     """
     if video is not None and audio is not None and len(video) != len(audio):
-        raise InputError(f"{len(video)} pictures and {len(audio)} audio frames; make them with audio_input(samples, n_frames={len(video)})")
+        raise InputError(
+            f"{len(video)} pictures and {len(audio)} audio frames; make them with audio_input(samples, n_frames={len(video)})"
+        )
     extractor = Extractor(model, dtype)
     seen = None if video is None else extractor.see(video)
     heard = None if audio is None else extractor.hear(audio)

@@ -82,7 +82,9 @@ def similarity_loss(made: Tensor, real: Tensor, counts: Tensor) -> Tensor:
         InputError: shapes differ, or a row of counts is empty.
     """
     if made.shape != real.shape or counts.shape != made.shape[:2]:
-        raise InputError(f"features and mask must agree, got {tuple(made.shape)}, {tuple(real.shape)} and {tuple(counts.shape)}")
+        raise InputError(
+            f"features and mask must agree, got {tuple(made.shape)}, {tuple(real.shape)} and {tuple(counts.shape)}"
+        )
     weights = counts.to(made.dtype)
     total = weights.sum(dim=1)
     if bool((total == 0).any()):

@@ -129,7 +129,9 @@ class _SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
         batch, steps, dim = x.shape
-        q, k, v = (p(x).view(batch, steps, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            p(x).view(batch, steps, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
         out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, steps, dim))
         return out
@@ -180,4 +182,6 @@ def _check(video: Tensor | None, audio: Tensor | None, padding_mask: Tensor | No
         raise InputError(f"audio must be (B, {STACKED}, T), got {tuple(audio.shape)}; see audio_input")
     lengths = [(x.shape[0], x.shape[n]) for x, n in ((video, 2), (audio, 2), (padding_mask, 1)) if x is not None]
     if len(set(lengths)) > 1 or any(0 in length for length in lengths):
-        raise InputError(f"video, audio and padding mask must agree in batch and length and not be empty; their (B, T) are {lengths}")
+        raise InputError(
+            f"video, audio and padding mask must agree in batch and length and not be empty; their (B, T) are {lengths}"
+        )

@@ -120,7 +120,8 @@ def similarity(source: Float, target: Float) -> Float:
     turn = (moved.conj() * (b - b_mean)).sum(axis=1) / (np.abs(moved) ** 2).sum(axis=1)
     shift = b_mean - turn * a_mean[:, 0]
     return np.stack(
-        [np.stack([turn.real, -turn.imag, shift.real], axis=-1), np.stack([turn.imag, turn.real, shift.imag], axis=-1)], axis=-2
+        [np.stack([turn.real, -turn.imag, shift.real], axis=-1), np.stack([turn.imag, turn.real, shift.imag], axis=-1)],
+        axis=-2,
     )
 
 

@@ -44,7 +44,9 @@ def video_input(pictures: Gray, mean: float = BASE.image_mean, std: float = BASE
         InputError: not uint8 gray, or smaller than 88x88.
     """
     if pictures.dtype != np.uint8 or pictures.ndim != 3:
-        raise InputError(f"pictures must be (T, H, W) uint8 gray, got {pictures.shape} {pictures.dtype}; see gray and mouth_roi")
+        raise InputError(
+            f"pictures must be (T, H, W) uint8 gray, got {pictures.shape} {pictures.dtype}; see gray and mouth_roi"
+        )
     levels = ((np.arange(256) / 255.0 - mean) / std).astype(np.float32)
     return levels[centre_crop(pictures)]
 
