@@ -317,8 +317,9 @@ def _rows(
 
 def _pooled(old: Score, new: Score, common: Mapping[str, Any]) -> Row:
     """A metric without values per clip: the tolerance alone decides."""
+    verdict: Verdict = "no difference"
     if old.value is None or new.value is None:
-        how, worsening, verdict = "no value in both runs", None, "no difference"
+        how, worsening = "no value in both runs", None
     else:
         worsening = _worse(old.direction, old.value, new.value)
         how = "tolerance alone: a pooled score has no clips to test"
@@ -333,7 +334,7 @@ def _pooled(old: Score, new: Score, common: Mapping[str, Any]) -> Row:
         p_better=None,
         n=0,
         verdict=verdict,
-        how=how,  # type: ignore[arg-type]
+        how=how,
     )
 
 
