@@ -12,14 +12,22 @@ from lipsync_eval.media import write_video
 from lipsync_eval.types import Frame
 
 
+class _GivenUp(Exception):
+    """The first video will not be finished, so the second must not be either."""
+
+
 class Tap:
-    """A second video written beside the first, by a thread of its own; at most 32 pictures wait."""
+    """A second video written beside the first, by a thread of its own; at most 32 pictures wait.
+
+    As the first video it is written whole or not at all: what was at `path` stays when the `with` block ends with an error.
+    """
 
     def __init__(self, path: Path, **settings: Any) -> None:
         """`settings`: of `write_video`."""
         self.path, self.settings = path, settings
         self._queue: Queue[Frame | None] = Queue(32)
         self._error: BaseException | None = None
+        self._given_up = False
         self._thread = threading.Thread(target=self._write, daemon=True)
 
     def put(self, picture: Frame) -> None:
@@ -42,6 +50,7 @@ class Tap:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._given_up = error is not None
         while self._thread.is_alive():
             try:
                 self._queue.put(None, timeout=0.5)
@@ -55,6 +64,8 @@ class Tap:
     def _pictures(self) -> Iterator[Frame]:
         while (picture := self._queue.get()) is not None:
             yield picture
+        if self._given_up:
+            raise _GivenUp
 
     def _write(self) -> None:
         try:

@@ -257,6 +257,28 @@ def test_a_tap_that_fails_stops_the_dub(tmp_path):
             tap.put(np.zeros((8, 8, 3), np.uint8))
 
 
+def test_a_tap_is_written_whole_or_not_at_all(tmp_path):
+    """A dub that ends early must not leave crops that look finished."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    picture = np.zeros((8, 8, 3), np.uint8)
+    path = tmp_path / "gen" / "x.mkv"
+    with pytest.raises(KeyboardInterrupt), Tap(path, fps=25) as tap:
+        tap.put(picture)
+        stop()
+    assert list(path.parent.iterdir()) == []
+    with Tap(path, fps=25) as tap:
+        tap.put(picture)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt), Tap(path, fps=25) as tap:
+        tap.put(picture + 1)
+        tap.put(picture)
+        stop()
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
 def test_attention_figure(generator, talking_clip):
     made, name = attention_figure(talking_clip, None, generator, frame=5, layer=None, reference=None)
     assert name == "3.2" and made.shape[0] == 2 * 192 and made.shape[1] % 192 == 0 and made.shape[1] >= 3 * 192
