@@ -21,7 +21,7 @@ from lipsync_eval.baselines.manifest import Entry
 from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
-from lipsync_eval.errors import MediaError, UsageError
+from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.media import open_clip
 
@@ -126,6 +126,8 @@ def _one(
             break
         except BaselineError as error:
             message = str(error)
+        except (ClipError, InputError) as error:  # of an adapter that opens or writes a video by itself
+            message = f"its files cannot be used: {error}"
         except OSError as error:
             message = f"cannot be started or its files cannot be handled: {error}"
     outcome = Outcome(

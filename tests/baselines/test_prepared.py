@@ -191,3 +191,15 @@ def test_the_panel_with_the_result_is_kept(
     assert (clip.width, clip.height, clip.n_frames) == (32, 32, 5)
     assert clip.audio is not None
     assert [int(frame[8:24, 8:24].mean()) for frame in clip.frames()] == pytest.approx([kept] * 5, abs=4)
+
+
+def test_a_result_that_cannot_be_cut_fails_its_clip_alone(tmp_path: Path) -> None:
+    """An adapter that opens what the generator wrote must not end the run when that is broken."""
+    from lipsync_eval.baselines.adapters._frames import cut
+
+    source = _source(tmp_path)
+    (source / "run.py").write_text("import sys\nopen(sys.argv[2], 'wb').write(b'no video' * 100)\n")
+    adapter = replace(_adapter(gpu=False), collect=lambda job: cut(job.output, job, lambda f: f))
+    outcome = _run(adapter, tmp_path, "source")
+    assert not outcome.ok
+    assert "its files cannot be used: 'output.mp4' is not a video" in outcome.message
