@@ -130,7 +130,7 @@ def prepare(job: Job) -> Sequence[str]:
         raise BaselineError(
             f"the option 'points' does not work with preprocess = {job.options['preprocess']!r}: leave one of them out"
         )
-    track = write_picture_points(job, job.view / "landmarks.npy")
+    track = write_picture_points(RECORD, job, job.view / "landmarks.npy")
     left, top, right, bottom = track.boxes[0]
     if max(right - left, bottom - top) > _FACE:
         raise BaselineError(

@@ -72,7 +72,7 @@ RECORD = Record(
 
 def prepare(job: Job) -> Sequence[str]:
     """Landmarks where the patched code looks for them, if the option `points` asks for that."""
-    return write_points(job, job.video, job.view / "landmarks.npz") if "points" in job.options else ()
+    return write_points(RECORD, job, job.video, job.view / "landmarks.npz") if "points" in job.options else ()
 
 
 def command(job: Job) -> list[str]:

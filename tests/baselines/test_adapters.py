@@ -184,7 +184,13 @@ def test_landmarks_are_handed_over_to_a_prepared_copy_only(tmp_path: Path, monke
     with pytest.raises(BaselineError, match="baselines prepare"):
         adapter.prepare(job)
     job.repo.mkdir()
+    stale = prepared_facts(adapter.record)
+    (job.repo / "lipsync_eval_prepared.json").write_text(json.dumps({**stale, "patches": stale["patches"][:1]}))
+    with pytest.raises(BaselineError, match="with this adapter's patches"):
+        adapter.prepare(job)
     (job.repo / "lipsync_eval_prepared.json").write_text(json.dumps(prepared_facts(adapter.record)))
+    (job.repo / "landmarks.npz").write_text("the user's own")
+    (job.view / "landmarks.npz").symlink_to(job.repo / "landmarks.npz")
     where = np.arange(3 * 68 * 2, dtype=np.float64).reshape(3, 68, 2)
     status = np.array([FOUND, MISSING, FOUND], np.uint8)
     track = Track(np.zeros((3, 4)), where, np.ones(3, np.float32), status, "dlib68.1", np.ones(3, np.int16))
@@ -194,6 +200,7 @@ def test_landmarks_are_handed_over_to_a_prepared_copy_only(tmp_path: Path, monke
     with np.load(job.view / "landmarks.npz") as held:
         assert set(held.files) == {"0", "2"}
         assert np.array_equal(held["2"], where[2])
+    assert (job.repo / "landmarks.npz").read_text() == "the user's own"
     assert list(adapter.prepare(replace(job, options={}))) == []
 
 
