@@ -16,6 +16,7 @@ from lipsync_eval.media.container import opened
 from lipsync_eval.media.reader import Reader
 from lipsync_eval.media.scan import scan
 from lipsync_eval.media.sound import read_sound
+from lipsync_eval.media.writer import Codec, sound_rates
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Float
 
 
@@ -108,6 +109,12 @@ def sound_rate(path: Path) -> int:
         if stream is None or not stream.rate:
             raise MediaError(f"{path.name!r} has no sound; give a file with speech")
         return int(stream.rate)
+
+
+def rate_that_fits(rate: int, codec: Codec) -> int:
+    """The rate (Hz) itself where sound beside `codec` may have it, else the next above it, else the highest there is."""
+    rates = sound_rates(codec)
+    return rate if not rates or rate in rates else next((r for r in rates if r > rate), rates[-1])
 
 
 def sound_for(path: Path, pictures: Pictures, rate: int = RATE) -> Audio:

@@ -47,7 +47,7 @@ def write_video(
         times: for pictures at uneven times: s at which each one is shown, from 0, increasing; `fps` is then their mean.
             Kept to 1/90000 s (.mkv: to 1 ms).
         audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first picture; written whole, whatever its length.
-        rate: samples per second of `audio`.
+        rate: samples per second of `audio`; for "h264" one that AAC has (see `sound_rates`).
         codec: "lossless" or "h264".
         crf: quality of "h264": 0 (best) to 51.
 
@@ -55,7 +55,7 @@ def write_video(
         number of pictures written.
 
     Raises:
-        InputError: no picture, pictures or sound of a wrong shape or type, a suffix that does not fit the codec.
+        InputError: no picture, pictures or sound of a wrong shape or type, a suffix or a rate that does not fit the codec.
         OutputError: the file cannot be written; what was at `path` before is untouched.
     """
     import av
@@ -64,7 +64,7 @@ def write_video(
     muxer = _muxer(path, codec)
     pace = _pace(fps)
     ticks = None if times is None else _ticks(times)
-    sound = None if audio is None else _checked(audio, rate)
+    sound = None if audio is None else _checked(audio, rate, codec)
     stream = iter(frames)
     first = next(stream, None)
     if first is None:
@@ -218,9 +218,21 @@ def _size(frame: Frame, codec: str) -> tuple[int, int]:
     return height, width
 
 
-def _checked(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+def sound_rates(codec: Codec) -> tuple[int, ...]:
+    """Samples per second that sound beside "h264" (AAC) may have, ascending; empty where any will do ("lossless": PCM)."""
+    from av.codec import Codec as Coder
+
+    return () if codec == "lossless" else tuple(sorted(Coder("aac", "w").audio_rates or ()))
+
+
+def _checked(audio: NDArray[np.float32], rate: int, codec: Codec) -> NDArray[np.float32]:
     if not isinstance(audio, np.ndarray) or audio.ndim != 1 or not np.issubdtype(audio.dtype, np.floating):
         raise InputError("audio must be (N,) float samples in [-1, 1], mono")
     if not np.isfinite(audio).all() or rate <= 0:
         raise InputError(f"audio must be finite and its rate positive; the rate is {rate}")
+    if (rates := sound_rates(codec)) and rate not in rates:
+        raise InputError(
+            f"the rate of audio is {rate}; AAC, the sound of h264 files, has {', '.join(map(str, rates))}: "
+            "resample it, or write lossless"
+        )
     return audio.astype(np.float32, copy=False)

@@ -153,3 +153,11 @@ def test_times_that_cannot_be(tmp_path):
     with pytest.raises(InputError, match="more pictures came than the 1 times given"):
         write_video(tmp_path / "a.mkv", [stamped(i) for i in range(2)], times=[0.0])
     assert not (tmp_path / "a.mkv").exists()
+
+
+def test_a_rate_that_aac_has_not_is_refused_before_anything_is_written(tmp_path):
+    sound = np.zeros(1000, np.float32)
+    with pytest.raises(InputError, match=r"the rate of audio is 192000; AAC.* 48000, .*write lossless"):
+        write_video(tmp_path / "a.mp4", [stamped(0)], audio=sound, rate=192000, codec="h264")
+    assert list(tmp_path.iterdir()) == []
+    write_video(tmp_path / "a.mkv", [stamped(0)], audio=sound, rate=192000)
