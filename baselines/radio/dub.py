@@ -1,7 +1,7 @@
 """`radio dub`: new speech for a video, picture by picture; nothing is held but one batch.
 
 Aligned picture in, lower half out, blended back into the full frame with a soft border. Rate, size and everything
-outside the mouth region stay; the given sound is written whole, mono, at its own rate.
+outside the mouth region stay; the given sound is written whole, mono, at its own rate (the next that AAC has in H.264 files).
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from lipsync_eval.baselines.radio.align import Mask, align, face_mask, lower_mas
 from lipsync_eval.baselines.radio.files import LOSSLESS, check_destinations, crop_files, report_file
 from lipsync_eval.baselines.radio.inference import Generator, face_track, reference_frame, reference_image
 from lipsync_eval.baselines.radio.mel import mel_spectrogram, mel_window
-from lipsync_eval.baselines.radio.native import Pictures, open_pictures, sound_for, sound_rate
+from lipsync_eval.baselines.radio.native import Pictures, open_pictures, rate_that_fits, sound_for, sound_rate
 from lipsync_eval.baselines.radio.tap import Tap
 from lipsync_eval.baselines.radio.telling import Say, silent, told
 from lipsync_eval.cache import Cache
 from lipsync_eval.engine.ahead import ahead
-from lipsync_eval.errors import AlignmentError, InputError
+from lipsync_eval.errors import AlignmentError, FaceError, InputError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import write_video
+from lipsync_eval.media.writer import Codec
 from lipsync_eval.types import RATE, Audio, Float, Frame, Track
 
 Length = Literal["strict", "shortest"]
@@ -99,7 +100,7 @@ def dub(
 
     Raises:
         AlignmentError: sound and video differ in length, under 'strict'.
-        FaceError: no face in the video, or in the reference.
+        FaceError: no face in the pictures to dub, or in the reference.
         OutputError: the output cannot be written there, or is an input.
         MediaError, InputError: a file or an argument cannot be used.
     """
@@ -115,6 +116,11 @@ def dub(
     begun = time.perf_counter()
     track = face_track(pictures, cache, say)
     tracked = time.perf_counter() - begun
+    if not track.valid[:count].any():
+        raise FaceError(
+            f"none of the first {count} pictures of {video.name!r}, which the sound lasts for, shows a face: nothing would be "
+            "dubbed; give longer sound, or cut the video to where the face is"
+        )
     picture, name = given or reference_frame(reference, pictures, track, generator.size)
     mel = mel_spectrogram(speech.samples)
     job = _Job(pictures, track, mel, generator, generator.reference(picture), mask, batch, count)
@@ -149,27 +155,35 @@ def _made_by(generator: Generator) -> dict[str, Any]:
 
 def _write(job: _Job, audio: Path, speech: Audio, out: Path, crops: Path | None, say: Say) -> list[str]:
     """Make and write everything; what was done to the sound."""
-    pictures, seconds = job.pictures, job.pictures.until(job.count)
-    rate = sound_rate(audio)
-    sound = speech if rate == RATE else sound_for(audio, pictures, rate)
-    samples, notes = sound.samples, list(sound.notes)
-    keep = round(seconds * rate)
-    if len(samples) - keep > rate * 0.08:
-        notes.append(f"{len(samples) / rate - seconds:.2f} s of sound after the last picture left out")
-        samples = samples[:keep]
-    if not np.abs(speech.samples).max(initial=0.0) > SILENT:
-        notes.append("the sound is silent throughout: the mouth has nothing to follow")
+    pictures = job.pictures
+    codec: Codec = "lossless" if out.suffix.lower() == LOSSLESS else "h264"
+    samples, rate, notes = _sound(job, audio, speech, codec)
     shown: dict[str, Any] = {"fps": pictures.fps, "times": pictures.seconds.tolist() if pictures.uneven else None}
     with ExitStack() as stack:
         taps: list[Tap] = []
         if crops is not None:
             beside = {"fps": pictures.fps} if job.missing else {**shown, "audio": speech.samples}
             taps = [stack.enter_context(Tap(path, **beside)) for path in crop_files(crops, out)]
-        codec: Literal["lossless", "h264"] = "lossless" if out.suffix.lower() == LOSSLESS else "h264"
         batches = stack.enter_context(ahead(job.run(*taps)))  # the encoder works while the next batch is made
         made = told(chain.from_iterable(batches), job.count, "dubbed", say)
         write_video(out, made, audio=samples, rate=rate, codec=codec, **shown)
     return notes
+
+
+def _sound(job: _Job, audio: Path, speech: Audio, codec: Codec) -> tuple[NDArray[np.float32], int, list[str]]:
+    """Samples to write, their rate, and what was done to them."""
+    own, seconds = sound_rate(audio), job.pictures.until(job.count)
+    rate = rate_that_fits(own, codec)
+    sound = speech if rate == RATE else sound_for(audio, job.pictures, rate)
+    samples, notes = sound.samples, list(sound.notes)
+    if rate != own:
+        notes.append(f"sound of {own} Hz written at {rate} Hz, since AAC has no {own}; {LOSSLESS} keeps every rate")
+    if len(samples) - (keep := round(seconds * rate)) > rate * 0.08:
+        notes.append(f"{len(samples) / rate - seconds:.2f} s of sound after the last picture left out")
+        samples = samples[:keep]
+    if not np.abs(speech.samples).max(initial=0.0) > SILENT:
+        notes.append("the sound is silent throughout: the mouth has nothing to follow")
+    return samples, rate, notes
 
 
 def frames_to_make(pictures: Pictures, heard: float, length: Length, name: str) -> int:

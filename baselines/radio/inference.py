@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -137,7 +138,7 @@ def reference_image(choice: str | None, pictures: Pictures, size: int) -> tuple[
     """
     if choice is None:
         return None
-    if choice.lstrip("-").isdigit():
+    if re.fullmatch(r"-?[0-9]+", choice):
         if not 0 <= int(choice) < pictures.clip.n_frames:
             raise UsageError(f"reference {choice}: the video has the pictures 0 to {pictures.clip.n_frames - 1}")
         return None

@@ -122,6 +122,21 @@ def test_own_sound_keeps_its_rate(generator, talking_clip, tmp_path):
     np.testing.assert_allclose(sound, speech.mean(0), atol=1e-3)
 
 
+@pytest.mark.parametrize(("own", "written"), [(192000, 96000), (10000, 11025), (4000, 7350), (48000, 48000)])
+def test_a_rate_that_aac_has_not_is_changed_and_named(generator, talking_clip, tmp_path, own, written):
+    from support.videos import make_sound
+
+    sound = 0.4 * np.sin(2 * np.pi * 200 * np.arange(round(1.6 * own)) / own)
+    make_sound(tmp_path / "new.wav", sound[None], rate=own)
+    report = dub(talking_clip, tmp_path / "new.wav", tmp_path / "out.mp4", generator)
+    assert sound_rate(tmp_path / "out.mp4") == written
+    named = f"sound of {own} Hz written at {written} Hz, since AAC has no {own}; .mkv keeps every rate"
+    assert [note for note in report.notes if "AAC" in note] == [named] * (own != written)
+    heard = open_clip(tmp_path / "out.mp4").audio.samples
+    assert len(heard) == pytest.approx(1.6 * 16000, abs=0.1 * 16000)
+    assert np.abs(heard).max() == pytest.approx(0.4, abs=0.1)
+
+
 def test_a_videos_own_sound_keeps_its_rate_and_place(generator, tmp_path):
     t = np.arange(round(1.6 * 44100)) / 44100
     tone = (0.4 * np.sin(2 * np.pi * 200 * t)).astype(np.float32)
@@ -184,6 +199,17 @@ def test_frames_without_a_face_pass_through(generator, tmp_path):
     assert any("picture(s) without a face are the source's own" in note for note in report.notes)
 
 
+def test_a_dub_that_would_dub_nothing_is_refused(generator, tmp_path):
+    """The face comes after the sound's end."""
+    good = frames_of(talking_video(tmp_path / "a.mkv", frames=12))
+    wall = np.full_like(good[:1], 90)
+    write_video(tmp_path / "v.mkv", iter(np.concatenate([np.repeat(wall, 25, 0), good])))
+    write_video(tmp_path / "s.mkv", iter(wall), audio=np.zeros(8000, np.float32))
+    with pytest.raises(FaceError, match=r"none of the first 1[23] pictures of 'v\.mkv'.*give longer sound"):
+        dub(tmp_path / "v.mkv", tmp_path / "s.mkv", tmp_path / "out.mkv", generator, length="shortest")
+    assert not (tmp_path / "out.mkv").exists()
+
+
 def test_sound_that_is_too_short_or_too_long(generator, talking_clip, tmp_path):
     write_video(tmp_path / "short.mkv", iter(frames_of(talking_clip)[:1]), audio=np.zeros(16000, np.float32))
     with pytest.raises(AlignmentError, match=r"the sound 'short.mkv' \(1.00 s\) is shorter than the video \(1.60 s\)"):
@@ -221,8 +247,9 @@ def test_references_that_cannot_be_used(generator, talking_clip, tmp_path):
         attempt(str(tmp_path / "wall.png"))
     with pytest.raises(MediaError, match=r"reference 'text\.png' is no image"):
         attempt(str(tmp_path / "text.png"))
-    with pytest.raises(UsageError, match="is neither a file nor a number"):
-        attempt(str(tmp_path / "none.png"))
+    for name in (str(tmp_path / "none.png"), "--5", "\N{SUPERSCRIPT TWO}"):
+        with pytest.raises(UsageError, match="is neither a file nor a number"):
+            attempt(name)
     with pytest.raises(UsageError, match="reference 40: the video has the pictures 0 to 39"):
         attempt("40")
 
