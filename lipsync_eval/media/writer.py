@@ -24,6 +24,7 @@ _FORMATS: Final[dict[str, dict[str, str]]] = {
 """Suffix -> muxer, by codec."""
 _CLOCK: Final = 90_000
 """Ticks per second of pictures at given times; every usual rate is a whole number of them."""
+_MKV_CLOCK: Final = 1000
 
 
 def write_video(
@@ -45,7 +46,7 @@ def write_video(
         frames: (H, W, 3) uint8 RGB, all of one size; even sides for "h264".
         fps: pictures per second, at most 1000.
         times: for pictures at uneven times: s at which each one is shown, from 0, increasing; `fps` is then their mean.
-            Kept to 1/90000 s (.mkv: to 1 ms).
+            Kept to 1/90000 s (.mkv: to 1 ms), which may not make two of them one.
         audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first picture; written whole, whatever its length.
         rate: samples per second of `audio`; for "h264" one that AAC has (see `sound_rates`).
         codec: "lossless" or "h264".
@@ -63,7 +64,7 @@ def write_video(
     path = Path(path)
     muxer = _muxer(path, codec)
     pace = _pace(fps)
-    ticks = None if times is None else _ticks(times)
+    ticks = None if times is None else _ticks(times, muxer)
     sound = None if audio is None else _checked(audio, rate, codec)
     stream = iter(frames)
     first = next(stream, None)
@@ -193,10 +194,15 @@ def _pace(fps: float | Fraction) -> Fraction:
     return pace
 
 
-def _ticks(times: Sequence[float]) -> list[int]:
+def _ticks(times: Sequence[float], muxer: str) -> list[int]:
     ticks = [round(second * _CLOCK) for second in times]
     if ticks[:1] != [0] or any(later <= before for before, later in pairwise(ticks)):
         raise InputError("times must begin at 0 and increase by at least 1/90000 s from picture to picture")
+    kept = [(2 * tick * _MKV_CLOCK + _CLOCK) // (2 * _CLOCK) for tick in ticks]  # rounded as the muxer does
+    if muxer == "matroska" and any(later == before for before, later in pairwise(kept)):
+        raise InputError(
+            "two of the times are the same ms, the clock of .mkv: readers would drop a picture; write .mp4"
+        )
     return ticks
 
 

@@ -161,3 +161,17 @@ def test_a_rate_that_aac_has_not_is_refused_before_anything_is_written(tmp_path)
         write_video(tmp_path / "a.mp4", [stamped(0)], audio=sound, rate=192000, codec="h264")
     assert list(tmp_path.iterdir()) == []
     write_video(tmp_path / "a.mkv", [stamped(0)], audio=sound, rate=192000)
+
+
+def test_times_that_mkv_cannot_tell_apart(tmp_path):
+    """Written all the same, the second picture would be dropped by whoever reads the file."""
+    from lipsync_eval.media.scan import scan
+
+    times, pictures = [0.0, 0.04, 0.0403, 0.1], [stamped(i) for i in range(4)]
+    with pytest.raises(InputError, match="the same ms"):
+        write_video(tmp_path / "a.mkv", pictures, times=times)
+    write_video(tmp_path / "a.mp4", pictures, times=times, codec="h264")
+    near = [0.0, 0.0404, 0.0406, 0.1]  # 40 and 41 ms
+    write_video(tmp_path / "a.mkv", pictures, times=near)
+    for name in ("a.mp4", "a.mkv"):
+        assert len(scan(tmp_path / name).times.ticks) == 4
