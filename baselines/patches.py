@@ -49,6 +49,10 @@ def prepare(record: Record, source: Path, target: Path) -> list[str]:
 
 def _apply(target: Path, file: str, old: str, new: str, why: str) -> str:
     path = target / file
+    if not path.parent.resolve().is_relative_to(target.resolve()):
+        raise UsageError(
+            f"{file} lies behind a link out of the repository, which would be changed: prepare a plain checkout"
+        )
     text = path.read_bytes().decode("utf-8")
     if (n := text.count(old)) != 1:
         raise UsageError(f"{file}: the text {old!r} is there {n} times, expected once; is it the right commit?")

@@ -20,6 +20,7 @@ from lipsync_eval.baselines.manifest import Entry
 from lipsync_eval.baselines.patches import prepare, why_no_cpu
 from lipsync_eval.baselines.runner import Outcome, run_all
 from lipsync_eval.baselines.testing import check_adapter, sample_job
+from lipsync_eval.errors import UsageError
 from lipsync_eval.media import open_clip, write_video
 
 _SCRIPT = """
@@ -203,3 +204,22 @@ def test_a_result_that_cannot_be_cut_fails_its_clip_alone(tmp_path: Path) -> Non
     outcome = _run(adapter, tmp_path, "source")
     assert not outcome.ok
     assert "its files cannot be used: 'output.mp4' is not a video" in outcome.message
+
+
+def test_nothing_outside_the_copy_is_changed(tmp_path: Path) -> None:
+    source = _source(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (source / "run.py").rename(tmp_path / "elsewhere" / "run.py")
+    (source / "code").symlink_to(tmp_path / "elsewhere")
+    record = _adapter(patches=(replace(_PATCH, file="code/run.py"),)).record
+    with pytest.raises(UsageError, match=r"code/run\.py lies behind a link out of the repository"):
+        prepare(record, source, tmp_path / "copy")
+    assert (tmp_path / "elsewhere" / "run.py").read_text() == _SCRIPT
+    assert not (tmp_path / "copy").exists()
+    (source / "code").unlink()
+    (source / "code").mkdir()
+    (source / "code" / "run.py").symlink_to(
+        tmp_path / "elsewhere" / "run.py"
+    )  # a linked file becomes a file of the copy's own
+    prepare(record, source, tmp_path / "copy")
+    assert (tmp_path / "elsewhere" / "run.py").read_text() == _SCRIPT
