@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from lipsync_eval import __version__
 from lipsync_eval.cache import Cache
@@ -52,6 +53,15 @@ class Bench:
     def needs_sound(self) -> bool:
         """Whether any metric hears the sound."""
         return any(_SOUND & needs_of(f, s) for f in self.families for s in self.wanted(f))
+
+    @cached_property
+    def reference(self) -> str:
+        """The content of --reference for the signature, as it is when first asked for: before the first clip.
+
+        Raises:
+            UsageError: none was given, or it does not exist.
+        """
+        return reference.content(self.settings)
 
     def uses_faces(self, needs: frozenset[str]) -> bool:
         """Whether a metric with these needs depends on landmarks under this protocol."""
@@ -124,5 +134,5 @@ def signature_parts(bench: Bench, metric: str) -> dict[str, str]:
     if "gen.audio" in needs:
         parts["audio"] = settings.audio
     if "reference" in needs:
-        parts["reference"] = reference.content(settings)
+        parts["reference"] = bench.reference
     return parts | dict(family.signature(metric))

@@ -13,6 +13,7 @@ from support.clips import frames
 from support.perception import GOLDEN, golden
 
 from lipsync_eval import check_metric
+from lipsync_eval.engine.plan import make_plan
 from lipsync_eval.engine.score import score
 from lipsync_eval.errors import InputError, MissingWeights, UsageError
 from lipsync_eval.features.blendshapes import installed
@@ -84,6 +85,20 @@ class TestPoints68:
         assert key("refs") == key("same")
         write_video(tmp_path / "refs" / "a.mkv", frames(30)[3:])
         assert key("refs") != key("same")
+
+    def test_the_signature_names_the_reference_as_it_was_at_the_start(self, tmp_path: Path) -> None:
+        """One that is replaced or taken away while clips are measured must not end the run, nor lend its hash to it."""
+        (tmp_path / "a.mkv").write_bytes(b"video")
+        (tmp_path / "ref.mkv").write_bytes(b"before")
+        plan = make_plan(
+            tmp_path / "a.mkv", tmp_path / "a.mkv", "stylesim_points68_ref", Settings(reference=tmp_path / "ref.mkv")
+        )
+        before = plan.signature("stylesim_points68_ref", 1)
+        assert parse_signature(before)["reference"] == sha256(tmp_path / "ref.mkv")[:8]
+        (tmp_path / "ref.mkv").write_bytes(b"after")
+        assert plan.signature("stylesim_points68_ref", 1) == before
+        (tmp_path / "ref.mkv").unlink()
+        assert plan.signature("stylesim_points68_ref", 1) == before
 
     def test_too_short_is_a_failure_row(self, tmp_path: Path) -> None:
         write_video(tmp_path / "a.mkv", frames(6))
