@@ -82,6 +82,8 @@ class Record:
     """Applied to a copy of the repository by `lipsync-eval baselines prepare`."""
     cpu_when_prepared: bool = False
     """Whether its code needs CUDA (`gpu`) but the copy that `prepare` makes does not: then that copy alone may run on a CPU."""
+    revision: int = 1
+    """Raised when this adapter makes another result of the same inputs: then clips are run again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

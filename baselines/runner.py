@@ -286,6 +286,7 @@ def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: st
     facts: dict[str, Any] = {
         "record": adapter.record.name,
         "commit": adapter.record.commit or __version__,
+        "revision": adapter.record.revision,
         "repo": str(environment.repo),
         "options": dict(environment.options),
         "prepared": read_prepared(environment.repo),

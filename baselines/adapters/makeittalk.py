@@ -51,6 +51,7 @@ def prepare(job: Job) -> Sequence[str]:
     picture = cv2.imread(str(job.reference))
     if picture is None:
         raise BaselineError("the reference picture cannot be read")
+    (examples / "lipsync.jpg").unlink(missing_ok=True)  # a link to one in the user's checkout would be written through
     side = min(picture.shape[:2])
     top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
     square = cv2.resize(picture[top : top + side, left : left + side], (256, 256), interpolation=cv2.INTER_AREA)

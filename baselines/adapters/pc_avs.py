@@ -149,8 +149,10 @@ def collect(job: Job) -> Path:
     """results/id_identity_pose_pose_audio_audio/G_Pose_Driven_/*.jpg, numbered from 0, put together without another encoding."""
     folder = job.view / "results" / "id_identity_pose_pose_audio_audio" / "G_Pose_Driven_"
     for file in sorted(folder.glob("G_Pose_Driven_*.jpg")):
-        number = int(file.stem.rsplit("_", 1)[1])
-        file.rename(folder / f"{number + _FIRST:08d}.jpg")
+        number = file.stem.rsplit("_", 1)[1]
+        if not number.isdecimal():
+            raise BaselineError(f"wrote {file.name}, whose number cannot be read")
+        file.rename(folder / f"{int(number) + _FIRST:08d}.jpg")
     for missing in range(_FIRST):
         if (folder / f"{_FIRST:08d}.jpg").exists():
             shutil.copyfile(folder / f"{_FIRST:08d}.jpg", folder / f"{missing:08d}.jpg")

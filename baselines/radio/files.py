@@ -31,7 +31,7 @@ def check_destinations(out: Path, crops: Path | None, inputs: Sequence[Path], si
         size: (height, width) of its pictures in px.
 
     Raises:
-        OutputError: an unknown suffix, no such folder, odd sides in H.264, or a file that is an input as well.
+        OutputError: an unknown suffix, no such folder, odd sides in H.264, crops where no folder can be, or a file that is an input as well.
     """
     suffix = out.suffix.lower()
     if suffix not in (LOSSLESS, *LOSSY):
@@ -45,6 +45,9 @@ def check_destinations(out: Path, crops: Path | None, inputs: Sequence[Path], si
             f"give --out {out.with_suffix(LOSSLESS).name}, which is lossless and takes any size"
         )
     written = [out, report_file(out), *(crop_files(crops, out) if crops else ())]
+    for folder in (crops, crops / "gen", crops / "gt") if crops else ():
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"--crops {crops}: {folder} is there and is no folder; give another --crops")
     read = {path.resolve() for path in inputs}
     for path in written:
         if path.resolve() in read:

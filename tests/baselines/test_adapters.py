@@ -152,6 +152,9 @@ def test_pc_avs_numbers_its_pictures_from_the_third(tmp_path: Path) -> None:
         cv2.imwrite(str(folder / f"G_Pose_Driven_{i}.jpg"), np.full((224, 224, 3), 20 * i + 10, np.uint8))
     levels = [int(frame.mean()) for frame in open_clip(collect(job)).frames()]
     assert np.allclose(levels, [10, 10, *range(10, 210, 20)], atol=3)
+    cv2.imwrite(str(folder / "G_Pose_Driven_x.jpg"), np.zeros((224, 224, 3), np.uint8))
+    with pytest.raises(BaselineError, match=r"G_Pose_Driven_x\.jpg, whose number cannot be read"):
+        collect(job)
 
 
 def test_what_an_earlier_run_left_is_no_result(tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ def test_the_copy_alone_runs_on_a_cpu(tmp_path: Path) -> None:
     assert open_clip(tmp_path / "gen" / "wav2lip" / "a.mp4").n_frames == 6
 
 
+def test_a_raised_revision_runs_clips_again(tmp_path: Path) -> None:
+    prepare(_adapter().record, _source(tmp_path), tmp_path / "copy")
+    result = tmp_path / "gen" / "wav2lip" / "a.mp4"
+    first = _run(_adapter(), tmp_path, "copy")
+    made = result.stat().st_mtime_ns
+    assert _run(_adapter(), tmp_path, "copy") == first
+    assert result.stat().st_mtime_ns == made
+    assert _run(_adapter(revision=2), tmp_path, "copy").ok
+    assert result.stat().st_mtime_ns > made
+
+
 def test_a_gpu_may_be_asked_of_both(tmp_path: Path) -> None:
     """With device = "cuda" nothing is refused beforehand: the code itself says what it lacks."""
     _source(tmp_path)

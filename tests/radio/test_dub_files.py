@@ -51,6 +51,7 @@ def test_no_input_is_replaced(micro_run, talking_clip, tmp_path, name):
 def test_destinations(tmp_path):
     (tmp_path / "gt").mkdir()
     (tmp_path / "gen").mkdir()
+    (tmp_path / "file").touch()
     inputs = [tmp_path / "gt" / "a.mkv", tmp_path / "a.wav"]
     for out, crops, size, words in (
         (tmp_path / "a.avi", None, (64, 64), r"--out 'a\.avi': dubbed video goes into \.mkv \(lossless\) or \.mp4"),
@@ -58,6 +59,7 @@ def test_destinations(tmp_path):
         (tmp_path / "a.mp4", None, (64, 63), r"needs even sides, the video is 63x64; give --out a\.mkv"),
         (tmp_path / "a.mp4", tmp_path, (64, 64), r"a\.mkv is read for this dub and would be replaced"),
         (tmp_path / "gen" / "b.mkv", tmp_path, (64, 64), "lies where the crops go"),
+        (tmp_path / "b.mkv", tmp_path / "file", (64, 64), "--crops .*file is there and is no folder"),
     ):
         with pytest.raises(OutputError, match=words):
             check_destinations(out, crops, inputs, size)
