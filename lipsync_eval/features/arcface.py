@@ -41,6 +41,8 @@ class FaceEmbedder:
             self._mean = np.array(facts["mean"], np.float32).reshape(1, 3, 1, 1)
             self._std = np.array(facts["std"], np.float32).reshape(1, 3, 1, 1)
             self._bgr = facts["color"] == "bgr"
+            self.preprocessing = f"{facts['color']} {facts['mean']} {facts['std']}"
+            """What is done to an aligned face before the network, for cache keys."""
         except (KeyError, ValueError) as error:
             raise WeightsError(
                 f"the row {file.name!r} has no preprocessing for faces; choose a row of the role arcface"

@@ -155,7 +155,7 @@ class _Meter:
             except ClipError as error:
                 self.template_error = error
         self.cache = Cache(family.settings.cache_dir if n <= _CACHED_FRAMES else None)
-        self.key = _key(pair, self.embedder.file.sha256)
+        self.key = _key(pair, self.embedder)
         stored = self.cache.get(self.key)
         self.known = None if stored is None else stored["vectors"]
         self.fresh: list[NDArray[np.float32]] = []
@@ -237,10 +237,16 @@ class _Meter:
                 found.notes.append(f"csim_ref: {skipped} of {n} generated frames have no face and are left out")
 
 
-def _key(pair: Pair, weights: str) -> dict[str, str]:
-    """Everything that the real side's vectors hang on: content, landmarks, network."""
+def _key(pair: Pair, embedder: FaceEmbedder) -> dict[str, str]:
+    """Everything that the real side's vectors hang on: content, landmarks, network, and its preprocessing, which is the row's."""
     track = pair.gt.track
     digest = hashlib.sha256(str(pair.n_frames).encode())
     if track is not None:
         digest.update(track.status.tobytes() + np.ascontiguousarray(track.points).tobytes())
-    return {"what": "arcface.1", "clip": pair.gt.clip.digest, "points": digest.hexdigest(), "weights": weights}
+    return {
+        "what": "arcface.2",
+        "clip": pair.gt.clip.digest,
+        "points": digest.hexdigest(),
+        "weights": embedder.file.sha256,
+        "preprocessing": embedder.preprocessing,
+    }

@@ -92,6 +92,14 @@ def test_cached_vectors_of_the_real_video_give_the_same_numbers(
     assert values(runs[0]) == values(runs[1]) and seen == [6, 6, 6]
 
 
+def test_cached_vectors_are_not_taken_for_a_file_under_another_row(r18: Path, clips: Path) -> None:
+    """The row brings the preprocessing, so one file under two rows gives two vectors; a wrong row may be named first."""
+    gt, cached = clips / "gt.mkv", clips / "cache"
+    score(gt, gt, metrics="csim", cache=cached, weights={"mobilefacenet": r18})
+    run = score(gt, gt, metrics="csim", cache=cached, weights={"w600k_r50": r18})
+    assert values(run)["csim"] == pytest.approx(1, abs=1e-6)
+
+
 class TestNetwork:
     """Which network is used is said by the user, never by what lies around."""
 
