@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lipsync_eval.features.syncnet_shots import Release
     from lipsync_eval.features.syncnet_side import TrackDistances
     from lipsync_eval.features.syncnet_video import VideoScorer
+    from lipsync_eval.weights import WeightFile
 
 MIN_TRACK: Final = {"latentsync": 50}
 """Detections that a track must exceed under a protocol; 100 under the others; 0.8 of the clip where that is less."""
@@ -117,7 +118,7 @@ class SyncNet:
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """feat: SyncNet's file. sync: where the crops come from. compat: the lossy steps."""
-        net, detector = self._weights()
+        net, detector = (file.signature if file else "" for file in self._weights())
         where = {"track": "own-track", "none": "whole-picture"}.get(self.detector, detector)
         parts = {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.limit}"}
         return parts | ({"compat": "jpeg"} if self.lossy else {})
@@ -134,12 +135,16 @@ class SyncNet:
         """Not pooled: means over clips."""
         raise UsageError(f"{metric} is not pooled")
 
-    def _weights(self) -> tuple[str, str]:
-        """Signatures of SyncNet's file and of S3FD's ('' where it is not used)."""
+    def notes(self) -> list[str]:
+        """Which of the weights are not the published files."""
+        return [file.note for file in self._weights() if file and file.note]
+
+    def _weights(self) -> tuple[WeightFile, WeightFile | None]:
+        """SyncNet's file and S3FD's (None where it is not used)."""
         from lipsync_eval.weights import locate
 
-        net = locate(self.settings, "syncnet", role="syncnet").signature
-        return net, locate(self.settings, "s3fd", role="s3fd").signature if self.detector == "s3fd" else ""
+        net = locate(self.settings, "syncnet", role="syncnet")
+        return net, locate(self.settings, "s3fd", role="s3fd") if self.detector == "s3fd" else None
 
 
 def _detector(settings: Settings, mode: str) -> Literal["track", "s3fd", "none"]:
@@ -190,7 +195,7 @@ class Meter:
         tracks = self._gen.finish()
         own = self._family.mode == "latentsync"
         score = summarise(tracks, mean=own)
-        found = Measurement(values={m: score.values[m] for m in self._family.metrics})
+        found = Measurement({m: score.values[m] for m in self._family.metrics}, notes=self._family.notes())
         found.notes += [f"SyncNet: {text}" for text in remarks(tracks, self._gen.speech, self._pair.n_frames, mean=own)]
         details = describe(tracks, score, self._pair.n_frames) | {
             "speech_share": round(self._gen.speech, 3),

@@ -68,6 +68,7 @@ def test_golden_numbers_through_the_whole_command(tmp_path: Path) -> None:
     assert row["gt_values"] == pytest.approx(row["values"], abs=1e-4)
     assert row["details"]["syncnet"]["frames_scored"] == len(g["D"])
     assert any("short clip" in note for note in row["notes"])
+    assert any("w.model is not the published file" in note for note in row["notes"])
     arrays = np.load(out / "frames.npz")
     matrix = next(arrays[k] for k in arrays.files if k.endswith("syncnet_distances"))
     np.testing.assert_allclose(matrix, g["D"], rtol=1e-4, atol=1e-3)
@@ -266,6 +267,7 @@ def test_s3fd_faces_from_frames_to_score_and_from_the_cache(weights: Path, tmp_p
     )
     assert not first.failures
     row = first.clips[0]
+    assert any(note.startswith("s3fd: s3fd.pth is not the published file") for note in row.notes)
     tracks = row.details["syncnet"]["tracks"]
     assert tracks and all(t["scored"] for t in tracks)
     assert row.values["lse_d"] == pytest.approx(np.mean([t["lse_d"] for t in tracks]), abs=1e-5)
