@@ -63,7 +63,7 @@ def locate(settings: Settings, name: str, *, role: str | None = None, part: str 
         part: which of the row's files.
 
     Raises:
-        MissingWeights: no file; the message ends with the pull line.
+        MissingWeights: no file; the message ends with the pull line, or says where else a file without an address is to be had.
         WeightsError: unknown row, or the file in the cache is damaged.
         UsageError: a `--weights` file that does not exist, or two for one role.
     """
@@ -81,8 +81,7 @@ def locate(settings: Settings, name: str, *, role: str | None = None, part: str 
     raise MissingWeights(
         f"the weights {name!r} ({entry.file}) are not on this machine: there is no such file in {places}. "
         f"Give a file you have with --weights {_override_name(name, part)}=FILE, name a folder with {ENVIRONMENT}=DIR, "
-        "or run:\n"
-        f"lipsync-eval weights pull {name}"
+        f"or {_source(row, entry)}"
     )
 
 
@@ -156,6 +155,13 @@ def _digest(path: str, _size: int, _mtime_ns: int) -> str:
 def matches(known: str, digest: str) -> bool:
     """Whether a sha256 is the known one; the registry may hold only its first digits."""
     return bool(known) and digest.startswith(known)
+
+
+def _source(row: Row, entry: FileRow) -> str:
+    """Where the file is to be had: the pull line, or for a file that nobody serves the row's own words."""
+    if entry.urls:
+        return f"run:\nlipsync-eval weights pull {row.name}"
+    return f"get it by hand, for `weights pull` has no address of it. {row.notes}".rstrip()
 
 
 def _override_name(name: str, part: str) -> str:

@@ -35,6 +35,13 @@ def test_missing_ends_with_the_pull_line() -> None:
     assert "syncnet_v2.model" in str(caught.value) and str(weights_cache_dir()) in str(caught.value)
 
 
+def test_missing_without_an_address_says_where_to_look() -> None:
+    with pytest.raises(MissingWeights) as caught:
+        locate(Settings(), "mobilefacenet", role="arcface")
+    assert "run:" not in str(caught.value) and "`weights pull` has no address of it" in str(caught.value)
+    assert "foamliu/MobileFaceNet" in str(caught.value)
+
+
 def test_order_override_folder_environment_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "avhubert-base-vox-433h"
     file = get_row(name).files[0].file
