@@ -12,7 +12,8 @@ from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, MetricError, UsageError
 from lipsync_eval.metrics.avs_specs import READINGS, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
-from lipsync_eval.types import Audio, Batch, Float, Pair, Settings, Side
+from lipsync_eval.metrics.mouth_audio import QUIETEST
+from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.cached import Memory, Mouth
@@ -174,7 +175,22 @@ class _Meter:
             real = branches.real() if score == "avs_u" else None
             for metric in wanted:
                 self._put(score, metric.removeprefix(score), a, b, real)
+        self._hush()
         return self.found
+
+    def _hush(self) -> None:
+        """A silent sound has a score, which says nothing; that is noted."""
+        from lipsync_eval.features.mfcc import loudness
+
+        audio, scored = self.pair.gen.audio, self.found.values.keys() | self.found.states.keys()
+        heard = sorted(m for m in scored if not m.startswith("avs_v"))
+        if not heard or audio is None or len(audio.samples) < RATE // FPS:
+            return
+        if loudness(audio.int16(), self.pair.n_frames).max(initial=-np.inf) < QUIETEST:
+            text = (
+                f"the sound is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
+            )
+            self.found.notes.append(f"avs: {text}")
 
     def _put(
         self, score: Score, reading: str, a: _Features, b: _Features, real: tuple[_Features, _Features] | None

@@ -175,6 +175,17 @@ def test_lost_faces_are_interpolated_and_named():
 
 
 @needs_golden
+def test_silence_is_scored_and_noted():
+    frames, points, sound = _scene()
+    silent = measure(Avs(_settings(), METRICS), pair(frames, frames, 1e-4 * sound, sound, points, points))
+    assert not silent.failures
+    note = next(note for note in silent.notes if "the sound is silent (nowhere above -60 dBFS)" in note)
+    assert "avs_u" in note and "avs_m" in note and "avs_v" not in note
+    loud = measure(Avs(_settings(), METRICS), pair(frames, frames, sound, sound, points, points))
+    assert not any("silent" in note for note in loud.notes)
+
+
+@needs_golden
 def test_what_is_missing_fails_only_what_needs_it():
     frames, points, sound = _scene()
     silent = measure(Avs(_settings(), METRICS), pair(frames, frames, None, sound, points, points))
