@@ -42,13 +42,13 @@ def _failures(result: Result) -> list[str]:
         return []
     clips = len({f.id for f in result.failures})
     lines = ["", f"{clips} of {result.data.n_pairs} clips failed, in whole or in part:"]
-    for failure in result.failures[:_FAILURES]:
-        what = failure.metric or "all metrics"
-        lines.append(
-            f"  {printable(failure.id)} [{failure.stage}: {what}] {printable(' '.join(failure.message.split()))}"
-        )
-    if len(result.failures) > _FAILURES:
-        lines.append(f"  ... and {len(result.failures) - _FAILURES} more rows in results.json")
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for failure in result.failures:
+        told.setdefault((failure.id, failure.stage, failure.message), []).append(failure.metric or "all metrics")
+    for (name, stage, message), metrics in list(told.items())[:_FAILURES]:
+        lines.append(f"  {printable(name)} [{stage}: {', '.join(metrics)}] {printable(' '.join(message.split()))}")
+    if left := sum(len(metrics) for metrics in list(told.values())[_FAILURES:]):
+        lines.append(f"  ... and {left} more rows in results.json")
     return lines
 
 

@@ -115,6 +115,9 @@ def test_missing_weights_stop_before_any_work(tmp_path: Path, capsys: pytest.Cap
     assert "lipsync-eval weights pull syncnet\n" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert run([*arguments, "--skip-missing"]) == 3
+    assert "[weights: lse_c, lse_d, av_offset] the weights 'syncnet'" in capsys.readouterr().out, (
+        "one line for one cause"
+    )
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {row["metric"] for row in found["failures"]} == set(IDS.split(","))
     assert {row["error"] for row in found["failures"]} == {"MissingWeights"}
