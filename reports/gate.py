@@ -26,6 +26,8 @@ Verdict = Literal["worse", "better", "no difference"]
 EXACT_UP_TO = 14
 """Clips up to which all 2^n sign flips are taken."""
 N_FLIPS = 10_000
+ROUNDING = 1e-9
+"""Share of a value (of 1 for smaller ones) up to which two values are one: no tolerance has to be given for it."""
 _CHUNK = 4_000_000
 
 
@@ -260,6 +262,9 @@ def _newly_failing(
 
 
 def _worse(direction: str, old: float, new: float) -> float:
+    """How much worse the new value is; 0 where only the rounding of sums in another order differs."""
+    if abs(new - old) <= ROUNDING * max(1.0, abs(old), abs(new)):
+        return 0.0
     if direction == "up":
         return old - new
     return new - old if direction == "down" else abs(new) - abs(old)

@@ -160,6 +160,15 @@ def test_bad_tolerances(text: str) -> None:
         compare(make("b", {"psnr": [1.0]}), make("a", {"psnr": [1.0]}), tolerance=parse_tolerance("ssim=1"))
 
 
+def test_rounding_is_no_worsening() -> None:
+    """Sums in another order: one metric at its end of the scale, one large, one near 0."""
+    old = {"psnr": [100.0, 31.0, 28.0], "lmd": [0.0, 0.0, 1.0], "av_offset": [0.0, 1.0, 2.0]}
+    new = {m: [v - (1 if m == "psnr" else -1) * 1e-13 * max(1, v) for v in column] for m, column in old.items()}
+    assert compare(make("new", new), make("old", old)).passed
+    new["psnr"][0] -= 1e-6
+    assert not compare(make("new", new), make("old", old)).passed
+
+
 def test_few_clips_decide_by_tolerance_and_say_so() -> None:
     gate = compare(make("b", {"psnr": [29.9, 30.9]}), make("a", {"psnr": [30.0, 31.0]}))
     assert not gate.passed
