@@ -13,7 +13,7 @@ from lipsync_eval.reports.layout import Layout
 from lipsync_eval.reports.published import GT, REMARKS, Published
 from lipsync_eval.reports.significance import ALPHA, MIN_CLIPS, N_BOOT, better, rank
 from lipsync_eval.results.schema import Interval, Result, Score
-from lipsync_eval.results.signature import require_same, short_hash
+from lipsync_eval.results.signature import difference, require_same, short_hash
 
 Kind = Literal["measured", "published"]
 
@@ -279,6 +279,16 @@ def _clips(group: Mapping[str, Result], column: Column) -> dict[str, float]:
     return {c.id: v for c in run.clips if (v := c.values.get(column.metric)) is not None} if run else {}
 
 
+def _ignored(cells: Sequence[tuple[Row, Column, Cell]]) -> list[str]:
+    """'FID (real)' for every metric whose rows differ in a key that --ignore named."""
+    first: dict[Column, str] = {}
+    found: dict[str, dict[str, None]] = {}
+    for _, column, cell in cells:
+        if cell.signature and (keys := difference(first.setdefault(column, cell.signature), cell.signature)):
+            found.setdefault(column.metric, {}).update(dict.fromkeys(keys))
+    return [f"{style.heading(metric)} ({', '.join(keys)})" for metric, keys in found.items()]
+
+
 def _footnotes(
     rows: Sequence[Row],
     columns: Sequence[Column],
@@ -307,9 +317,14 @@ def _footnotes(
         c.n_scored is not None and c.n_scored < MIN_CLIPS for _, c in measured
     ):
         notes.append(f"No test of significance: it takes {MIN_CLIPS} clips.")
-    hashes = {column.metric: short_hash(c.signature) for _, column, c in cells if c.signature}
+    hashes: dict[str, dict[str, None]] = {}
+    for _, column, c in cells:
+        if c.signature:
+            hashes.setdefault(column.metric, {})[short_hash(c.signature)] = None
     if hashes:
-        notes.append("Signatures: " + ", ".join(f"{style.heading(m)} {h}" for m, h in hashes.items()) + ".")
+        notes.append("Signatures: " + ", ".join(f"{style.heading(m)} {'/'.join(h)}" for m, h in hashes.items()) + ".")
+    if ignored := _ignored(cells):
+        notes.append(f"Not measured the same way, allowed by --ignore: {', '.join(ignored)}.")
     if asked := sorted({c.n_asked for *_, c in cells if c.n_asked is not None}):
         missing = _not_scored(cells)
         notes.append(

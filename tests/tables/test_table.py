@@ -18,6 +18,7 @@ from lipsync_eval.reports.published import select
 from lipsync_eval.reports.render import FORMATS, as_csv, as_html, as_latex, as_markdown, as_text
 from lipsync_eval.reports.table import Table, build
 from lipsync_eval.results.schema import Result
+from lipsync_eval.results.signature import short_hash
 
 BASE = list(np.random.default_rng(0).normal(30, 3, 20))
 LMD = list(np.random.default_rng(1).uniform(1, 3, 20))
@@ -113,7 +114,12 @@ def test_unlike_runs_are_refused() -> None:
     a, b = run("a", {"psnr": BASE}), run("b", {"psnr": BASE}, proto="raw.1")
     with pytest.raises(SignatureMismatch, match=r"proto: radio\.1 in a \(psnr\), raw\.1 in b"):
         build([a, b])
-    assert len(build([a, b], ignore=["proto"]).rows) == 2
+    allowed = build([a, b], ignore=["proto"])
+    assert len(allowed.rows) == 2
+    assert "Not measured the same way, allowed by --ignore: PSNR (proto)." in allowed.footnotes
+    hashes = [short_hash(r.scores[0].signature) for r in (a, b)]
+    assert f"Signatures: PSNR {'/'.join(hashes)}." in allowed.footnotes
+    assert not any("--ignore" in note for note in build([a, run("c", {"psnr": BASE})]).footnotes)
     other = run("b", {"psnr": BASE}, data="elsewhere")
     with pytest.raises(SignatureMismatch, match="--group-by dataset"):
         build([a, other])
