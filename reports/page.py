@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.reports.style import decimals, heading
+from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import ClipRow, Result
 from lipsync_eval.results.signature import short_hash
 
@@ -82,6 +83,7 @@ def _summary(runs: Sequence[Result], ids: Sequence[str], previews: Sequence[Mapp
             for m in metrics
         ],
         "ids": list(ids),
+        "unlike": unlike(runs),
         "runs": [_run(run, ids, found) for run, found in zip(runs, previews, strict=True)],
     }
 

@@ -50,6 +50,15 @@ def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames
         for i, run in enumerate(runs):
             score = _score(run, metric)
             if score is None or score.value is None:
+                axes.annotate(
+                    "none",
+                    (i, 0),
+                    xycoords=("data", "axes fraction"),
+                    ha="center",
+                    va="bottom",
+                    fontsize=6,
+                    color="0.3",
+                )
                 continue
             error = None if score.ci is None else [[score.value - score.ci.low], [score.ci.high - score.value]]
             axes.bar(
@@ -61,6 +70,7 @@ def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames
                 capsize=2,
                 error_kw={"linewidth": 0.8},
             )
+        axes.set_xlim(-0.6, len(runs) - 0.4)
         truths = [s.gt_value for r in runs if (s := _score(r, metric)) and s.gt_value is not None]
         if truths:
             axes.axhline(truths[0], color="0.3", linestyle="--", linewidth=0.8)

@@ -36,6 +36,8 @@ def plot(runs: tuple[Path, ...], kind: str, metrics: str | None, out: Path | Non
 
     plots = import_module("lipsync_eval.reports.plots")
     loaded = [load_result(r) for r in runs]
+    for sentence in import_module("lipsync_eval.reports.unlike").unlike(loaded):
+        click.echo(f"warning: {sentence}", err=True)
     frames = [load_frames(r) for r in runs] if kind in {"curve", "offset"} else []
     names = [m.strip() for m in metrics.split(",") if m.strip()] if metrics else None
     stem = out or Path(kind)

@@ -33,6 +33,8 @@ def report(runs: tuple[Path, ...], out: Path, no_media: bool) -> None:
         return name if not no_media and side_by_side(clip, folder / name) else None
 
     loaded = [load_result(r) for r in runs]
+    for sentence in import_module("lipsync_eval.reports.unlike").unlike(loaded):
+        click.echo(f"warning: {sentence}", err=True)
     frames = [load_frames(r) for r in runs]
     if out.exists() and not (out.is_dir() and ((out / "index.html").exists() or not any(out.iterdir()))):
         raise OutputError(f"--out {out}: is not empty and holds no report page; name a new or empty folder")

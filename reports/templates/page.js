@@ -47,6 +47,7 @@ function summary() {
     body.append(tr);
   }
   $("summary").append(el("caption", "Mean over clips, 95 % bootstrap interval, clips scored of clips asked"), head, body);
+  for (const sentence of DATA.unlike) $("unlike").append(el("p", `${sentence}.`, { class: "fail" }));
   for (const run of DATA.runs) for (const s of run.scores) {
     const p = el("p", `${run.name}, ${s.metric} [${s.hash}]: `, { class: "note" });
     p.append(el("code", s.signature));

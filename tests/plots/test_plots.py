@@ -9,6 +9,7 @@ from support.runs import noisy, run
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.plots import KINDS, draw, save
+from lipsync_eval.reports.unlike import unlike
 
 BASE = list(np.random.default_rng(0).normal(30, 3, 12))
 LMD = list(np.random.default_rng(1).uniform(1, 3, 12))
@@ -75,6 +76,28 @@ def test_what_cannot_be_drawn_is_said() -> None:
         draw("bars", runs(1), ["ssim"], [])
     with pytest.raises(UsageError, match="nothing to draw"):
         draw("box", [run("a", {"psnr": [None]})], None, [])
+
+
+def test_a_run_without_the_metric_is_no_bar_of_0() -> None:
+    axes = draw("bars", [run("a", {"psnr": BASE, "lmd": LMD}), run("b", {"psnr": BASE})], ["lmd"], []).axes[0]
+    assert len(axes.patches) == 1 and [t.get_text() for t in axes.texts] == ["none"]
+    assert axes.get_xlim()[0] < -0.4 and axes.get_xlim()[1] > 1.4
+
+
+def test_runs_that_cannot_be_compared_are_drawn_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [run("a", {"psnr": BASE, "lmd": LMD}), run("b", {"psnr": BASE, "lmd": LMD}, proto="raw.1", data="elsewhere")]
+    assert unlike(both) == [
+        "a and b: psnr, lmd were not measured the same way (proto: radio.1 | raw.1)",
+        "a and b were not scored against the same real videos",
+    ]
+    assert unlike([both[0], run("c", {"psnr": [*BASE[:-1], None]})]) == [], "n is not compared"
+    for r in both:
+        (tmp_path / r.run.name).mkdir()
+        (tmp_path / r.run.name / "results.json").write_text(r.to_json())
+    assert cli(["plot", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "p")]) == 0
+    assert f"warning: {unlike(both)[0]}\n" in capsys.readouterr().err
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -67,6 +67,17 @@ def test_it_opens_from_the_disk_and_stays_there(page: Path) -> None:
         assert problems(driver) == []
 
 
+def test_unlike_runs_are_shown_with_a_warning(page: Path, tmp_path: Path) -> None:
+    both = [run("one", {"psnr": BASE}), run(HOSTILE, {"psnr": BASE}, proto="raw.1")]
+    unlike = write_page(both, [{}, {}], tmp_path / "p", [lambda place, clip, where: None] * 2)
+    with browser() as driver:
+        driver.get(unlike.as_uri())
+        said = driver.find_element("id", "unlike").text
+        assert said == f"one and {HOSTILE}: psnr was not measured the same way (proto: radio.1 | raw.1)."
+        driver.get(page.as_uri())
+        assert driver.find_element("id", "unlike").text == "" and problems(driver) == []
+
+
 def test_nothing_in_the_folder_points_elsewhere(page: Path) -> None:
     for file in page.parent.rglob("*"):
         if file.suffix in {".html", ".css", ".js"}:
