@@ -256,35 +256,16 @@ def _method(
     for clip in key["clips"]:
         own = [o for o in opinions if o.item == names[clip]]
         values[clip] = {f"mos_{q}": clip_mean([o.score for o in own if o.question == q]) for q in key["questions"]}
-    scores, failures = [], []
-    for q in key["questions"]:
-        good = [v for c in key["clips"] if (v := values[c][f"mos_{q}"]) is not None]
-        failures += [
-            FailureRow(id=c, stage="metric", metric=f"mos_{q}", error="MetricError", message="no rater scored it")
-            for c in key["clips"]
-            if values[c][f"mos_{q}"] is None
-        ]
-        signature = {
-            "agg": "clip-mean",
-            "metric": f"mos_{q}.1",
-            "n": f"{len(good)}of{len(key['clips'])}",
-            "raters": str(len(raters)),
-            "study": key["study"],
-        }
-        scores.append(
-            Score(
-                metric=f"mos_{q}",
-                value=clip_mean(good),
-                gt_value=None,
-                unit="1",
-                direction="up",
-                ci=bootstrap(good, seed),
-                n_scored=len(good),
-                n_asked=len(key["clips"]),
-                signature=format_signature(signature),
-                details={"raters": len(raters), "krippendorff_alpha": alphas[q]},
-            )
-        )
+    failures = [
+        FailureRow(id=c, stage="metric", metric=f"mos_{q}", error="MetricError", message="no rater scored it")
+        for q in key["questions"]
+        for c in key["clips"]
+        if values[c][f"mos_{q}"] is None
+    ]
+    scores = [
+        _mean_opinion(q, [values[c][f"mos_{q}"] for c in key["clips"]], key["study"], len(raters), alphas[q], seed)
+        for q in key["questions"]
+    ]
     clips = [
         ClipRow(id=c, gen=None, gt=None, n_frames=None, values=values[c], gt_values={}, notes=[], details={})
         for c in key["clips"]
@@ -306,6 +287,32 @@ def _method(
         scores=scores,
         clips=clips,
         failures=failures,
+    )
+
+
+def _mean_opinion(
+    question: str, values: Sequence[float | None], study: str, raters: int, alpha: float | None, seed: int
+) -> Score:
+    """The mean opinion score of one question over all clips; None where no rater scored a clip."""
+    good = [v for v in values if v is not None]
+    signature = {
+        "agg": "clip-mean",
+        "metric": f"mos_{question}.1",
+        "n": f"{len(good)}of{len(values)}",
+        "raters": str(raters),
+        "study": study,
+    }
+    return Score(
+        metric=f"mos_{question}",
+        value=clip_mean(good),
+        gt_value=None,
+        unit="1",
+        direction="up",
+        ci=bootstrap(good, seed),
+        n_scored=len(good),
+        n_asked=len(values),
+        signature=format_signature(signature),
+        details={"raters": raters, "krippendorff_alpha": alpha},
     )
 
 
