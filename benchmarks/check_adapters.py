@@ -22,6 +22,7 @@ from typing import Any
 
 from lipsync_eval.baselines import all_adapters
 from lipsync_eval.baselines.base import Adapter, Job
+from lipsync_eval.baselines.testing import sample_job
 
 
 @dataclass(frozen=True)
@@ -245,27 +246,13 @@ def calls(tree: ast.AST) -> Iterator[tuple[list[str], dict[str, Any]]]:
             yield flags, keywords
 
 
-def sample(adapter: Adapter, root: Path, options: dict[str, str], device: str) -> Job:
-    work, repo = root / "work", root / "checkout"
-    for folder in (work, repo / "landmarks", repo / "features"):
-        folder.mkdir(parents=True, exist_ok=True)
-    (repo / "landmarks" / "clip.csv").touch()
-    (repo / "features" / "clip.npy").touch()
-    return Job(
-        id="clip",
-        video=work / "video.mkv",
-        video_mp4=work / "video.mp4",
-        audio=work / "audio.wav",
-        reference=work / "reference.png",
-        output=work / "output.mp4",
-        work=work,
-        repo=repo,
-        python=("python",),
-        device=device,
-        n_frames=75,
-        seed=12345,
-        options=options,
-    )
+def sample(root: Path, options: dict[str, str], device: str) -> Job:
+    """The test kit's job, with the files that two adapters look for."""
+    job = sample_job(root, options, device)
+    for folder, file in (("landmarks", "clip.csv"), ("features", "clip.npy")):
+        (job.repo / folder).mkdir(parents=True, exist_ok=True)
+        (job.repo / folder / file).touch()
+    return job
 
 
 def arguments(command: list[str], entry: str) -> list[str]:
@@ -297,7 +284,7 @@ def check(adapter: Adapter, root: Path) -> tuple[list[str], list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         for options in (required if record.name != "wav2lip" else {}, source.options):
             for device in ("cpu", "cuda", "cuda:1"):
-                command = list(adapter.command(sample(adapter, Path(folder), options, device)))  # type: ignore[misc]
+                command = list(adapter.command(sample(Path(folder), options, device)))  # type: ignore[misc]
                 try:
                     parser.parse_args(arguments(command, record.entry))
                 except ValueError as error:

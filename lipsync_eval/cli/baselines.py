@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from lipsync_eval.cli.generators import CONFIG, chosen, environments, report_failures, teller
+from lipsync_eval.cli.generators import (
+    AGAIN_FAILED,
+    CONFIG,
+    DATA,
+    ENHANCE,
+    chosen,
+    environments,
+    reference_rule,
+    report_failures,
+    teller,
+)
 
 
 @click.group()
@@ -91,24 +101,13 @@ def prepare(name: str, source: Path, target: Path) -> None:
 
 @baselines.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Manifest: CSV with columns id,video,audio[,reference][,real].",
-)
+@DATA
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder; each generator gets a folder in it."
 )
-@click.option(
-    "--reference",
-    type=click.Choice(["first", "random"]),
-    default="first",
-    show_default=True,
-    help="Reference picture where the manifest names none.",
-)
-@click.option("--enhance", metavar="NAME", help="gfpgan or gpen after every generator.")
-@click.option("--again-failed", is_flag=True, help="Run clips again that failed before.")
+@reference_rule("--reference")
+@ENHANCE
+@AGAIN_FAILED
 @click.option("--seed", type=int, default=12345, show_default=True)
 @click.option("--quiet", is_flag=True)
 @CONFIG

@@ -9,34 +9,33 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.generators import CONFIG, chosen, environments, report_failures, teller
+from lipsync_eval.cli.generators import (
+    AGAIN_FAILED,
+    CONFIG,
+    DATA,
+    ENHANCE,
+    chosen,
+    environments,
+    reference_rule,
+    report_failures,
+    teller,
+)
 from lipsync_eval.cli.options import measuring, measuring_settings
 from lipsync_eval.errors import OutputError, UsageError
 
 
 @click.command()
 @click.option("--methods", required=True, metavar="A,B,...", help="Generators, comma separated.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Manifest: CSV with columns id,video,audio[,reference][,real].",
-)
+@DATA
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="DIR/gen, DIR/runs, DIR/table.*, DIR/report."
 )
 @click.option("--metrics", default="core", show_default=True, help="As in `score`.")
 @click.option("--layout", help="As in `table`.")
 @click.option("--published", multiple=True, metavar="KEY", help="As in `table`.")
-@click.option(
-    "--reference-frame",
-    type=click.Choice(["first", "random"]),
-    default="first",
-    show_default=True,
-    help="Reference picture where the manifest names none.",
-)
-@click.option("--enhance", metavar="NAME", help="gfpgan or gpen after every generator.")
-@click.option("--again-failed", is_flag=True, help="Run clips again that failed before.")
+@reference_rule("--reference-frame")
+@ENHANCE
+@AGAIN_FAILED
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
 @click.option("--no-report", is_flag=True, help="Table only.")

@@ -19,6 +19,25 @@ CONFIG = click.option(
     show_default=True,
     help="Where each generator's code and environment are.",
 )
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Manifest: CSV with columns id,video,audio[,reference][,real].",
+)
+ENHANCE = click.option("--enhance", metavar="NAME", help="gfpgan or gpen after every generator.")
+AGAIN_FAILED = click.option("--again-failed", is_flag=True, help="Run clips again that failed before.")
+
+
+def reference_rule(flag: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option that says which reference picture a clip without one of its own gets."""
+    return click.option(
+        flag,
+        type=click.Choice(["first", "random"]),
+        default="first",
+        show_default=True,
+        help="Reference picture where the manifest names none.",
+    )
 
 
 def environments(config: Path) -> dict[str, Any]:
