@@ -50,6 +50,15 @@ def _suffix(cell: Cell | None) -> str:
     return "" if cell is None else ("*" if cell.star else "") + ("§" if cell.significant else "")
 
 
+def _printed(
+    row: Row, column: Column, best: tuple[str, str], second: tuple[str, str], escape: Callable[[str], str] = str
+) -> tuple[str, str]:
+    """(value between `best` or `second` where it is that, further marks)."""
+    found = row.cells.get((column.dataset, column.metric))
+    before, after = ("", "") if found is None else best if found.best else second if found.second else ("", "")
+    return before + escape(number(found, column)) + after, _suffix(found)
+
+
 def _head(column: Column) -> str:
     return f"{column.heading} {ARROWS[column.direction]}"
 
@@ -63,13 +72,7 @@ def as_text(table: Table) -> str:
     """For a terminal: **best**, _second_."""
 
     def cell(row: Row, column: Column) -> str:
-        found = row.cells.get((column.dataset, column.metric))
-        value = number(found, column)
-        if found is not None and found.best:
-            value = f"**{value}**"
-        elif found is not None and found.second:
-            value = f"_{value}_"
-        return value + _suffix(found)
+        return "".join(_printed(row, column, ("**", "**"), ("_", "_")))
 
     lines = [plain(table.title)] if table.title else []
     for dataset in table.datasets:
@@ -94,13 +97,8 @@ def as_markdown(table: Table) -> str:
     """GitHub's dialect: **best**, <ins>second</ins>."""
 
     def cell(row: Row, column: Column) -> str:
-        found = row.cells.get((column.dataset, column.metric))
-        value = number(found, column)
-        if found is not None and found.best:
-            value = f"**{value}**"
-        elif found is not None and found.second:
-            value = f"<ins>{value}</ins>"
-        return value + _suffix(found).replace("*", r"\*")
+        value, marks = _printed(row, column, ("**", "**"), ("<ins>", "</ins>"))
+        return value + marks.replace("*", r"\*")
 
     heads = [_markdown(f"{c.dataset}: {_head(c)}" if c.dataset else _head(c)) for c in table.columns]
     lines = [f"**{_markdown(table.title)}**", ""] if table.title else []
@@ -115,14 +113,8 @@ def as_latex(table: Table) -> str:
     """booktabs; needs \\usepackage{booktabs} and, for other than ASCII names, a Unicode engine or inputenc."""
 
     def cell(row: Row, column: Column) -> str:
-        found = row.cells.get((column.dataset, column.metric))
-        value = _latex(number(found, column))
-        if found is not None and found.best:
-            value = rf"\textbf{{{value}}}"
-        elif found is not None and found.second:
-            value = rf"\underline{{{value}}}"
-        marks = _suffix(found).replace("*", r"$^{*}$").replace("§", r"$^{\S}$")
-        return value + marks
+        value, marks = _printed(row, column, (r"\textbf{", "}"), (r"\underline{", "}"), _latex)
+        return value + marks.replace("*", r"$^{*}$").replace("§", r"$^{\S}$")
 
     wide = len(table.columns) > _WIDE  # across both columns, shrunk to the text's width
     needs = r"% needs \usepackage{booktabs}" + (r" and \usepackage{graphicx}" if wide else "")
