@@ -7,9 +7,15 @@ numerical library: names load on first use.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "protocols" / "__init__.py").is_file():
+    # An install puts the three shelves into this package. In a checkout they lie beside it: look there too.
+    __path__.append(str(_CHECKOUT))
 
 _LAZY = {
     "score": "lipsync_eval.engine.score",
