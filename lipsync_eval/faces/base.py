@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -64,6 +64,10 @@ class Landmarker(Protocol):
     def points(self, frame: Frame, box: Float) -> Float | None:
         """(68, 2) px in the picture, or None when this is no face to it."""
         ...
+
+    def points_of(self, frames: Sequence[Frame], boxes: Sequence[Float]) -> list[Float | None]:
+        """The same for one face in each of several frames; one by one unless a backend gains by taking them together."""
+        return [self.points(frame, box) for frame, box in zip(frames, boxes, strict=True)]
 
     def close(self) -> None:
         """Free what it holds; called once, after the last picture."""

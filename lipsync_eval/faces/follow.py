@@ -23,8 +23,25 @@ STEADY: Final = 0.5
 """Overlap (IoU) of a face's boxes in two looks from which it moved steadily; below, there is a look in between."""
 SAME: Final = 0.3
 """Overlap (IoU) of boxes in neighbouring pictures from which they are one person's."""
+AHEAD_BLOCKS: Final = 8
+AHEAD_BYTES: Final = 48_000_000
+"""Blocks, and bytes of frames, that wait until their points are found together."""
 STRAY: Final = 0.15
 """Share of its side by which a face, as its points show it, may leave the line between two looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Frames first..last of one shot, both looked at; a single one starts a shot (`cut`: after a cut)."""
+
+    first: int
+    last: int
+    cut: bool
+
+    @property
+    def starts(self) -> bool:
+        """Whether this is the first frame of a shot."""
+        return self.cut or self.last == self.first == 0
 
 
 @dataclass(slots=True)
@@ -59,7 +76,7 @@ class Followed:
 
 
 def follow(frames: Iterable[Frame], detector: Detector, landmarker: Landmarker) -> Followed:
-    """Take all pictures in order; at most `detector.stride` + 1 of them are held at a time."""
+    """Take all frames in order; some blocks of `detector.stride` are held at a time, so that their points are found together."""
     return _Follower(detector, landmarker).run(frames)
 
 
@@ -73,6 +90,10 @@ class _Follower:
         self.cuts: list[int] = []
         self.frames: dict[int, Frame] = {}
         self.looks: dict[int, Look] = {}
+        self.pending: list[Block] = []
+        self.detected: dict[int, list[Face]] = {}
+        self.known: dict[tuple[int, bytes], Float | None] = {}
+        """Points by frame and box: a pure function of both, so they can be found before anybody asks."""
 
     def run(self, frames: Iterable[Frame]) -> Followed:
         thumbs = shots.Thumbs()
@@ -80,29 +101,75 @@ class _Follower:
         for time, frame in enumerate(frames):
             jumped = thumbs.jumped(frame)
             if jumped:
-                self._block(start, time - 1)
-                self.cuts.append(time)
+                self._plan(start, time - 1)
             self.frames[time] = frame
             if jumped or time == 0:
-                self._look(time)
-                self._arrive(time)
+                self._plan(time, time, cut=jumped)
                 start = time
             elif time - start == self.detector.stride:
-                self._block(start, time)
+                self._plan(start, time)
                 start = time
-        self._block(start, time)
+        self._plan(start, time)
+        self._work()
         return Followed(self.persons, self.n_faces, time + 1, self.cuts)
 
-    def _block(self, first: int, last: int) -> None:
-        """The pictures after `first` (already linked) up to `last`, of one shot; older ones are let go."""
-        if last > first:
-            self._look(last)
-            self._span(first, last)
-        self.frames = {t: frame for t, frame in self.frames.items() if t >= last}
-        self.looks = {t: look for t, look in self.looks.items() if t >= last}
+    def _plan(self, first: int, last: int, *, cut: bool = False) -> None:
+        """Put a block off until so many wait that their points are worth finding together."""
+        self.pending.append(Block(first, last, cut))
+        held = sum(frame.nbytes for frame in self.frames.values())
+        if len(self.pending) >= AHEAD_BLOCKS or held > AHEAD_BYTES:
+            self._work()
+
+    def _work(self) -> None:
+        """Look at the planned frames, find the points that will be asked for, then take the blocks in order."""
+        for block in self.pending:
+            if block.last > block.first or block.starts:
+                self.detected[block.last] = self.detector.detect(self.frames[block.last])
+        self._foresee()
+        for block in self.pending:
+            if block.cut:
+                self.cuts.append(block.first)
+            if block.starts:
+                self._look(block.first)
+                self._arrive(block.first)
+            elif block.last > block.first:
+                self._look(block.last)
+                self._span(block.first, block.last)
+        if self.pending:
+            last = self.pending[-1].last
+            self.frames = {t: frame for t, frame in self.frames.items() if t >= last}
+            self.looks = {t: look for t, look in self.looks.items() if t >= last}
+        for done in (self.pending, self.detected, self.known):
+            done.clear()
+
+    def _foresee(self) -> None:
+        """Find, together, the points of all faces seen, then those between two looks that a face seems to pass steadily."""
+        seen = {t: [f for f in largest(faces) if f.reaches(self.detector.sure)] for t, faces in self.detected.items()}
+        self._find([(t, face.box) for t, faces in seen.items() for face in faces])
+        between = []
+        for block in self.pending:
+            if block.starts or block.last - block.first < 2:
+                continue
+            old = self.looks.get(block.first)
+            a = [f.box for f in (old.faces if old else seen.get(block.first, []))]
+            b = [f.box for f in seen.get(block.last, [])]
+            for i, j in match(a, b, STEADY):
+                boxes = interpolate(a[i], b[j], block.last - block.first - 1)
+                between += [(block.first + k, box) for k, box in enumerate(boxes, 1)]
+        self._find(between)
+
+    def _find(self, asked: list[tuple[int, Float]]) -> None:
+        """Keep the points of (frame, box) that are not known yet."""
+        new = {(time, box.tobytes()): box for time, box in asked if (time, box.tobytes()) not in self.known}
+        found = self.landmarker.points_of([self.frames[time] for time, _ in new], list(new.values()))
+        self.known |= dict(zip(new, found, strict=True))
+
+    def _found(self, time: int, box: Float) -> Float | None:
+        self._find([(time, box)])
+        return self.known[time, box.tobytes()]
 
     def _look(self, time: int) -> None:
-        faces = self.detector.detect(self.frames[time])
+        faces = self.detected[time] if time in self.detected else self.detector.detect(self.frames[time])
         self.n_faces[time] = sum(face.reaches(self.detector.sure) for face in faces)
         chosen = largest(faces)
         self.looks[time] = Look(chosen, [None] * len(chosen))
@@ -149,7 +216,8 @@ class _Follower:
             if self._points(last, j) is None:
                 continue
             boxes = interpolate(owned[i][0].box, b.faces[j].box, last - first - 1)
-            points = [self.landmarker.points(self.frames[first + k], box) for k, box in enumerate(boxes, 1)]
+            self._find([(first + k, box) for k, box in enumerate(boxes, 1)])
+            points = [self._found(first + k, box) for k, box in enumerate(boxes, 1)]
             out.append(Bridge(owned[i][1], j, boxes, points))
         return out
 
@@ -169,7 +237,7 @@ class _Follower:
     def _points(self, time: int, index: int) -> Float | None:
         look = self.looks[time]
         if index not in look.points:
-            look.points[index] = self.landmarker.points(self.frames[time], look.faces[index].box)
+            look.points[index] = self._found(time, look.faces[index].box)
         return look.points[index]
 
     def _attach(self, person: Person, time: int, index: int) -> None:

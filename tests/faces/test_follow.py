@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipsync_eval.faces.base import Detector, Face, Landmarker, iou, match
-from lipsync_eval.faces.follow import follow
+from lipsync_eval.faces.follow import AHEAD_BLOCKS, follow
 from lipsync_eval.faces.result import MAX_GAP, build
 from lipsync_eval.types import FILLED, FOUND, MISSING
 
@@ -205,6 +205,25 @@ def test_only_a_few_pictures_are_held():
     def stream():
         refs = []
         for frame in pictures(100):
+            refs.append(weakref.ref(frame))
+            yield frame
+            del frame
+            alive.append(sum(ref() is not None for ref in refs))
+
+    follow(stream(), Counting(None), Shape())
+    assert max(alive) <= AHEAD_BLOCKS * Table.stride + 2
+
+
+def test_of_large_frames_one_block_is_held(monkeypatch):
+    alive, refs = [], []
+    monkeypatch.setattr("lipsync_eval.faces.follow.AHEAD_BYTES", next(pictures(1)).nbytes * 3)
+
+    class Counting(Table):
+        def detect(self, frame):
+            return [square(50)]
+
+    def stream():
+        for frame in pictures(60):
             refs.append(weakref.ref(frame))
             yield frame
             del frame
