@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
+from lipsync_eval.options import Option
 from lipsync_eval.types import Crop, Track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSpec:
-    """What a protocol declares about itself; `show NAME` prints all of it. No defaults."""
+    """What a protocol declares about itself; `show NAME` prints all of it."""
 
     name: str
     version: int
@@ -23,6 +24,8 @@ class ProtocolSpec:
     citation: str
     choices: tuple[str, ...]
     """What the source leaves unsaid and what was chosen here, one sentence each."""
+    options: tuple[Option, ...] = ()
+    """What a user may choose (Settings.protocol_options); anything else is refused before the protocol sees it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipsync_eval.errors import ClipError, UsageError
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
+from lipsync_eval.options import Option
 from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -27,6 +27,25 @@ SHOTS: Final[dict[str, Release]] = {"latentsync": "0.6.1"}
 """PySceneDetect's release that a protocol's official code pins; 0.5.1 under the others."""
 WHOLE: Final = "lrs"
 MOST_ROWS: Final = 10_000
+DETECTOR: Final = Option(
+    name="sync_detector",
+    heading="SyncNet",
+    help="Boxes for SyncNet's crop; not given: as the protocol says (track = the run's own landmarks).",
+    kind="choice",
+    choices=("track", "s3fd"),
+    moves=True,
+    key="",
+    flag=True,
+)
+COMPAT: Final = Option(
+    name="compat",
+    heading="SyncNet",
+    help="jpeg: SyncNet's official lossy steps; not given: lossless frames.",
+    kind="choice",
+    choices=("jpeg",),
+    moves=True,
+    flag=True,
+)
 _CITATION: Final = (
     "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; as LSE in Prajwal et al.: A Lip Sync Expert Is All "
     "You Need for Speech to Lip Generation In The Wild, ACM MM 2020, arXiv:2008.10010"
@@ -87,10 +106,11 @@ SPECS: Final = (
 )
 
 
-class SyncNet:
+class SyncNet(Family):
     """lse_c, lse_d, av_offset."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    options: ClassVar[tuple[Option, ...]] = (DETECTOR, COMPAT)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: reads settings only.
@@ -98,14 +118,11 @@ class SyncNet:
         Raises:
             UsageError: an option value that is not known.
         """
-        self.settings = settings
-        self.metrics = metrics
+        super().__init__(settings, metrics)
         self.mode = settings.protocol if settings.protocol in {WHOLE, *PIPELINE} else "track"
         self.detector = _detector(settings, self.mode)
         self.limit = MIN_TRACK.get(self.mode, 100)
-        self.lossy = settings.options.get("compat") == "jpeg"
-        if settings.options.get("compat", "jpeg") != "jpeg":
-            raise UsageError(f"--compat {settings.options['compat']!r}: give jpeg, or leave it out")
+        self.lossy = self.option(COMPAT.name) == "jpeg"
 
     def needs(self, metric: str) -> frozenset[str]:
         """What this run's way of finding faces needs: the landmarks only when the run's own track is used."""
@@ -117,23 +134,18 @@ class SyncNet:
         self._weights()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: SyncNet's file. sync: where the crops come from. compat: the lossy steps."""
+        """feat: SyncNet's file. sync: where the crops come from."""
         net, detector = (file.signature if file else "" for file in self._weights())
         where = {"track": "own-track", "none": "whole-picture"}.get(self.detector, detector)
-        parts = {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.limit}"}
-        return parts | ({"compat": "jpeg"} if self.lossy else {})
+        return {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.limit}"}
 
-    def start(self, pair: Pair) -> Meter:
+    def start(self, pair: Pair) -> SyncNetMeter:
         """Find the regions of both videos (S3FD looks through them here).
 
         Raises:
             MetricError: no sound, silence, or no track that is long enough in the generated video.
         """
-        return Meter(self, pair)
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """Not pooled: means over clips."""
-        raise UsageError(f"{metric} is not pooled")
+        return SyncNetMeter(self, pair)
 
     def notes(self) -> list[str]:
         """Which of the weights are not the published files."""
@@ -162,7 +174,7 @@ def _detector(settings: Settings, mode: str) -> Literal["track", "s3fd", "none"]
     return "track"
 
 
-class Meter:
+class SyncNetMeter:
     """SyncNet at work on one pair."""
 
     def __init__(self, family: SyncNet, pair: Pair) -> None:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "types",
     "errors",
+    "options",
     "files",
     "cache",
     "device",
@@ -25,7 +26,7 @@ ORDER = [
     "engine",
     "cli",
 ]
-BASE = {"types", "errors", "files", "cache", "device", "warp"}
+BASE = {"types", "errors", "options", "files", "cache", "device", "warp"}
 SIDE_BY_SIDE = [BASE]
 SHELVES = {
     "protocols": BASE | {"protocols", "protocol", "faces", "features", "weights", "media"},
