@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lipsync_eval import __version__
+from lipsync_eval.align import Align, parse_align
 from lipsync_eval.cache import Cache
-from lipsync_eval.engine.align import Align, parse_align
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.faces import signature as faces_signature
 from lipsync_eval.features import reference

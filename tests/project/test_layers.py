@@ -12,6 +12,8 @@ ORDER = [
     "types",
     "errors",
     "options",
+    "align",
+    "settings",
     "files",
     "cache",
     "device",
@@ -26,7 +28,7 @@ ORDER = [
     "engine",
     "cli",
 ]
-BASE = {"types", "errors", "options", "files", "cache", "device", "warp"}
+BASE = {"types", "errors", "options", "align", "settings", "files", "cache", "device", "warp"}
 SIDE_BY_SIDE = [BASE]
 SHELVES = {
     "protocols": BASE | {"protocols", "protocol", "faces", "features", "weights", "media"},
