@@ -27,7 +27,7 @@ from lipsync_eval.types import Float, Settings
 POINTS68: Final = Option(
     name="style_constants.points68",
     heading="StyleSim",
-    help="Constants of stylesim_points68, made with `style-constants`; not given: those that come with the package.",
+    help="Constants made by `style-constants`; not given: the shipped ones.",
     kind="path",
     moves=True,
     key="",
@@ -35,7 +35,6 @@ POINTS68: Final = Option(
 BLENDSHAPES: Final = replace(
     POINTS68,
     name="style_constants.blendshapes",
-    help="Constants of stylesim_blendshapes, made with `style-constants`; not given: those that come with the package.",
 )
 FEATURES: Final = ("points68", "blendshapes")
 VERSION: Final = 1

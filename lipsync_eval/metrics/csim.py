@@ -24,7 +24,7 @@ ROW: Final = "w600k_r50"
 NET: Final = Option(
     name="csim_net",
     heading="CSIM",
-    help=f"Face recognition network: a weights row of the role arcface; not given: {ROW}, or what --weights arcface= names.",
+    help=f"Network: a weights row of the role arcface; not given: {ROW}.",
     kind="text",
     moves=True,
     key="",

@@ -23,7 +23,7 @@ MOST_ROWS: Final = 10_000
 DETECTOR: Final = Option(
     name="sync_detector",
     heading="SyncNet",
-    help="Boxes for SyncNet's crop; not given: as the protocol says (track = the run's own landmarks).",
+    help="Source of SyncNet's boxes; track: the run's landmarks; not given: as the protocol says.",
     kind="choice",
     choices=("track", "s3fd"),
     moves=True,

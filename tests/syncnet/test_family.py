@@ -214,6 +214,16 @@ def test_modes(
     assert sync in family.signature("lse_c")["sync"]
 
 
+def test_a_protocol_of_a_users_own_states_syncnets_rules(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "s3fd.pth").write_bytes(b"x")
+    crop = 'name = "mine"\nsize = 64\n[crop]\nbase = "frame"\n'
+    wanted = {"": "own-track,min100", "min_track = 40": "own-track,min40", 'detector = "none"': "whole-picture"}
+    for rules, sync in wanted.items():
+        (tmp_path / "mine.toml").write_text(f"{crop}[sync]\n{rules}\n")
+        settings = Settings(protocol=str(tmp_path / "mine.toml"), weights={"syncnet": weights})
+        assert SyncNet(settings, frozenset({"lse_c"})).signature("lse_c")["sync"] == sync
+
+
 def test_s3fd_is_asked_for_where_it_is_used(weights: Path) -> None:
     family = SyncNet(Settings(protocol="syncnet", weights={"syncnet": weights}), frozenset({"lse_c"}))
     with pytest.raises(MissingWeights, match="weights pull s3fd"):
