@@ -18,9 +18,9 @@ from lipsync_eval.cli.options import HEADINGS
 from lipsync_eval.cli.score import score
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import Family
+from lipsync_eval.metrics.checks.rules import option_faults
 from lipsync_eval.metrics.psnr import PSNR
 from lipsync_eval.metrics.registry import declared_options, families
-from lipsync_eval.metrics.rules import option_faults
 from lipsync_eval.options import Kind, Option, checked, clean, signature_part, united
 from lipsync_eval.protocols.layout import CROP_FROM_OPTION, RADIUS_OPTION
 from lipsync_eval.settings import RUN_OPTIONS, Settings

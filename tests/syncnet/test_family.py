@@ -16,7 +16,7 @@ from support import syncnet_official as official
 import lipsync_eval
 from lipsync_eval.cli import run
 from lipsync_eval.errors import MissingWeights, UsageError
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features.syncnet import tracking
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.syncnet import SyncNet
 from lipsync_eval.types import Settings
@@ -243,7 +243,7 @@ def test_memory_does_not_grow_with_the_track() -> None:
     """Ten minutes of track through a net that gives random embeddings: only the rows themselves are kept."""
     import tracemalloc
 
-    from lipsync_eval.features.syncnet import TrackScorer
+    from lipsync_eval.features.syncnet.track_scorer import TrackScorer
 
     class Net:
         rows = 16

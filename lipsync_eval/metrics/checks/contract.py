@@ -16,9 +16,9 @@ import numpy as np
 
 from lipsync_eval.errors import ClipError, MetricError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
+from lipsync_eval.metrics.checks.rules import compares, measurement_faults, option_faults, spec_faults
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.registry import family_of
-from lipsync_eval.metrics.rules import compares, measurement_faults, option_faults, spec_faults
-from lipsync_eval.metrics.synthetic import synthetic_pair
 from lipsync_eval.types import Batch, Pair, Settings
 
 LEVELS: Final = (4.0, 12.0, 36.0)
