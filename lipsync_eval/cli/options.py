@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.registry import declared_options
 from lipsync_eval.options import Option
 from lipsync_eval.protocols.layout import CROP_FROM_OPTION, RADIUS_OPTION
@@ -25,6 +26,14 @@ PROTOCOL_OPTIONS: Final = (CROP_FROM_OPTION, RADIUS_OPTION)
 
 class Headed(click.Command):
     """A command whose help lists its options under headings, in place of one long list."""
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        names = [parameter.name for parameter in self.params]
+        if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            raise UsageError(
+                f"two options are called --{twice[0].replace('_', '-')}: a plug-in takes a name that is in use"
+            )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options that most runs need, then the others by heading, then those without a flag of their own."""
