@@ -1,17 +1,17 @@
-"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and sound are."""
+"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and audio are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import ClipError, InputError, MetricError, UsageError
-from lipsync_eval.metrics.avs_specs import READINGS, ROW, SCORES, SPECS, Score
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
+from lipsync_eval.errors import ClipError, InputError, MetricError
+from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
+from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.mouth_audio import QUIETEST
 from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
 
-_ROIS: Final = ("align", "center88", "resize")
 _DTYPES: Final = {"float32": "fp32", "bfloat16": "bf16"}
 _Features = NDArray[np.float32]
 
@@ -67,45 +66,45 @@ _READING: Final[Mapping[str, Callable[[_Features, _Features], float]]] = {
 }  # fmt: skip
 
 
-class Avs:
-    """The family of all AVS metrics: up to five passes of the transformer, one of each video through the front end."""
+class Avs(Family):
+    """All AVS metrics: up to five passes of the transformer, one of each video through the front end."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
+    options = (ROI, DTYPE)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
-        self.metrics = metrics
-        self.roi = settings.options.get("roi", "align")
-        self.dtype = settings.options.get("avhubert_dtype", "float32")
+        super().__init__(settings, metrics)
+        self.roi = self.option(ROI.name)
+        self.dtype = self.option(DTYPE.name)
         self._model: AVHuBERT | None = None
         self._memory: Memory | None = None
 
     def needs(self, metric: str) -> frozenset[str]:
         """What a metric needs under this run's ROI: landmarks only for the alignment."""
-        spec = next(s for s in SPECS if s.name == metric)
-        return spec.needs if self.roi == "align" else spec.needs - {"gen.points", "gt.points"}
+        needs = super().needs(metric)
+        return needs if self.roi == "align" else needs - {"gen.points", "gt.points"}
 
     def check(self) -> None:
-        """See Family. The checkpoint is read here, so that a refused one ends the run before any work; its licence is told once."""
-        if self.roi not in _ROIS:
-            raise UsageError(f"--roi {self.roi!r}: there is no such mouth region; choose out of: {', '.join(_ROIS)}")
-        if self.dtype not in _DTYPES:
-            raise UsageError(f"avhubert_dtype={self.dtype!r}: choose out of: {', '.join(_DTYPES)}")
+        """The checkpoint is read here, so that a refused one ends the run before any work; its licence is told once."""
         self._network()
         from lipsync_eval.features.avhubert.checkpoint import tell_licence
 
         tell_licence()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: checkpoint with its hash, mouth region, number format."""
-        return {"feat": self._file().signature, "roi": self.roi, "dtype": _DTYPES[self.dtype]}
+        """feat: the checkpoint with its hash. dtype: the number format."""
+        return {"feat": self._file().signature, "dtype": _DTYPES[self.dtype]}
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self, pair)
+    def start(self, pair: Pair) -> AvsMeter:
+        """A meter for one pair; loads the network.
+
+        Raises:
+            MetricError: the generated video has no mouth to cut.
+        """
+        return AvsMeter(self, pair)
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family: the frame-weighted readings."""
+        """The frame-weighted readings: the mean over all frames of all clips."""
         total = sum(float(state["sum"][()]) for _, state in states)
         frames = sum(int(state["frames"][()]) for _, state in states)
         return Pooled(total / frames if frames else None, (), {"frames": frames})
@@ -139,8 +138,8 @@ class Avs:
         return locate(self.settings, ROW, role="avhubert")
 
 
-class _Meter:
-    """One pair: mouth pictures while the pictures pass, features at the end."""
+class AvsMeter:
+    """One pair: mouth crops while the frames pass, features at the end."""
 
     def __init__(self, family: Avs, pair: Pair) -> None:
         family.memory()
@@ -155,13 +154,13 @@ class _Meter:
             self.gt_error = error
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         self.gen.take(batch.start, batch.gen)
         if self.gt is not None:
             self.gt.take(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's numbers; a score without audio or without the real video's mouth is a failure of its own."""
         branches = _Branches(self)
         for score in SCORES:
             wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
@@ -179,7 +178,7 @@ class _Meter:
         return self.found
 
     def _hush(self) -> None:
-        """A silent sound has a score, which says nothing; that is noted."""
+        """Silent audio has a score, which says nothing; that is noted."""
         from lipsync_eval.features.mfcc import loudness
 
         audio, scored = self.pair.gen.audio, self.found.values.keys() | self.found.states.keys()
@@ -228,12 +227,12 @@ class _Meter:
 class _Branches:
     """The two features that each score compares, every one computed at most once."""
 
-    def __init__(self, meter: _Meter) -> None:
+    def __init__(self, meter: AvsMeter) -> None:
         from lipsync_eval.features.avhubert.cached import Mouth
 
         self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter
-        self.gen = Mouth(self.memory.extractor, meter.gen.pictures)
-        self.gt = Mouth(self.memory.extractor, meter.gt.pictures) if meter.gt is not None else None
+        self.gen = Mouth(self.memory.extractor, meter.gen.crops)
+        self.gt = Mouth(self.memory.extractor, meter.gt.crops) if meter.gt is not None else None
         self.heard: dict[int, NDArray[np.float32]] = {}
         self.known: dict[tuple[int, bytes], _Features] = {}
 
@@ -241,17 +240,17 @@ class _Branches:
         """(T, D) twice.
 
         Raises:
-            ClipError: no sound, or no mouth in the real video.
+            ClipError: no audio, or no mouth in the real video.
         """
         if score == "avs_u":
-            return self._features(self.gen, None), self._features(None, self._sound())
+            return self._features(self.gen, None), self._features(None, self._audio())
         if self.gt is None:
             raise self.meter.gt_error
-        sound = self._sound() if score == "avs_m" else None
-        return self._features(self.gen, sound), self._features(self.gt, sound)
+        audio = self._audio() if score == "avs_m" else None
+        return self._features(self.gen, audio), self._features(self.gt, audio)
 
     def real(self) -> tuple[_Features, _Features] | None:
-        """What AVS_u compares in the real video with its own sound; None where it has no face or no sound."""
+        """What AVS_u compares in the real video with its own audio; None where it has no face or no audio."""
         own = self.pair.gt.audio
         if self.gt is None or own is None or not len(own.samples):
             return None
@@ -264,7 +263,7 @@ class _Branches:
             self.known[key] = self.memory.features(mouth, audio, keep=mouth is not self.gen)
         return self.known[key]
 
-    def _sound(self) -> NDArray[np.float32]:
+    def _audio(self) -> NDArray[np.float32]:
         audio = self.pair.gen.audio
         if audio is None or not len(audio.samples):
             raise MetricError(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
+from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
+from lipsync_eval.options import Option
 from lipsync_eval.types import Batch, Float, Frame, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -20,64 +22,81 @@ if TYPE_CHECKING:
     from lipsync_eval.weights import WeightFile
 
 ROW: Final = "w600k_r50"
+NET: Final = Option(
+    name="csim_net",
+    heading="CSIM",
+    help=f"Network: a weights row of the role arcface; not given: {ROW}.",
+    kind="text",
+    moves=True,
+    key="",
+)
 REFERENCE_STEP: Final = 5
-"""Every 5th picture of a reference video enters its template."""
+"""Every 5th frame of a reference video enters its template."""
 _CACHED_FRAMES: Final = 15_000
 """Real videos up to 10 minutes have their vectors cached."""
 
-_CITATION: Final = "Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition, CVPR 2019, arXiv:1801.07698"
-_REFERENCE: Final = "deepinsight/insightface@7fadd42"
-_PAIR: Final = frozenset({"gen.points", "gt.points", "gen.frames", "gt.frames", "weights"})
 _READS: Final = (
     "Same person near 1 (0.6 to 0.9 across poses), different people near 0 to 0.3; where the line lies depends on the network, so numbers of different networks "
     "cannot be compared. Blur, occlusion and head turns lower it too. Against the real video of the same frames a real clip scores exactly 1."
 )
 
 
-def _spec(name: str, title: str, summary: str, reads: str, needs: frozenset[str], *, group: str) -> MetricSpec:
-    return MetricSpec(
-        name=name, title=title, direction="up", unit="1", range=(-1.0, 1.0), decimals=3, needs=needs, pooling="clip-mean",
-        group="user-file" if group == "user-file" else "weights", weights=(ROW,), summary=summary, reads=reads,
-        citation=_CITATION, reference=_REFERENCE, tolerance=1e-3, version=1,
-    )  # fmt: skip
-
-
+_CSIM: Final = MetricSpec(
+    name="csim",
+    title="CSIM",
+    direction="up",
+    unit="1",
+    range=(-1.0, 1.0),
+    decimals=3,
+    needs=frozenset({"gen.points", "gt.points", "gen.frames", "gt.frames", "weights"}),
+    pooling="clip-mean",
+    group="weights",
+    weights=(ROW,),
+    summary="Cosine of ArcFace vectors of the generated and the real face in the same frame, five-point alignment at 112 x 112; mean over frames with both faces.",
+    reads=_READS,
+    citation="Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition, CVPR 2019, arXiv:1801.07698",
+    reference="deepinsight/insightface@7fadd42",
+    tolerance=1e-3,
+    version=1,
+)
 SPECS: Final = (
-    _spec(
-        "csim", "CSIM",
-        "Cosine of ArcFace vectors of the generated and the real face in the same frame, five-point alignment at 112 x 112; mean over frames with both faces.",
-        _READS, _PAIR, group="weights",
+    _CSIM,
+    replace(
+        _CSIM,
+        name="csim_p5",
+        title="CSIM (5th percentile)",
+        summary="5th percentile over the frames of a clip of the same cosines (linear between ranks); mean over clips.",
+        reads="How bad the worst moments are: a face that slips for a second moves this and hardly the mean. " + _READS,
     ),
-    _spec(
-        "csim_p5", "CSIM (5th percentile)",
-        "5th percentile over the frames of a clip of the same cosines (linear between ranks); mean over clips.",
-        "How bad the worst moments are: a face that slips for a second moves this and hardly the mean. " + _READS, _PAIR, group="weights",
+    replace(
+        _CSIM,
+        name="csim_ref",
+        title="CSIM (reference)",
+        needs=frozenset({"gen.points", "gen.frames", "reference", "weights"}),
+        group="user-file",
+        summary="Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th frame of a video); mean over frames.",
+        reads="Identity against another recording of the person, so the real video itself stays below 1: its own value is given beside. "
+        + _READS,
     ),
-    _spec(
-        "csim_ref", "CSIM (reference)",
-        "Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th picture of a video); mean over frames.",
-        "Identity against another recording of the person, so the real video itself stays below 1: its own value is given beside. " + _READS,
-        frozenset({"gen.points", "gen.frames", "reference", "weights"}), group="user-file",
-    ),
-)  # fmt: skip
+)
 
 
-class Csim:
-    """The family of `csim`, `csim_p5` and `csim_ref`."""
+class Csim(Family):
+    """csim, csim_p5 and csim_ref."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
+    options = (NET,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
-        self.metrics = metrics
+        super().__init__(settings, metrics)
         self._embedder: FaceEmbedder | None = None
         self._template: tuple[Path, Float] | None = None
 
     def _file(self) -> WeightFile:
         from lipsync_eval.weights import get_row, locate
 
-        named = self.settings.options.get("csim_net")
-        if named is None:
+        named = self.option(NET.name)
+        if not named:
             return locate(self.settings, ROW, role="arcface")
         if get_row(named).role != "arcface":
             raise UsageError(
@@ -86,7 +105,7 @@ class Csim:
         return locate(self.settings, named)
 
     def check(self) -> None:
-        """See Family: the weights are here, and the reference where one is needed."""
+        """The weights are here, and the reference where one is needed."""
         from lipsync_eval.features import reference
 
         if "csim_ref" in self.metrics:
@@ -94,13 +113,13 @@ class Csim:
         self._file()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: network, and how a reference is used."""
+        """feat: the network. ref: how a reference is used."""
         keys = {"feat": self._file().signature}
         return keys | {"ref": f"template{REFERENCE_STEP}"} if metric == "csim_ref" else keys
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self, pair)
+    def start(self, pair: Pair) -> CsimMeter:
+        """A meter for one pair; loads the network, and the vectors of the real video where the cache has them."""
+        return CsimMeter(self, pair)
 
     def embedder(self) -> FaceEmbedder:
         """The loaded network."""
@@ -133,13 +152,9 @@ class Csim:
             self._template = path, total / max(float(np.linalg.norm(total)), 1e-12)
         return self._template[1]
 
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family: nothing here is pooled."""
-        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
 
-
-class _Meter:
-    """One pair."""
+class CsimMeter:
+    """Keeps the cosine of every frame of one clip, and of both videos with the reference."""
 
     def __init__(self, family: Csim, pair: Pair) -> None:
         self.family, self.pair = family, pair
@@ -161,7 +176,7 @@ class _Meter:
         self.fresh: list[NDArray[np.float32]] = []
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         gen_at, gen = self._vectors(self.pair.gen, batch.index, batch.gen)
         if self.template is not None:
             self.gen_ref[gen_at] = gen @ self.template if len(gen_at) else []
@@ -175,7 +190,7 @@ class _Meter:
             self.cosines[both] = np.clip(np.einsum("nd,nd->n", gen[i], gt[j]), -1.0, 1.0)
 
     def _vectors(self, side: Side, index: NDArray[np.intp], frames: Sequence[Frame]) -> tuple[NDArray[np.intp], Float]:
-        """Picture numbers that have a face, and their unit vectors (n, D)."""
+        """Frame numbers that have a face, and their unit vectors (n, D)."""
         if side.track is None:
             return np.empty(0, np.intp), np.empty((0, 0))
         has = np.flatnonzero(side.track.valid[index])
@@ -195,7 +210,7 @@ class _Meter:
         return at, vectors
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's numbers; a metric without any face is a failure of its own."""
         if self.known is None and self.fresh:
             self.cache.put(self.key, {"vectors": np.concatenate(self.fresh)})
         found = Measurement(notes=[self.embedder.file.note] if self.embedder.file.note else [])

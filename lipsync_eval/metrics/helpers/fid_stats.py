@@ -14,8 +14,18 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import atomic, sha256
+from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Settings
 
+STATS: Final = Option(
+    name="fid_stats",
+    heading="FID",
+    help="Statistics of the real crops (.npz): read if the file exists, else written.",
+    kind="path",
+    moves=True,
+    key="",
+    flag=True,
+)
 PREFIX: Final[Mapping[str, str]] = {"fid": "", "fid_clean": "clean_"}
 """`fid` uses pytorch-fid's own names mu and sigma, so its files can be read here and ours there."""
 _DIM: Final = 2048
@@ -32,7 +42,7 @@ class StatsFile:
     @classmethod
     def from_settings(cls, settings: Settings) -> StatsFile | None:
         """The file that the settings name, if any."""
-        named = settings.options.get("fid_stats")
+        named = settings.options.get(STATS.name)
         if named is None:
             return None
         options = ",".join(f"{k}={v}" for k, v in sorted(settings.protocol_options.items()))
@@ -71,7 +81,7 @@ class StatsFile:
                 )
 
     def read(self, metric: str) -> tuple[Float, Float, int | None]:
-        """Mean (2048,), covariance (2048, 2048) and number of pictures (None where the file does not say)."""
+        """Mean (2048,), covariance (2048, 2048) and number of frames (None where the file does not say)."""
         held = self._load()
         mean, cov = self._pick(held, metric)
         n = held.get(f"{PREFIX[metric]}n")
