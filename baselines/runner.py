@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lipsync_eval import __version__
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
@@ -24,6 +23,7 @@ from lipsync_eval.baselines.views import make_view
 from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.media import open_clip
+from lipsync_eval.version import __version__
 
 REFERENCES = ("first", "random")
 _SLACK = 5

@@ -6,9 +6,8 @@ the top-left pixel at (0, 0). Missing numbers are NaN. Time runs at 25 pictures 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -153,55 +152,6 @@ class Pair:
     n_frames: int
     protocol: str
     """The protocol's signature, e.g. 'radio.1'."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive pictures of both videos of a pair: the unit in which pictures pass through the metrics."""
-
-    pair: Pair
-    start: int
-    """Index of the first picture (25 fps)."""
-    gen: Sequence[Frame]
-    """n source pictures, (H, W, 3) uint8 RGB."""
-    gt: Sequence[Frame]
-
-    def __len__(self) -> int:
-        return len(self.gen)
-
-    @property
-    def index(self) -> NDArray[np.intp]:
-        """(n,) picture numbers."""
-        return np.arange(self.start, self.start + len(self.gen))
-
-    @cached_property
-    def both(self) -> NDArray[np.bool_]:
-        """(n,) pictures that have a crop in both videos."""
-        if self.pair.gen.crop is None or self.pair.gt.crop is None:
-            return np.zeros(len(self.gen), bool)
-        i = self.index
-        return self.pair.gen.crop.valid[i] & self.pair.gt.crop.valid[i]
-
-    @cached_property
-    def gen_crops(self) -> NDArray[np.uint8]:
-        """(both.sum(), h, w, 3) uint8 RGB crops of the generated pictures, where both videos have one."""
-        return self._crops(self.pair.gen, self.gen)
-
-    @cached_property
-    def gt_crops(self) -> NDArray[np.uint8]:
-        """(both.sum(), h, w, 3) uint8 RGB crops of the real pictures, where both videos have one."""
-        return self._crops(self.pair.gt, self.gt)
-
-    def _crops(self, side: Side, frames: Sequence[Frame]) -> NDArray[np.uint8]:
-        from lipsync_eval.warp import render
-
-        crop = side.crop
-        if crop is None:
-            return np.empty((0, 0, 0, 3), np.uint8)
-        chosen = np.flatnonzero(self.both)
-        if not len(chosen):
-            return np.empty((0, *crop.size, 3), np.uint8)
-        return np.stack([render(frames[k], crop.matrix[self.start + k], crop.size) for k in map(int, chosen)])
 
 
 AudioChoice = Literal["gen", "gt"]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lipsync_eval import warp
 from lipsync_eval.errors import ProtocolError, UsageError
 from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.protocol import Protocol, ProtocolSpec, View
 from lipsync_eval.types import Crop
+from lipsync_eval.warp import overflow
 
 CITATION = (
     "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; joonson/syncnet_python@6efbb1c"
@@ -96,7 +96,7 @@ class SyncNetProtocol:
                 f"protocol {self._spec.name}: no frame of the {which} video can be cropped: no face was found"
             )
         side = tracking.SIDE
-        return Crop(matrix, (side, side), valid, warp.overflow(matrix, (side, side), (view.height, view.width)))
+        return Crop(matrix, (side, side), valid, overflow(matrix, (side, side), (view.height, view.width)))
 
 
 def syncnet(options: Mapping[str, str]) -> Protocol:

@@ -12,8 +12,8 @@ from importlib import import_module
 
 import click
 
-from lipsync_eval import __version__
 from lipsync_eval.errors import LipsyncError, UsageError
+from lipsync_eval.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

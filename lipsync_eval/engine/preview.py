@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lipsync_eval.engine.look import open_side
+from lipsync_eval.engine.scored_clips import open_side
 from lipsync_eval.errors import ClipError
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.results.schema import ClipRow

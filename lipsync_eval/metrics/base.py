@@ -15,7 +15,8 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.types import Batch, Json, Pair, Settings
+from lipsync_eval.batch import Batch
+from lipsync_eval.types import Json, Pair, Settings
 
 Direction = Literal["up", "down", "zero"]
 Pooling = Literal["clip-mean", "pooled"]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
 from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
-from lipsync_eval.types import Batch, Float, Frame, Pair, Settings, Side
+from lipsync_eval.types import Float, Frame, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.arcface import FaceEmbedder

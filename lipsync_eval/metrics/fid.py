@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
 from lipsync_eval.metrics.fid_stats import StatsFile
 from lipsync_eval.metrics.frechet import Moments, frechet_distance
-from lipsync_eval.types import Batch, Pair, Settings, Side
+from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
     import torch

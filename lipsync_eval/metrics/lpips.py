@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError, UsageError
 from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, stacks
-from lipsync_eval.types import Batch, Pair, Settings
+from lipsync_eval.types import Pair, Settings
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,10 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError, UsageError
 from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
-from lipsync_eval.types import Batch, Float, Pair, Settings, Side
+from lipsync_eval.types import Float, Pair, Settings, Side
 
 SHIFT: Final = 15
 """Pictures by which the sound is moved either way."""

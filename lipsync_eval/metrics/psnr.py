@@ -14,10 +14,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import LipsyncError
 from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
-from lipsync_eval.types import Batch, Float, Pair, Settings
+from lipsync_eval.types import Float, Pair, Settings
 
 CAP = 100.0
 """dB, for pictures that do not differ."""

@@ -14,11 +14,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError, LipsyncError
 from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
 from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, similarity
-from lipsync_eval.types import Batch, Float, Pair, Settings
+from lipsync_eval.types import Float, Pair, Settings
 
 
 def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, LipsyncError
 from lipsync_eval.features import style_files
@@ -16,7 +17,7 @@ from lipsync_eval.features.style_code import FEW, cosine
 from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
 from lipsync_eval.metrics.stylesim_collect import Collector, Encoded, Points, Scores, Spread
 from lipsync_eval.metrics.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
-from lipsync_eval.types import Batch, Float, Pair, Settings, Side
+from lipsync_eval.types import Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.diffposetalk import DiffPoseTalk

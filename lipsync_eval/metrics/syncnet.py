@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import ClipError, UsageError
 from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
-from lipsync_eval.types import Batch, Pair, Settings, Side
+from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.syncnet_score import Score

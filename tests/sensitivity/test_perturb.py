@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipsync_eval.engine.perturb import PERTURBATIONS, damage, parse_perturbations, perturbed
+from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, damage, parse_perturbations, perturbed
 from lipsync_eval.errors import MediaError, UsageError
 from lipsync_eval.types import Audio, Clip
 

@@ -1,4 +1,4 @@
-"""The picture of a sensitivity study: a row of panels per metric, a column per kind of damage."""
+"""The plot of a sensitivity study: a row of panels per metric, a column per kind of damage."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lipsync_eval.engine.perturb import PERTURBATIONS
-from lipsync_eval.engine.sensitivity import NONE, Study
+from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS
+from lipsync_eval.engine.sensitivity.study import NONE, Study
 from lipsync_eval.files import atomic
 from lipsync_eval.metrics.registry import get_spec
 
