@@ -197,13 +197,12 @@ class _ClipRun:
         """Every frame of both videos once through all meters; one that fails leaves the list."""
         for batch in _batches(pair):
             self._tell("metrics", batch.start / pair.n_frames)
-            meters[:] = [(meter, asks) for meter, asks in meters if self._updated(meter, asks, batch)]
-
-    def _updated(self, meter: Meter, asks: tuple[Ask, ...], batch: Batch) -> bool:
-        with self._failing(asks):
-            meter.update(batch)
-            return True
-        return False
+            working = []
+            for meter, asks in meters:
+                with self._failing(asks):
+                    meter.update(batch)
+                    working.append((meter, asks))
+            meters[:] = working
 
     def _finish(self, meter: Meter, asks: tuple[Ask, ...]) -> None:
         found: Measurement | None = None
