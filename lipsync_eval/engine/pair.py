@@ -15,7 +15,7 @@ from lipsync_eval.engine.findings import Findings
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.pairing import PairPaths
+from lipsync_eval.media.pair_paths import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import Progress, silent

@@ -28,14 +28,24 @@ def side_by_side(row: ClipRow, path: Path) -> bool:
         gen, gt = open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)
         n = min(row.n_frames, gen.n_frames, gt.n_frames)
         sound = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
-        write_video(path, _pictures(gen, gt, n), audio=sound, codec="h264", crf=26)
+        write_video(path, _frames(gen, gt, n), audio=sound, codec="h264", crf=26)
     except ClipError:
         path.unlink(missing_ok=True)
         return False
     return True
 
 
-def _pictures(gen: Clip, gt: Clip, n: int) -> Iterator[Frame]:
+def preview(place: int, row: ClipRow, folder: Path) -> str | None:
+    """Write side_by_side() into a report's folder.
+
+    Returns:
+        the file's name, made of the clip's place in the run; None when the videos cannot be read any more.
+    """
+    name = f"{place:06d}.mp4"
+    return name if side_by_side(row, folder / name) else None
+
+
+def _frames(gen: Clip, gt: Clip, n: int) -> Iterator[Frame]:
     for a, b in zip(gen.frames(0, n), gt.frames(0, n), strict=True):
         yield np.hstack([_scaled(a), _scaled(b)])
 
