@@ -134,7 +134,7 @@ def run(
     Example:
       lipsync-eval baselines run wav2lip ip_lap --data hdtf.csv --out gen
     """
-    from lipsync_eval.baselines.comparison import generate
+    from lipsync_eval.baselines.generation import generate
     from lipsync_eval.baselines.manifest import read_manifest
 
     known = environments(config)
@@ -147,7 +147,7 @@ def run(
         reference=reference,
         seed=seed,
         again_failed=again_failed,
-        event=teller(quiet),
+        progress=teller(quiet),
     )
     done = sum(o.ok for o in outcomes)
     click.echo(f"{done} of {len(outcomes)} videos are there: {out}")

@@ -23,7 +23,7 @@ from lipsync_eval.cli.options import measuring, measuring_settings
 from lipsync_eval.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from lipsync_eval.baselines.compare import Measure, MethodJob
+    from lipsync_eval.baselines.comparison import Measure, MethodJob
     from lipsync_eval.results.schema import Result
 
 
@@ -67,7 +67,7 @@ def compare(
     Example:
       lipsync-eval compare --methods wav2lip,ip_lap,radio --data hdtf.csv --out cmp --layout radio
     """
-    from lipsync_eval.baselines import compare as comparison
+    from lipsync_eval.baselines import comparison
     from lipsync_eval.baselines.manifest import read_manifest
 
     known = environments(config)
@@ -87,7 +87,7 @@ def compare(
             reference=reference_frame,
             seed=settings["seed"],
             again_failed=again_failed,
-            event=teller(quiet),
+            progress=teller(quiet),
         )
         for name in found.empty:
             click.echo(f"{name}: made no video at all, so it is not in the table", err=True)

@@ -10,11 +10,12 @@ import click
 
 from lipsync_eval.cli.progress import printable
 from lipsync_eval.errors import UsageError
+from lipsync_eval.progress import Progress, silent
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.base import Adapter
     from lipsync_eval.baselines.environments import Environment
-    from lipsync_eval.baselines.runner import Outcome
+    from lipsync_eval.baselines.runner import GeneratorOutcome
 
 CONFIG = click.option(
     "--config",
@@ -84,14 +85,16 @@ def chosen(names: Sequence[str], known: Mapping[str, Environment]) -> list[tuple
     return pairs
 
 
-def teller(quiet: bool) -> Callable[[str, str, str], None]:
-    """An event function that prints one line a step on stderr."""
-    return lambda generator, clip, what: (
-        None if quiet else click.echo(f"{generator}: {printable(clip)}: {what}", err=True)
-    )
+def teller(quiet: bool) -> Progress:
+    """Progress as one line a step on stderr."""
+
+    def tell(item: str, stage: str, share: float) -> None:
+        click.echo(f"{printable(item)}: {stage}", err=True)
+
+    return silent if quiet else tell
 
 
-def report_failures(outcomes: Sequence[Outcome]) -> int:
+def report_failures(outcomes: Sequence[GeneratorOutcome]) -> int:
     """Print what failed; returns 3 when something did, else 0."""
     bad = [o for o in outcomes if not o.ok]
     for o in bad:

@@ -113,7 +113,7 @@ def _find_published(name: str) -> Any:
 class _Kind:
     """A kind of thing that can be listed and shown."""
 
-    list: Callable[[], list[str]]
+    lines: Callable[[], list[str]]
     """One line each."""
     find: Callable[[str], Any]
     """All that the thing of a name declares; None where there is none."""
@@ -138,7 +138,7 @@ def list_(kind: str) -> None:
       lipsync-eval list
       lipsync-eval list protocols
     """
-    for line in KINDS[kind].list():
+    for line in KINDS[kind].lines():
         click.echo(line)
 
 
