@@ -15,13 +15,13 @@ from lipsync_eval.warp import render
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive pictures of both videos of a pair: the unit in which pictures pass through the metrics."""
+    """Consecutive frames of both videos of a pair: the unit in which frames pass through the metrics."""
 
     pair: Pair
     start: int
-    """Index of the first picture (25 fps)."""
+    """Index of the first frame (25 fps)."""
     gen: Sequence[Frame]
-    """n source pictures, (H, W, 3) uint8 RGB."""
+    """n source frames, (H, W, 3) uint8 RGB."""
     gt: Sequence[Frame]
 
     def __len__(self) -> int:
@@ -29,12 +29,12 @@ class Batch:
 
     @property
     def index(self) -> NDArray[np.intp]:
-        """(n,) picture numbers."""
+        """(n,) frame numbers."""
         return np.arange(self.start, self.start + len(self.gen))
 
     @cached_property
     def both(self) -> NDArray[np.bool_]:
-        """(n,) pictures that have a crop in both videos."""
+        """(n,) frames that have a crop in both videos."""
         if self.pair.gen.crop is None or self.pair.gt.crop is None:
             return np.zeros(len(self.gen), bool)
         i = self.index
@@ -42,12 +42,12 @@ class Batch:
 
     @cached_property
     def gen_crops(self) -> NDArray[np.uint8]:
-        """(both.sum(), h, w, 3) uint8 RGB crops of the generated pictures, where both videos have one."""
+        """(both.sum(), h, w, 3) uint8 RGB crops of the generated frames, where both videos have one."""
         return self._crops(self.pair.gen, self.gen)
 
     @cached_property
     def gt_crops(self) -> NDArray[np.uint8]:
-        """(both.sum(), h, w, 3) uint8 RGB crops of the real pictures, where both videos have one."""
+        """(both.sum(), h, w, 3) uint8 RGB crops of the real frames, where both videos have one."""
         return self._crops(self.pair.gt, self.gt)
 
     def _crops(self, side: Side, frames: Sequence[Frame]) -> NDArray[np.uint8]:

@@ -55,7 +55,7 @@ def sensitivity(
     shift    px to the right                  blur    sigma of a Gaussian, px
     rotate   degrees about the centre         jpeg    100 - quality
     scale    % larger about the centre        recode  constant rate factor of H.264
-    delay    frames of 40 ms that the sound comes late
+    delay    frames of 40 ms that the audio comes late
 
     \b
     Examples:

@@ -97,7 +97,7 @@ def make_plan(
 def _without_audio(
     chosen: tuple[str, ...], text: str, pairs: Sequence[PairPaths], settings: Settings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Drop core metrics that need sound when no pair has any and the user named only a group."""
+    """Drop core metrics that need audio when no pair has any and the user named only a group."""
     from lipsync_eval.media import has_sound
 
     named = {p.strip() for p in text.split(",")}
@@ -111,7 +111,7 @@ def _without_audio(
         if source is not None and (beside or has_sound(source)):
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
-    return kept, (f"no pair has sound to score (--audio {settings.audio}): {', '.join(audio)} left out",)
+    return kept, (f"no pair has audio to score (--audio {settings.audio}): {', '.join(audio)} left out",)
 
 
 def _missing_message(missing: Mapping[str, str]) -> str:

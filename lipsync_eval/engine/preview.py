@@ -17,7 +17,7 @@ HEIGHT = 240
 
 
 def side_by_side(row: ClipRow, path: Path) -> bool:
-    """Write the generated (left) and the real (right) video, scaled to 240 px height, with the generated one's sound (H.264, AAC).
+    """Write the generated (left) and the real (right) video, scaled to 240 px height, with the generated one's audio (H.264, AAC).
 
     Returns:
         False when one of them cannot be read any more (moved, deleted): nothing is written then.
@@ -27,8 +27,8 @@ def side_by_side(row: ClipRow, path: Path) -> bool:
     try:
         gen, gt = open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)
         n = min(row.n_frames, gen.n_frames, gt.n_frames)
-        sound = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
-        write_video(path, _frames(gen, gt, n), audio=sound, codec="h264", crf=26)
+        audio = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
+        write_video(path, _frames(gen, gt, n), audio=audio, codec="h264", crf=26)
     except ClipError:
         path.unlink(missing_ok=True)
         return False

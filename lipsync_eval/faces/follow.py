@@ -1,9 +1,9 @@
-"""Follow every face through a clip: detect sparsely, draw boxes between, check, find points on every picture.
+"""Follow every face through a clip: detect sparsely, draw boxes between, check, find points on every frame.
 
-A planned look is taken every `stride` pictures, at the first and last picture and on both sides of a possible cut.
+A planned look is taken every `stride` frames, at the first and last frame and on both sides of a possible cut.
 Between two looks that see the same faces, steadily, boxes move on a straight line and points are found in every
-picture; where the looks differ, or the points leave the line, a look is taken in between, and so on. What happens
-depends on the pictures alone, never on how they are read.
+frame; where the looks differ, or the points leave the line, a look is taken in between, and so on. What happens
+depends on the frames alone, never on how they are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lipsync_eval.types import Float, Frame
 STEADY: Final = 0.5
 """Overlap (IoU) of a face's boxes in two looks from which it moved steadily; below, there is a look in between."""
 SAME: Final = 0.3
-"""Overlap (IoU) of boxes in neighbouring pictures from which they are one person's."""
+"""Overlap (IoU) of boxes in neighbouring frames from which they are one person's."""
 STRAY: Final = 0.15
 """Share of its side by which a face, as its points show it, may leave the line between two looks."""
 
@@ -52,14 +52,14 @@ class Followed:
 
     persons: list[Person]
     n_faces: dict[int, int]
-    """Picture -> sure faces seen, where a detection ran."""
+    """Frame -> sure faces seen, where a detection ran."""
     n_frames: int
     cuts: list[int]
-    """First pictures after a possible cut."""
+    """First frames after a possible cut."""
 
 
 def follow(frames: Iterable[Frame], detector: Detector, landmarker: Landmarker) -> Followed:
-    """Take all pictures in order; at most `detector.stride` + 1 of them are held at a time."""
+    """Take all frames in order; at most `detector.stride` + 1 of them are held at a time."""
     return _Follower(detector, landmarker).run(frames)
 
 
@@ -94,7 +94,7 @@ class _Follower:
         return Followed(self.persons, self.n_faces, time + 1, self.cuts)
 
     def _block(self, first: int, last: int) -> None:
-        """The pictures after `first` (already linked) up to `last`, of one shot; older ones are let go."""
+        """The frames after `first` (already linked) up to `last`, of one shot; older ones are let go."""
         if last > first:
             self._look(last)
             self._span(first, last)
@@ -154,7 +154,7 @@ class _Follower:
         return out
 
     def _stray(self, first: int, last: int, bridges: list[Bridge]) -> int | None:
-        """The picture between two looks whose points leave the line most, or have none; None where all are fine."""
+        """The frame between two looks whose points leave the line most, or have none; None where all are fine."""
         worst: tuple[float, int] = (STRAY, -1)
         for bridge in bridges:
             end = self._points(last, bridge.index)

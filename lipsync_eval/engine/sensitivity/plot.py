@@ -72,7 +72,7 @@ def _label(study: Study, metric: str) -> str:
 
 def _scale(study: Study, metric: str, axes: Sequence[Axes]) -> None:
     """Dash the untouched clips' value and scale a metric's row of panels: to the damaged values, and to the untouched one
-    unless that is far off (the 100 dB of identical pictures would flatten every curve)."""
+    unless that is far off (the 100 dB of identical frames would flatten every curve)."""
     values = [r.value for r in study.rows if r.metric == metric and r.perturbation != NONE and r.value is not None]
     untouched = study.mean(metric, NONE, 0.0)[0]
     if untouched is None or not values:

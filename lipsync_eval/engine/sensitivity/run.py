@@ -37,7 +37,7 @@ def run_study(
     A clip or grade that fails has rows without a value; nothing is left out. Two runs give the same Study, with any number of workers.
 
     Args:
-        clips: a video or a folder of videos (sound files beside them are used).
+        clips: a video or a folder of videos (audio files beside them are used).
         perturbations: strengths by name, from `parse_perturbations`.
         metrics: ids.
         settings: how to measure; without a cache folder a temporary one serves, since the clips come again and again.
