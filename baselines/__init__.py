@@ -6,42 +6,42 @@ of type Adapter), a user's private model needs only a table in baselines.toml.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Final
 
+from lipsync_eval.baselines.base import Adapter, Record
+from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.errors import UsageError
+from lipsync_eval.registry import Registry, no_such
 
-if TYPE_CHECKING:
-    from lipsync_eval.baselines.base import Adapter
-    from lipsync_eval.baselines.environments import Environment
-
-_BUILT_IN = (
-    "wav2lip",
-    "wav2lip_gan",
-    "dinet",
-    "ip_lap",
-    "pc_avs",
-    "makeittalk",
-    "atvgnet",
-    "videoretalking",
-    "talklip",
-    "synctalk",
-    "ad_nerf",
-    "stylesync",
-    "sadtalker",
-    "musetalk",
-    "latentsync",
-    "radio",
-    "personatalk",
-    "avhubert_expert",
-    "gfpgan",
-    "gpen",
+ADAPTERS: Final = Registry[Adapter](
+    "generator",
+    {
+        "wav2lip": "lipsync_eval.baselines.adapters.wav2lip:ADAPTER",
+        "wav2lip_gan": "lipsync_eval.baselines.adapters.wav2lip:GAN",
+        "dinet": "lipsync_eval.baselines.adapters.dinet:ADAPTER",
+        "ip_lap": "lipsync_eval.baselines.adapters.ip_lap:ADAPTER",
+        "pc_avs": "lipsync_eval.baselines.adapters.pc_avs:ADAPTER",
+        "makeittalk": "lipsync_eval.baselines.adapters.makeittalk:ADAPTER",
+        "atvgnet": "lipsync_eval.baselines.adapters.atvgnet:ADAPTER",
+        "videoretalking": "lipsync_eval.baselines.adapters.videoretalking:ADAPTER",
+        "talklip": "lipsync_eval.baselines.adapters.talklip:ADAPTER",
+        "synctalk": "lipsync_eval.baselines.adapters.synctalk:ADAPTER",
+        "ad_nerf": "lipsync_eval.baselines.adapters.ad_nerf:ADAPTER",
+        "stylesync": "lipsync_eval.baselines.adapters.stylesync:ADAPTER",
+        "sadtalker": "lipsync_eval.baselines.adapters.sadtalker:ADAPTER",
+        "musetalk": "lipsync_eval.baselines.adapters.musetalk:ADAPTER",
+        "latentsync": "lipsync_eval.baselines.adapters.latentsync:ADAPTER",
+        "radio": "lipsync_eval.baselines.adapters.radio:ADAPTER",
+        "personatalk": "lipsync_eval.baselines.adapters.personatalk:ADAPTER",
+        "avhubert_expert": "lipsync_eval.baselines.adapters.avhubert_expert:ADAPTER",
+        "gfpgan": "lipsync_eval.baselines.adapters.gfpgan:ADAPTER",
+        "gpen": "lipsync_eval.baselines.adapters.gpen:ADAPTER",
+    },
+    group="lipsync_eval.baselines",
+    names_of=lambda adapter: [adapter.record.name],
 )
-ENTRY_POINTS = "lipsync_eval.baselines"
 
 
 @cache
@@ -51,22 +51,7 @@ def all_adapters() -> dict[str, Adapter]:
     Raises:
         UsageError: a third party's adapter cannot be loaded or takes a name that is in use.
     """
-    found: dict[str, Adapter] = {}
-    for name in _BUILT_IN:
-        module = import_module(f"lipsync_eval.baselines.adapters.{name.removesuffix('_gan')}")
-        found[name] = module.GAN if name.endswith("_gan") else module.ADAPTER
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
-        try:
-            adapter: Adapter = point.load()
-            name = adapter.record.name
-        except Exception as error:
-            raise UsageError(
-                f"the adapter plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it"
-            ) from error
-        if name in found:
-            raise UsageError(f"two generators are called {name!r}; rename the plug-in's ({point.value})")
-        found[name] = adapter
-    return found
+    return ADAPTERS.load()
 
 
 def get_adapter(name: str, environments: Mapping[str, Environment] | None = None) -> Adapter:
@@ -84,10 +69,7 @@ def get_adapter(name: str, environments: Mapping[str, Environment] | None = None
     if name in known:
         return known[name]
     names = [*known, *(n for n, e in (environments or {}).items() if "command" in e.template)]
-    near = difflib.get_close_matches(name, names, n=2)
-    raise UsageError(
-        f"there is no generator {name!r}.{' Did you mean ' + ' or '.join(near) + '?' if near else ''} There are: {', '.join(names)}; a private one needs `command` in baselines.toml"
-    )
+    raise UsageError(no_such("generator", name, names, "a private one needs `command` in baselines.toml"))
 
 
 def listing() -> list[str]:
@@ -108,7 +90,7 @@ def listing() -> list[str]:
     return lines
 
 
-def facts(name: str) -> Any:
+def facts(name: str) -> Record | None:
     """The record of a generator, for `lipsync-eval show NAME`; None when there is none."""
     found = all_adapters().get(name)
     return None if found is None else found.record

@@ -1,79 +1,132 @@
-"""From a manifest to scores: generate what is missing, then give every method's folder and the table of pairs to the scorer."""
+"""From a manifest to a table and a page: generate what is missing, score every method, put the runs side by side."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lipsync_eval.baselines.base import Adapter
 from lipsync_eval.baselines.environments import Environment
+from lipsync_eval.baselines.generation import find_result, generate, write_pairs
 from lipsync_eval.baselines.manifest import Entry
-from lipsync_eval.baselines.runner import Event, Outcome, find_result, run_all
+from lipsync_eval.baselines.runner import GeneratorOutcome
+from lipsync_eval.engine.preview import preview
+from lipsync_eval.errors import OutputError
 from lipsync_eval.files import write_text
+from lipsync_eval.progress import Progress
+from lipsync_eval.reports.layout import get_layout
+from lipsync_eval.reports.page import write_page
+from lipsync_eval.reports.published import select
+from lipsync_eval.reports.render import FORMATS
+from lipsync_eval.reports.table import build
+from lipsync_eval.results.schema import Result, load_result
+from lipsync_eval.results.store import load_frames
 
-__all__ = ["enhanced", "find_result", "generate", "write_pairs"]
-
-
-def write_pairs(method: str, entries: Sequence[Entry], generated: Path, path: Path) -> None:
-    """A --pairs table for one method. A clip that was not generated keeps its row: the scorer makes it a failure row, so that it
-    stays in the count."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "gen", "gt"])
-    for entry in entries:
-        made = find_result(generated / method, entry.id) or generated / method / f"{entry.id}.mp4"
-        writer.writerow([entry.id, made.resolve(), entry.real.resolve()])
-    write_text(path, buffer.getvalue())
+_FILES = {"text": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}
 
 
-def enhanced(entries: Sequence[Entry], method: str, generated: Path) -> list[Entry]:
-    """Entries whose video is what `method` generated: input of an enhancement step. Clips that were not generated are left out of
-    the step and stay failures of the method."""
-    found = []
-    for entry in entries:
-        made = find_result(generated / method, entry.id)
-        if made is not None:
-            found.append(Entry(entry.id, made, entry.audio, None, entry.real))
-    return found
+@dataclass(frozen=True, slots=True)
+class MethodJob:
+    """One method to score: where its videos are and where the run goes."""
+
+    name: str
+    generated: Path
+    """Folder of its videos."""
+    pairs: Path
+    """The --pairs table."""
+    run: Path
 
 
-def generate(
-    pairs: Sequence[tuple[Adapter, Environment]],
+Measure = Callable[[MethodJob, bool], Result]
+"""measure(job, resume): score one method; resume=False replaces what the run's folder holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What became of the methods."""
+
+    results: tuple[Result, ...]
+    names: tuple[str, ...]
+    """Of the results: folders in OUT/runs."""
+    empty: tuple[str, ...]
+    """Methods that made no video at all; they have no result."""
+    outcomes: tuple[GeneratorOutcome, ...]
+    """One for each video asked for."""
+
+
+def compare(
+    generators: Sequence[tuple[Adapter, Environment]],
     entries: Sequence[Entry],
     out: Path,
+    measure: Measure,
     *,
     enhance: tuple[Adapter, Environment] | None,
     reference: str,
     seed: int,
     again_failed: bool,
-    event: Event,
-) -> tuple[list[str], list[Outcome]]:
-    """Run all methods, and the enhancement step after each where one is given.
+    progress: Progress,
+) -> Comparison:
+    """Run what is missing into OUT/gen and score all methods into OUT/runs; what is done is not run again.
+
+    Args:
+        generators: with their environments.
+        entries: clips of the manifest.
+        out: folder, made if absent.
+        measure: scores one method.
+        enhance, reference, seed, again_failed, progress: as in generation.generate.
+
+    Raises:
+        OSError: the folder cannot be written.
+        UsageError: a method cannot be run or scored.
+    """
+    names, outcomes = generate(
+        generators,
+        entries,
+        out / "gen",
+        enhance=enhance,
+        reference=reference,
+        seed=seed,
+        again_failed=again_failed,
+        progress=progress,
+    )
+    there = tuple(name for name in names if any(find_result(out / "gen" / name, e.id) for e in entries))
+    results = tuple(_score(name, entries, out, measure) for name in there)
+    return Comparison(results, there, tuple(name for name in names if name not in there), tuple(outcomes))
+
+
+def write_table(results: Sequence[Result], out: Path, layout: str | None, published: Sequence[str]) -> str:
+    """Write OUT/table.txt, .md, .tex and .csv.
+
+    Args:
+        results: of one manifest.
+        out: folder.
+        layout: as in `table --layout`.
+        published: as in `table --published`.
 
     Returns:
-        names of the folders to score, and all outcomes.
+        the table as text.
     """
-    outcomes = run_all(pairs, entries, out, reference=reference, seed=seed, again_failed=again_failed, event=event)
-    names = [adapter.record.name for adapter, _ in pairs]
-    if enhance is None:
-        return names, outcomes
-    from dataclasses import replace
+    numbers = [number for key in published for number in select(key)]
+    # One manifest: a clip that failed has no digest, which is no other data.
+    table = build(results, numbers, layout=get_layout(layout) if layout else None, ignore=("data",))
+    for form, suffix in _FILES.items():
+        write_text(out / f"table.{suffix}", FORMATS[form](table))
+    return FORMATS["text"](table)
 
-    step, environment = enhance
-    after = []
-    for name in names:
-        label = f"{name}_{step.record.name}"
-        renamed = replace(step, record=replace(step.record, name=label))
-        outcomes += run_all(
-            [(renamed, environment)],
-            enhanced(entries, name, out),
-            out,
-            reference="first",
-            seed=seed,
-            again_failed=again_failed,
-            event=event,
-        )
-        after.append(label)
-    return after, outcomes
+
+def write_report(names: Sequence[str], out: Path) -> Path:
+    """Write the page OUT/report of the runs OUT/runs/NAME; returns its first file."""
+    runs = [out / "runs" / name for name in names]
+    loaded, frames = [load_result(run) for run in runs], [load_frames(run) for run in runs]
+    return write_page(loaded, frames, out / "report", [preview] * len(runs))
+
+
+def _score(name: str, entries: Sequence[Entry], out: Path, measure: Measure) -> Result:
+    job = MethodJob(name, out / "gen" / name, out / "runs" / f"{name}.pairs.csv", out / "runs" / name)
+    job.run.parent.mkdir(parents=True, exist_ok=True)
+    write_pairs(name, entries, out / "gen", job.pairs)
+    try:
+        return measure(job, True)
+    except OutputError:  # another plan lies there: new videos, other metrics
+        return measure(job, False)

@@ -8,12 +8,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lipsync_eval import __version__
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
@@ -24,6 +23,8 @@ from lipsync_eval.baselines.views import make_view
 from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.media import open_clip
+from lipsync_eval.progress import Progress, silent
+from lipsync_eval.version import __version__
 
 REFERENCES = ("first", "random")
 _SLACK = 5
@@ -31,7 +32,7 @@ _SLACK = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class GeneratorOutcome:
     """What became of one clip under one generator; kept as DIR/jobs/NAME/ID.json."""
 
     id: str
@@ -46,10 +47,6 @@ class Outcome:
     attempts: int
 
 
-Event = Callable[[str, str, str], None]
-"""event(generator, clip id, what happens)"""
-
-
 def run_all(
     adapters: Sequence[tuple[Adapter, Environment]],
     entries: Sequence[Entry],
@@ -58,8 +55,8 @@ def run_all(
     reference: str = "first",
     seed: int = 12345,
     again_failed: bool = False,
-    event: Event = lambda generator, clip, what: None,
-) -> list[Outcome]:
+    progress: Progress = silent,
+) -> list[GeneratorOutcome]:
     """Run what is missing; what is done is not run again.
 
     Results are OUT/NAME/ID.<suffix> (as the generator wrote them), OUT/NAME/ID.wav beside it when it wrote no sound; the state is in
@@ -72,6 +69,7 @@ def run_all(
         reference: 'first' or 'random', for all generators alike; a manifest's own reference goes before.
         seed: handed to generators that take one.
         again_failed: run clips again that failed before.
+        progress: told ('generator: clip', what happens, share).
 
     Raises:
         UsageError: a generator without code, an unknown reference rule.
@@ -91,7 +89,7 @@ def run_all(
         for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
             folder.mkdir(parents=True, exist_ok=True)
         for entry in entries:
-            outcomes.append(_one(adapter, environment, entry, out, reference, seed, again_failed, event))
+            outcomes.append(_one(adapter, environment, entry, out, reference, seed, again_failed, progress))
     return outcomes
 
 
@@ -103,9 +101,10 @@ def _one(
     reference: str,
     seed: int,
     again_failed: bool,
-    event: Event,
-) -> Outcome:
+    progress: Progress,
+) -> GeneratorOutcome:
     name = adapter.record.name
+    item = f"{name}: {entry.id}"
     state = out / ".jobs" / name / f"{entry.id}.json"
     key = _key(adapter, environment, entry, reference, seed)
     old = read_outcome(state)
@@ -114,13 +113,13 @@ def _one(
         and old.key == key
         and (find_result(out / name, entry.id) is not None if old.ok else not again_failed)
     ):
-        event(name, entry.id, "done already" if old.ok else "failed before")
+        progress(item, "done already" if old.ok else "failed before", 1.0)
         return old
     began = time.monotonic()
     message, attempts = "", 0
     notes: list[str] = []
     for attempts in range(1, environment.retries + 2):
-        event(name, entry.id, f"attempt {attempts}" if attempts > 1 else "started")
+        progress(item, f"attempt {attempts}" if attempts > 1 else "started", 0.0)
         try:
             notes, message = _attempt(adapter, environment, entry, out, reference, seed), ""
             break
@@ -130,11 +129,11 @@ def _one(
             message = f"its files cannot be used: {error}"
         except OSError as error:
             message = f"cannot be started or its files cannot be handled: {error}"
-    outcome = Outcome(
+    outcome = GeneratorOutcome(
         entry.id, name, key, not message, message, tuple(notes), round(time.monotonic() - began, 2), attempts
     )
     write_text(state, json.dumps(asdict(outcome), ensure_ascii=False, indent=1) + "\n")
-    event(name, entry.id, "done" if outcome.ok else f"failed: {message.splitlines()[0]}")
+    progress(item, "done" if outcome.ok else f"failed: {message.splitlines()[0]}", 1.0)
     return outcome
 
 
@@ -271,11 +270,11 @@ def find_result(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def read_outcome(path: Path) -> Outcome | None:
+def read_outcome(path: Path) -> GeneratorOutcome | None:
     """A kept outcome; None when there is none that can be read."""
     try:
         data = json.loads(path.read_text("utf-8"))
-        return Outcome(**{**data, "notes": tuple(data["notes"])})
+        return GeneratorOutcome(**{**data, "notes": tuple(data["notes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

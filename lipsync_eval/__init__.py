@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from lipsync_eval.errors import LipsyncError
+from lipsync_eval.version import __version__
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "protocols" / "__init__.py").is_file():
@@ -29,8 +30,6 @@ _LAZY = {
     "lmd": "lipsync_eval.metrics.lmd",
 }
 __all__ = ["LipsyncError", "__version__", *_LAZY]
-
-from lipsync_eval.errors import LipsyncError  # noqa: E402  (after __version__, which errors must not need)
 
 if TYPE_CHECKING:
     from lipsync_eval.engine.score import score as score

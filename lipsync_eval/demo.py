@@ -1,7 +1,7 @@
 """The embedded default: two short talking clips made from scikit-image's public-domain astronaut photograph (NASA),
 and a degraded copy of each that plays the generated video.
 
-The mouth is moved by warping the photograph with the loudness envelope of a synthesised sound, so lips and sound agree
+The mouth is moved by warping the photograph with the loudness envelope of synthesised audio, so lips and audio agree
 in the real clips and are late, damped and blurred in the generated ones.
 """
 
@@ -23,7 +23,7 @@ _OPENING = 9.0
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class MouthPlace:
     """Where the photograph's mouth is (px)."""
 
     centre: tuple[float, float]
@@ -33,7 +33,7 @@ class Face:
 
 
 def synthesise(seed: int) -> tuple[NDArray[np.float32], Float]:
-    """A vowel-like sound with a syllable rhythm, and its envelope per picture.
+    """Vowel-like audio with a syllable rhythm, and its envelope per frame.
 
     Args:
         seed: of the rhythm and the pitch.
@@ -51,13 +51,13 @@ def synthesise(seed: int) -> tuple[NDArray[np.float32], Float]:
     envelope = np.clip(np.asarray(envelope, np.float64), 0.0, 1.0)
     pitch = np.cumsum(110 + 25 * np.sin(2 * np.pi * 0.6 * t + rng.uniform(0, 6))) / RATE
     voice = sum(np.sin(2 * np.pi * k * pitch) / k for k in range(1, 20))
-    sound = (0.25 * np.asarray(voice) * envelope + 0.002 * rng.standard_normal(len(t))).astype(np.float32)
+    audio = (0.25 * np.asarray(voice) * envelope + 0.002 * rng.standard_normal(len(t))).astype(np.float32)
     frames = envelope.reshape(N_FRAMES, -1).mean(axis=1)
-    return np.clip(sound, -1.0, 1.0), frames
+    return np.clip(audio, -1.0, 1.0), frames
 
 
-def talking(photo: Frame, face: Face, opening: Float, sway: Float) -> Iterator[Frame]:
-    """Pictures of the photograph with a moving mouth.
+def talking(photo: Frame, face: MouthPlace, opening: Float, sway: Float) -> Iterator[Frame]:
+    """Frames of the photograph with a moving mouth.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -95,7 +95,7 @@ def talking(photo: Frame, face: Face, opening: Float, sway: Float) -> Iterator[F
         yield np.clip(mapped * (1.0 - 0.8 * hole[..., None]), 0, 255).astype(np.uint8)
 
 
-def degrade(frames: Iterator[Frame], face: Face) -> Iterator[Frame]:
+def degrade(frames: Iterator[Frame], face: MouthPlace) -> Iterator[Frame]:
     """What a mediocre generator does: a soft mouth region and a slight change of colour."""
     import cv2
 
@@ -125,23 +125,23 @@ def make_demo(folder: Path) -> tuple[Path, Path]:
     for place in (gen, gt):
         place.mkdir(parents=True, exist_ok=True)
     for seed, name in enumerate(("astronaut_a", "astronaut_b")):
-        sound, loud = synthesise(seed)
+        audio, loud = synthesise(seed)
         t = np.arange(N_FRAMES) / FPS
         sway = np.stack([3 * np.sin(2 * np.pi * 0.3 * t + seed), 2 * np.sin(2 * np.pi * 0.45 * t)], axis=1)
-        write_video(gt / f"{name}.mp4", talking(photo, face, loud, sway), fps=FPS, audio=sound, codec="h264")
+        write_video(gt / f"{name}.mp4", talking(photo, face, loud, sway), fps=FPS, audio=audio, codec="h264")
         late = 0.7 * np.concatenate([np.zeros(2 + seed), loud[: -(2 + seed)]])
         write_video(
-            gen / f"{name}.mp4", degrade(talking(photo, face, late, sway), face), fps=FPS, audio=sound, codec="h264"
+            gen / f"{name}.mp4", degrade(talking(photo, face, late, sway), face), fps=FPS, audio=audio, codec="h264"
         )
     return gen, gt
 
 
-def _photo() -> tuple[Frame, Face]:
+def _photo() -> tuple[Frame, MouthPlace]:
     """The photograph, cut to a square around the face, and where the mouth is."""
     import cv2
     from skimage.data import astronaut
 
-    picture: Frame = astronaut()  # type: ignore[no-untyped-call]
-    photo = np.asarray(cv2.resize(picture[20:276, 95:351], (384, 384), interpolation=cv2.INTER_CUBIC), np.uint8)
+    image: Frame = astronaut()  # type: ignore[no-untyped-call]
+    photo = np.asarray(cv2.resize(image[20:276, 95:351], (384, 384), interpolation=cv2.INTER_CUBIC), np.uint8)
     # Edge of the lower lip, mouth corners and chin as the 68-point model finds them in this cut (points 66, 48, 54, 8).
-    return photo, Face(centre=(191.0, 195.0), half_width=33.0, chin=239.0)
+    return photo, MouthPlace(centre=(191.0, 195.0), half_width=33.0, chin=239.0)

@@ -1,17 +1,17 @@
-"""Where a crop lies in a picture, and its pixels.
+"""Where a crop lies in a frame, and its pixels.
 
 A matrix (2, 3) float64 takes source pixels to crop pixels: (x', y') = M (x, y, 1). The centre of the top-left pixel is
 (0, 0) on both sides, so a crop of w pixels covers x' from -0.5 to w - 0.5.
 
-Sampling. Every crop is sampled once, straight from the source picture:
+Sampling. Every crop is sampled once, straight from the source frame:
 
-1. Where the crop shrinks the picture (one crop pixel = d > 1 source pixels), the source is smoothed by the discrete
+1. Where the crop shrinks the frame (one crop pixel = d > 1 source pixels), the source is smoothed by the discrete
    Gaussian of variance (d^2 - 1) / 6 px^2 (Lindeberg 1990: exact variance, and no smoothing at d = 1). With step 2 the
    whole kernel has the variance of a triangle over the crop's pixel, which is what Pillow's BILINEAR and the
    antialiased resize of torch use.
 2. The value at a crop pixel's centre is the bilinear one of its four neighbours, in float32 with coordinates in
    float64. OpenCV's own warps round coordinates to 1/32 px and differ between its versions; they are not used.
-3. Outside the picture the picture is mirrored at the centres of its border pixels (dcb|abcd|cba).
+3. Outside the frame the frame is mirrored at the centres of its border pixels (dcb|abcd|cba).
 
 The identity and shifts by whole pixels give the source's own bytes.
 """
@@ -34,7 +34,7 @@ _TINY_WEIGHT = 1e-4
 _WIDEST = 32_000
 """px; OpenCV keeps whole pixel places in 16 bits."""
 _FARTHEST = 10**9
-"""px from the picture's corner."""
+"""px from the frame's corner."""
 
 
 def similarity_from_quad(quad: Float, size: float) -> Float:
@@ -81,13 +81,13 @@ def apply(matrix: Float, points: Float) -> Float:
     return out
 
 
-def overflow(matrix: Float, size: tuple[int, int], picture: tuple[int, int]) -> Float:
-    """Share of each crop's area that lies outside the picture (exact, by clipping the crop's outline).
+def overflow(matrix: Float, size: tuple[int, int], frame: tuple[int, int]) -> Float:
+    """Share of each crop's area that lies outside the frame (exact, by clipping the crop's outline).
 
     Args:
         matrix: (T, 2, 3) source pixel -> crop pixel.
         size: (height, width) of the crop in px.
-        picture: (height, width) of the source in px.
+        frame: (height, width) of the source in px.
 
     Returns:
         (T,) 0..1; NaN where the matrix is not finite.
@@ -97,7 +97,7 @@ def overflow(matrix: Float, size: tuple[int, int], picture: tuple[int, int]) -> 
     out = np.full(len(matrix), np.nan)
     good = np.isfinite(matrix).all(axis=(1, 2))
     corners = apply(invert(matrix[good]), outline)
-    low, high = np.array([-0.5, -0.5]), np.array([picture[1] - 0.5, picture[0] - 0.5])
+    low, high = np.array([-0.5, -0.5]), np.array([frame[1] - 0.5, frame[0] - 0.5])
     inside = ((corners >= low) & (corners <= high)).all(axis=(1, 2))
     shares = np.zeros(len(corners))
     for i in np.flatnonzero(~inside):
@@ -108,7 +108,7 @@ def overflow(matrix: Float, size: tuple[int, int], picture: tuple[int, int]) -> 
 
 
 def render(frame: Frame, matrix: Float, size: tuple[int, int]) -> Frame:
-    """The pixels of one crop, sampled once from the source picture (see the module's text).
+    """The pixels of one crop, sampled once from the source frame (see the module's text).
 
     Args:
         frame: (H, W, 3) uint8.
@@ -157,7 +157,7 @@ class _Axis:
     """What a crop reads along one axis of the source."""
 
     low: int
-    """The first place, rounded down; below 0 where the crop leaves the picture."""
+    """The first place, rounded down; below 0 where the crop leaves the frame."""
     fold: NDArray[np.int16] | None
     """Entry i: where place low + i is found, counted from `start`; None: at i, nothing is mirrored."""
     start: int

@@ -7,27 +7,29 @@ point group `lipsync_eval.protocols`; a user declares one in a TOML file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Final
 
-from lipsync_eval.errors import UsageError
-from lipsync_eval.options import checked, hint
+from lipsync_eval.options import checked
 from lipsync_eval.protocol import Protocol, ProtocolFactory, ProtocolSpec
+from lipsync_eval.registry import Registry
 
-_BUILT_IN: dict[str, str] = {
-    "radio": "lipsync_eval.protocols.radio:radio",
-    "radio-tight": "lipsync_eval.protocols.radio:tight",
-    "raw": "lipsync_eval.protocols.raw:raw",
-    "personatalk": "lipsync_eval.protocols.personatalk:personatalk",
-    "stylesync": "lipsync_eval.protocols.stylesync:stylesync",
-    "wav2lip": "lipsync_eval.protocols.wav2lip:wav2lip",
-    "syncnet": "lipsync_eval.protocols.syncnet:syncnet",
-    "latentsync": "lipsync_eval.protocols.latentsync:latentsync",
-    "lrs": "lipsync_eval.protocols.lrs:lrs",
-}
-ENTRY_POINTS = "lipsync_eval.protocols"
+PROTOCOLS: Final = Registry[ProtocolFactory](
+    "protocol",
+    {
+        "radio": "lipsync_eval.protocols.radio:radio",
+        "radio-tight": "lipsync_eval.protocols.radio:tight",
+        "raw": "lipsync_eval.protocols.raw:raw",
+        "personatalk": "lipsync_eval.protocols.personatalk:personatalk",
+        "stylesync": "lipsync_eval.protocols.stylesync:stylesync",
+        "wav2lip": "lipsync_eval.protocols.wav2lip:wav2lip",
+        "syncnet": "lipsync_eval.protocols.syncnet:syncnet",
+        "latentsync": "lipsync_eval.protocols.latentsync:latentsync",
+        "lrs": "lipsync_eval.protocols.lrs:lrs",
+    },
+    group="lipsync_eval.protocols",
+    also="or give the path of a .toml file that declares one",
+)
 NO_OPTIONS: Mapping[str, str] = {}
 
 
@@ -44,7 +46,7 @@ def get(name_or_toml: str, options: Mapping[str, str] = NO_OPTIONS) -> Protocol:
         from lipsync_eval.protocols.toml_form import load
 
         return load(Path(name_or_toml), options)
-    factory = _factory(name_or_toml)
+    factory = PROTOCOLS.get(name_or_toml)
     protocol = factory({})
     if not options:
         return protocol
@@ -53,7 +55,7 @@ def get(name_or_toml: str, options: Mapping[str, str] = NO_OPTIONS) -> Protocol:
 
 def names() -> tuple[str, ...]:
     """All registered protocols, built-in first."""
-    return (*_BUILT_IN, *_third_party())
+    return PROTOCOLS.names()
 
 
 def spec(name: str) -> ProtocolSpec:
@@ -63,32 +65,3 @@ def spec(name: str) -> ProtocolSpec:
         UsageError: no such name or file.
     """
     return get(name).spec
-
-
-@cache
-def _third_party() -> dict[str, ProtocolFactory]:
-    found: dict[str, ProtocolFactory] = {}
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
-        if point.name in _BUILT_IN or point.name in found:
-            raise UsageError(f"two protocols are called {point.name!r} (one is {point.value}); rename or uninstall it")
-        try:
-            found[point.name] = point.load()
-        except Exception as error:
-            raise UsageError(
-                f"the protocol plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or repair it"
-            ) from error
-    return found
-
-
-def _factory(name: str) -> ProtocolFactory:
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
-        factory: ProtocolFactory = getattr(import_module(module), attribute)
-        return factory
-    others = _third_party()
-    if name in others:
-        return others[name]
-    raise UsageError(
-        f"there is no protocol {name!r}.{hint(name, names())} There are: {', '.join(names())}; "
-        "or give the path of a .toml file that declares one"
-    )

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from lipsync_eval import warp
 from lipsync_eval.errors import ProtocolError
 from lipsync_eval.protocol import ProtocolSpec, View
 from lipsync_eval.protocols import geometry
 from lipsync_eval.protocols.layout import Layout, bind, options_of
 from lipsync_eval.types import Crop, Float
+from lipsync_eval.warp import overflow
 
 
 class LayoutProtocol:
@@ -84,7 +84,7 @@ class LayoutProtocol:
                 f"protocol {self._spec.name}: no frame of the {which} video can be cropped: none of its {len(matrix)} "
                 "frames has a face with 68 points around which the crop has an area"
             )
-        outside = warp.overflow(matrix, (side, side), (view.height, view.width))
+        outside = overflow(matrix, (side, side), (view.height, view.width))
         over = outside[valid] > 1e-9
         if over.any():
             most = 100 * float(outside[valid].max())

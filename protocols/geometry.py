@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lipsync_eval import warp
 from lipsync_eval.protocols.ffhq import LEFT_EYE, RIGHT_EYE, ffhq_quad
 from lipsync_eval.protocols.layout import LENGTH, UNIT, Layout
 from lipsync_eval.types import Float
+from lipsync_eval.warp import apply, compose, similarity_from_quad
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def boxes(layout: Layout, points: Float) -> Boxes:
         base, centre, half = _around_points(layout, points)
     else:
         base = {"ffhq": _ffhq, "eyes": _eyes, "upright": _upright}[layout.base](points)
-        here = warp.apply(base, points)
+        here = apply(base, points)
         centre = here[:, list(layout.centre)].mean(axis=1)
         longest = np.max([_length(text, here) for text in layout.radius], axis=0)
         half = np.stack([longest, longest], axis=1)
@@ -52,15 +52,15 @@ def matrices(cut: Boxes, size: int) -> Float:
         shift = (size - 1) / 2 - cut.centre * factor
     inner = np.zeros((len(factor), 2, 3))
     inner[:, 0, 0], inner[:, 1, 1], inner[:, :, 2] = factor[:, 0], factor[:, 1], shift
-    out = warp.compose(inner, cut.base)
+    out = compose(inner, cut.base)
     bad = ~(np.isfinite(out).all(axis=(1, 2)) & (cut.half > 0).all(axis=1))
     out[bad] = np.nan
     return out
 
 
 def _ffhq(points: Float) -> Float:
-    """(T, 2, 3) source px -> FFHQ's aligned image, a unit square with the origin at its upper left corner."""
-    unit = warp.similarity_from_quad(ffhq_quad(points), 1.0)
+    """(T, 2, 3) source px -> FFHQ's aligned picture, a unit square with the origin at its upper left corner."""
+    unit = similarity_from_quad(ffhq_quad(points), 1.0)
     return _moved(unit, 0.5)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lipsync_eval import warp
 from lipsync_eval.errors import ProtocolError
 from lipsync_eval.features.syncnet import tracking
 from lipsync_eval.options import checked
 from lipsync_eval.protocol import Protocol, ProtocolSpec, SyncRules, View
 from lipsync_eval.types import Crop
+from lipsync_eval.warp import overflow
 
 CITATION = (
     "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; joonson/syncnet_python@6efbb1c"
@@ -102,7 +102,7 @@ class SyncNetProtocol:
                 f"protocol {self._spec.name}: no frame of the {which} video can be cropped: no face was found"
             )
         side = tracking.SIDE
-        return Crop(matrix, (side, side), valid, warp.overflow(matrix, (side, side), (view.height, view.width)))
+        return Crop(matrix, (side, side), valid, overflow(matrix, (side, side), (view.height, view.width)))
 
 
 def syncnet(options: Mapping[str, str]) -> Protocol:

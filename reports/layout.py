@@ -6,9 +6,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.errors import ParseError
+from lipsync_eval.registry import Registry
 from lipsync_eval.reports import style
 
 
@@ -31,54 +32,63 @@ class Layout:
         return self.decimals.get(metric, style.decimals(metric))
 
 
-_BUILT_IN = {
-    "radio": Layout(
-        "Visual quality and lip synchronisation",
-        ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd"),
-        {"lse_c": "Sync-C", "lse_d": "Sync-D"},
-        {"psnr": 3, "ms_ssim": 3, "lpips": 3, "lse_c": 3, "lse_d": 3, "lmd": 3},
-        (),
+RADIO = Layout(
+    "Visual quality and lip synchronisation",
+    ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd"),
+    {"lse_c": "Sync-C", "lse_d": "Sync-D"},
+    {"psnr": 3, "ms_ssim": 3, "lpips": 3, "lse_c": 3, "lse_d": 3, "lmd": 3},
+    (),
+)
+PERSONATALK = Layout(
+    "Quality, synchronisation and persona",
+    (
+        "ssim",
+        "psnr",
+        "fid",
+        "lpips",
+        "lmd",
+        "lse_c",
+        "csim",
+        "stylesim",
+        "csim_ref",
+        "stylesim_points68",
+        "stylesim_points68_ref",
+        "stylesim_vertices_ref",
     ),
-    "personatalk": Layout(
-        "Quality, synchronisation and persona",
-        (
-            "ssim",
-            "psnr",
-            "fid",
-            "lpips",
-            "lmd",
-            "lse_c",
-            "csim",
-            "stylesim",
-            "csim_ref",
-            "stylesim_points68",
-            "stylesim_points68_ref",
-            "stylesim_vertices_ref",
-        ),
-        {"lse_c": "Sync_conf"},
-        {"ssim": 3, "psnr": 3, "fid": 3},
-        (),
-    ),
-    "avhubert-expert": Layout(
-        "Visual quality and AV-HuBERT synchronisation",
-        ("ssim", "psnr", "fid", "lmd", "lse_c", "lse_d", "avs_u", "avs_m", "avs_v"),
-        {},
-        {"ssim": 3, "psnr": 3, "fid": 2, "lmd": 3, "lse_c": 3, "lse_d": 3},
-        (),
-    ),
-    "stylesync": Layout(
-        "Reconstruction, synchronisation and identity",
-        ("ssim", "psnr", "lmd", "lse_c", "csim"),
-        {"lse_c": "Sync", "csim": "ID"},
-        {"ssim": 2, "psnr": 2, "lmd": 2, "lse_c": 2, "csim": 2},
-        (),
-    ),
-}
-NAMES = tuple(_BUILT_IN)
+    {"lse_c": "Sync_conf"},
+    {"ssim": 3, "psnr": 3, "fid": 3},
+    (),
+)
+AVHUBERT_EXPERT = Layout(
+    "Visual quality and AV-HuBERT synchronisation",
+    ("ssim", "psnr", "fid", "lmd", "lse_c", "lse_d", "avs_u", "avs_m", "avs_v"),
+    {},
+    {"ssim": 3, "psnr": 3, "fid": 2, "lmd": 3, "lse_c": 3, "lse_d": 3},
+    (),
+)
+STYLESYNC = Layout(
+    "Reconstruction, synchronisation and identity",
+    ("ssim", "psnr", "lmd", "lse_c", "csim"),
+    {"lse_c": "Sync", "csim": "ID"},
+    {"ssim": 2, "psnr": 2, "lmd": 2, "lse_c": 2, "csim": 2},
+    (),
+)
+
+LAYOUTS: Final = Registry[Layout](
+    "layout",
+    {
+        "radio": "lipsync_eval.reports.layout:RADIO",
+        "personatalk": "lipsync_eval.reports.layout:PERSONATALK",
+        "avhubert-expert": "lipsync_eval.reports.layout:AVHUBERT_EXPERT",
+        "stylesync": "lipsync_eval.reports.layout:STYLESYNC",
+    },
+    group="lipsync_eval.layouts",
+    also="or give the path of a .toml file that declares one",
+)
 
 
 def get_layout(name: str) -> Layout:
-    """A built-in layout by name, or one from a TOML file.
+    """A layout by name (built-in, or a plug-in's of the entry point group `lipsync_eval.layouts`), or one from a TOML file.
 
     The file has `metrics = ["psnr", ...]` and, where wanted, `title`, `[headings]` and `[decimals]` by metric id.
 
@@ -86,11 +96,9 @@ def get_layout(name: str) -> Layout:
         UsageError: neither a name nor a file.
         ParseError: the file is malformed; says where.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name]
     path = Path(name)
     if path.suffix != ".toml":
-        raise UsageError(f"--layout {name!r}: expected one of {', '.join(NAMES)} or a .toml file")
+        return LAYOUTS.get(name)
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -26,11 +26,11 @@ from lipsync_eval.baselines.radio.native import Pictures, open_pictures, rate_th
 from lipsync_eval.baselines.radio.tap import Tap
 from lipsync_eval.baselines.radio.telling import Say, silent, told
 from lipsync_eval.cache import Cache
-from lipsync_eval.engine.ahead import ahead
 from lipsync_eval.errors import AlignmentError, FaceError, InputError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import write_video
 from lipsync_eval.media.writer import Codec
+from lipsync_eval.prefetch import prefetch
 from lipsync_eval.types import RATE, Audio, Float, Frame, Track
 
 Length = Literal["strict", "shortest"]
@@ -164,7 +164,7 @@ def _write(job: _Job, audio: Path, speech: Audio, out: Path, crops: Path | None,
         if crops is not None:
             beside = {"fps": pictures.fps} if job.missing else {**shown, "audio": speech.samples}
             taps = [stack.enter_context(Tap(path, **beside)) for path in crop_files(crops, out)]
-        batches = stack.enter_context(ahead(job.run(*taps)))  # the encoder works while the next batch is made
+        batches = stack.enter_context(prefetch(job.run(*taps)))  # the encoder works while the next batch is made
         made = told(chain.from_iterable(batches), job.count, "dubbed", say)
         write_video(out, made, audio=samples, rate=rate, codec=codec, **shown)
     return notes

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from importlib import import_module
 
 import click
 
-from lipsync_eval import __version__
 from lipsync_eval.errors import LipsyncError, UsageError
+from lipsync_eval.registry import load_object, no_such
+from lipsync_eval.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -30,16 +30,18 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
-    "style-map": ("lipsync_eval.cli.style_map:style_map", "A picture of speaking styles by speaker."),
-    "style-constants": (
-        "lipsync_eval.cli.style_constants:style_constants",
-        "StyleSim's constants from a corpus of yours.",
-    ),
-    "style-train": ("lipsync_eval.cli.style_train:style_train", "Train a style encoder on a corpus of yours."),
+    "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
 }
+"""Command -> where it is, and its line of help."""
+_OLD_NAMES: dict[str, str] = {
+    "style-map": "lipsync_eval.cli.style_map:style_map",
+    "style-constants": "lipsync_eval.cli.style_constants:style_constants",
+    "style-train": "lipsync_eval.cli.style_train:style_train",
+}
+"""Names that scripts may still use; no help shows them."""
 
 
 class Lazy(click.Group):
@@ -50,11 +52,11 @@ class Lazy(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        """The command, imported now; an unknown name ends with near ones and the list."""
+        target = _COMMANDS[cmd_name][0] if cmd_name in _COMMANDS else _OLD_NAMES.get(cmd_name)
+        if target is None:
+            raise click.UsageError(no_such("command", cmd_name, _COMMANDS), ctx)
+        command: click.Command = load_object(target)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

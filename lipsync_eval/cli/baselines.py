@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -37,7 +36,9 @@ def baselines() -> None:
 @baselines.command("list")
 def list_() -> None:
     """One line per generator."""
-    for line in import_module("lipsync_eval.baselines").listing():
+    from lipsync_eval.baselines import listing
+
+    for line in listing():
         click.echo(line)
 
 
@@ -46,9 +47,10 @@ def list_() -> None:
 @CONFIG
 def show(name: str, config: Path) -> None:
     """All facts about a generator, with its source."""
+    from lipsync_eval.baselines import get_adapter
     from lipsync_eval.cli.listing import field_text, rows
 
-    adapter = import_module("lipsync_eval.baselines").get_adapter(name, environments(config))
+    adapter = get_adapter(name, environments(config))
     for key, value in rows(adapter.record):
         click.echo(field_text(key, value))
 
@@ -61,11 +63,13 @@ def check(names: tuple[str, ...], config: Path) -> int:
 
     Exit 0: ready. 2: something is missing.
     """
-    package, checks = import_module("lipsync_eval.baselines"), import_module("lipsync_eval.baselines.check")
+    from lipsync_eval.baselines import check as checks
+    from lipsync_eval.baselines import get_adapter
+
     known = environments(config)
     ready = True
     for name in names:
-        for finding in checks.check(package.get_adapter(name, known), known.get(name)):
+        for finding in checks.check(get_adapter(name, known), known.get(name)):
             ready &= finding.ok
             click.echo(f"{name}: {'ok  ' if finding.ok else 'NOT '} {finding.what}: {finding.message}")
     return 0 if ready else 2
@@ -94,8 +98,10 @@ def prepare(name: str, source: Path, target: Path) -> None:
     Example:
       lipsync-eval baselines prepare wav2lip --from ~/Wav2Lip --to ~/Wav2Lip-current
     """
-    record = import_module("lipsync_eval.baselines").get_adapter(name).record
-    for line in import_module("lipsync_eval.baselines.patches").prepare(record, source, target):
+    from lipsync_eval.baselines import get_adapter
+    from lipsync_eval.baselines.patches import prepare as prepared
+
+    for line in prepared(get_adapter(name).record, source, target):
         click.echo(line)
 
 
@@ -128,18 +134,20 @@ def run(
     Example:
       lipsync-eval baselines run wav2lip ip_lap --data hdtf.csv --out gen
     """
-    manifest, comparison = (import_module(f"lipsync_eval.baselines.{m}") for m in ("manifest", "comparison"))
+    from lipsync_eval.baselines.generation import generate
+    from lipsync_eval.baselines.manifest import read_manifest
+
     known = environments(config)
     step = chosen([enhance], known)[0] if enhance else None
-    _, outcomes = comparison.generate(
+    _, outcomes = generate(
         chosen(names, known),
-        manifest.read_manifest(data),
+        read_manifest(data),
         out,
         enhance=step,
         reference=reference,
         seed=seed,
         again_failed=again_failed,
-        event=teller(quiet),
+        progress=teller(quiet),
     )
     done = sum(o.ok for o in outcomes)
     click.echo(f"{done} of {len(outcomes)} videos are there: {out}")
@@ -161,5 +169,7 @@ def manifest_(layout: str, folder: Path, out: Path, n: int, seed: int) -> None:
     Example:
       lipsync-eval baselines manifest lrs2 ~/LRS2 --n 100 --out lrs2.csv
     """
-    found = import_module("lipsync_eval.baselines.manifest").draw_manifest(layout, folder, out, n=n, seed=seed)
+    from lipsync_eval.baselines.manifest import draw_manifest
+
+    found = draw_manifest(layout, folder, out, n=n, seed=seed)
     click.echo(f"{out}: {found} clips, layout {layout}, seed {seed}")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lipsync_eval.cli.progress import printable
 from lipsync_eval.errors import UsageError
+from lipsync_eval.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from lipsync_eval.baselines.base import Adapter
+    from lipsync_eval.baselines.environments import Environment
+    from lipsync_eval.baselines.runner import GeneratorOutcome
 
 CONFIG = click.option(
     "--config",
@@ -30,37 +35,38 @@ AGAIN_FAILED = click.option("--again-failed", is_flag=True, help="Run clips agai
 
 
 def reference_rule(flag: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option that says which reference picture a clip without one of its own gets."""
+    """The option that says which reference image a clip without one of its own gets."""
     return click.option(
         flag,
         type=click.Choice(["first", "random"]),
         default="first",
         show_default=True,
-        help="Reference picture where the manifest names none.",
+        help="Reference frame where the manifest names none.",
     )
 
 
-def environments(config: Path) -> dict[str, Any]:
+def environments(config: Path) -> dict[str, Environment]:
     """Tables of baselines.toml; none when the default file is not there."""
-    module = import_module("lipsync_eval.baselines.environments")
+    from lipsync_eval.baselines.environments import read_environments
+
     if not config.exists() and config == Path("baselines.toml"):
         return {}
-    found: dict[str, Any] = module.read_environments(config)
-    return found
+    return read_environments(config)
 
 
-def chosen(names: Sequence[str], known: dict[str, Any]) -> list[tuple[Any, Any]]:
+def chosen(names: Sequence[str], known: Mapping[str, Environment]) -> list[tuple[Adapter, Environment]]:
     """(adapter, environment) for each name.
 
     Raises:
         UsageError: no such generator, a name twice, or no table for it.
     """
-    package = import_module("lipsync_eval.baselines")
+    from lipsync_eval.baselines import get_adapter
+
     if len(set(names)) < len(names):
         raise UsageError(f"a generator is named twice: {', '.join(names)}")
     pairs = []
     for name in names:
-        adapter = package.get_adapter(name, known)
+        adapter = get_adapter(name, known)
         if adapter.command is None:
             raise UsageError(
                 f"{name} has no public code: only its published numbers are here (lipsync-eval list published)"
@@ -79,14 +85,16 @@ def chosen(names: Sequence[str], known: dict[str, Any]) -> list[tuple[Any, Any]]
     return pairs
 
 
-def teller(quiet: bool) -> Callable[[str, str, str], None]:
-    """An event function that prints one line a step on stderr."""
-    return lambda generator, clip, what: (
-        None if quiet else click.echo(f"{generator}: {printable(clip)}: {what}", err=True)
-    )
+def teller(quiet: bool) -> Progress:
+    """Progress as one line a step on stderr."""
+
+    def tell(item: str, stage: str, share: float) -> None:
+        click.echo(f"{printable(item)}: {stage}", err=True)
+
+    return silent if quiet else tell
 
 
-def report_failures(outcomes: Sequence[Any]) -> int:
+def report_failures(outcomes: Sequence[GeneratorOutcome]) -> int:
     """Print what failed; returns 3 when something did, else 0."""
     bad = [o for o in outcomes if not o.ok]
     for o in bad:

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import textwrap
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Final
 
 import click
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option
 
-KINDS = ("metrics", "protocols", "weights", "baselines", "published")
 _BETTER = {"up": "higher", "down": "lower", "zero": "near 0"}
-
-
-@click.command("list")
-@click.argument("kind", type=click.Choice(KINDS), default="metrics", required=False)
-def list_(kind: str) -> None:
-    """List what there is: one line each.
-
-    \b
-    Examples:
-      lipsync-eval list
-      lipsync-eval list protocols
-    """
-    for line in globals()[f"_list_{kind}"]():
-        click.echo(line)
-
-
-@click.command()
-@click.argument("name")
-def show(name: str) -> None:
-    """All that a metric, protocol, weights row, baseline or published table declares, with its citation.
-
-    \b
-    Examples:
-      lipsync-eval show psnr
-      lipsync-eval show radio
-    """
-    found = [(kind, thing) for kind in KINDS if (thing := globals()[f"_find_{kind}"](name)) is not None]
-    if not found:
-        raise UsageError(
-            f"nothing is called {name!r}; see `lipsync-eval list metrics`, and list {', list '.join(KINDS[1:])}"
-        )
-    for kind, thing in found:
-        click.echo(f"{kind.removesuffix('s')} {name}")
-        for key, value in rows(thing):
-            click.echo(field_text(key, value))
 
 
 def field_text(key: str, value: Any) -> str:
@@ -97,18 +60,20 @@ def _find_metrics(name: str) -> Any:
 
 
 def _list_protocols() -> list[str]:
-    shelf = importlib.import_module("lipsync_eval.protocols")
+    from lipsync_eval.protocols import names, spec
+
     lines = []
-    for name in shelf.names():
-        spec = shelf.spec(name)
-        size = "native" if spec.size is None else f"{spec.size} px"
-        lines.append(f"{name:<14}{size:<9}{spec.summary.splitlines()[0]}")
+    for name in names():
+        found = spec(name)
+        size = "native" if found.size is None else f"{found.size} px"
+        lines.append(f"{name:<14}{size:<9}{found.summary.splitlines()[0]}")
     return lines
 
 
 def _find_protocols(name: str) -> Any:
-    shelf = importlib.import_module("lipsync_eval.protocols")
-    return shelf.spec(name) if name in shelf.names() else None
+    from lipsync_eval.protocols import names, spec
+
+    return spec(name) if name in names() else None
 
 
 def _list_weights() -> list[str]:
@@ -124,18 +89,78 @@ def _find_weights(name: str) -> Any:
 
 
 def _list_baselines() -> list[str]:
-    lines: list[str] = importlib.import_module("lipsync_eval.baselines").listing()
-    return lines
+    from lipsync_eval.baselines import listing
+
+    return listing()
 
 
 def _find_baselines(name: str) -> Any:
-    return importlib.import_module("lipsync_eval.baselines").facts(name)
+    from lipsync_eval.baselines import facts
+
+    return facts(name)
 
 
 def _list_published() -> list[str]:
-    lines: list[str] = importlib.import_module("lipsync_eval.reports.published").listing()
-    return lines
+    from lipsync_eval.reports.published import listing
+
+    return listing()
 
 
 def _find_published(name: str) -> Any:
-    return importlib.import_module("lipsync_eval.reports.published").facts(name)
+    from lipsync_eval.reports.published import facts
+
+    return facts(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of thing that can be listed and shown."""
+
+    lines: Callable[[], list[str]]
+    """One line each."""
+    find: Callable[[str], Any]
+    """All that the thing of a name declares; None where there is none."""
+
+
+KINDS: Final = {
+    "metrics": _Kind(_list_metrics, _find_metrics),
+    "protocols": _Kind(_list_protocols, _find_protocols),
+    "weights": _Kind(_list_weights, _find_weights),
+    "baselines": _Kind(_list_baselines, _find_baselines),
+    "published": _Kind(_list_published, _find_published),
+}
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(tuple(KINDS)), default="metrics", required=False)
+def list_(kind: str) -> None:
+    """List what there is: one line each.
+
+    \b
+    Examples:
+      lipsync-eval list
+      lipsync-eval list protocols
+    """
+    for line in KINDS[kind].lines():
+        click.echo(line)
+
+
+@click.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """All that a metric, protocol, weights row, baseline or published table declares, with its citation.
+
+    \b
+    Examples:
+      lipsync-eval show psnr
+      lipsync-eval show radio
+    """
+    found = [(word, thing) for word, kind in KINDS.items() if (thing := kind.find(name)) is not None]
+    if not found:
+        raise UsageError(
+            f"nothing is called {name!r}; see `lipsync-eval list metrics`, and list {', list '.join(list(KINDS)[1:])}"
+        )
+    for kind, thing in found:
+        click.echo(f"{kind.removesuffix('s')} {name}")
+        for key, value in rows(thing):
+            click.echo(field_text(key, value))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lipsync_eval.engine.run import Event
+from lipsync_eval.progress import Progress, silent
 
 _EVERY = 10.0
 """Seconds between plain lines."""
@@ -19,10 +19,10 @@ def printable(name: str) -> str:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Event]:
+def progress(*, quiet: bool) -> Iterator[Progress]:
     """Give an event function that shows clips, stage and time left. It learns the number of clips from the event ('', 'total', n)."""
     if quiet:
-        yield lambda clip, stage, share: None
+        yield silent
     elif sys.stderr.isatty():
         with _bar() as event:
             yield event
@@ -31,12 +31,13 @@ def progress(*, quiet: bool) -> Iterator[Event]:
 
 
 @contextmanager
-def _bar() -> Iterator[Event]:
+def _bar() -> Iterator[Progress]:
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
-    bar = Progress(
+    bar = Bar(
         TextColumn("clips"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
@@ -68,7 +69,7 @@ def _bar() -> Iterator[Event]:
         yield event
 
 
-def _lines() -> Event:
+def _lines() -> Progress:
     began = last = time.monotonic()
     done, total = 0, 1
 

@@ -88,8 +88,8 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
             gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn, **values, **settings
         )
     if contact_sheet is not None:
-        from lipsync_eval.engine.look import write_contact_sheet
         from lipsync_eval.engine.score import make_settings
+        from lipsync_eval.engine.scored_clips import write_contact_sheet
 
         write_contact_sheet(result, make_settings(**settings), contact_sheet)
     click.echo(result.to_json() if form == "json" else summary(result), nl=False)

@@ -55,7 +55,7 @@ def sensitivity(
     shift    px to the right                  blur    sigma of a Gaussian, px
     rotate   degrees about the centre         jpeg    100 - quality
     scale    % larger about the centre        recode  constant rate factor of H.264
-    delay    frames of 40 ms that the sound comes late
+    delay    frames of 40 ms that the audio comes late
 
     \b
     Examples:
@@ -64,9 +64,10 @@ def sensitivity(
       lipsync-eval sensitivity a.mp4 --perturb delay --grades delay=-5,-2,2,5 --metrics lse_c,avs_u --out runs/delay
     """
     from lipsync_eval.cli.progress import progress
-    from lipsync_eval.engine.perturb import parse_perturbations
     from lipsync_eval.engine.score import make_settings
-    from lipsync_eval.engine.sensitivity import check_folder, run_study, write_study
+    from lipsync_eval.engine.sensitivity.files import check_folder, write_study
+    from lipsync_eval.engine.sensitivity.perturbations import parse_perturbations
+    from lipsync_eval.engine.sensitivity.run import run_study
     from lipsync_eval.metrics.registry import select
 
     chosen = parse_perturbations(perturb, dict(_grade(text) for text in grades))
@@ -75,7 +76,7 @@ def sensitivity(
     check_folder(out, overwrite)
     with progress(quiet=quiet) as event:
         study = run_study(
-            clips, chosen, names, settings, workers=workers, event=event, command=["lipsync-eval", *sys.argv[1:]]
+            clips, chosen, names, settings, workers=workers, progress=event, command=["lipsync-eval", *sys.argv[1:]]
         )
     write_study(study, out)
     click.echo(_table(study), nl=False)
@@ -92,12 +93,11 @@ def _grade(text: str) -> tuple[str, str]:
 
 def _table(study: Any) -> str:
     """Means over clips: a line per grade, a column per metric."""
-    from lipsync_eval.engine.sensitivity import NONE
+    from lipsync_eval.engine.sensitivity.study import NONE
     from lipsync_eval.metrics.registry import get_spec
 
-    grades = [(NONE, 0.0), *((name, s) for name, strengths in study.perturbations.items() for s in strengths)]
     cells = [["damage", *study.metrics]]
-    for name, strength in grades:
+    for name, strength in study.grades:
         found = [(metric, *study.mean(metric, name, strength)) for metric in study.metrics]
         texts = [
             "-" if mean is None else f"{mean:.{get_spec(m).decimals}f}{'' if n == study.asked(m) else '*'}"

@@ -1,4 +1,4 @@
-"""`lipsync-eval style-constants CLIPS`: the numbers that StyleSim codes are standardised with, from a corpus of one's own."""
+"""`lipsync-eval style constants CLIPS`: the numbers that StyleSim codes are standardised with, from a corpus of one's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 
 
-@click.command("style-constants")
+@click.command("constants")
 @click.argument("clips", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON file to write.")
 @click.option("--provenance", default="", help="What the clips are; goes into the file.")
@@ -26,18 +26,17 @@ def style_constants(
 
     \b
     Examples:
-      lipsync-eval style-constants corpus/ --out mine.json
-      lipsync-eval style-constants corpus/ --features blendshapes --speakers who.csv --out mine.json
+      lipsync-eval style constants corpus/ --out mine.json
+      lipsync-eval style constants corpus/ --features blendshapes --speakers who.csv --out mine.json
     """
+    from lipsync_eval.engine.style.encoder import by_speaker
     from lipsync_eval.features.style.constants import build, write
     from lipsync_eval.features.style.corpus import find_recordings, read_all
 
     settings = corpus_settings(values)
     sequences = read_all(find_recordings(clips, speakers), features, settings, tell)
-    by_speaker: dict[str, list[Any]] = {}
-    for s in sequences:
-        by_speaker.setdefault(s.recording.speaker, []).append((s.raw, s.index))
+    found = by_speaker(sequences)
     frames = sum(len(s.index) for s in sequences)
-    text = f"{provenance or clips.name}: {len(by_speaker)} speakers, {len(sequences)} clips, {frames} frames at 25 fps, landmarks {settings.landmarks}"
-    write(build(features, by_speaker, text), out)
+    text = f"{provenance or clips.name}: {len(found)} speakers, {len(sequences)} clips, {frames} frames at 25 fps, landmarks {settings.landmarks}"
+    write(build(features, found, text), out)
     click.echo(f"{out}: {text}")

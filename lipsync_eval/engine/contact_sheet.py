@@ -1,4 +1,4 @@
-"""One picture of the crops of many clips: names at the left, generated above real."""
+"""One image of the crops of many clips: names at the left, generated above real."""
 
 from __future__ import annotations
 
@@ -83,6 +83,6 @@ def _label(name: str, height: int) -> Frame:
     text = name.encode("ascii", "backslashreplace").decode() if not name.isascii() else name
     text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     lines = [text[i : i + 30] for i in range(0, min(len(text), 240), 30)]
-    picture = Image.new("RGB", (_LABEL, height), "white")
-    ImageDraw.Draw(picture).multiline_text((4, 4), "\n".join(lines), fill="black", font=ImageFont.load_default(11))
-    return np.asarray(picture).copy()
+    image = Image.new("RGB", (_LABEL, height), "white")
+    ImageDraw.Draw(image).multiline_text((4, 4), "\n".join(lines), fill="black", font=ImageFont.load_default(11))
+    return np.asarray(image).copy()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipsync_eval.engine.bench import Bench, check_weights, open_bench, signature_parts, without
+from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import MissingWeights
-from lipsync_eval.media.pairing import Pairing, PairPaths, find_pairs
+from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.pairing import Pairing, find_pairs
 from lipsync_eval.metrics.registry import get_spec, select
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings
@@ -29,7 +30,7 @@ class Plan:
     """In the order of ids; unmatched clips are in here, with one side None."""
     metrics: tuple[str, ...]
     """All ids asked for, in registry order."""
-    bench: Bench
+    tools: MeasuringTools
     """For the metrics that can run."""
     missing: Mapping[str, str]
     """Metrics left out by --skip-missing -> why."""
@@ -42,7 +43,7 @@ class Plan:
             spec = get_spec(metric)
             parts = {"metric": f"{spec.name}.{spec.version}", "feat": "missing"}
         else:
-            parts = signature_parts(self.bench, metric)
+            parts = self.tools.signature_parts(metric)
         return format_signature(parts | {"n": f"{n_scored}of{len(self.pairs)}"})
 
     def fingerprint(self) -> dict[str, Any]:
@@ -77,26 +78,26 @@ def make_plan(
     check_overrides(settings.weights)
     chosen = select(metrics)
     pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
-    chosen, warnings = _without_sound(chosen, metrics, pairing.pairs, settings)
+    chosen, warnings = _without_audio(chosen, metrics, pairing.pairs, settings)
     if pairing.unmatched:
         warnings = (*warnings, f"{pairing.unmatched} (each is a failure row)")
-    bench = open_bench(settings, chosen)
-    missing = check_weights(bench)
-    for metric in bench.metrics:
+    tools = open_tools(settings, chosen)
+    missing = tools.check_weights()
+    for metric in tools.metrics:
         if metric not in missing:
-            signature_parts(bench, metric)  # a backend or an option that does not exist stops the run here
+            tools.signature_parts(metric)  # a backend or an option that does not exist stops the run here
     if missing and not skip_missing:
         raise MissingWeights(_missing_message(missing))
     if missing:
-        bench = without(bench, missing)
+        tools = tools.without(missing)
         warnings = (*warnings, f"left out for lack of weights: {', '.join(missing)}")
-    return Plan(gen, gt, settings, pairing.pairs, chosen, bench, missing, warnings, pairing)
+    return Plan(gen, gt, settings, pairing.pairs, chosen, tools, missing, warnings, pairing)
 
 
-def _without_sound(
+def _without_audio(
     chosen: tuple[str, ...], text: str, pairs: Sequence[PairPaths], settings: Settings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Drop core metrics that need sound when no pair has any and the user named only a group."""
+    """Drop core metrics that need audio when no pair has any and the user named only a group."""
     from lipsync_eval.media import has_sound
 
     named = {p.strip() for p in text.split(",")}
@@ -110,7 +111,7 @@ def _without_sound(
         if source is not None and (beside or has_sound(source)):
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
-    return kept, (f"no pair has sound to score (--audio {settings.audio}): {', '.join(audio)} left out",)
+    return kept, (f"no pair has audio to score (--audio {settings.audio}): {', '.join(audio)} left out",)
 
 
 def _missing_message(missing: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lipsync_eval.engine.look import open_side
+from lipsync_eval.engine.scored_clips import open_side
 from lipsync_eval.errors import ClipError
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.results.schema import ClipRow
@@ -17,7 +17,7 @@ HEIGHT = 240
 
 
 def side_by_side(row: ClipRow, path: Path) -> bool:
-    """Write the generated (left) and the real (right) video, scaled to 240 px height, with the generated one's sound (H.264, AAC).
+    """Write the generated (left) and the real (right) video, scaled to 240 px height, with the generated one's audio (H.264, AAC).
 
     Returns:
         False when one of them cannot be read any more (moved, deleted): nothing is written then.
@@ -27,15 +27,25 @@ def side_by_side(row: ClipRow, path: Path) -> bool:
     try:
         gen, gt = open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)
         n = min(row.n_frames, gen.n_frames, gt.n_frames)
-        sound = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
-        write_video(path, _pictures(gen, gt, n), audio=sound, codec="h264", crf=26)
+        audio = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
+        write_video(path, _frames(gen, gt, n), audio=audio, codec="h264", crf=26)
     except ClipError:
         path.unlink(missing_ok=True)
         return False
     return True
 
 
-def _pictures(gen: Clip, gt: Clip, n: int) -> Iterator[Frame]:
+def preview(place: int, row: ClipRow, folder: Path) -> str | None:
+    """Write side_by_side() into a report's folder.
+
+    Returns:
+        the file's name, made of the clip's place in the run; None when the videos cannot be read any more.
+    """
+    name = f"{place:06d}.mp4"
+    return name if side_by_side(row, folder / name) else None
+
+
+def _frames(gen: Clip, gt: Clip, n: int) -> Iterator[Frame]:
     for a, b in zip(gen.frames(0, n), gt.frames(0, n), strict=True):
         yield np.hstack([_scaled(a), _scaled(b)])
 

@@ -7,21 +7,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from lipsync_eval.engine.bench import Bench, open_bench
-from lipsync_eval.engine.pair import Report, measure_pair
+from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
+from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import LipsyncError, OutputError
-from lipsync_eval.media.pairing import PairPaths
+from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.store import Journal, Outcome
 from lipsync_eval.types import Settings
-
-Event = Callable[[str, str, float], None]
-"""event(clip id, stage, share); stage 'total' first, with the number of clips as share; 'done' when a clip is finished"""
 
 _EVERY = 0.2
 
@@ -30,9 +28,7 @@ class WorkerDied(LipsyncError):
     """A worker process was killed (out of memory, for instance)."""
 
 
-def run_clips(
-    plan: Plan, journal: Journal, *, workers: int = 1, event: Event = lambda name, stage, share: None
-) -> None:
+def run_clips(plan: Plan, journal: Journal, *, workers: int = 1, progress: Progress = silent) -> None:
     """Measure every clip that the journal does not have yet.
 
     The numbers do not depend on `workers`: every clip is measured by the same code, and put together in plan order.
@@ -42,13 +38,13 @@ def run_clips(
         OutputError: the journal cannot be written (full disk).
         WorkerDied: a worker was killed; finished clips are in the journal.
     """
-    event("", "total", len(plan.pairs))
+    progress("", "total", len(plan.pairs))
     done = journal.done()
     todo = [(place, pair) for place, pair in enumerate(plan.pairs) if place not in done]
     for place in sorted(done & set(range(len(plan.pairs)))):
-        event(plan.pairs[place].id, "done", 1.0)
+        progress(plan.pairs[place].id, "done", 1.0)
     outcomes = (
-        _here(plan.bench, todo, event) if workers == 1 or len(todo) <= 1 else _workers(plan, todo, workers, event)
+        _here(plan.tools, todo, progress) if workers == 1 or len(todo) <= 1 else _workers(plan, todo, workers, progress)
     )
     for place, outcome in outcomes:
         try:
@@ -57,27 +53,29 @@ def run_clips(
             raise OutputError(
                 f"{journal.folder}: cannot be written ({error.strerror or error}); free space and go on with --resume"
             ) from error
-        event(outcome.id, "done", 1.0)
+        progress(outcome.id, "done", 1.0)
 
 
-def _here(bench: Bench, todo: Iterable[tuple[int, PairPaths]], event: Event) -> Iterator[tuple[int, Outcome]]:
+def _here(
+    tools: MeasuringTools, todo: Iterable[tuple[int, PairPaths]], progress: Progress
+) -> Iterator[tuple[int, Outcome]]:
     for place, pair in todo:
-        yield place, measure_pair(bench, pair, lambda stage, share, name=pair.id: event(name, stage, share))  # type: ignore[misc]
+        yield place, measure_pair(tools, pair, progress)
 
 
 def _workers(
-    plan: Plan, todo: list[tuple[int, PairPaths]], workers: int, event: Event
+    plan: Plan, todo: list[tuple[int, PairPaths]], workers: int, progress: Progress
 ) -> Iterator[tuple[int, Outcome]]:
     context = multiprocessing.get_context("spawn")
     events = context.SimpleQueue()
-    start = (os.getpid(), plan.settings, plan.bench.metrics, events)
+    start = (os.getpid(), plan.settings, plan.tools.metrics, events)
     pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_initialise, initargs=start)
     try:
         waiting: dict[Future[Outcome], int] = {pool.submit(_work, pair): place for place, pair in todo}
         while waiting:
             finished, _ = wait(waiting, timeout=_EVERY, return_when=FIRST_COMPLETED)
             while not events.empty():
-                event(*events.get())
+                progress(*events.get())
             for future in finished:
                 yield waiting.pop(future), future.result()
         pool.shutdown()
@@ -91,16 +89,16 @@ def _workers(
             child.terminate()
 
 
-_bench: Bench | None = None
+_tools: MeasuringTools | None = None
 _events: Any = None
 
 
 def _initialise(parent: int, settings: Settings, metrics: tuple[str, ...], events: Any) -> None:
-    """Set a worker up: its own bench, deaf to Ctrl-C (the parent handles it), gone when the parent is."""
-    global _bench, _events
+    """Set a worker up: its own tools, deaf to Ctrl-C (the parent handles it), gone when the parent is."""
+    global _tools, _events
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    _bench, _events = open_bench(settings, metrics), events
+    _tools, _events = open_tools(settings, metrics), events
 
 
 def _leave_with(parent: int) -> None:
@@ -110,16 +108,15 @@ def _leave_with(parent: int) -> None:
 
 
 def _work(pair: PairPaths) -> Outcome:
-    if _bench is None:
+    if _tools is None:
         raise WorkerDied("the worker was not initialised")
     last = 0.0
 
-    def report(stage: str, share: float) -> None:
+    def progress(item: str, stage: str, share: float) -> None:
         nonlocal last
         now = time.monotonic()
         if share == 0.0 or now - last > _EVERY:
             last = now
-            _events.put((pair.id, stage, share))
+            _events.put((item, stage, share))
 
-    checked: Report = report
-    return measure_pair(_bench, pair, checked)
+    return measure_pair(_tools, pair, progress)

@@ -13,15 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import lipsync_eval
 from lipsync_eval.cache import default_cache_dir
-from lipsync_eval.engine.collect import collect
+from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.plan import Plan, make_plan
-from lipsync_eval.engine.run import Event, run_clips
+from lipsync_eval.engine.run import run_clips
 from lipsync_eval.errors import OutputError
+from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
 from lipsync_eval.results.store import Journal, prepare_folder, write_run
 from lipsync_eval.types import Settings
+from lipsync_eval.version import __version__
 
 _LIBRARIES = ("torch", "numpy", "av", "opencv-python-headless", "dlib-bin", "scikit-image", "onnxruntime")
 
@@ -40,7 +41,7 @@ def score(
     name: str | None = None,
     cache: str | Path | None = "default",
     command: Sequence[str] | None = None,
-    event: Event = lambda clip, stage, share: None,
+    event: Progress = silent,
     warn: Callable[[str], None] = lambda text: None,
     **settings: Any,
 ) -> Result:
@@ -57,7 +58,7 @@ def score(
         name: the method's name in tables; default the name of `gen`.
         cache: folder for tracks and features of videos; 'default': the user's cache folder; None: no cache.
         command: what to record as the command line.
-        event: told (clip id, stage, share); see engine.run.
+        event: told (clip id, stage, share); see lipsync_eval.progress.
         warn: told about things that the user should know.
         **settings: fields of lipsync_eval.types.Settings: protocol, protocol_options, audio, align, face, landmarks, detector,
             device, weights, weights_dir, offline, seed, reference, options.
@@ -92,7 +93,9 @@ def make_settings(cache: str | Path | None = "default", **settings: Any) -> Sett
     return Settings(cache_dir=folder, **settings)
 
 
-def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int, event: Event, *, keep: bool) -> Result:
+def _run(
+    plan: Plan, folder: Path, label: str, command: list[str], workers: int, event: Progress, *, keep: bool
+) -> Result:
     began, started = time.monotonic(), datetime.now(UTC)
     journal = Journal(folder)
     fingerprint = plan.fingerprint()
@@ -104,12 +107,12 @@ def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int,
         raise OutputError(
             f"{folder}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
         )
-    run_clips(plan, journal, workers=workers, event=event)
+    run_clips(plan, journal, workers=workers, progress=event)
     commit, dirty = _commit()
     run = RunInfo(
         name=label,
         command=command,
-        version=lipsync_eval.__version__,
+        version=__version__,
         commit=commit,
         dirty=dirty,
         seed=plan.settings.seed,
@@ -117,7 +120,7 @@ def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int,
         seconds=round(time.monotonic() - began, 2),
         plan=fingerprint,  # type: ignore[call-arg]
     )
-    result = collect(plan, journal, run, _environment(plan.settings, workers))
+    result = build_result(plan, journal, run, _environment(plan.settings, workers))
     if keep:
         try:
             write_run(folder, result, journal)
@@ -165,7 +168,7 @@ def _environment(settings: Settings, workers: int) -> dict[str, Any]:
 
 def _commit() -> tuple[str | None, bool | None]:
     """Commit and dirtiness of the checkout that this package runs from; (None, None) for an installed package."""
-    root = Path(lipsync_eval.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None, None
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.faces.base import Detector, Landmarker, Locate
 from lipsync_eval.files import sha256
 from lipsync_eval.options import hint
+from lipsync_eval.registry import load_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ _TABLE: Final = (
         package="mediapipe", install=_MEDIAPIPE,
         target="lipsync_eval.faces.mediapipe:FaceMesh",
         on_device=False,
-        summary="68 of MediaPipe's 478 mesh points, every picture alone",
+        summary="68 of MediaPipe's 478 mesh points, every frame alone",
         citation="Grishchenko et al., Attention Mesh: High-fidelity Face Mesh Prediction in Real-time, CVPR Workshops 2020",
         licence="Apache-2.0",
     ),
@@ -84,7 +84,7 @@ _TABLE: Final = (
         package="mediapipe", install=_MEDIAPIPE,
         target="lipsync_eval.faces.mediapipe:MeshDetector",
         on_device=False,
-        summary="boxes round MediaPipe's meshes of the whole picture (BlazeFace, short range: faces of a fifth of the picture on)",
+        summary="boxes round MediaPipe's meshes of the whole frame (BlazeFace, short range: faces of a fifth of the frame on)",
         citation="Bazarevsky et al., BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs, CVPR Workshops 2019",
         licence="Apache-2.0",
     ),
@@ -93,7 +93,7 @@ _TABLE: Final = (
         package="face_alignment", install=_FAN,
         target="lipsync_eval.faces.fan:Fan",
         on_device=True,
-        summary="2DFAN-4 through the package face-alignment: the landmarks most papers name; 3 pictures/s on a CPU",
+        summary="2DFAN-4 through the package face-alignment: the landmarks most papers name; 3 frames/s on a CPU",
         citation="Bulat and Tzimiropoulos, How far are we from solving the 2D & 3D Face Alignment problem?, ICCV 2017",
         licence="code BSD-3-Clause; model trained on 300-W-LP, for research",
     ),
@@ -183,8 +183,7 @@ def _sign(backend: Backend, boxes: Backend, paths: dict[str, Path]) -> str:
 
 
 def _build(backend: Backend, paths: dict[str, Path], device: str, extra: dict[str, Any]) -> Any:
-    module, _, name = backend.target.partition(":")
-    build: Callable[..., Any] = getattr(import_module(module), name)
+    build: Callable[..., Any] = load_object(backend.target)
     if backend.on_device:
         extra = {**extra, "device": str(pick(device))}
     if backend.weights:

@@ -15,12 +15,12 @@ Locate = Callable[[str], Path]
 """Name of a weights row -> the file on this machine; raises MissingWeights."""
 
 MAX_FACES: Final = 4
-"""Faces followed in one picture: the largest. All that a detector saw are counted."""
+"""Faces followed in one frame: the largest. All that a detector saw are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face in one picture."""
+    """One face in one frame."""
 
     box: Float
     """(4,) x1, y1, x2, y2 px, as the detector frames a face."""
@@ -43,26 +43,26 @@ class Face:
 
 
 class Detector(Protocol):
-    """Finds faces in one picture. The same picture gives the same faces, whatever was seen before."""
+    """Finds faces in one frame. The same frame gives the same faces, whatever was seen before."""
 
     stride: int
-    """Pictures from one planned detection to the next."""
+    """Frames from one planned detection to the next."""
     sure: float
     """Score from which a face may start a track and is counted in n_faces; weaker ones only continue a track."""
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Faces of a uint8 RGB picture, strongest first; empty when there is none."""
+        """Faces of a uint8 RGB frame, strongest first; empty when there is none."""
         ...
 
     def close(self) -> None:
-        """Free what it holds; called once, after the last picture."""
+        """Free what it holds; called once, after the last frame."""
 
 
 class Landmarker(Protocol):
     """Finds the 68 points of one face, knowing its box."""
 
     def points(self, frame: Frame, box: Float) -> Float | None:
-        """(68, 2) px in the picture, or None when this is no face to it."""
+        """(68, 2) px in the frame, or None where there is no face in the box."""
         ...
 
     def points_of(self, frames: Sequence[Frame], boxes: Sequence[Float]) -> list[Float | None]:
@@ -70,7 +70,7 @@ class Landmarker(Protocol):
         return [self.points(frame, box) for frame, box in zip(frames, boxes, strict=True)]
 
     def close(self) -> None:
-        """Free what it holds; called once, after the last picture."""
+        """Free what it holds; called once, after the last frame."""
 
 
 def iou(a: Float, b: Float) -> float:

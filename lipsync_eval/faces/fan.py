@@ -32,7 +32,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 class Fan(Landmarker):
-    """2DFAN-4 on one face; points are the maxima of heat maps of 64x64, also of the mirrored picture."""
+    """2DFAN-4 on one face; points are the maxima of heat maps of 64x64, also of the mirrored frame."""
 
     def __init__(self, path: Path, detector: str = "s3fd", device: str = "cpu") -> None:
         """path: 2DFAN4-11f355bf06.pth.tar. Boxes are taken as they are, as face-alignment does."""
@@ -60,7 +60,7 @@ class Fan(Landmarker):
 
 
 class S3fd(Detector):
-    """S3FD as face-alignment runs it: the whole picture at its own size."""
+    """S3FD as face-alignment runs it: the whole frame at its own size."""
 
     stride = 8
     sure = 0.8

@@ -1,9 +1,9 @@
-"""Follow every face through a clip: detect sparsely, draw boxes between, check, find points on every picture.
+"""Follow every face through a clip: detect sparsely, draw boxes between, check, find points on every frame.
 
-A planned look is taken every `stride` pictures, at the first and last picture and on both sides of a possible cut.
+A planned look is taken every `stride` frames, at the first and last frame and on both sides of a possible cut.
 Between two looks that see the same faces, steadily, boxes move on a straight line and points are found in every
-picture; where the looks differ, or the points leave the line, a look is taken in between, and so on. What happens
-depends on the pictures alone, never on how they are read.
+frame; where the looks differ, or the points leave the line, a look is taken in between, and so on. What happens
+depends on the frames alone, never on how they are read.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ class Followed:
 
     persons: list[Person]
     n_faces: dict[int, int]
-    """Picture -> sure faces seen, where a detection ran."""
+    """Frame -> sure faces seen, where a detection ran."""
     n_frames: int
     cuts: list[int]
-    """First pictures after a possible cut."""
+    """First frames after a possible cut."""
 
 
 def follow(frames: Iterable[Frame], detector: Detector, landmarker: Landmarker) -> Followed:
@@ -222,7 +222,7 @@ class _Follower:
         return out
 
     def _stray(self, first: int, last: int, bridges: list[Bridge]) -> int | None:
-        """The picture between two looks whose points leave the line most, or have none; None where all are fine."""
+        """The frame between two looks whose points leave the line most, or have none; None where all are fine."""
         worst: tuple[float, int] = (STRAY, -1)
         for bridge in bridges:
             end = self._points(last, bridge.index)

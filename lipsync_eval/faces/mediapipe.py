@@ -1,6 +1,6 @@
 """MediaPipe's FaceLandmarker: 478 points of a face mesh, of which 68 are taken. Optional; its package is not a dependency.
 
-Every picture is looked at alone (image mode): no smoothing over time, so what happens in one does not move another.
+Every frame is looked at alone (image mode): no smoothing over time, so what happens in one does not move another.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class FaceMesh(Landmarker):
 
 
 class MeshDetector(Detector):
-    """Squares on the meshes of the whole picture, in HOG's framing. MediaPipe hands out no score: a face it reports is a sure one."""
+    """Squares on the meshes of the whole frame, in HOG's framing. MediaPipe hands out no score: a face it reports is a sure one."""
 
     stride = 8
     sure = 0.5
@@ -71,7 +71,7 @@ class MeshDetector(Detector):
 
 
 class _Landmarker:
-    """A picture -> meshes (478, 2) in its pixels."""
+    """A frame -> meshes (478, 2) in its pixels."""
 
     def __init__(self, path: Path, n: int) -> None:
         os.environ.setdefault("GLOG_minloglevel", "2")  # its C++ side writes notices to stderr
@@ -89,8 +89,8 @@ class _Landmarker:
         self._landmarker = landmarker
         self.close = landmarker.close
 
-    def __call__(self, picture: Frame) -> list[Float]:
-        height, width = picture.shape[:2]
-        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+    def __call__(self, frame: Frame) -> list[Float]:
+        height, width = frame.shape[:2]
+        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame))
         found = self._landmarker.detect(image).face_landmarks
         return [np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in mesh]) for mesh in found]

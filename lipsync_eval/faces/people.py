@@ -1,4 +1,4 @@
-"""Who is who: faces of single pictures become persons, one after the other in time."""
+"""Who is who: faces of single frames become persons, one after the other in time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACK_WITHIN: Final = 1.0
 BACK_SIZE: Final = 1.6
 """...and is larger or smaller by at most this factor."""
 BACK_WEAK: Final = 10
-"""Pictures after which only a sure detection brings a lost person back."""
+"""Frames after which only a sure detection brings a lost person back."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Person:
     """What it looked like there."""
 
     def add(self, time: int, box: Float, points: Float, score: float) -> None:
-        """Append one picture; times must grow."""
+        """Append one frame; times must grow."""
         self.times.append(time)
         self.boxes.append(box)
         self.points.append(points)
@@ -42,7 +42,7 @@ class Person:
 
     @property
     def weight(self) -> float:
-        """px: sum of the face's side over its pictures; long and large tracks win."""
+        """px: sum of the face's side over its frames; long and large tracks win."""
         return float(sum((b[2] - b[0] + b[3] - b[1]) / 2 for b in self.boxes))
 
 

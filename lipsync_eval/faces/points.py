@@ -11,14 +11,14 @@ from lipsync_eval.types import Float
 
 JAW: Final = slice(0, 17)
 RIGHT_BROW: Final = slice(17, 22)
-"""Of the person; on the left of the picture."""
+"""Of the person; on the left of the frame."""
 LEFT_BROW: Final = slice(22, 27)
 BROWS: Final = slice(17, 27)
 NOSE_BRIDGE: Final = slice(27, 31)
 NOSE_BASE: Final = slice(31, 36)
 NOSE: Final = slice(27, 36)
 RIGHT_EYE: Final = slice(36, 42)
-"""Of the person; on the left of the picture."""
+"""Of the person; on the left of the frame."""
 LEFT_EYE: Final = slice(42, 48)
 EYES: Final = slice(36, 48)
 OUTER_LIP: Final = slice(48, 60)

@@ -14,14 +14,14 @@ from lipsync_eval.faces.people import Person
 from lipsync_eval.types import FILLED, FOUND, MISSING, Track
 
 MAX_GAP: Final = 10
-"""Pictures (0.4 s): longer runs without a face are never filled."""
+"""Frames (0.4 s): longer runs without a face are never filled."""
 
 
 def build(followed: Followed, backend: str, face: Literal["largest", "single"]) -> Track:
-    """The Track of the chosen person over all pictures.
+    """The Track of the chosen person over all frames.
 
     Raises:
-        FaceError: no face in the clip, or several in one picture with face='single'.
+        FaceError: no face in the clip, or several in one frame with face='single'.
     """
     n = followed.n_frames
     n_faces = np.full(n, -1, np.int16)
@@ -48,7 +48,7 @@ def _spread(person: Person, n: int, backend: str, n_faces: np.ndarray) -> Track:
 
 
 def _fill(track: Track, notes: list[str]) -> Track:
-    """Fill runs of at most MAX_GAP missing pictures between two found ones, on a straight line; count the rest."""
+    """Fill runs of at most MAX_GAP missing frames between two found ones, on a straight line; count the rest."""
     found = np.flatnonzero(track.status == FOUND)
     for a, b in pairwise(found.tolist()):
         if 1 < b - a <= MAX_GAP + 1:

@@ -10,22 +10,22 @@ from lipsync_eval.types import Float, Frame
 
 THUMB: Final = 32
 JUMP: Final = 25.0
-"""Mean change of a 32x32 gray thumbnail (grey levels, 0..255) from which two pictures in a row may be a cut."""
+"""Mean change of a 32x32 gray thumbnail (grey levels, 0..255) from which two frames in a row may be a cut."""
 ALIKE: Final = 0.75
-"""Correlation of two face patches from which they show the same face (a flash, a black picture, a cut away and back)."""
+"""Correlation of two face patches from which they show the same face (a flash, a black frame, a cut away and back)."""
 PATCH: Final = 32
 _PLACES: Final = np.array([[9.0, 11.0], [22.0, 11.0], [15.5, 24.0]])
 """px in the patch: the eyes' centres and the mouth's."""
 
 
 class Thumbs:
-    """Compares every picture with the one before."""
+    """Compares every frame with the one before."""
 
     def __init__(self) -> None:
         self._last: Float | None = None
 
     def jumped(self, frame: Frame) -> bool:
-        """Whether this picture may begin a new shot."""
+        """Whether this frame may begin a new shot."""
         import cv2
 
         small = cv2.resize(frame, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
@@ -35,7 +35,7 @@ class Thumbs:
 
 
 def patch(frame: Frame, points: Float) -> Float:
-    """(PATCH, PATCH) gray picture of a face, eyes and mouth in fixed places, mean 0 and norm 1 (0 where flat)."""
+    """(PATCH, PATCH) gray image of a face, eyes and mouth in fixed places, mean 0 and norm 1 (0 where flat)."""
     import cv2
 
     ours = np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[48:68].mean(axis=0)])

@@ -43,23 +43,23 @@ def track_faces(
     """Follow one face through a clip in one streaming pass.
 
     Args:
-        clip: what to read; a few pictures are held at a time.
+        clip: what to read; a few frames are held at a time.
         landmarks: backend of the 68 points, see `backends()`.
         detector: None for the backend's own; never chosen by what is installed.
-        face: 'largest' follows the face that fills most of the clip (sum of its side over its pictures); 'single'
-            fails a clip that shows several in one picture.
+        face: 'largest' follows the face that fills most of the clip (sum of its side over its frames); 'single'
+            fails a clip that shows several in one frame.
         cache: where tracks are kept by clip digest and signature; None keeps nothing.
         weights: row of the weights registry -> file, for backends that need one.
         device: where fan and s3fd run; all others run on the CPU.
 
     Returns:
-        The Track over clip.n_frames pictures. Gaps of at most result.MAX_GAP pictures are filled on a straight line
+        The Track over clip.n_frames frames. Gaps of at most result.MAX_GAP frames are filled on a straight line
         (FILLED); longer ones and the ends stay NaN (MISSING). What was done is in its notes.
 
     Raises:
         FaceError: no face at all, or several with face='single'.
         UsageError: unknown name, a package or a weights file missing (the message says what to type).
-        MediaError: the clip does not yield n_frames pictures.
+        MediaError: the clip does not yield n_frames frames.
     """
     if face not in get_args(Choice):
         raise UsageError(f"--face {face!r} is not known; give one of: {', '.join(get_args(Choice))}")
@@ -89,7 +89,7 @@ def _pack(track: Track) -> Arrays:
 
 
 def _unpack(arrays: Arrays, n: int, backend: str) -> Track | None:
-    """The stored track, or None where it is not one of n pictures."""
+    """The stored track, or None where it is not one of n frames."""
     try:
         points = np.asarray(arrays["points"], np.float64).reshape(n, 68, 2)
         return Track(

@@ -12,7 +12,7 @@ from lipsync_eval.faces.base import Detector, Face
 from lipsync_eval.types import Float, Frame
 
 SIDE: Final = 640
-"""px: pictures whose longer side is greater are reduced to this."""
+"""px: frames whose longer side is greater are reduced to this."""
 WEAKEST: Final = 0.5
 """Lowest score handed over, of 0..1."""
 NMS: Final = 0.3
@@ -20,7 +20,7 @@ NMS: Final = 0.3
 
 
 class YuNet(Detector):
-    """cv2.FaceDetectorYN on the whole picture."""
+    """cv2.FaceDetectorYN on the whole frame."""
 
     stride = 8
     sure = 0.7
@@ -40,13 +40,13 @@ class YuNet(Detector):
 
         scale = min(1.0, SIDE / max(frame.shape[:2]))
         size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-        picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        image = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         if scale < 1:
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         if size != self._size:
             self._net.setInputSize(size)
             self._size = size
-        _, found = self._net.detect(picture)
+        _, found = self._net.detect(image)
         rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
         return [Face(square(row[4:14].reshape(5, 2)) / scale, float(row[14])) for row in rows]
 

@@ -7,22 +7,9 @@ from pathlib import Path
 
 from lipsync_eval.errors import PairingError
 from lipsync_eval.media.names import VIDEO_SUFFIXES, key, sounds_of
+from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.table import read_pairs
 from lipsync_eval.media.tree import Tree, find_clips, is_image_folder, seen
-
-
-@dataclass(frozen=True, slots=True)
-class PairPaths:
-    """One line of the run: a generated video and the real one."""
-
-    id: str
-    gen: Path | None
-    """None: there is no generated video of this name (a failure row)."""
-    gt: Path | None
-    """None: there is no real video of this name (a failure row)."""
-    audio: Path | None
-    """Sound file that replaces the generated video's own track; None: its own track."""
-    gt_audio: Path | None = None
-    """Sound file beside the real video; None: its own track."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +53,6 @@ def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing
         if not path.exists():
             raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
     if pairs_csv is not None:
-        from lipsync_eval.media.table import read_pairs
-
         return _complete(read_pairs(Path(pairs_csv), gen, gt))
     if _is_clip(gen) and _is_clip(gt):
         name = key(gen.resolve().name if gen.is_dir() else gen.stem)

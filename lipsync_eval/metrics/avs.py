@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
 from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.mouth_audio import QUIETEST
-from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
+from lipsync_eval.types import FPS, RATE, Audio, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.cached import Memory, Mouth

@@ -16,9 +16,10 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import LipsyncError
 from lipsync_eval.options import Option, signature_part, value_of
-from lipsync_eval.types import Batch, Json, Pair, Settings
+from lipsync_eval.types import Json, Pair, Settings
 
 Direction = Literal["up", "down", "zero"]
 Pooling = Literal["clip-mean", "pooled"]

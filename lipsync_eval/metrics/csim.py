@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.options import Option
-from lipsync_eval.types import Batch, Float, Frame, Pair, Settings, Side
+from lipsync_eval.types import Float, Frame, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.arcface import FaceEmbedder

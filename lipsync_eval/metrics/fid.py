@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, Pooled
 from lipsync_eval.metrics.helpers.fid_stats import STATS, StatsFile
 from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
-from lipsync_eval.types import Batch, Pair, Settings, Side
+from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
     import torch

@@ -16,9 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
-from lipsync_eval.types import FILLED, FOUND, Batch, Float, Pair, Side
+from lipsync_eval.types import FILLED, FOUND, Float, Pair, Side
 
 MOUTH = slice(48, 68)
 """The 20 lip points of the iBUG 68 (outer 48-59, inner 60-67)."""

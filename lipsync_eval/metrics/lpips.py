@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, stacks
 from lipsync_eval.options import Option
-from lipsync_eval.types import Batch, Pair, Settings
+from lipsync_eval.types import Pair, Settings
 
 if TYPE_CHECKING:
     import torch

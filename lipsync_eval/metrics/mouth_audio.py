@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
-from lipsync_eval.types import Batch, Float, Pair, Side
+from lipsync_eval.types import Float, Pair, Side
 
 SHIFT: Final = 15
 """Frames by which the audio is moved either way."""

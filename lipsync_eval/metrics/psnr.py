@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, Stack, stacks
-from lipsync_eval.types import Batch, Float, Pair
+from lipsync_eval.types import Float, Pair
 
 CAP = 100.0
 """dB, for frames that do not differ."""

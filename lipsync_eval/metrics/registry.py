@@ -4,32 +4,46 @@ third parties add theirs through the entry point group `lipsync_eval.metrics`, n
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
+from typing import Final
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.options import Option, united
+from lipsync_eval.registry import Registry, no_such
 
-_BUILT_IN: tuple[str, ...] = (
-    # one line a family, in the order in which tables print them
-    "lipsync_eval.metrics.psnr:PSNR",
-    "lipsync_eval.metrics.ssim:SSIM",
-    "lipsync_eval.metrics.lpips:Lpips",
-    "lipsync_eval.metrics.fid:Fid",
-    "lipsync_eval.metrics.lmd:LMD",
-    "lipsync_eval.metrics.mouth_audio:MouthAudio",
-    "lipsync_eval.metrics.syncnet:SyncNet",
-    "lipsync_eval.metrics.avs:Avs",
-    "lipsync_eval.metrics.csim:Csim",
-    "lipsync_eval.metrics.stylesim:StyleSimPoints68",
-    "lipsync_eval.metrics.stylesim:StyleSimBlendshapes",
-    "lipsync_eval.metrics.stylesim:StyleSimDiffPoseTalk",
-    "lipsync_eval.metrics.stylesim:StyleSimVertices",
+
+def _ids(family: type[Family]) -> list[str]:
+    """A family's metric ids; a plug-in that is none is refused in words."""
+    if not (isinstance(family, type) and issubclass(family, Family)):
+        raise UsageError(
+            f"the metric plug-in {family!r} is no subclass of lipsync_eval.metrics.base.Family; derive it from that class"
+        )
+    return [spec.name for spec in family.specs]
+
+
+FAMILIES: Final = Registry[type[Family]](
+    "metric",
+    {
+        # one line a family, in the order in which tables print them
+        "psnr": "lipsync_eval.metrics.psnr:PSNR",
+        "ssim": "lipsync_eval.metrics.ssim:SSIM",
+        "lpips": "lipsync_eval.metrics.lpips:Lpips",
+        "fid": "lipsync_eval.metrics.fid:Fid",
+        "lmd": "lipsync_eval.metrics.lmd:LMD",
+        "mouth_audio": "lipsync_eval.metrics.mouth_audio:MouthAudio",
+        "syncnet": "lipsync_eval.metrics.syncnet:SyncNet",
+        "avs": "lipsync_eval.metrics.avs:Avs",
+        "csim": "lipsync_eval.metrics.csim:Csim",
+        "stylesim_points68": "lipsync_eval.metrics.stylesim:StyleSimPoints68",
+        "stylesim_blendshapes": "lipsync_eval.metrics.stylesim:StyleSimBlendshapes",
+        "stylesim_diffposetalk": "lipsync_eval.metrics.stylesim:StyleSimDiffPoseTalk",
+        "stylesim_vertices": "lipsync_eval.metrics.stylesim:StyleSimVertices",
+    },
+    group="lipsync_eval.metrics",
+    names_of=_ids,
 )
-ENTRY_POINTS = "lipsync_eval.metrics"
+"""Families by metric id."""
 
 
 @cache
@@ -39,27 +53,7 @@ def families() -> tuple[type[Family], ...]:
     Raises:
         UsageError: a third party's family cannot be loaded or takes a name that is in use.
     """
-    found: list[type[Family]] = [_load(path) for path in _BUILT_IN]
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
-        try:
-            found.append(point.load())
-        except Exception as error:
-            raise UsageError(
-                f"the metric plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or repair it"
-            ) from error
-    names: dict[str, str] = {}
-    for family in found:
-        if not (isinstance(family, type) and issubclass(family, Family)):
-            raise UsageError(
-                f"the metric plug-in {family!r} is no subclass of lipsync_eval.metrics.base.Family; derive it from that class"
-            )
-        for spec in family.specs:
-            if spec.name in names:
-                raise UsageError(
-                    f"two metrics are called {spec.name!r} ({names[spec.name]} and {family.__module__}); rename one"
-                )
-            names[spec.name] = family.__module__
-    return tuple(found)
+    return tuple(dict.fromkeys(FAMILIES.load().values()))
 
 
 @cache
@@ -80,7 +74,11 @@ def declared_options() -> dict[str, Option]:
 
 @cache
 def family_of(metric: str) -> type[Family]:
-    """The family that computes a metric id."""
+    """The family that computes a metric id.
+
+    Raises:
+        UsageError: no such metric.
+    """
     get_spec(metric)
     return next(f for f in families() if any(s.name == metric for s in f.specs))
 
@@ -94,9 +92,7 @@ def get_spec(metric: str) -> MetricSpec:
     known = specs()
     if metric in known:
         return known[metric]
-    near = difflib.get_close_matches(metric, known, n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise UsageError(f"there is no metric {metric!r}.{hint} There are: {', '.join(known)}")
+    raise UsageError(no_such("metric", metric, known))
 
 
 def select(text: str) -> tuple[str, ...]:
@@ -123,9 +119,3 @@ def select(text: str) -> tuple[str, ...]:
     if not chosen:
         raise UsageError(f"--metrics {text!r} leaves no metric; give core, all, or names out of: {', '.join(specs())}")
     return tuple(name for name in specs() if name in chosen)
-
-
-def _load(path: str) -> type[Family]:
-    module, _, name = path.partition(":")
-    family: type[Family] = getattr(import_module(module), name)
-    return family

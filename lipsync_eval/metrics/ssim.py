@@ -15,11 +15,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, Stack, stacks
 from lipsync_eval.metrics.helpers.ssim_windows import SMALLEST, SMALLEST_MULTISCALE, similarity
-from lipsync_eval.types import Batch, Float, Pair
+from lipsync_eval.types import Float, Pair
 
 
 def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:

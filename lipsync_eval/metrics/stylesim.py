@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, LipsyncError
 from lipsync_eval.features.style import constants as style_constants
@@ -15,7 +16,7 @@ from lipsync_eval.features.style.code import FEW, cosine
 from lipsync_eval.metrics.base import Failure, Family, Measurement
 from lipsync_eval.metrics.helpers.stylesim_codes import Collector, Encoded, Points, Scores, Spread
 from lipsync_eval.metrics.helpers.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
-from lipsync_eval.types import Batch, Float, Pair, Settings, Side
+from lipsync_eval.types import Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.style.constants import StyleConstants

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import ClipError, UsageError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
 from lipsync_eval.options import Option
 from lipsync_eval.protocol import SyncDetector, SyncRules
-from lipsync_eval.types import Batch, Pair, Settings, Side
+from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.syncnet.side_scorer import TrackDistances

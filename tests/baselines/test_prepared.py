@@ -18,7 +18,7 @@ from lipsync_eval.baselines.check import check
 from lipsync_eval.baselines.environments import Environment, read_environments
 from lipsync_eval.baselines.manifest import Entry
 from lipsync_eval.baselines.patches import prepare, why_no_cpu
-from lipsync_eval.baselines.runner import Outcome, run_all
+from lipsync_eval.baselines.runner import GeneratorOutcome, run_all
 from lipsync_eval.baselines.testing import check_adapter, sample_job
 from lipsync_eval.errors import UsageError
 from lipsync_eval.media import open_clip, write_video
@@ -63,7 +63,7 @@ def _environment(folder: Path, repo: str, device: str = "cpu") -> Environment:
     return read_environments(path)["wav2lip"]
 
 
-def _run(adapter: Adapter, folder: Path, repo: str, device: str = "cpu") -> Outcome:
+def _run(adapter: Adapter, folder: Path, repo: str, device: str = "cpu") -> GeneratorOutcome:
     clip = folder / "a.mkv"
     if not clip.exists():
         clips.write(clip, clips.frames(6, 64, 0), clips.sound(6, 0))

@@ -17,7 +17,7 @@ from lipsync_eval.media import open_clip, write_video
 
 
 def decoded(path: Path, height: int, width: int) -> np.ndarray:
-    """All pictures as the ffmpeg program gives them."""
+    """All frames as the ffmpeg program gives them."""
     raw = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
         capture_output=True,
@@ -97,7 +97,7 @@ def test_a_reencoded_clip_agrees_with_the_peers(data: Path, tmp_path: Path) -> N
 
 
 def test_a_mouth_moved_by_4_px_is_seen(data: Path, tmp_path: Path) -> None:
-    """The picture is warped so that the mouth sinks by 4 px of the 256-px crop; detected landmarks must report most of it."""
+    """The frame is warped so that the mouth sinks by 4 px of the 256-px crop; detected landmarks must report most of it."""
     from lipsync_eval.faces import track_faces
 
     clip = open_clip(data / "clips" / "original" / "hdtf_menendez.mp4")

@@ -1,4 +1,4 @@
-"""The picture of the crops of many clips."""
+"""The image of the crops of many clips."""
 
 import numpy as np
 import pytest
@@ -13,10 +13,10 @@ def tile(level, size=(64, 64)):
 
 
 def opened(path):
-    with Image.open(path) as picture:
-        picture.load()
-        assert picture.format == "PNG"
-        return np.asarray(picture)
+    with Image.open(path) as image:
+        image.load()
+        assert image.format == "PNG"
+        return np.asarray(image)
 
 
 def test_generated_crops_lie_above_real_ones(tmp_path):

@@ -1,4 +1,4 @@
-"""The default backend on real pictures of a face."""
+"""The default backend on real frames of a face."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def letters(track):
 def test_points_are_where_the_features_are():
     track = track_faces(clip_of([data.astronaut()]))
     eyes, nose, mouth = (track.points[0, part].mean(axis=0) for part in (EYES, NOSE, MOUTH))
-    assert np.linalg.norm(eyes - [225, 102]) < 5  # read off the picture by eye
+    assert np.linalg.norm(eyes - [225, 102]) < 5  # read off the frame by eye
     assert np.linalg.norm(mouth - [223, 146]) < 5
     assert eyes[1] < nose[1] < mouth[1]
     assert 45 < interocular(track.points)[0] < 75
@@ -38,13 +38,13 @@ def test_points_are_where_the_features_are():
     assert track.score[0] > 1
 
 
-def test_points_move_with_the_picture():
+def test_points_move_with_the_frame():
     left, right = (track_faces(clip_of(still(1, x=x, y=y))).points[0] for x, y in ((60, 30), (101, 51)))
     assert np.abs(right - left - [41, 21]).max() < 2.5
     assert np.abs(right - left - [41, 21]).mean() < 0.5
 
 
-def test_points_grow_with_the_picture():
+def test_points_grow_with_the_frame():
     small, large = (track_faces(clip_of([head(side)])).points[0] for side in (128, 256))
     assert np.abs(2 * small + 0.5 - large).mean() < 0.015 * 256
 
@@ -63,12 +63,12 @@ def test_points_hardly_depend_on_the_box():
 
 def test_background_has_no_points():
     predictor = dlib68.ShapePredictor()
-    for picture in (data.coffee(), data.chelsea(), data.rocket()):
+    for image in (data.coffee(), data.chelsea(), data.rocket()):
         for x, y, side in ((30, 40, 120), (150, 100, 90), (200, 60, 150)):
-            assert predictor.points(np.ascontiguousarray(picture), np.array([x, y, x + side, y + side], float)) is None
+            assert predictor.points(np.ascontiguousarray(image), np.array([x, y, x + side, y + side], float)) is None
 
 
-def test_every_picture_of_a_moving_face_is_found():
+def test_every_frame_of_a_moving_face_is_found():
     track = track_faces(clip_of([scene((20 + 4 * i, 40, A)) for i in range(20)]))
     assert letters(track) == "+" * 20
     steps = np.diff(track.points.mean(axis=1), axis=0)
@@ -114,7 +114,7 @@ def test_no_face_is_an_error_that_says_so(frames):
 
 
 @pytest.mark.parametrize("side", [2, 8, 16, 48, 96])
-def test_tiny_pictures_are_tracked_or_refused(side):
+def test_tiny_frames_are_tracked_or_refused(side):
     try:
         track = track_faces(clip_of([head(side)] * 2))
     except FaceError:

@@ -15,7 +15,7 @@ SHAPE = np.random.default_rng(0).uniform(-0.4, 0.4, (68, 2))
 
 
 class Table(Detector):
-    """Reads the picture's number from its first pixels; knows where every face is then."""
+    """Reads the frame's number from its first pixels; knows where every face is then."""
 
     stride, sure = 8, 0.3
 
@@ -47,7 +47,7 @@ def number(frame):
     return int(frame[0, 0, 0]) * 256 + int(frame[0, 0, 1])
 
 
-def pictures(n, scene=lambda time: 0):
+def numbered_frames(n, scene=lambda time: 0):
     for time in range(n):
         frame = np.full((48, 48, 3), scene(time), np.uint8)
         frame[0, 0, :2] = divmod(time, 256)
@@ -62,9 +62,9 @@ def status(followed, face="largest"):
     return "".join("-+~"[s] for s in build(followed, "table.1", face).status)
 
 
-def test_a_still_face_is_looked_at_every_eighth_picture():
+def test_a_still_face_is_looked_at_every_eighth_frame():
     detector = Table(lambda time: [square(50)])
-    track = build(follow(pictures(20), detector, Shape()), "table.1", "largest")
+    track = build(follow(numbered_frames(20), detector, Shape()), "table.1", "largest")
     assert detector.looked == [0, 8, 16, 19]
     assert (track.status == FOUND).all()
     assert track.n_faces.tolist() == [1 if t in detector.looked else -1 for t in range(20)]
@@ -74,7 +74,7 @@ def test_a_still_face_is_looked_at_every_eighth_picture():
 
 def test_between_looks_boxes_are_on_the_line():
     track = build(
-        follow(pictures(17), Table(lambda t: [square(50 + 2 * t, side=100 + t)]), Shape()), "table.1", "largest"
+        follow(numbered_frames(17), Table(lambda t: [square(50 + 2 * t, side=100 + t)]), Shape()), "table.1", "largest"
     )
     expected = [square(50 + 2 * t, side=100 + t).box for t in range(17)]
     assert np.allclose(track.boxes, expected)
@@ -83,7 +83,7 @@ def test_between_looks_boxes_are_on_the_line():
 
 def test_a_fast_face_is_looked_at_more_often():
     detector = Table(lambda time: [square(50 + 15 * time)])
-    assert status(follow(pictures(17), detector, Shape())) == "+" * 17
+    assert status(follow(numbered_frames(17), detector, Shape())) == "+" * 17
     assert len(detector.looked) > 5
 
 
@@ -92,14 +92,16 @@ def test_points_that_leave_the_line_bring_a_look():
     away = {3: 20, 4: 40, 5: 20}
     detector = Table(lambda time: [square(50, 100 + away.get(time, 0))])
     shape = Shape(place=lambda time, box: square(50, 100 + away.get(time, 0)).box)
-    track = build(follow(pictures(9), detector, shape), "table.1", "largest")
+    track = build(follow(numbered_frames(9), detector, shape), "table.1", "largest")
     assert 4 in detector.looked
     assert track.boxes[4].tolist() == [50, 140, 150, 240]
 
 
-def test_pictures_without_points_are_missing():
+def test_frames_without_points_are_missing():
     track = build(
-        follow(pictures(40), Table(lambda t: [square(50)]), Shape(lambda t: t not in (11, 12))), "table.1", "largest"
+        follow(numbered_frames(40), Table(lambda t: [square(50)]), Shape(lambda t: t not in (11, 12))),
+        "table.1",
+        "largest",
     )
     assert np.flatnonzero(track.status == FILLED).tolist() == [11, 12]
     assert "face filled in 2 of 40" in track.notes[0]
@@ -110,7 +112,9 @@ def test_pictures_without_points_are_missing():
 def test_found_is_never_more_than_what_is_there_and_all_that_a_planned_look_touches(runs):
     visible = [on for on, length in runs for _ in range(length)]
     n = len(visible)
-    followed = follow(pictures(n), Table(lambda t: [square(50)] if visible[t] else []), Shape(lambda t: visible[t]))
+    followed = follow(
+        numbered_frames(n), Table(lambda t: [square(50)] if visible[t] else []), Shape(lambda t: visible[t])
+    )
     found = {t for person in followed.persons for t in person.times}
     assert all(visible[t] for t in found)
     for time in {*range(0, n, 8), n - 1}:
@@ -126,7 +130,9 @@ def test_found_is_never_more_than_what_is_there_and_all_that_a_planned_look_touc
 def test_gaps_are_filled_up_to_the_limit_and_ends_never():
     def gap(length):
         return follow(
-            pictures(60), Table(lambda t: [] if t < 4 or 20 <= t < 20 + length or t > 50 else [square(50)]), Shape()
+            numbered_frames(60),
+            Table(lambda t: [] if t < 4 or 20 <= t < 20 + length or t > 50 else [square(50)]),
+            Shape(),
         )
 
     assert status(gap(MAX_GAP)) == "-" * 4 + "+" * 16 + "~" * 10 + "+" * 21 + "-" * 9
@@ -139,18 +145,20 @@ def test_gaps_are_filled_up_to_the_limit_and_ends_never():
 
 def test_filled_points_are_on_the_line():
     track = build(
-        follow(pictures(12), Table(lambda t: [] if 4 <= t < 8 else [square(50 + t)]), Shape()), "table.1", "largest"
+        follow(numbered_frames(12), Table(lambda t: [] if 4 <= t < 8 else [square(50 + t)]), Shape()),
+        "table.1",
+        "largest",
     )
     expected = np.linspace(track.points[3], track.points[8], 6)[1:-1]
     assert np.allclose(track.points[4:8], expected)
 
 
 def test_the_larger_of_two_is_kept_and_does_not_hop():
-    # the second person grows in the last pictures only
+    # the second person grows in the last frames only
     def two(time):
         return [square(400, side=90 + (time > 30) * 4 * (time - 30)), square(50, side=130)]
 
-    track = build(follow(pictures(40), Table(two), Shape()), "table.1", "largest")
+    track = build(follow(numbered_frames(40), Table(two), Shape()), "table.1", "largest")
     assert (track.boxes[:, 0] == 50).all()
     assert any(note.startswith("faces followed: 2") for note in track.notes)
 
@@ -159,7 +167,7 @@ def test_two_that_pass_each_other_stay_apart():
     def two(time):
         return [square(50 + 10 * time, 100, 100), square(450 - 10 * time, 190, 110)]
 
-    followed = follow(pictures(40), Table(two), Shape())
+    followed = follow(numbered_frames(40), Table(two), Shape())
     assert len(followed.persons) == 2
     assert sorted(len(person.times) for person in followed.persons) == [40, 40]
     assert {tuple(np.unique([box[1] for box in person.boxes])) for person in followed.persons} == {(100.0,), (190.0,)}
@@ -169,12 +177,12 @@ def test_weak_faces_continue_a_track_but_start_none():
     def fading(time):
         return [square(50, score=1.0 if time < 9 else -0.2)]
 
-    assert status(follow(pictures(20), Table(fading), Shape())) == "+" * 20
-    assert follow(pictures(20), Table(lambda t: [square(50, score=0.29)]), Shape()).persons == []
+    assert status(follow(numbered_frames(20), Table(fading), Shape())) == "+" * 20
+    assert follow(numbered_frames(20), Table(lambda t: [square(50, score=0.29)]), Shape()).persons == []
 
 
 def test_scores_that_are_not_given_count_as_sure():
-    followed = follow(pictures(20), Table(lambda t: [square(50, score=float("nan"))]), Shape())
+    followed = follow(numbered_frames(20), Table(lambda t: [square(50, score=float("nan"))]), Shape())
     assert status(followed) == "+" * 20
     assert followed.n_faces[0] == 1
 
@@ -183,7 +191,7 @@ def test_a_cut_to_another_place_is_a_new_track():
     def cut(time):
         return [square(50)] if time < 15 else [square(300, side=120)]
 
-    followed = follow(pictures(40, lambda t: 0 if t < 15 else 200), Table(cut), Shape())
+    followed = follow(numbered_frames(40, lambda t: 0 if t < 15 else 200), Table(cut), Shape())
     assert followed.cuts == [15]
     track = build(followed, "table.1", "largest")
     assert (track.status != MISSING).tolist() == [t >= 15 for t in range(40)]
@@ -191,11 +199,11 @@ def test_a_cut_to_another_place_is_a_new_track():
 
 
 def test_faces_without_points_are_not_counted():
-    followed = follow(pictures(9), Table(lambda t: [square(50), square(300)]), Shape(lambda t: t != 8))
+    followed = follow(numbered_frames(9), Table(lambda t: [square(50), square(300)]), Shape(lambda t: t != 8))
     assert followed.n_faces == {0: 2, 4: 2, 6: 2, 7: 2, 8: 0}
 
 
-def test_only_a_few_pictures_are_held():
+def test_only_a_few_frames_are_held():
     alive = []
 
     class Counting(Table):
@@ -204,7 +212,7 @@ def test_only_a_few_pictures_are_held():
 
     def stream():
         refs = []
-        for frame in pictures(100):
+        for frame in numbered_frames(100):
             refs.append(weakref.ref(frame))
             yield frame
             del frame
@@ -216,14 +224,14 @@ def test_only_a_few_pictures_are_held():
 
 def test_of_large_frames_one_block_is_held(monkeypatch):
     alive, refs = [], []
-    monkeypatch.setattr("lipsync_eval.faces.follow.AHEAD_BYTES", next(pictures(1)).nbytes * 3)
+    monkeypatch.setattr("lipsync_eval.faces.follow.AHEAD_BYTES", next(numbered_frames(1)).nbytes * 3)
 
     class Counting(Table):
         def detect(self, frame):
             return [square(50)]
 
     def stream():
-        for frame in pictures(60):
+        for frame in numbered_frames(60):
             refs.append(weakref.ref(frame))
             yield frame
             del frame

@@ -40,26 +40,26 @@ def frames(name, n=40):
 
     with av.open(str(ROOT / "clips" / name)) as container:
         found = []
-        for picture in container.decode(video=0):
-            found.append(np.ascontiguousarray(picture.to_ndarray(format="rgb24")).copy())
+        for image in container.decode(video=0):
+            found.append(np.ascontiguousarray(image.to_ndarray(format="rgb24")).copy())
             if len(found) == n:
                 break
     return found
 
 
 def at256(points):
-    """px of the points' picture -> px of a crop from the brows to below the chin, 256 px high."""
+    """px of the points' frame -> px of a crop from the brows to below the chin, 256 px high."""
     return 256 / (2 * (points[:, CHIN, 1] - points[:, 29, 1]).mean())
 
 
-class EveryPicture(dlib68.HogDetector):
+class EveryFrame(dlib68.HogDetector):
     stride = 1
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_sparse_looks_give_the_points_of_looking_at_every_picture(name):
+def test_sparse_looks_give_the_points_of_looking_at_every_frame(name):
     sparse = track_faces(clip_of(frames(name)))
-    dense = follow(iter(frames(name)), EveryPicture(), dlib68.ShapePredictor())
+    dense = follow(iter(frames(name)), EveryFrame(), dlib68.ShapePredictor())
     assert len(dense.n_faces) == 40 and len(dense.persons) == 1
     assert (sparse.status == FOUND).all()
     distance = np.linalg.norm(sparse.points - np.array(dense.persons[0].points), axis=-1) * at256(sparse.points)
@@ -84,7 +84,7 @@ def test_turned_heads_are_followed():
     assert (track.status != MISSING).all()
     assert (
         track.status == FOUND
-    ).sum() >= 85  # in some pictures the face is seen from the side, and its points are refused
+    ).sum() >= 85  # in some frames the face is seen from the side, and its points are refused
 
 
 def test_another_person_after_a_cut_is_another_track():

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from lipsync_eval import check_metric
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError, UsageError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
-from lipsync_eval.types import Batch, Pair
+from lipsync_eval.types import Pair
 
 SPEC = MetricSpec(
     name="toy_mad", title="Toy", direction="down", unit="levels", range=(0.0, 255.0), decimals=2, needs=frozenset({"gen.crop", "gt.crop"}),

@@ -136,7 +136,8 @@ def test_a_class_without_the_base_class_is_refused(plug_in: Path) -> None:
 def test_a_third_party_cannot_take_a_name(plug_in: Path) -> None:
     install(plug_in, TOY.replace("NAME", "psnr"))
     with pytest.raises(
-        UsageError, match=r"two metrics are called 'psnr' \(lipsync_eval\.metrics\.psnr and toy_metric\); rename one"
+        UsageError,
+        match=r"two metrics are called 'psnr' \(lipsync_eval\.metrics\.psnr:PSNR and toy_metric:Toy\); rename",
     ):
         registry.families()
 

@@ -1,96 +1,121 @@
-"""Imports run one way; the shelves are reached by table or entry point only."""
+"""Imports run one way, wherever they stand: at the top of a file, inside a function, under TYPE_CHECKING."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ORDER = [
-    "types",
-    "errors",
-    "options",
-    "align",
-    "settings",
-    "files",
-    "cache",
-    "device",
-    "warp",
-    "media",
-    "faces",
-    "protocol",
-    "weights",
-    "features",
-    "metrics",
-    "results",
-    "engine",
-    "cli",
+FLOORS: list[set[str]] = [
+    {"version", "errors", "progress", "prefetch"},
+    {"files", "device", "registry"},
+    {"align", "options"},
+    {"settings"},
+    {"types"},
+    {"cache", "warp"},
+    {"batch"},
+    {"media"},
+    {"faces"},
+    {"protocol"},
+    {"weights"},
+    {"features"},
+    {"protocols"},
+    {"metrics"},
+    {"results"},
+    {"reports", "demo"},
+    {"engine"},
+    {"baselines", "api"},
+    {"cli"},
+    {"__init__", "__main__"},
 ]
-BASE = {"types", "errors", "options", "align", "settings", "files", "cache", "device", "warp"}
-SIDE_BY_SIDE = [BASE]
-SHELVES = {
-    "protocols": BASE | {"protocols", "protocol", "faces", "features", "weights", "media"},
-    "baselines": BASE
-    | {"baselines", "media", "faces", "protocols", "protocol", "weights", "metrics", "features", "results", "engine"},
-    "reports": {"reports", "types", "errors", "files", "results"},
-}
+"""Rooms from the ground up. A room imports from lower floors and from its own."""
+SHELVES = {"protocols", "baselines", "reports"}
+"""Found beside the package in a checkout: what lies below the command line imports them where it needs them, not at the
+top of a file."""
+REPORTS_MAY_USE = {"reports", "version", "errors", "files", "types", "registry", "results"}
 
 
-def imports(path: Path) -> list[tuple[int, str, bool]]:
-    """(line, first name under lipsync_eval, whether at module level) of every import of ours in a file."""
-    tree = ast.parse(path.read_text("utf-8"))
-    top = set()
-    for node in tree.body:
-        inner = node.body if isinstance(node, ast.If) else [node]
-        top |= {id(n) for n in inner}
-    found = []
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module] if node.module != "lipsync_eval" else [f"lipsync_eval.{a.name}" for a in node.names]
-        elif isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        found += [
-            (node.lineno, n.split(".")[1] if "." in n else "", id(node) in top)
-            for n in names
-            if n.split(".")[0] == "lipsync_eval"
-        ]
+class Import(NamedTuple):
+    line: int
+    module: str
+    """Dotted name of a file of ours; 'lipsync_eval' for a name of the package root."""
+    top: bool
+    """Whether it is at the top level of its file."""
+
+
+def our_files() -> dict[str, Path]:
+    """Every file of the package by dotted name, the shelves' under lipsync_eval too."""
+    found = {}
+    for folder in ("lipsync_eval", *sorted(SHELVES)):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = [p for p in path.relative_to(ROOT).with_suffix("").parts if p != "__init__"]
+            found[".".join(parts if folder == "lipsync_eval" else ["lipsync_eval", *parts])] = path
     return found
 
 
-def rank(name: str) -> int:
-    for group in SIDE_BY_SIDE:
-        if name in group:
-            return max(ORDER.index(n) for n in group)
-    return ORDER.index(name)
+FILES = our_files()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "lipsync_eval").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_library_layers(path: Path) -> None:
-    own = path.relative_to(ROOT / "lipsync_eval").parts[0].removesuffix(".py")
-    if own in {"__init__", "__main__", "demo"}:
-        return
-    for line, name, top in imports(path):
-        if name in {"", "__version__"} or name == own:
-            continue
-        if name in SHELVES or name == "demo":
-            assert own == "cli" or not top, f"{path}:{line} imports the shelf {name} at module level"
-            assert own in {"engine", "cli", "metrics"} or name == "protocols", (
-                f"{path}:{line} {own} reaches for the shelf {name}"
+def imports(path: Path) -> list[Import]:
+    """Every import of ours in a file."""
+    tree = ast.parse(path.read_text("utf-8"))
+    top = {id(node) for node in tree.body}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            module = node.module or ""
+            wholes = [f"{module}.{alias.name}" for alias in node.names]
+            names = [whole if whole in FILES else module for whole in wholes]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"lipsync_eval relative import at line {node.lineno}"]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        found += [Import(node.lineno, n, id(node) in top) for n in names if n.split(".")[0] == "lipsync_eval"]
+    return found
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def floor(name: str) -> int:
+    return next(i for i, rooms in zip(count(), FLOORS) if name in rooms)
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {room(module) for module in FILES} - {"__init__"}
+    known = set().union(*FLOORS)
+    assert rooms <= known, f"give these a floor: {sorted(rooms - known)}"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_run_one_way(module: str) -> None:
+    own = room(module)
+    for line, target, top in imports(FILES[module]):
+        where = f"{FILES[module]}:{line}"
+        if own not in {"__init__", "__main__"}:
+            assert target in FILES and target != "lipsync_eval", (
+                f"{where} takes a name from the package root ({target})"
             )
-            continue
-        assert rank(name) <= rank(own), f"{path}:{line} {own} imports {name}, which lies above it"
+        other = room(target)
+        assert other == own or floor(other) < floor(own), f"{where} {own} imports {other}, which is not below it"
+        if other in SHELVES and own not in SHELVES | {"api", "cli"}:
+            assert not top, f"{where} imports the shelf {other} at the top of the file"
+        assert own != "reports" or other in REPORTS_MAY_USE, f"{where} reports imports {other}"
 
 
-@pytest.mark.parametrize("shelf", SHELVES)
-def test_shelf_imports(shelf: str) -> None:
-    files = sorted((ROOT / shelf).rglob("*.py"))
-    assert files
-    for path in files:
-        for line, name, _ in imports(path):
-            assert name in SHELVES[shelf] | {"", "__version__"}, f"{path}:{line} the shelf {shelf} imports {name}"
+def test_no_circle_between_files() -> None:
+    graph = {module: {i.module for i in imports(path)} - {module} for module, path in FILES.items()}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"these import each other: {' <- '.join(error.args[1])}")
 
 
 def test_reports_never_import_torch() -> None:
@@ -110,4 +135,4 @@ def test_nobody_imports_a_shelf_by_its_bare_name() -> None:
                     if isinstance(node, ast.Import)
                     else []
                 )
-                assert not {n.split(".")[0] for n in names} & set(SHELVES), f"{path}:{node.lineno}"
+                assert not {n.split(".")[0] for n in names} & SHELVES, f"{path}:{node.lineno}"

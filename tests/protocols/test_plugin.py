@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 
-from lipsync_eval import protocols
+from lipsync_eval import protocols, registry
 from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option
 from lipsync_eval.protocol import ProtocolSpec, View
@@ -35,13 +35,12 @@ def installed(monkeypatch):
     """Makes entry points appear as if distributions brought them."""
 
     def install(*points):
-        found = [EntryPoint(name, value, protocols.ENTRY_POINTS) for name, value in points]
-        monkeypatch.setattr(protocols, "entry_points", lambda group: found if group == protocols.ENTRY_POINTS else [])
-        protocols._third_party.cache_clear()
+        group_of = protocols.PROTOCOLS.group
+        found = [EntryPoint(name, value, group_of) for name, value in points]
+        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == group_of else [])
 
     yield install
     monkeypatch.undo()
-    protocols._third_party.cache_clear()
 
 
 def test_a_plug_in_is_a_protocol_like_any_other(installed):
@@ -67,7 +66,10 @@ def test_a_plug_in_is_a_protocol_like_any_other(installed):
 
 def test_a_plug_in_may_not_take_a_built_in_name(installed):
     installed(("radio", "corner_plugin:Corner"))
-    with pytest.raises(UsageError, match=r"two protocols are called 'radio' \(one is corner_plugin:Corner\)"):
+    with pytest.raises(
+        UsageError,
+        match=r"two protocols are called 'radio' \(lipsync_eval.protocols.radio:radio and corner_plugin:Corner\)",
+    ):
         protocols.names()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipsync_eval.engine.perturb import PERTURBATIONS, damage, parse_perturbations, perturbed
+from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, damage, parse_perturbations, perturbed
 from lipsync_eval.errors import MediaError, UsageError
 from lipsync_eval.types import Audio, Clip
 
@@ -15,7 +15,7 @@ PICTURES = sorted(set(PERTURBATIONS) - {"delay"})
 
 
 def _clip(height=48, width=64, n=6, sound=True):
-    """Smooth pictures in memory, and the numbers of those that were read."""
+    """Smooth frames in memory, and the numbers of those that were read."""
     y, x = np.mgrid[:height, :width]
     waves = [np.sin(x / 5 + t / 3) + np.cos(y / 4 + c) for t in range(n) for c in range(3)]
     frames = np.uint8(60 * np.stack(waves).reshape(n, 3, height, width).transpose(0, 2, 3, 1) + 128)
@@ -128,7 +128,7 @@ def test_delay_moves_sound_and_nothing_else(frames):
 
 
 def test_delay_needs_sound():
-    with pytest.raises(MediaError, match="no sound"), perturbed(_clip(sound=False)[0], "delay", 2.0):
+    with pytest.raises(MediaError, match="no audio"), perturbed(_clip(sound=False)[0], "delay", 2.0):
         pass
 
 

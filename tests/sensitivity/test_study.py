@@ -103,7 +103,7 @@ def test_a_clip_that_fails_is_a_row_without_a_value(clips, tmp_path, capsys):
     )
     mute = [r for r in _rows(tmp_path / "out") if r["clip"] == "mute"]
     assert [r["value"] != "" for r in mute] == [True, False]
-    assert "no sound" in mute[1]["error"]
+    assert "no audio" in mute[1]["error"]
     means = json.loads((tmp_path / "out" / "sensitivity.json").read_text())["means"]
     assert [(m["n_scored"], m["n_asked"]) for m in means] == [(2, 2), (1, 2)]
     printed = capsys.readouterr().out

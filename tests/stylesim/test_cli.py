@@ -1,4 +1,4 @@
-"""style-map, style-constants and style-train on real clips of GRID's speakers."""
+"""`style map`, `style constants` and `style train` on real clips of GRID's speakers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from lipsync_eval.cli.style_constants import style_constants
 from lipsync_eval.cli.style_map import style_map
-from lipsync_eval.cli.style_train import split, style_train
+from lipsync_eval.cli.style_train import style_train
+from lipsync_eval.engine.style.encoder import hold_out
 from lipsync_eval.errors import UsageError
 from lipsync_eval.features.style.constants import read
 from lipsync_eval.features.style.corpus import find_recordings
@@ -83,8 +84,8 @@ def test_speakers_from_folders_and_tables(tmp_path: Path) -> None:
 
 
 def test_held_out_speakers_are_spread_over_the_names() -> None:
-    seen, unseen = split({name: [] for name in "abcdefghij"}, 3)
+    seen, unseen = hold_out({name: [] for name in "abcdefghij"}, 3)
     assert sorted(unseen) == ["b", "f", "i"] and len(seen) == 7
-    assert split({"a": [], "b": []}, 0)[1] == {}
+    assert hold_out({"a": [], "b": []}, 0)[1] == {}
     with pytest.raises(UsageError, match="leaves 1"):
-        split({"a": [], "b": []}, 1)
+        hold_out({"a": [], "b": []}, 1)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.features.avhubert.checkpoint import read
-from lipsync_eval.types import FOUND, MISSING, Audio, Batch, Clip, Pair, Side, Track
+from lipsync_eval.types import FOUND, MISSING, Audio, Clip, Pair, Side, Track
 
 _root = os.environ.get("LIPSYNC_EVAL_TEST_DATA")
 GOLDEN = Path(_root) / "golden" / "avhubert" if _root else Path("absent")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.demo import Face, _photo, synthesise, talking
+from lipsync_eval.demo import MouthPlace, _photo, synthesise, talking
 from lipsync_eval.media import write_video
 from lipsync_eval.types import Frame
 
@@ -23,7 +23,7 @@ def frames(n: int = 20, size: int = SIZE, seed: int = 0) -> tuple[Frame, ...]:
     photo, face = _photo()
     scale = size / photo.shape[0]
     small = cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA)
-    there = Face((face.centre[0] * scale, face.centre[1] * scale), face.half_width * scale, face.chin * scale)
+    there = MouthPlace((face.centre[0] * scale, face.centre[1] * scale), face.half_width * scale, face.chin * scale)
     _, loud = synthesise(seed)
     t = np.arange(n) / 25
     sway = np.stack([2 * np.sin(2 * np.pi * 0.5 * t), np.cos(2 * np.pi * 0.4 * t)], 1)

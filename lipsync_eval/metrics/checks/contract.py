@@ -14,12 +14,13 @@ from typing import Final
 
 import numpy as np
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import ClipError, MetricError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
 from lipsync_eval.metrics.checks.rules import compares, measurement_faults, option_faults, spec_faults
 from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.registry import family_of
-from lipsync_eval.types import Batch, Pair, Settings
+from lipsync_eval.types import Pair, Settings
 
 LEVELS: Final = (4.0, 12.0, 36.0)
 """Noise of the generated frames in grey levels; landmarks move by an eighth of it, in px."""

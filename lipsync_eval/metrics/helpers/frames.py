@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.metrics.base import Measurement
-from lipsync_eval.types import Batch, Float, Pair
+from lipsync_eval.types import Float, Pair
 
 Stack = NDArray[np.uint8]
 """(N, H, W, 3) RGB."""

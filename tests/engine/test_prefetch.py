@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from lipsync_eval.engine.ahead import ahead
+from lipsync_eval.prefetch import prefetch
 
 
 def test_order_is_kept() -> None:
-    with ahead(iter(range(100))) as items:
+    with prefetch(iter(range(100))) as items:
         assert list(items) == list(range(100))
 
 
@@ -18,14 +18,14 @@ def test_an_error_comes_in_its_place() -> None:
         yield 1
         raise OSError("torn")
 
-    with pytest.raises(OSError, match="torn"), ahead(broken()) as items:
+    with pytest.raises(OSError, match="torn"), prefetch(broken()) as items:
         assert next(items) == 1
         next(items)
 
 
 def test_leaving_early_leaves_no_thread() -> None:
     before = threading.active_count()
-    with ahead(iter(range(10**9))) as items:
+    with prefetch(iter(range(10**9))) as items:
         assert next(items) == 0
     assert threading.active_count() == before
 
@@ -38,6 +38,6 @@ def test_it_stays_one_ahead() -> None:
             made.append(i)
             yield i
 
-    with ahead(slow()) as items:
+    with prefetch(slow()) as items:
         next(items)
         assert len(made) <= 4

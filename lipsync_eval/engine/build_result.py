@@ -44,7 +44,7 @@ class _States(Sequence[tuple[str, State]]):
         return (self[i] for i in range(len(self.places)))
 
 
-def collect(plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str, Any]) -> Result:
+def build_result(plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str, Any]) -> Result:
     """Put the clips of the journal together, in plan order. Everything but `run` and `environment` depends on the clips alone."""
     outcomes = [journal.read(place, arrays=False) for place in range(len(plan.pairs))]
     failures = [row for o in outcomes for row in o.failures]
@@ -102,7 +102,7 @@ def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: st
     if spec.pooling == "pooled":
         lost = {row["id"] for o in outcomes for row in o.failures if row["metric"] in (None, metric)}
         places = [(i, o.id) for i, o in enumerate(outcomes) if o.id not in lost]
-        family = next(f for f in plan.bench.families if any(s.name == metric for s in f.specs))
+        family = plan.tools.ask(metric).family
         found = (
             family.pool(metric, _States(journal, metric, places)) if places else Pooled(None, ("no clip to pool",), {})
         )

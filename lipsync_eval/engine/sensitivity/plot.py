@@ -1,4 +1,4 @@
-"""The picture of a sensitivity study: a row of panels per metric, a column per kind of damage."""
+"""The plot of a sensitivity study: a row of panels per metric, a column per kind of damage."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lipsync_eval.engine.perturb import PERTURBATIONS
-from lipsync_eval.engine.sensitivity import NONE, Study
+from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS
+from lipsync_eval.engine.sensitivity.study import NONE, Study
 from lipsync_eval.files import atomic
 from lipsync_eval.metrics.registry import get_spec
 
@@ -72,7 +72,7 @@ def _label(study: Study, metric: str) -> str:
 
 def _scale(study: Study, metric: str, axes: Sequence[Axes]) -> None:
     """Dash the untouched clips' value and scale a metric's row of panels: to the damaged values, and to the untouched one
-    unless that is far off (the 100 dB of identical pictures would flatten every curve)."""
+    unless that is far off (the 100 dB of identical frames would flatten every curve)."""
     values = [r.value for r in study.rows if r.metric == metric and r.perturbation != NONE and r.value is not None]
     untouched = study.mean(metric, NONE, 0.0)[0]
     if untouched is None or not values:

@@ -1,4 +1,4 @@
-"""Graded damage to a clip: Clip -> Clip with a reader that damages pictures as they stream. Nothing here is random."""
+"""Graded damage to a clip: Clip -> Clip with a reader that damages frames as they stream. Nothing here is random."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ class Perturbation:
 PERTURBATIONS: Final[Mapping[str, Perturbation]] = {
     p.name: p
     for p in (
-        Perturbation("shift", "px", (1, 2, 4, 8, 16), -1e4, 1e4, "pictures moved to the right; mirrored at the border"),
-        Perturbation("rotate", "degrees", (1, 2, 4, 8, 16), -180, 180, "pictures turned clockwise about their centre"),
-        Perturbation("scale", "%", (1, 2, 5, 10, 20), -90, 900, "pictures enlarged about their centre, size kept"),
+        Perturbation("shift", "px", (1, 2, 4, 8, 16), -1e4, 1e4, "frames moved to the right; mirrored at the border"),
+        Perturbation("rotate", "degrees", (1, 2, 4, 8, 16), -180, 180, "frames turned clockwise about their centre"),
+        Perturbation("scale", "%", (1, 2, 5, 10, 20), -90, 900, "frames enlarged about their centre, size kept"),
         Perturbation("blur", "px sigma", (0.5, 1, 2, 4, 8), 0, 1e3, "Gaussian blur"),
-        Perturbation("jpeg", "100 - quality", (10, 30, 50, 70, 90), 0, 99, "every picture through JPEG"),
+        Perturbation("jpeg", "100 - quality", (10, 30, 50, 70, 90), 0, 99, "every frame through JPEG"),
         Perturbation(
             "recode",
             "crf",
             (18, 23, 28, 33, 38),
             0,
             51,
-            "pictures through H.264 (x264, yuv420p) at a constant rate factor",
+            "frames through H.264 (x264, yuv420p) at a constant rate factor",
         ),
         Perturbation(
-            "delay", "frames of 40 ms", (1, 2, 3, 5, 10), -1e4, 1e4, "sound later than the pictures, silence before it"
+            "delay", "frames of 40 ms", (1, 2, 3, 5, 10), -1e4, 1e4, "audio later than the frames, silence before it"
         ),
     )
 }
@@ -103,7 +103,7 @@ def perturbed(clip: Clip, name: str, strength: float) -> Iterator[Clip]:
         strength: in its unit.
 
     Raises:
-        MediaError: delay, and the clip has no sound; recode, and the pictures cannot be encoded.
+        MediaError: delay, and the clip has no audio; recode, and the frames cannot be encoded.
     """
     digest = hashlib.sha256(f"{clip.digest}|{name}|{strength!r}".encode()).hexdigest()
     note = f"perturbed: {name} {strength:g} {PERTURBATIONS[name].unit}"
@@ -118,7 +118,7 @@ def perturbed(clip: Clip, name: str, strength: float) -> Iterator[Clip]:
 
 
 def damage(name: str, strength: float, size: tuple[int, int]) -> Damage:
-    """What a perturbation does to one picture (H, W, 3) uint8 RGB of a given (height, width).
+    """What a perturbation does to one frame (H, W, 3) uint8 RGB of a given (height, width).
 
     shift, rotate and scale sample as the crops do (lipsync_eval.warp): whole pixels move byte for byte.
     """
@@ -131,7 +131,7 @@ def damage(name: str, strength: float, size: tuple[int, int]) -> Damage:
 
 
 def _about_centre(name: str, strength: float, size: tuple[int, int]) -> Float:
-    """(2, 3) source pixel -> pixel of the damaged picture."""
+    """(2, 3) source pixel -> pixel of the damaged frame."""
     angle = np.deg2rad(strength) if name == "rotate" else 0.0
     factor = 1 + strength / 100 if name == "scale" else 1.0
     linear = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -161,21 +161,19 @@ def _through(clip: Clip, change: Damage) -> Callable[[int, int], Iterator[Frame]
 
 
 def _recoded(clip: Clip, crf: int, folder: Path) -> Callable[[int, int], Iterator[Frame]]:
-    """Pictures of the clip after H.264, which wants even sides: odd ones are mirrored by a pixel and cut off again."""
+    """Frames of the clip after H.264, which wants even sides: odd ones are mirrored by a pixel and cut off again."""
     odd = ((0, clip.height % 2), (0, clip.width % 2), (0, 0))
     path = folder / "recoded.mp4"
     write_video(path, (np.pad(f, odd, "edge") for f in clip.frames()), codec="h264", crf=crf)
     coded = open_clip(path)
     if coded.n_frames != clip.n_frames:
-        raise MediaError(
-            f"{clip.path.name}: {clip.n_frames} pictures became {coded.n_frames} in H.264; please report it"
-        )
+        raise MediaError(f"{clip.path.name}: {clip.n_frames} frames became {coded.n_frames} in H.264; please report it")
     return _through(coded, lambda frame: frame[: clip.height, : clip.width].copy())
 
 
 def _delayed(clip: Clip, frames: float) -> Clip:
     if clip.audio is None:
-        raise MediaError(f"{clip.path.name} has no sound, so its sound cannot be delayed; leave delay or this clip out")
+        raise MediaError(f"{clip.path.name} has no audio, so its audio cannot be delayed; leave delay or this clip out")
     samples = clip.audio.samples
     moved: NDArray[np.float32] = np.zeros_like(samples)
     by = round(frames * RATE / FPS)

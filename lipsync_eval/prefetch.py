@@ -6,21 +6,32 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Made(Generic[T]):
+    item: T
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    error: BaseException | None
+
+
 @contextmanager
-def ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
+def prefetch(items: Iterator[T]) -> Iterator[Iterator[T]]:
     """Iterate `items` in a thread that is at most one item ahead; its errors are raised here, in order."""
-    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=1)
+    ready: queue.Queue[_Made[T] | _Ended] = queue.Queue(maxsize=1)
     stopped = threading.Event()
 
-    def put(kind: str, thing: T | BaseException | None) -> bool:
+    def put(what: _Made[T] | _Ended) -> bool:
         while not stopped.is_set():
             try:
-                ready.put((kind, thing), timeout=0.1)
+                ready.put(what, timeout=0.1)
             except queue.Full:
                 continue
             return True
@@ -29,22 +40,19 @@ def ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
     def work() -> None:
         try:
             for item in items:
-                if not put("item", item):
+                if not put(_Made(item)):
                     return
-            put("end", None)
+            put(_Ended(None))
         except BaseException as error:  # handed to the consumer, whatever it is
-            put("error", error)
+            put(_Ended(error))
 
     def results() -> Iterator[T]:
-        while True:
-            kind, thing = ready.get()
-            if kind == "end":
-                return
-            if isinstance(thing, BaseException):
-                raise thing
-            yield thing  # type: ignore[misc]
+        while isinstance(what := ready.get(), _Made):
+            yield what.item
+        if what.error is not None:
+            raise what.error
 
-    thread = threading.Thread(target=work, daemon=True, name="decode-ahead")
+    thread = threading.Thread(target=work, daemon=True, name="prefetch")
     thread.start()
     try:
         yield results()

@@ -1,0 +1,82 @@
+"""Generate what is missing of a manifest, and write the tables of pairs that the scorer reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from lipsync_eval.baselines.base import Adapter
+from lipsync_eval.baselines.environments import Environment
+from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.runner import GeneratorOutcome, find_result, run_all
+from lipsync_eval.files import write_text
+from lipsync_eval.progress import Progress
+
+__all__ = ["enhanced", "find_result", "generate", "write_pairs"]
+
+
+def write_pairs(method: str, entries: Sequence[Entry], generated: Path, path: Path) -> None:
+    """A --pairs table for one method. A clip that was not generated keeps its row: the scorer makes it a failure row, so that it
+    stays in the count."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["id", "gen", "gt"])
+    for entry in entries:
+        made = find_result(generated / method, entry.id) or generated / method / f"{entry.id}.mp4"
+        writer.writerow([entry.id, made.resolve(), entry.real.resolve()])
+    write_text(path, buffer.getvalue())
+
+
+def enhanced(entries: Sequence[Entry], method: str, generated: Path) -> list[Entry]:
+    """Entries whose video is what `method` generated: input of an enhancement step. Clips that were not generated are left out of
+    the step and stay failures of the method."""
+    found = []
+    for entry in entries:
+        made = find_result(generated / method, entry.id)
+        if made is not None:
+            found.append(Entry(entry.id, made, entry.audio, None, entry.real))
+    return found
+
+
+def generate(
+    pairs: Sequence[tuple[Adapter, Environment]],
+    entries: Sequence[Entry],
+    out: Path,
+    *,
+    enhance: tuple[Adapter, Environment] | None,
+    reference: str,
+    seed: int,
+    again_failed: bool,
+    progress: Progress,
+) -> tuple[list[str], list[GeneratorOutcome]]:
+    """Run all methods, and the enhancement step after each where one is given.
+
+    Returns:
+        names of the folders to score, and all outcomes.
+    """
+    outcomes = run_all(
+        pairs, entries, out, reference=reference, seed=seed, again_failed=again_failed, progress=progress
+    )
+    names = [adapter.record.name for adapter, _ in pairs]
+    if enhance is None:
+        return names, outcomes
+    from dataclasses import replace
+
+    step, environment = enhance
+    after = []
+    for name in names:
+        label = f"{name}_{step.record.name}"
+        renamed = replace(step, record=replace(step.record, name=label))
+        outcomes += run_all(
+            [(renamed, environment)],
+            enhanced(entries, name, out),
+            out,
+            reference="first",
+            seed=seed,
+            again_failed=again_failed,
+            progress=progress,
+        )
+        after.append(label)
+    return after, outcomes

@@ -1,0 +1,1 @@
+"""How far every metric moves when a clip is scored against damaged copies of itself."""

@@ -1,0 +1,181 @@
+"""What one process needs to measure clips: protocol, metric families, cache. Made once, used for every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lipsync_eval.align import Align, parse_align
+from lipsync_eval.cache import Cache
+from lipsync_eval.errors import MissingWeights, UsageError
+from lipsync_eval.faces import signature as faces_signature
+from lipsync_eval.faces import track_faces
+from lipsync_eval.features import reference
+from lipsync_eval.metrics.base import Family, MetricSpec
+from lipsync_eval.metrics.registry import family_of, get_spec
+from lipsync_eval.protocol import Protocol
+from lipsync_eval.types import FPS, Clip, Settings, Track
+from lipsync_eval.version import __version__
+from lipsync_eval.weights import locate
+
+_POINTS = frozenset({"gen.points", "gt.points"})
+_CROPS = frozenset({"gen.crop", "gt.crop"})
+_AUDIO = frozenset({"gen.audio", "gt.audio"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One metric that a run asks for."""
+
+    spec: MetricSpec
+    family: Family
+    """Shared by all asks of the family."""
+    needs: frozenset[str]
+    """As in MetricSpec.needs, under this run's options and protocol."""
+
+    @property
+    def name(self) -> str:
+        """The metric's id."""
+        return self.spec.name
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the metric is one number over all clips."""
+        return self.spec.pooling == "pooled"
+
+
+@dataclass(frozen=True)
+class MeasuringTools:
+    """A run's tools."""
+
+    settings: Settings
+    asks: tuple[Ask, ...]
+    """One for each metric that is measured."""
+    protocol: Protocol
+    align: Align
+    cache: Cache
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The ids asked for."""
+        return tuple(ask.name for ask in self.asks)
+
+    @cached_property
+    def by_family(self) -> tuple[tuple[Family, tuple[Ask, ...]], ...]:
+        """Each family with its asks."""
+        families = {id(ask.family): ask.family for ask in self.asks}
+        return tuple((f, tuple(ask for ask in self.asks if ask.family is f)) for f in families.values())
+
+    @cached_property
+    def needs_faces(self) -> bool:
+        """Whether any metric, or the protocol under a metric that crops, looks at landmarks."""
+        return any(self.uses_faces(ask) for ask in self.asks)
+
+    @cached_property
+    def needs_crops(self) -> bool:
+        """Whether any metric looks at the protocol's crop."""
+        return any((_CROPS | _POINTS) & ask.needs for ask in self.asks)
+
+    @cached_property
+    def needs_audio(self) -> bool:
+        """Whether any metric hears the audio."""
+        return any(_AUDIO & ask.needs for ask in self.asks)
+
+    @cached_property
+    def reference(self) -> str:
+        """The content of --reference for the signature, as it is when first asked for: before the first clip.
+
+        Raises:
+            UsageError: none was given, or it does not exist.
+        """
+        return reference.content(self.settings)
+
+    def ask(self, metric: str) -> Ask:
+        """The ask of one metric of this run."""
+        return next(ask for ask in self.asks if ask.name == metric)
+
+    def uses_faces(self, ask: Ask) -> bool:
+        """Whether a metric depends on landmarks under this protocol."""
+        return bool(_POINTS & ask.needs) or (bool(_CROPS & ask.needs) and self.protocol.spec.needs_track)
+
+    def track(self, clip: Clip) -> Track:
+        """The face that this run follows through a clip, from the cache where it is there.
+
+        Raises:
+            FaceError: no face at all, or several with face='single'.
+            MediaError: the clip cannot be read to its end.
+        """
+        return track_faces(
+            clip,
+            landmarks=self.settings.landmarks,
+            detector=self.settings.detector,
+            face=self.settings.face,
+            cache=self.cache,
+            weights=self._weights,
+            device=self.settings.device,
+        )
+
+    def check_weights(self) -> dict[str, str]:
+        """Metrics whose weights are not here -> why. Other things that a family lacks raise at once.
+
+        Raises:
+            UsageError: e.g. a --reference that is needed and was not given, a refused checkpoint.
+        """
+        missing: dict[str, str] = {}
+        for family, asks in self.by_family:
+            try:
+                family.check()
+            except MissingWeights as error:
+                missing |= {ask.name: str(error) for ask in asks}
+        return missing
+
+    def without(self, metrics: Mapping[str, str]) -> MeasuringTools:
+        """The same tools, leaving out some metrics (id -> why)."""
+        kept = tuple(m for m in self.metrics if m not in metrics)
+        if not kept:
+            raise UsageError("no metric is left: all of them lack their weights. " + next(iter(metrics.values())))
+        return open_tools(self.settings, kept)
+
+    def signature_parts(self, metric: str) -> dict[str, str]:
+        """Every key of one metric's signature except `n`."""
+        ask = self.ask(metric)
+        parts = {
+            "agg": "pooled" if ask.pooled else "clip-mean",
+            "align": self.align.signature,
+            "fps": str(FPS),
+            "metric": f"{ask.spec.name}.{ask.spec.version}",
+            "proto": self.protocol.signature(),
+            "v": __version__,
+        }
+        if self.uses_faces(ask):
+            parts["faces"] = faces_signature(self.settings.landmarks, self.settings.detector, self._weights)
+            parts["face"] = self.settings.face
+        if "gen.audio" in ask.needs:
+            parts["audio"] = self.settings.audio
+        if "reference" in ask.needs:
+            parts["reference"] = self.reference
+        return parts | ask.family.keys(metric)
+
+    def _weights(self, name: str) -> Path:
+        return locate(self.settings, name).path
+
+
+def open_tools(settings: Settings, metrics: Sequence[str]) -> MeasuringTools:
+    """Bind the protocol and the metric families. Loads no weights and no network.
+
+    Raises:
+        UsageError: unknown protocol, option or metric.
+    """
+    from lipsync_eval.protocols import get
+
+    classes = dict.fromkeys(family_of(m) for m in metrics)
+    named = frozenset(metrics)
+    families = {c: c(settings, named & {s.name for s in c.specs}) for c in classes}
+    asks = []
+    for metric in metrics:
+        family, spec = families[family_of(metric)], get_spec(metric)
+        asks.append(Ask(spec, family, family.needs(metric)))
+    protocol = get(settings.protocol, settings.protocol_options)
+    return MeasuringTools(settings, tuple(asks), protocol, parse_align(settings.align), Cache(settings.cache_dir))
