@@ -14,7 +14,7 @@ from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import Progress, silent
