@@ -25,7 +25,7 @@ def pick(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"--device {name!r} is no device; give auto, cpu, cuda or cuda:N") from error
+        raise UsageError(f"--device {name!r} is not a device; give auto, cpu, cuda or cuda:N") from error
     if device.type not in {"cpu", "cuda"}:
         raise UsageError(f"--device {name!r} is not supported; give auto, cpu, cuda or cuda:N")
     if device.type == "cuda":

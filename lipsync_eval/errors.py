@@ -9,7 +9,7 @@
     │   │   └── RefusedCheckpoint
     │   └── SignatureMismatch    runs that cannot be compared
     ├── ClipError                one clip fails, the rest is scored (a failure row)
-    │   ├── MediaError           cannot be decoded, no picture, no sound
+    │   ├── MediaError           cannot be decoded, no frame, no audio
     │   ├── AlignmentError       lengths that the --align policy does not allow
     │   ├── FaceError            no face, lost face, several faces
     │   ├── ProtocolError        the crop cannot be made
@@ -60,7 +60,7 @@ class ClipError(LipsyncError):
 
 
 class MediaError(ClipError):
-    """A video or sound file cannot be used."""
+    """A video or audio file cannot be used."""
 
 
 class AlignmentError(ClipError):

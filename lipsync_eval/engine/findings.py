@@ -13,6 +13,7 @@ from lipsync_eval.engine.tools import Ask
 from lipsync_eval.errors import ClipError
 from lipsync_eval.metrics.base import Measurement
 from lipsync_eval.results.store import Outcome
+from lipsync_eval.types import FOUND, MISSING, RATE, Clip, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,23 @@ class Findings:
             self.outcome.values[ask.name] = float(value)
         if own is not None and math.isfinite(own):
             self.outcome.gt_values[ask.name] = float(own)
+
+
+def track_counts(track: Track) -> dict[str, int]:
+    """How many frames have a face, for the outcome's details."""
+    found, missing = int((track.status == FOUND).sum()), int((track.status == MISSING).sum())
+    return {"found": found, "missing": missing, "filled": len(track.status) - found - missing}
+
+
+def clip_facts(clip: Clip) -> dict[str, Any]:
+    """What a file is, for the outcome's details."""
+    beside = clip.audio is not None and clip.audio.source != clip.path
+    return {
+        "sound_file": str(clip.audio.source) if clip.audio is not None and beside else None,
+        "n_frames": clip.n_frames,
+        "height": clip.height,
+        "width": clip.width,
+        "source_fps": round(clip.source_fps, 3),
+        "sound_seconds": None if clip.audio is None else round(len(clip.audio.samples) / RATE, 3),
+        "sha256": clip.digest,
+    }

@@ -7,21 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
-from lipsync_eval.engine.align import common_length
 from lipsync_eval.batch import Batch
-from lipsync_eval.engine.findings import Findings
+from lipsync_eval.engine.align import common_length
+from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.protocol import View
 from lipsync_eval.results.store import Outcome
-from lipsync_eval.types import FOUND, FPS, MISSING, RATE, Audio, Clip, Crop, Frame, Pair, Side, Track
+from lipsync_eval.types import FPS, RATE, Audio, Clip, Crop, Frame, Pair, Side, Track
 
 log = logging.getLogger("lipsync_eval")
 
@@ -110,7 +109,7 @@ class _ClipRun:
         self.outcome.digests = gen.digest, gt.digest
         for side, clip in (("gen", gen), ("gt", gt)):
             self._note(side, (*clip.notes, *self._audio_notes(side, clip)))
-            self.outcome.details[side] = _facts(clip)
+            self.outcome.details[side] = clip_facts(clip)
 
     def _audio_notes(self, side: str, clip: Clip) -> tuple[str, ...]:
         """Where a clip's audio comes from and what was done to it, where a metric of this run hears it."""
@@ -144,7 +143,7 @@ class _ClipRun:
                     errors.append(type(error)(f"{_WORDS[side]} video: {error}"))
                     continue
             self._note(side, track.notes)
-            self.outcome.details[side]["faces"] = _counts(track)
+            self.outcome.details[side]["faces"] = track_counts(track)
         blocked = [a.name for a in self.tools.asks if any(f"{s}.points" in a.needs and s not in tracks for s in _WORDS)]
         for problem in errors:
             lost = list(self.findings.open) if self.tools.settings.face == "single" else blocked
@@ -282,21 +281,3 @@ def _digest(paths: PairPaths) -> str:
 def _first(audio: Audio | None, length: int) -> Audio | None:
     """The first `length` samples."""
     return None if audio is None else replace(audio, samples=audio.samples[:length])
-
-
-def _counts(track: Track) -> dict[str, int]:
-    found, missing = int((track.status == FOUND).sum()), int((track.status == MISSING).sum())
-    return {"found": found, "missing": missing, "filled": len(track.status) - found - missing}
-
-
-def _facts(clip: Clip) -> dict[str, Any]:
-    beside = clip.audio is not None and clip.audio.source != clip.path
-    return {
-        "sound_file": str(clip.audio.source) if clip.audio is not None and beside else None,
-        "n_frames": clip.n_frames,
-        "height": clip.height,
-        "width": clip.width,
-        "source_fps": round(clip.source_fps, 3),
-        "sound_seconds": None if clip.audio is None else round(len(clip.audio.samples) / RATE, 3),
-        "sha256": clip.digest,
-    }

@@ -11,8 +11,8 @@ from typing import Any
 
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import MissingWeights
-from lipsync_eval.media.pair_paths import PairPaths
 from lipsync_eval.media.pairing import Pairing, find_pairs
+from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec, select
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings

@@ -16,7 +16,7 @@ from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import LipsyncError, OutputError
-from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.store import Journal, Outcome
 from lipsync_eval.types import Settings

@@ -1,8 +1,8 @@
 """Files in and out: video or folder of images -> Clip, who is compared with whom, and writing video."""
 
 from lipsync_eval.media.clip import open_clip
-from lipsync_eval.media.pair_paths import PairPaths
 from lipsync_eval.media.pairing import Pairing, find_pairs
+from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.media.sound import has_sound
 from lipsync_eval.media.writer import write_video
 

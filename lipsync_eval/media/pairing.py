@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lipsync_eval.errors import PairingError
 from lipsync_eval.media.names import VIDEO_SUFFIXES, key, sounds_of
-from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.pairs import PairPaths as PairPaths
 from lipsync_eval.media.table import read_pairs
 from lipsync_eval.media.tree import Tree, find_clips, is_image_folder, seen
 

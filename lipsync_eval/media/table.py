@@ -16,7 +16,7 @@ from typing import Final
 
 from lipsync_eval.errors import PairingError
 from lipsync_eval.media.names import key
-from lipsync_eval.media.pair_paths import PairPaths
+from lipsync_eval.media.pairs import PairPaths
 
 _REQUIRED: Final = ("gen", "gt")
 _COLUMNS: Final = ("gen", "gt", "audio", "id")

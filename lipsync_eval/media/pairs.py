@@ -1,4 +1,4 @@
-"""The files of one pair."""
+"""One line of a run: which files are compared."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class PairPaths:
     gt: Path | None
     """None: there is no real video of this name (a failure row)."""
     audio: Path | None
-    """Sound file that replaces the generated video's own track; None: its own track."""
+    """Audio file that replaces the generated video's own track; None: its own track."""
     gt_audio: Path | None = None
-    """Sound file beside the real video; None: its own track."""
+    """Audio file beside the real video; None: its own track."""
