@@ -65,13 +65,12 @@ flag = functools.partial(click.option, cls=_Flag)
 
 
 def declared(option: Option, default: str | None = None) -> Callable[[F], F]:
-    """The flag of a declared option; its value is `default` where it is not given."""
+    """The flag of a declared option; its value is `default` where it is not given (for a switch too)."""
     types: dict[str, Any] = {"choice": click.Choice(option.choices), "path": click.Path(path_type=Path)}
     types |= {"text": click.STRING, "int": click.INT, "float": click.FLOAT}
-    how: dict[str, Any] = (
-        {"is_flag": True} if option.kind == "flag" else {"type": types[option.kind], "default": default}
-    )
-    return flag(f"--{option.name.replace('_', '-')}", heading=option.heading, help=_help(option), **how)
+    how: dict[str, Any] = {"is_flag": True} if option.kind == "flag" else {"type": types[option.kind]}
+    name = f"--{option.name.replace('_', '-')}"
+    return flag(name, heading=option.heading, help=_help(option), default=default, **how)
 
 
 def measuring(command: F) -> F:
@@ -113,7 +112,7 @@ def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
         chosen = options if name == key else protocol_options
         if chosen.setdefault(name, value) != value:
             raise click.BadParameter(f"{key} is given twice, as {chosen[name]} and {value}; leave one out")
-    run = {option.name: take(option.name) for option in RUN_OPTIONS}
+    run = {o.name: bool(take(o.name)) if o.kind == "flag" else take(o.name) for o in RUN_OPTIONS}
     no_cache, cache = take("no_cache"), take("cache")
     return run | {
         "protocol_options": protocol_options,

@@ -136,4 +136,4 @@ def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
         raise WeightsError(
             f"{file.path} finds {len(faces)} faces in a plain grey frame: these are not S3FD's published weights"
         )
-    return [f"{file.path.name}: fits the network, and finds no face in a plain grey picture"]
+    return [f"{file.path.name}: fits the network, and finds no face in a plain grey frame"]

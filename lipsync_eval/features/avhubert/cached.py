@@ -1,4 +1,4 @@
-"""Features of one clip with several sounds: the video front end runs once, and what may come again is kept in the run's cache."""
+"""Features of one clip with several audio tracks: the video front end runs once, and what may come again is kept in the run's cache."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Mouth:
 
 
 class Memory:
-    """Features by content: the key is made of the pixels and sounds that enter the network, the weights and the dtype."""
+    """Features by content: the key is made of the pixels and audio that enter the network, the weights and the dtype."""
 
     def __init__(self, extractor: Extractor, cache: Cache, weights: str) -> None:
         """Bind an extractor to a cache.
@@ -56,7 +56,7 @@ class Memory:
         Args:
             mouth: None for no video.
             audio: (T, 104) from `audio_input`; None for no audio.
-            keep: whether to look in the cache and to store there (for inputs that come again: real videos, sounds).
+            keep: whether to look in the cache and to store there (for inputs that come again: real videos, audio).
         """
         key = {
             "kind": "avhubert", "version": _VERSION, "weights": self.weights, "dtype": self.extractor.dtype,

@@ -22,7 +22,7 @@ _CHUNK: Final = {"cpu": 32, "cuda": 256}
 
 class Extractor:
     """One network and the number format it computes in. Front ends and transformer are separate steps, so that a video is
-    looked at once and encoded with several sounds.
+    looked at once and encoded with several audio tracks.
 
     A clip always goes through the transformer as a whole: attention and the positional convolution see all of it, and windows
     would give other numbers.

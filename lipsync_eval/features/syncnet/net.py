@@ -190,6 +190,6 @@ def load(path: Path, digest: str, device: torch.device) -> Folded:
     return Folded(net, device)
 
 
-def to_bgr(picture: Frame) -> Frame:
+def to_bgr(frame: Frame) -> Frame:
     """(H, W, 3) uint8 RGB -> BGR, contiguous: the order in which the network was trained."""
-    return np.ascontiguousarray(picture[:, :, ::-1])
+    return np.ascontiguousarray(frame[:, :, ::-1])
