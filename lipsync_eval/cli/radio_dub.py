@@ -15,11 +15,11 @@ from lipsync_eval.errors import UsageError
 
 @click.command()
 @click.option("--video", type=VIDEO, required=True, help="Video whose mouth is replaced.")
-@click.option("--audio", type=SOUND, required=True, help="New speech: a sound file, or a video's sound.")
+@click.option("--audio", type=SOUND, required=True, help="New speech: an audio file, or a video's audio.")
 @click.option(
     "--reference",
     metavar="IMG|FRAME",
-    help="Image file, or number of a picture of the video [default: its first with a face].",
+    help="Image file, or number of a frame of the video [default: its first with a face].",
 )
 @CHECKPOINT
 @click.option(
@@ -31,7 +31,7 @@ from lipsync_eval.errors import UsageError
 @click.option(
     "--crops",
     type=FOLDER,
-    help="Folder that also gets gen/STEM.mkv and gt/STEM.mkv, the aligned pictures, for scoring.",
+    help="Folder that also gets gen/STEM.mkv and gt/STEM.mkv, the crops, for scoring.",
 )
 @click.option(
     "--mask",
@@ -41,7 +41,7 @@ from lipsync_eval.errors import UsageError
     help="What is pasted back: the lower half, or the face's hull in it.",
 )
 @LENGTH
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures at once [default: as suits device and model].")
+@click.option("--batch", type=click.IntRange(min=1), help="Frames at once [default: as suits device and model].")
 @DEVICE
 def dub(checkpoint: Path, device: str, **options: Any) -> None:
     """Dub a video with new speech, keeping its rate, size and everything around the mouth.
@@ -53,8 +53,8 @@ def dub(checkpoint: Path, device: str, **options: Any) -> None:
     """
     from dataclasses import asdict
 
-    from lipsync_eval.baselines.radio.dub import dub as run
-    from lipsync_eval.baselines.radio.inference import load_generator
+    from lipsync_eval.baselines.kit.dubbing.dub import dub as run
+    from lipsync_eval.baselines.radio.dubbing.generator import load_generator
 
     generator = load_generator(checkpoint, device)
     cache = Cache(default_cache_dir())
@@ -66,8 +66,8 @@ def dub(checkpoint: Path, device: str, **options: Any) -> None:
 
 @click.command()
 @click.option("--video", type=VIDEO, required=True)
-@click.option("--audio", type=SOUND, help="[default: the video's own sound]")
-@click.option("--frame", default=0, show_default=True, help="Number of the picture.")
+@click.option("--audio", type=SOUND, help="[default: the video's own audio]")
+@click.option("--frame", default=0, show_default=True, help="Number of the frame.")
 @click.option(
     "--layer", metavar="I.J", help="Att_{I,J}, e.g. 5.2 [default: the last attention layer of the first ViT block]."
 )
@@ -85,12 +85,12 @@ def attention(
     out: Path,
     device: str,
 ) -> None:
-    """Where patches of the generated mouth look in the reference (figure 5 of the paper), as a picture."""
+    """Where patches of the generated mouth look in the reference (figure 5 of the paper), as a frame."""
     import cv2
 
-    from lipsync_eval.baselines.radio.attention import attention_figure
-    from lipsync_eval.baselines.radio.files import check_folder
-    from lipsync_eval.baselines.radio.inference import load_generator
+    from lipsync_eval.baselines.kit.dubbing.destinations import check_folder
+    from lipsync_eval.baselines.radio.dubbing.attention import attention_figure
+    from lipsync_eval.baselines.radio.dubbing.generator import load_generator
     from lipsync_eval.files import atomic
 
     if out.suffix.lower() != ".png":
@@ -102,13 +102,13 @@ def attention(
     )
     with atomic(out) as file:
         file.write(cv2.imencode(".png", made[:, :, ::-1])[1].tobytes())
-    click.echo(f"{out}: attention layer {name}, picture {frame}")
+    click.echo(f"{out}: attention layer {name}, frame {frame}")
 
 
 @click.command()
 @click.option("--video", type=VIDEO, required=True)
 @click.option(
-    "--audio", type=SOUND, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
+    "--audio", type=SOUND, help="[default: the video's own audio, which makes the scores those of a reconstruction]"
 )
 @click.option(
     "--references",
@@ -116,7 +116,7 @@ def attention(
     multiple=True,
     required=True,
     metavar="R...",
-    help="At least two image files or numbers of pictures.",
+    help="At least two image files or numbers of frames.",
 )
 @click.argument("more", nargs=-1, metavar="")
 @CHECKPOINT
@@ -144,9 +144,9 @@ def robustness(
       lipsync-eval radio robustness --video talk.mp4 --references 0 120 photo.png
           --checkpoint runs/mine --out runs/robustness
     """
-    from lipsync_eval.baselines.radio.inference import load_generator
-    from lipsync_eval.baselines.radio.robustness import robustness as run
-    from lipsync_eval.baselines.radio.robustness import table
+    from lipsync_eval.baselines.radio.dubbing.generator import load_generator
+    from lipsync_eval.baselines.radio.dubbing.robustness import robustness as run
+    from lipsync_eval.baselines.radio.dubbing.robustness import table
 
     generator = load_generator(checkpoint, device)
     settings = {"metrics": metrics, "length": length, "device": device, "cache": default_cache_dir()}

@@ -16,7 +16,7 @@ LENGTH = click.option(
     type=click.Choice(["strict", "shortest"]),
     default="strict",
     show_default=True,
-    help="strict refuses sound that is not as long as the video; shortest stops with the shorter of the two.",
+    help="strict refuses audio that is not as long as the video; shortest stops with the shorter of the two.",
 )
 CHECKPOINT = click.option(
     "--checkpoint", type=FOLDER, required=True, help="RUN or RUN/checkpoints/STEP of `radio train`."
