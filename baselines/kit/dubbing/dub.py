@@ -83,7 +83,7 @@ def dub(
 
     Args:
         video: the video whose mouth is replaced.
-        audio: a file with the new speech; its first sample audios at the first frame.
+        audio: a file with the new speech; its first sample belongs to the first frame.
         out: .mkv (lossless) or .mp4, .mov, .m4v (H.264), replaced once the new one is whole. The report goes to the
             same name with .json added.
         generator: what makes the crops.

@@ -106,18 +106,23 @@ class EqualConv2d(nn.Module):
 
 
 class EqualLinear(nn.Module):
-    """Linear layer with run-time scaling; `activate` adds the scaled LeakyReLU."""
+    """Linear layer with run-time scaling; `activate` adds the scaled LeakyReLU.
 
-    def __init__(self, n_in: int, n_out: int, bias_init: float = 0.0, activate: bool = False) -> None:
+    `lr_mul` slows its learning: the weight is stored divided by it; weight and bias are multiplied by it when used.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, bias_init: float = 0.0, activate: bool = False, lr_mul: float = 1.0
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_out, n_in))
+        self.weight = nn.Parameter(torch.randn(n_out, n_in) / lr_mul)
         self.bias = nn.Parameter(torch.full((n_out,), bias_init))
-        self.scale = 1 / math.sqrt(n_in)
-        self.activate = activate
+        self.scale = lr_mul / math.sqrt(n_in)
+        self.activate, self.lr_mul = activate, lr_mul
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., n_in) -> (..., n_out)."""
-        y = F.linear(x, self.weight * self.scale, self.bias)
+        y = F.linear(x, self.weight * self.scale, self.bias * self.lr_mul)
         return scaled_leaky_relu(y) if self.activate else y
 
 
