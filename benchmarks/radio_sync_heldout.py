@@ -6,7 +6,7 @@
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py score WORK [--folds 1,2,3]
 
 radio_sync_clips.csv names the clips, the frames by which each one's audio is moved later before use (its native offset,
-see docs/radio.md), the person, and the fold in which a real clip is held out. Clips without a fold are dubbed: training
+see docs/radio-measured.md), the person, and the fold in which a real clip is held out. Clips without a fold are dubbed: training
 only, and never while a clip of the same person is held out. Settings were chosen on fold `chosen`.
 
 `offsets`, for data made with --native (no audio moved but the one that SyncNet's authors document): a ridge regression

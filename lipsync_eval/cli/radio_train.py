@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lipsync_eval.cli.radio_options import FOLDER, say
-from lipsync_eval.cli.training import Asked, train_or_describe, training_options
+from lipsync_eval.cli import generator_commands
+from lipsync_eval.cli.generator_commands import Asked, train_or_describe
+from lipsync_eval.cli.generator_options import prepare_options, say, training_options
 
 
 @click.command()
-@click.argument("videos", type=click.Path(path_type=Path))
-@click.argument("out", type=FOLDER)
-@click.option("--size", default=192, show_default=True, help="px of the crops; smaller models shrink them.")
-@click.option(
-    "--layout", default="auto", show_default=True, help="auto | flat | lrw | voxceleb2 | hdtf: who speaks, which split."
-)
-@click.option("--min-frames", default=25, show_default=True, help="Shorter runs of frames with a face are left out.")
-@click.option("--landmarks", default="dlib68", show_default=True, help="Landmark backend.")
-@click.option("--detector", help="Face detector when not the backend's own.")
-@click.option("--workers", default=1, show_default=True, help="Processes.")
+@prepare_options(size=192)
 def prepare(videos: Path, out: Path, workers: int, **options: Any) -> int:
     """Talking VIDEOS (a folder, or one) to crops, landmarks and mels in OUT. Call again to go on.
 
@@ -30,15 +21,9 @@ def prepare(videos: Path, out: Path, workers: int, **options: Any) -> int:
     Example:
       lipsync-eval radio prepare videos/ data/ --size 96 --workers 4
     """
-    from lipsync_eval.baselines.kit.data.preparation import prepare as run
-    from lipsync_eval.baselines.kit.data.preparation import summary
     from lipsync_eval.baselines.radio.data.inputs import options as radio_options
 
-    found = summary(run(videos, out, radio_options(**options), workers=workers, say=say))
-    for failure in found["failures"]:
-        say(f"failed: {failure['source']}: {failure['message']}")
-    click.echo(json.dumps(found, indent=1))
-    return 3 if found["failures"] else 0
+    return generator_commands.prepare(videos, out, workers, radio_options(**options))
 
 
 _OPTIONS = training_options(

@@ -27,41 +27,45 @@ class Source:
     """An audio file with the same stem beside the video, used instead of the video's own track."""
 
 
-def _flat(parts: tuple[str, ...]) -> tuple[str, str | None]:
+def _flat(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
     return "/".join(parts), None
 
 
-def _lrw(parts: tuple[str, ...]) -> tuple[str, str | None]:
+def _lrw(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
     """WORD/{train,val,test}/WORD_00001.mp4; speakers are not named."""
     return "/".join(parts), parts[-2] if len(parts) >= 2 and parts[-2] in {"train", "val", "test"} else None
 
 
-def _voxceleb2(parts: tuple[str, ...]) -> tuple[str, str | None]:
+def _voxceleb2(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
     """[dev|test]/[mp4/]idNNNNN/VIDEO/00001.mp4: the person is the id."""
     person = next(part for part in parts if re.fullmatch(r"id\d{5}", part))
     split = {"dev": "train", "test": "test"}.get(parts[0])
     return person, split
 
 
-def _hdtf(parts: tuple[str, ...]) -> tuple[str, str | None]:
+def _hdtf(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
     """{RD,WDA,WRA}_NAME_000.mp4 (cut clips may follow as _0, _1...): the person is NAME without its trailing number."""
     found = re.fullmatch(r"(?:RD|WDA|WRA)_(.+?)\d*(?:_\d+)+", Path(parts[-1]).stem)
     return (found[1] if found else Path(parts[-1]).stem), None
 
 
-LAYOUTS: dict[str, Callable[[tuple[str, ...]], tuple[str, str | None]]] = {
+LAYOUTS: dict[str, Callable[[Path, tuple[str, ...]], tuple[str, str | None]]] = {
     "flat": _flat,
     "lrw": _lrw,
     "voxceleb2": _voxceleb2,
     "hdtf": _hdtf,
 }
+"""The searched folder (which may hold lists of splits) and a video's path under it, by parts -> person and split.
+StopIteration: the path does not fit."""
 
 
 def guess(names: list[tuple[str, ...]]) -> str:
     """The layout that every path fits, else 'flat'."""
     if all(any(re.fullmatch(r"id\d{5}", part) for part in parts[:-1]) for parts in names):
         return "voxceleb2"
-    if all(_lrw(parts)[1] and parts[-1].startswith(f"{parts[-3] if len(parts) > 2 else ''}_") for parts in names):
+    if all(
+        _lrw(Path(), parts)[1] and parts[-1].startswith(f"{parts[-3] if len(parts) > 2 else ''}_") for parts in names
+    ):
         return "lrw"
     if all(re.match(r"(RD|WDA|WRA)_", parts[-1]) for parts in names):
         return "hdtf"
@@ -92,7 +96,7 @@ def find(folder: Path, layout: str = "auto") -> tuple[str, list[Source]]:
     sources = []
     for path, parts in zip(files, names, strict=True):
         try:
-            group, split = LAYOUTS[chosen](parts)
+            group, split = LAYOUTS[chosen](root, parts)
         except StopIteration as error:
             raise UsageError(f"{'/'.join(parts)} does not fit the layout {chosen!r}; use --layout flat") from error
         sources.append(Source(path, "/".join(parts), group, split, _audio_beside(path)))

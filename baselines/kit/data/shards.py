@@ -98,7 +98,7 @@ class Segment:
     @property
     def bytes(self) -> int:
         """Size on disk, about."""
-        arrays = (self.landmarks, self.audio, *self.arrays.values())
+        arrays: list[NDArray[Any]] = [self.landmarks, self.audio, *self.arrays.values()]
         return sum(map(len, self.png)) + sum(array.nbytes for array in arrays)
 
 

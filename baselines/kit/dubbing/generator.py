@@ -24,7 +24,7 @@ class Material:
     matrices: Float
     """(N, 2, 3) frame px -> crop px; NaN where there is no face."""
     speech: Samples
-    """(M,) float32 mono at 16 kHz; sample 0 sounds at the first frame."""
+    """(M,) float32 mono at 16 kHz; sample 0 belongs to the first frame."""
     reference: Frame
     """(size, size, 3) uint8 RGB crop."""
     count: int

@@ -61,7 +61,7 @@ class SideVideo:
         if self._error is not None and error is None:
             raise self._error
 
-    def _pictures(self) -> Iterator[Frame]:
+    def _frames(self) -> Iterator[Frame]:
         while (frame := self._queue.get()) is not None:
             yield frame
         if self._given_up:
@@ -70,6 +70,6 @@ class SideVideo:
     def _write(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_video(self.path, self._pictures(), **self.settings)
+            write_video(self.path, self._frames(), **self.settings)
         except BaseException as error:
             self._error = error

@@ -1,19 +1,18 @@
-"""Options and course of every `train*` command: parse, describe with --dry-run, or train. Torch is imported inside."""
+"""What `prepare`, `train*` and `dub` of every trainable generator do once parsed. Torch is imported inside."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from lipsync_eval.cli.radio_options import DEVICE, FILE, FOLDER, say
+from lipsync_eval.cache import Cache, default_cache_dir
+from lipsync_eval.cli.generator_options import say
 from lipsync_eval.errors import UsageError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -34,30 +33,24 @@ class Asked:
         return (*self.overrides, *([f"data.folder={json.dumps(str(self.data))}"] if self.data else []))
 
 
-def training_options(presets: str, prepare: str) -> Callable[[F], F]:
-    """Options of a training command; the command gets `Asked(**options)`'s fields.
+def prepare(videos: Path, out: Path, workers: int, options: Any) -> int:
+    """Prepare data, print a summary; the exit code. `options`: a `kit.data.cutting.Options`."""
+    from lipsync_eval.baselines.kit.data.preparation import prepare as run
+    from lipsync_eval.baselines.kit.data.preparation import summary
 
-    Args:
-        presets: the help text of --preset.
-        prepare: the command that makes the data, e.g. 'radio prepare'.
-    """
-    options = (
-        click.option("--config", type=FILE, help='TOML file: preset = "..." and sections as --dry-run prints them.'),
-        click.option("--preset", help=presets),
-        click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Override; repeatable."),
-        click.option("--data", type=FOLDER, help=f"Folder made by `{prepare}`."),
-        click.option("--out", type=FOLDER, help="Folder of the run."),
-        click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out."),
-        click.option("--dry-run", is_flag=True, help="Print configuration and shapes; touch no data."),
-        DEVICE,
-    )
+    found = summary(run(videos, out, options, workers=workers, say=say))
+    for failure in found["failures"]:
+        say(f"failed: {failure['source']}: {failure['message']}")
+    click.echo(json.dumps(found, indent=1))
+    return 3 if found["failures"] else 0
 
-    def add(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
 
-    return add
+def dub(generator: Any, video: Path, audio: Path, out: Path, **options: Any) -> None:
+    """Dub, print the report. `generator`: a `kit.dubbing.generator.Generator`; `options`: of `kit.dubbing.dub.dub`."""
+    from lipsync_eval.baselines.kit.dubbing.dub import dub as run
+
+    report = run(video, audio, out, generator, cache=Cache(default_cache_dir()), say=say, **options)
+    click.echo(json.dumps(asdict(report), indent=1))
 
 
 def train_or_describe(asked: Asked, config: Any, shapes: Callable[[Any], str], run: Callable[..., None]) -> None:
