@@ -59,9 +59,10 @@ def call(*arguments):
     return CliRunner().invoke(radio, [str(a) for a in arguments])
 
 
-def test_dry_run_prints_the_default_and_touches_no_data(tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", ["train", "train-sync"])
+def test_dry_run_prints_the_default_and_touches_no_data(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
-    result = call("train", "--dry-run")
+    result = call(command, "--dry-run")
     assert result.exit_code == 0 and not list(tmp_path.iterdir())
     text = result.stdout
     for line in (
