@@ -4,9 +4,9 @@
     OMP_NUM_THREADS=1 python benchmarks/bench_radio.py dub VIDEO [--preset radio-192 | --checkpoint RUN] [--device cpu]
     OMP_NUM_THREADS=1 python benchmarks/bench_radio.py memory VIDEO [--minutes 1,10]
 
-`networks`: pictures per second of the generator (one reference, batches) and of whole training steps, and our modulated
-convolution against the usual form (weights scaled per sample, one grouped convolution) in the same run. `dub`: pictures
-per second after tracking, tracking, and CPU time per picture by stage (of the calling threads: it does not depend on
+`networks`: frames per second of the generator (one reference, batches) and of whole training steps, and our modulated
+convolution against the usual form (weights scaled per sample, one grouped convolution) in the same run. `dub`: frames
+per second after tracking, tracking, and CPU time per frame by stage (of the calling threads: it does not depend on
 what else the machine does; on a GPU the network's is that of its launches). `memory`: the video looped to each length
 and dubbed by a child process with an untrained radio-48; the child's peak resident memory. Weights are untrained where
 no checkpoint is given: speed does not depend on them.
@@ -27,13 +27,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lipsync_eval.baselines.radio import dub as dub_module
+from lipsync_eval.baselines.kit.dubbing import dub as dub_module
+from lipsync_eval.baselines.kit.dubbing.dub import dub
+from lipsync_eval.baselines.kit.network.stylegan import ModulatedConv2d
+from lipsync_eval.baselines.kit.training.checkpoints import Checkpoint
 from lipsync_eval.baselines.radio import presets
-from lipsync_eval.baselines.radio.dub import dub
-from lipsync_eval.baselines.radio.inference import Generator, load_generator
-from lipsync_eval.baselines.radio.model import Radio
-from lipsync_eval.baselines.radio.ops import ModulatedConv2d
-from lipsync_eval.baselines.radio.runs import Checkpoint
+from lipsync_eval.baselines.radio.config import GENERATOR
+from lipsync_eval.baselines.radio.data.alignment import FFHQ
+from lipsync_eval.baselines.radio.dubbing.generator import RadioGenerator, load_generator
+from lipsync_eval.baselines.radio.network.generator import Radio
 from lipsync_eval.cache import Cache
 from lipsync_eval.media import open_clip, write_video, writer
 from lipsync_eval.media.reader import Reader
@@ -43,7 +45,7 @@ def untrained(preset, device):
     config = presets.load(preset=preset)
     torch.manual_seed(0)
     model = Radio(config.model).eval().requires_grad_(False).to(device)
-    return Generator(model, Checkpoint(Path(), "radio", 0, config, {}, {}), torch.device(device))
+    return RadioGenerator(model, Checkpoint(Path(), GENERATOR, 0, config, {}, {}), torch.device(device))
 
 
 def best(function, device, rounds=3):
@@ -91,8 +93,8 @@ def networks(args):
         known = generator.reference(np.zeros((size, size, 3), np.uint8))
         rates = []
         for batch in (1, 16):
-            pictures, mels = [np.zeros((size, size, 3), np.uint8)] * batch, [np.zeros((80, 20), np.float32)] * batch
-            rates.append(batch / best(lambda p=pictures, m=mels, k=known, g=generator: g(p, m, k), args.device, 2))
+            frames, mels = [np.zeros((size, size, 3), np.uint8)] * batch, [np.zeros((80, 20), np.float32)] * batch
+            rates.append(batch / best(lambda p=frames, m=mels, k=known, g=generator: g(p, m, k), args.device, 2))
         count = sum(p.numel() for p in generator.model.parameters())
         print(f"{preset:16} {count:>12,} {rates[0]:>10.2f} {rates[1]:>10.2f}")
     modulated(args.device)
@@ -126,8 +128,8 @@ def dubbing(args):
     for owner, name, stage in (
         (dub_module, "face_track", "tracking"),
         (Reader, "__call__", "decode"),
-        (dub_module, "align", "align"),
-        (Generator, "__call__", "network"),
+        (FFHQ, "crop", "align"),
+        (RadioGenerator, "__call__", "network"),
         (dub_module, "paste", "paste"),
         (writer._Writer, "picture", "encode"),
     ):
@@ -142,25 +144,25 @@ def dubbing(args):
         report = dub(args.video, args.video, out, generator, batch=args.batch, cache=cache)
         total = time.process_time() - begun
     tracking = report.frames / first.tracking_seconds
-    print(f"{report.generator} on {args.device}: {report.frames} pictures of {report.size[1]}x{report.size[0]}")
+    print(f"{report.generator} on {args.device}: {report.frames} frames of {report.size[1]}x{report.size[0]}")
     print(
-        f"dub {report.frames_per_second:.2f} pictures/s, {100 * report.network_share:.0f} % in the network; tracking before it {tracking:.1f}/s"
+        f"dub {report.frames_per_second:.2f} frames/s, {100 * report.network_share:.0f} % in the network; tracking before it {tracking:.1f}/s"
     )
     times["rest"] = total - sum(times.values())
     stages = ", ".join(f"{stage} {1000 * seconds / report.frames:.1f}" for stage, seconds in times.items())
     print(
-        f"CPU ms a picture: {stages}; all {1000 * total / report.frames:.1f}, "
+        f"CPU ms a frame: {stages}; all {1000 * total / report.frames:.1f}, "
         f"tracking before it {1000 * followed / report.frames:.1f}"
     )
 
 
 def looped(video, minutes, path):
-    """The video's first 4 s again and again; the sound is noise, of the full length."""
+    """The video's first 4 s again and again; the audio is noise, of the full length."""
     clip = open_clip(video)
     frames = list(clip.frames(0, min(100, clip.n_frames)))
     count = round(minutes * 60 * 25)
-    sound = (np.random.default_rng(0).standard_normal(count * 640) * 0.05).astype(np.float32)
-    write_video(path, (frames[i % len(frames)] for i in range(count)), audio=sound, codec="h264", crf=23)
+    audio = (np.random.default_rng(0).standard_normal(count * 640) * 0.05).astype(np.float32)
+    write_video(path, (frames[i % len(frames)] for i in range(count)), audio=audio, codec="h264", crf=23)
     return count
 
 
@@ -181,7 +183,7 @@ def memory(args):
             )
         found = json.loads(done.stdout)
         print(
-            f"{minutes:g} minutes ({found['frames']} pictures): peak {found['peak_mib']:.0f} MiB, {found['seconds']:.0f} s",
+            f"{minutes:g} minutes ({found['frames']} frames): peak {found['peak_mib']:.0f} MiB, {found['seconds']:.0f} s",
             flush=True,
         )
 

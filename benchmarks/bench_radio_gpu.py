@@ -7,7 +7,7 @@ DATA is a folder of `radio prepare` (192 px), VIDEO a clip to dub. In order:
   2. table 2's variants A, B, C, D at 96 px and the supplement's ViT(1,1), (1,2), (2,2): the same number of steps, batch,
      seed and data for each; the number of steps is what D does in its share of --minutes;
   3. the default 192-pixel model for its share;
-  4. dubbing: pictures per second and the network's share, 96 and 192 px.
+  4. dubbing: frames per second and the network's share, 96 and 192 px.
 Learning curves are in every run's log.jsonl (and TensorBoard); everything printed is also in OUT/results.json. Nothing is
 tuned to a variant: the numbers are printed however they come out.
 """
@@ -20,14 +20,17 @@ from pathlib import Path
 
 import torch
 
+from lipsync_eval.baselines.kit.dubbing.dub import dub
+from lipsync_eval.baselines.kit.training.generator import GeneratorTask
+from lipsync_eval.baselines.kit.training.processes import Ranks
+from lipsync_eval.baselines.kit.training.run_folder import read_log
 from lipsync_eval.baselines.radio import presets
-from lipsync_eval.baselines.radio.dub import dub
-from lipsync_eval.baselines.radio.inference import load_generator
-from lipsync_eval.baselines.radio.ranks import Ranks
-from lipsync_eval.baselines.radio.runs import read_log
-from lipsync_eval.baselines.radio.spans import Pool, T
-from lipsync_eval.baselines.radio.train import RadioTask, run_training
+from lipsync_eval.baselines.radio.data.inputs import open_pool
+from lipsync_eval.baselines.radio.dubbing.generator import load_generator
+from lipsync_eval.baselines.radio.training.generator import RadioRecipe, run_training
 
+WINDOW = 5
+"""Frames in a training window."""
 VARIANTS = {
     "A": ("model.variant=A",),
     "B": ("model.variant=B",),
@@ -55,12 +58,12 @@ def wait(device):
 
 
 def speed(args, ranks, preset, precision, batch, steps=12, more=()):
-    """Pictures per second of training steps and peak memory in MiB; None where the memory does not suffice."""
+    """Frames per second of training steps and peak memory in MiB; None where the memory does not suffice."""
     config = resolve(
         args, preset, f"train.batch={batch}", f"train.precision={precision}", "train.validation_windows=1", *more
     )
     try:
-        task = RadioTask(config, ranks, Pool(config))
+        task = GeneratorTask(RadioRecipe(config), ranks, open_pool(config))
         for number in range(1, 4):
             task.step(number)
         if ranks.device.type == "cuda":
@@ -70,12 +73,12 @@ def speed(args, ranks, preset, precision, batch, steps=12, more=()):
         for number in range(16, 16 + steps):  # one R1 step in it
             task.step(number)
         wait(ranks.device)
-        rate = steps * batch * T / (time.perf_counter() - begun)
+        rate = steps * batch * WINDOW / (time.perf_counter() - begun)
     except torch.cuda.OutOfMemoryError:
         torch.cuda.empty_cache()
         return None
     peak = torch.cuda.max_memory_allocated() / 2**20 if ranks.device.type == "cuda" else float("nan")
-    return {"pictures_per_second": rate, "peak_mib": peak}
+    return {"frames_per_second": rate, "peak_mib": peak}
 
 
 def curve(run):
@@ -118,7 +121,7 @@ def affordable(args, ranks, preset, seconds):
     found = speed(args, ranks, preset, args.precision, args.batch)
     if found is None:
         raise SystemExit(f"--batch {args.batch} does not fit into the memory at {preset}; give a smaller one")
-    return max(10, int(seconds * found["pictures_per_second"] / (args.batch * T)))
+    return max(10, int(seconds * found["frames_per_second"] / (args.batch * WINDOW)))
 
 
 def main():
@@ -156,7 +159,7 @@ def main():
                 told = (
                     "out of memory"
                     if found is None
-                    else f"{found['pictures_per_second']:.1f} pictures/s, peak {found['peak_mib']:.0f} MiB"
+                    else f"{found['frames_per_second']:.1f} frames/s, peak {found['peak_mib']:.0f} MiB"
                 )
                 print(f"{preset} {precision} batch {batch}: {told}", flush=True)
     share = args.minutes * 60 / (len(VARIANTS) + 2)
@@ -170,9 +173,9 @@ def main():
     for label, run in (("96", "3"), ("192", "large")):
         with tempfile.TemporaryDirectory() as folder:
             report = dub(args.video, args.video, Path(folder) / "out.mp4", load_generator(args.out / run, args.device))
-        results["dub"][label] = {"pictures_per_second": report.frames_per_second, "network_share": report.network_share}
+        results["dub"][label] = {"frames_per_second": report.frames_per_second, "network_share": report.network_share}
         print(
-            f"dub {label}: {report.frames_per_second:.1f} pictures/s, {100 * report.network_share:.0f} % in the network",
+            f"dub {label}: {report.frames_per_second:.1f} frames/s, {100 * report.network_share:.0f} % in the network",
             flush=True,
         )
     (args.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -1,24 +1,24 @@
-"""RADIO's sync discriminator on people it has not seen: train without some clips, tell own sound from shifted sound on them.
+"""RADIO's sync discriminator on people it has not seen: train without some clips, tell own audio from shifted audio on them.
 
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py prepare CLIPS WORK [--native]
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py offsets WORK
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py train WORK [--folds 1,2,3] [--set sync_train.steps=2500 ...] [--resume]
     OMP_NUM_THREADS=1 python benchmarks/radio_sync_heldout.py score WORK [--folds 1,2,3]
 
-radio_sync_clips.csv names the clips, the pictures by which each one's sound is moved later before use (its native offset,
-see docs/radio.md), the person, and the fold in which a real clip is held out. Clips without a fold are dubbed: training
+radio_sync_clips.csv names the clips, the frames by which each one's audio is moved later before use (its native offset,
+see docs/radio-measured.md), the person, and the fold in which a real clip is held out. Clips without a fold are dubbed: training
 only, and never while a clip of the same person is held out. Settings were chosen on fold `chosen`.
 
-`offsets`, for data made with --native (no sound moved but the one that SyncNet's authors document): a ridge regression
-from the mouth's shape in five pictures to the mel over them, fitted on the clips known to be in sync (`known` in the
-table), and for every other clip the delay of the sound at which it agrees best, with its spread over a bootstrap of
+`offsets`, for data made with --native (no audio moved but the one that SyncNet's authors document): a ridge regression
+from the mouth's shape in five frames to the mel over them, fitted on the clips known to be in sync (`known` in the
+table), and for every other clip the delay of the audio at which it agrees best, with its spread over a bootstrap of
 seconds. No part of any trained network.
 
-`score` compares, for every window of five pictures, its own sound with every sound of the same clip that begins five
-pictures away or more. Accuracy: at cosine 0, own and shifted sound weighing the same. Ranked: share of the comparisons
-in which the own sound has the higher cosine. One second: the same for the mean over 25 windows in a row, against the
-sound shifted by 5 to 15 pictures. Offset: the shift within 15 pictures at which the mean cosine is highest (0: in sync).
-Beside them the same numbers for a rule without learning: the Pearson correlation, over the window's five pictures, of
+`score` compares, for every window of five frames, its own audio with every audio of the same clip that begins five
+frames away or more. Accuracy: at cosine 0, own and shifted audio weighing the same. Ranked: share of the comparisons
+in which the own audio has the higher cosine. One second: the same for the mean over 25 windows in a row, against the
+audio shifted by 5 to 15 frames. Offset: the shift within 15 frames at which the mean cosine is highest (0: in sync).
+Beside them the same numbers for a rule without learning: the Pearson correlation, over the window's five frames, of
 the mouth's opening and the mean of the mel, at 0. Means weigh every clip the same; their interval is a bootstrap over clips.
 """
 
@@ -33,20 +33,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lipsync_eval.baselines.kit.data.holdout import Span
+from lipsync_eval.baselines.kit.data.preparation import prepare
+from lipsync_eval.baselines.kit.data.windows import Windows
+from lipsync_eval.baselines.kit.sync.mouth_shape import mouth_shape
+from lipsync_eval.baselines.kit.sync.pairs import cosine_table
+from lipsync_eval.baselines.kit.training.checkpoints import checkpoints, open_checkpoint
+from lipsync_eval.baselines.kit.training.processes import ranks
 from lipsync_eval.baselines.radio import presets
-from lipsync_eval.baselines.radio.dataset import Windows
-from lipsync_eval.baselines.radio.mouth import mouth_shape
-from lipsync_eval.baselines.radio.pairs import cosine_table
-from lipsync_eval.baselines.radio.prepare import prepare
-from lipsync_eval.baselines.radio.ranks import ranks
-from lipsync_eval.baselines.radio.runs import checkpoints, open_checkpoint
-from lipsync_eval.baselines.radio.segments import Options
-from lipsync_eval.baselines.radio.spans import Pool, Span, T
-from lipsync_eval.baselines.radio.sync import SyncDiscriminator
-from lipsync_eval.baselines.radio.train_sync import run_sync_training
+from lipsync_eval.baselines.radio.config import SYNC
+from lipsync_eval.baselines.radio.data.inputs import open_pool, options
+from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
+from lipsync_eval.baselines.radio.training.sync import run_sync_training
 from lipsync_eval.media import open_clip
 from lipsync_eval.types import FPS, RATE
 
+T = 5
 NEAREST, FURTHEST, SECOND = 5, 15, 25
 SETTINGS = (
     "sync.size=48",
@@ -71,21 +73,21 @@ def table():
 
 
 def make(clips, work, native):
-    """WORK/clips: links to the videos and, where the sound is a file of its own or is moved, a sound file; WORK/data."""
+    """WORK/clips: links to the videos and, where the audio is a file of its own or is moved, an audio file; WORK/data."""
     folder = work / "clips"
     folder.mkdir(parents=True)
     for row in table():
         video = clips / row["video"]
         (folder / f"{row['clip']}{video.suffix}").symlink_to(video.resolve())
         later = int(row["later"]) if row["known"] or not native else 0
-        if row["sound"] or later:
-            sound = open_clip(video, audio=clips / row["sound"] if row["sound"] else None).audio.int16()
+        if row["audio"] or later:
+            audio = open_clip(video, audio=clips / row["audio"] if row["audio"] else None).audio.int16()
             step = later * RATE // FPS
-            sound = np.pad(sound, (step, 0)) if step > 0 else sound[-step:]
+            audio = np.pad(audio, (step, 0)) if step > 0 else audio[-step:]
             with wave.open(str(folder / f"{row['clip']}.wav"), "wb") as file:
                 file.setparams((1, 2, RATE, 0, "NONE", ""))
-                file.writeframes(sound.astype("<i2").tobytes())
-    prepare(folder, work / "data", Options(size=96), say=print)
+                file.writeframes(audio.astype("<i2").tobytes())
+    prepare(folder, work / "data", options(size=96), say=print)
 
 
 def shape_and_sound(windows, span):
@@ -99,10 +101,10 @@ def shape_and_sound(windows, span):
 
 
 def offsets(work, penalty=30.0):
-    """Print by how many pictures each clip's sound is late, as the mouths and sounds of the known clips say."""
+    """Print by how many frames each clip's audio is late, as the mouths and audio of the known clips say."""
     config = presets.load(preset="radio-96", overrides=[f'data.folder="{work / "data"}"', "data.holdout=tail:0.5"])
-    pool = Pool(config)
-    windows = Windows(pool.folder, config.model.size)
+    pool = open_pool(config)
+    windows = Windows(pool)
     known = {row["clip"] for row in table() if row["known"]}
     spans = {s.entry.source.rpartition(".")[0]: Span(s.shard, s.number, s.entry, 0, s.entry.frames) for s in pool.train}
     data = {name: shape_and_sound(windows, span) for name, span in spans.items()}
@@ -110,7 +112,7 @@ def offsets(work, penalty=30.0):
     weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
     lags = np.arange(-FURTHEST, FURTHEST + 1)
     rng = np.random.default_rng(0)
-    print("| clip | sound late by, pictures | within 1 of it in the bootstrap |")
+    print("| clip | audio late by, frames | within 1 of it in the bootstrap |")
     print("|---|---|---|")
     for name in sorted(data.keys() - known):
         guess, heard = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (data[name][0] @ weights, data[name][1]))
@@ -136,18 +138,18 @@ def configured(work, fold, overrides=()):
 
 @torch.no_grad()
 def cosines(net, windows, span):
-    """(n, n) cosines of every window's pictures (rows) with every window's sound."""
+    """(n, n) cosines of every window's frames (rows) with every window's audio."""
     starts = range(span.start, span.stop - T + 1)
     seen, heard = [], []
     for at in range(0, len(starts), 32):
         part = starts[at : at + 32]
-        seen.append(net.see(torch.stack([windows.pictures(span, range(i, i + T)) for i in part])))
-        heard.append(net.audio(torch.stack([windows.mel(span, i + T // 2) for i in part])))
+        seen.append(net.see(torch.stack([windows.tensor(span, range(i, i + T)) for i in part])))
+        heard.append(net.hear(torch.stack([windows.audio(span, i + T // 2) for i in part])))
     return cosine_table(torch.cat(seen), torch.cat(heard)).numpy()
 
 
 def correlations(windows, span):
-    """(n, n) Pearson correlations of the mouth's opening with the mean of the mel under each picture."""
+    """(n, n) Pearson correlations of the mouth's opening with the mean of the mel under each frame."""
     mel = windows.reader.array(span.shard, f"{span.number}/mel").mean(1)
     level = mel[8 : 8 + 4 * span.stop].reshape(-1, 4).mean(1)
     points = windows.reader.array(span.shard, f"{span.number}/landmarks")
@@ -162,7 +164,7 @@ def correlations(windows, span):
 
 
 def numbers(c):
-    """Scores of one clip from (n, n) likenesses of pictures (rows) and sounds."""
+    """Scores of one clip from (n, n) likenesses of frames (rows) and audio."""
     n = len(c)
     own = c.diagonal()
     far = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) >= NEAREST
@@ -186,13 +188,13 @@ def score(work, folds):
     found = []
     for fold in folds:
         config = configured(work, fold)
-        held = open_checkpoint(checkpoints(work / f"fold-{fold}")[-1], "sync")
+        held = open_checkpoint(checkpoints(work / f"fold-{fold}")[-1], SYNC)
         net = SyncDiscriminator(held.config.sync)
         net.load_state_dict(held.tensors())
         net.eval()
         real = {row["clip"] for row in table() if row["fold"] == fold}
-        pool = Pool(config)
-        windows = Windows(pool.folder, config.model.size)
+        pool = open_pool(config)
+        windows = Windows(pool)
         for span in pool.held_out:
             name = span.entry.source.rpartition(".")[0]
             if name in real:

@@ -3,10 +3,10 @@
 #
 #   sh docs/radio-quickstart.sh VIDEOS OUT [STEPS]
 #
-# VIDEOS: a few clips of talking people, each with sound (in the file, or a .wav with its stem beside it).
+# VIDEOS: a few clips of talking people, each with audio (in the file, or a .wav with its stem beside it).
 # OUT:    a new folder. STEPS: training steps (default 600: for three clips of 21 s in all, eight minutes of one core).
 #
-# Every video is dubbed with its own sound, so that the real video is the answer; the scores are those of a
+# Every video is dubbed with its own audio, so that the real video is the answer; the scores are those of a
 # reconstruction of people seen in training, which says that the chain works and nothing about new people.
 set -eu
 videos=$1
@@ -26,10 +26,10 @@ lipsync-eval radio train --preset radio-48 --data "$out/data" --out "$out/run" -
 mkdir -p "$out/dubbed"
 for video in "$videos"/*; do
   case "$video" in *.mp4 | *.avi | *.mpg | *.mov | *.mkv | *.webm) ;; *) continue ;; esac
-  sound="${video%.*}.wav"
-  [ -f "$sound" ] || sound=$video
+  speech="${video%.*}.wav"
+  [ -f "$speech" ] || speech=$video
   name=$(basename "${video%.*}")
-  lipsync-eval radio dub --video "$video" --audio "$sound" --length shortest --checkpoint "$out/run" \
+  lipsync-eval radio dub --video "$video" --audio "$speech" --length shortest --checkpoint "$out/run" \
     --out "$out/dubbed/$name.mkv" --device cpu >"$out/dubbed/$name.log"
 done
 

@@ -27,7 +27,7 @@ RECORD = Record(
     needs=("video", "audio", "image"),
     options={"checkpoint": "folder or file of a checkpoint"},
     checked="run end to end on a CPU with a radio-48 checkpoint of 60 steps (docs/baselines-checked.md)",
-    notes=("a re-implementation from the paper; its choices are in docs/radio.md",),
+    notes=("a re-implementation from the paper; its choices are in docs/radio-choices.md",),
 )
 
 

@@ -1,21 +1,24 @@
-"""Configurations: model, discriminators, losses, data, training. Presets and files are in presets.py.
-
-Everything that shapes a network or a run is here and travels in every checkpoint. Unknown keys are refused.
-"""
+"""RADIO's configuration: model, discriminators, losses, training. Named ones are in presets.py."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from lipsync_eval.baselines.radio.section import NotNegative, Positive, Precision, Rate, Section, Weight
-from lipsync_eval.baselines.radio.sync_config import SyncAugmentConfig, SyncConfig, SyncTrainConfig
-from lipsync_eval.errors import UsageError
+from lipsync_eval.baselines.kit.configuration import sections as kit
+from lipsync_eval.baselines.kit.configuration.sections import (
+    DataConfig,
+    Kind,
+    Positive,
+    Rate,
+    RunConfig,
+    Section,
+    Weight,
+)
+from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig, SyncTrainConfig
 
 Variant = Literal["A", "B", "C", "D"]
 Fidelity = Literal["none", "add", "vit"]
@@ -135,33 +138,37 @@ class LossConfig(Section):
     avhubert_weights: Path | None = None
     """An official AV-HuBERT checkpoint (non-commercial research licence)."""
     avhubert_context: Annotated[int, Field(ge=5)] = 25
-    """Real pictures around and including the generated ones that the expert sees."""
+    """Real frames around and including the generated ones that the expert sees."""
     r1: Weight = 10.0
     """gamma of the R1 penalty (StyleGAN2's default)."""
     r1_every: Positive = 16
 
 
-class DataConfig(Section):
-    """What is trained on."""
+class SyncConfig(Section):
+    """The sync discriminator (supplement A)."""
 
-    folder: Path | None = None
-    """A folder made by `radio prepare`."""
-    holdout: str = "clips:0.1"
-    """Kept from training: clips:SHARE, tail:SHARE (end of every clip), ids:A,B... or split (the layout's own val)."""
-    min_frames: Annotated[int, Field(ge=5)] = 5
-    verify: Literal["sha256", "size"] = "sha256"
-    """How shards are checked at the start."""
-    workers: NotNegative = 0
+    size: Annotated[int, Field(ge=16)] = 144
+    """px of the grayscale face."""
+    dim: Positive = 512
+    width: Positive = 16
+    frames: Positive = 5
+    box: tuple[float, float, float, float] = (0.1875, 0.375, 0.8125, 1.0)
+    """left, top, right, bottom of the tight face in the crop, as shares of its side."""
+    probability: Literal["rescale", "clamp"] = "rescale"
+    """Cosine -> (0, 1): (1 + cos) / 2, or cos cut to (1e-7, 1 - 1e-7)."""
 
 
-class TrainConfig(Section):
-    """How training runs."""
+class TrainConfig(kit.TrainConfig):
+    """How the generator is trained."""
+
+    RATES: ClassVar[frozenset[str]] = kit.TrainConfig.RATES | {"lr_plain"}
 
     steps: Positive = 210_000
     batch: Positive = 16
-    """Clips of 5 frames per step, over all processes and accumulation."""
-    accumulate: Positive = 1
-    """Backward passes per step; batch is divided by it."""
+    """Windows of 5 frames per step, over all processes and accumulation."""
+    validate_every: Positive = 5_000
+    validation_windows: Positive = 16
+    save_every: Positive = 5_000
     lr: Rate = 2e-3
     """Of layers with equalised weights (StyleGAN2's)."""
     lr_plain: Rate = 1e-4
@@ -171,24 +178,9 @@ class TrainConfig(Section):
     """Adam of the generator, whose loss is mostly a reconstruction."""
     betas_discriminator: tuple[float, float] = (0.0, 0.99)
     """StyleGAN2's."""
-    precision: Precision = "fp32"
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    adversarial_from: NotNegative = 0
-    """First step with the adversarial term."""
-    seed: int = 1
-    log_every: Positive = 50
-    validate_every: Positive = 5_000
-    validation_windows: Positive = 16
-    """Windows of five held-out pictures, spread evenly."""
-    validate_landmarks: bool = False
-    """Also LMD on the validation pictures (finds landmarks in generated pictures)."""
-    save_every: Positive = 5_000
-    keep: Positive = 3
-    """Newest checkpoints that are kept; the first, the best and the last are always kept."""
-    grid_rows: Positive = 8
 
 
-class Config(Section):
+class Config(RunConfig):
     """Everything about one run."""
 
     name: str = "radio-192"
@@ -202,34 +194,7 @@ class Config(Section):
     sync_augment: SyncAugmentConfig = SyncAugmentConfig()
 
 
-def parse(values: Mapping[str, Any], source: str) -> Config:
-    """Check a mapping and make a Config of it.
-
-    Raises:
-        UsageError: naming the key, what came and what is allowed.
-    """
-    try:
-        return Config.model_validate(dict(values))
-    except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(p) for p in e['loc']) or 'configuration'}: "
-            + (_known(e["loc"]) if e["type"] == "extra_forbidden" else f"{e['msg']} (got {e['input']!r:.80})")
-            for e in error.errors()
-        ]
-        raise UsageError(f"configuration {source} cannot be used:\n" + "\n".join(lines)) from error
-
-
-def _known(place: tuple[int | str, ...]) -> str:
-    """What may stand where an unknown key came."""
-    if len(place) == 1:
-        return f"there is no such section; there are {', '.join(Config.model_fields)}"
-    section = Config.model_fields[str(place[0])].annotation
-    names = list(section.model_fields) if isinstance(section, type) and issubclass(section, Section) else []
-    close = get_close_matches(str(place[-1]), names, 1)
-    return f"there is no such key; {f'do you mean {close[0]}? ' if close else ''}{place[0]} has {', '.join(names)}"
-
-
-def differences(ours: ModelConfig, theirs: ModelConfig) -> list[str]:
-    """'size: 96 here, 192 there' for every field in which two models differ."""
-    a, b = ours.model_dump(), theirs.model_dump()
-    return [f"{key}: {a[key]} here, {b[key]} there" for key in a if a[key] != b[key]]
+GENERATOR = Kind("radio", Config, "radio train")
+"""Checkpoints of the generator."""
+SYNC = Kind("sync", Config, "radio train-sync")
+"""Checkpoints of the sync discriminator."""

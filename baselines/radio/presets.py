@@ -1,14 +1,13 @@
-"""Named configurations, TOML files and overrides."""
+"""Named configurations of RADIO."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lipsync_eval.baselines.radio.config import Config, parse
-from lipsync_eval.errors import UsageError
+from lipsync_eval.baselines.kit.configuration import resolve
+from lipsync_eval.baselines.radio.config import Config
 
 
 def _small(**more: Any) -> dict[str, Any]:
@@ -65,49 +64,5 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def load(path: Path | None = None, overrides: Iterable[str] = (), preset: str | None = None) -> Config:
-    """Resolve a configuration: preset, then the TOML file over it, then KEY=VALUE overrides.
-
-    Args:
-        path: a TOML file with `preset = "..."` and the sections of `Config`, or None.
-        overrides: 'train.steps=100', values in TOML (bare words are strings).
-        preset: used when the file names none; default 'radio-192'.
-
-    Raises:
-        UsageError: unknown preset, key or value.
-    """
-    given: dict[str, Any] = {}
-    if path is not None:
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
-    name = str(given.pop("preset", preset or "radio-192"))
-    if name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
-    merged = _merge(_merge({"name": name}, PRESETS[name]), given)
-    for text in overrides:
-        merged = _merge(merged, _override(text))
-    return parse(merged, str(path) if path else name)
-
-
-def _merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(base)
-    for key, value in more.items():
-        old = out.get(key)
-        out[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return out
-
-
-def _override(text: str) -> dict[str, Any]:
-    key, found, value = text.partition("=")
-    if not found or not key.strip():
-        raise UsageError(f"--set {text!r}: give SECTION.KEY=VALUE, e.g. train.steps=100")
-    try:
-        parsed: Any = tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    return dict(parsed)
+    """A configuration of RADIO; see `kit.configuration.resolve.load`."""
+    return resolve.load(Config, PRESETS, path, overrides, preset)

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lipsync_eval.cache import Cache, default_cache_dir
-from lipsync_eval.cli.radio_options import CHECKPOINT, DEVICE, FILE, FOLDER, LENGTH, SOUND, VIDEO, say
+from lipsync_eval.cli import generator_commands
+from lipsync_eval.cli.generator_options import (
+    AUDIO,
+    DEVICE,
+    FILE,
+    FOLDER,
+    LENGTH,
+    VIDEO,
+    checkpoint_option,
+    dub_options,
+    say,
+)
 from lipsync_eval.errors import UsageError
 
 
 @click.command()
-@click.option("--video", type=VIDEO, required=True, help="Video whose mouth is replaced.")
-@click.option("--audio", type=SOUND, required=True, help="New speech: a sound file, or a video's sound.")
-@click.option(
-    "--reference",
-    metavar="IMG|FRAME",
-    help="Image file, or number of a picture of the video [default: its first with a face].",
-)
-@CHECKPOINT
-@click.option(
-    "--out",
-    type=FILE,
-    required=True,
-    help=".mp4 (H.264) or .mkv (lossless); replaced if there. OUT.json tells what was done.",
-)
-@click.option(
-    "--crops",
-    type=FOLDER,
-    help="Folder that also gets gen/STEM.mkv and gt/STEM.mkv, the aligned pictures, for scoring.",
-)
+@dub_options("radio train")
 @click.option(
     "--mask",
     type=click.Choice(["lower", "face"]),
@@ -40,9 +32,6 @@ from lipsync_eval.errors import UsageError
     show_default=True,
     help="What is pasted back: the lower half, or the face's hull in it.",
 )
-@LENGTH
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures at once [default: as suits device and model].")
-@DEVICE
 def dub(checkpoint: Path, device: str, **options: Any) -> None:
     """Dub a video with new speech, keeping its rate, size and everything around the mouth.
 
@@ -51,28 +40,20 @@ def dub(checkpoint: Path, device: str, **options: Any) -> None:
       lipsync-eval radio dub --video talk.mp4 --audio speech.wav --checkpoint runs/mine --out dubbed.mp4
       lipsync-eval radio dub --video talk.mp4 --audio speech.wav --checkpoint runs/mine --out dubbed.mkv --crops crops/
     """
-    from dataclasses import asdict
+    from lipsync_eval.baselines.radio.dubbing.generator import load_generator
 
-    from lipsync_eval.baselines.radio.dub import dub as run
-    from lipsync_eval.baselines.radio.inference import load_generator
-
-    generator = load_generator(checkpoint, device)
-    cache = Cache(default_cache_dir())
-    report = run(
-        options.pop("video"), options.pop("audio"), options.pop("out"), generator, cache=cache, say=say, **options
-    )
-    click.echo(json.dumps(asdict(report), indent=1))
+    generator_commands.dub(load_generator(checkpoint, device), **options)
 
 
 @click.command()
 @click.option("--video", type=VIDEO, required=True)
-@click.option("--audio", type=SOUND, help="[default: the video's own sound]")
-@click.option("--frame", default=0, show_default=True, help="Number of the picture.")
+@click.option("--audio", type=AUDIO, help="[default: the video's own audio]")
+@click.option("--frame", default=0, show_default=True, help="Number of the frame.")
 @click.option(
     "--layer", metavar="I.J", help="Att_{I,J}, e.g. 5.2 [default: the last attention layer of the first ViT block]."
 )
 @click.option("--reference", metavar="IMG|FRAME")
-@CHECKPOINT
+@checkpoint_option("radio train")
 @click.option("--out", type=FILE, required=True, help="PNG file.")
 @DEVICE
 def attention(
@@ -85,12 +66,12 @@ def attention(
     out: Path,
     device: str,
 ) -> None:
-    """Where patches of the generated mouth look in the reference (figure 5 of the paper), as a picture."""
+    """Where patches of the generated mouth look in the reference (figure 5 of the paper), as a frame."""
     import cv2
 
-    from lipsync_eval.baselines.radio.attention import attention_figure
-    from lipsync_eval.baselines.radio.files import check_folder
-    from lipsync_eval.baselines.radio.inference import load_generator
+    from lipsync_eval.baselines.kit.dubbing.destinations import check_folder
+    from lipsync_eval.baselines.radio.dubbing.attention import attention_figure
+    from lipsync_eval.baselines.radio.dubbing.generator import load_generator
     from lipsync_eval.files import atomic
 
     if out.suffix.lower() != ".png":
@@ -102,13 +83,13 @@ def attention(
     )
     with atomic(out) as file:
         file.write(cv2.imencode(".png", made[:, :, ::-1])[1].tobytes())
-    click.echo(f"{out}: attention layer {name}, picture {frame}")
+    click.echo(f"{out}: attention layer {name}, frame {frame}")
 
 
 @click.command()
 @click.option("--video", type=VIDEO, required=True)
 @click.option(
-    "--audio", type=SOUND, help="[default: the video's own sound, which makes the scores those of a reconstruction]"
+    "--audio", type=AUDIO, help="[default: the video's own audio, which makes the scores those of a reconstruction]"
 )
 @click.option(
     "--references",
@@ -116,10 +97,10 @@ def attention(
     multiple=True,
     required=True,
     metavar="R...",
-    help="At least two image files or numbers of pictures.",
+    help="At least two image files or numbers of frames.",
 )
 @click.argument("more", nargs=-1, metavar="")
-@CHECKPOINT
+@checkpoint_option("radio train")
 @click.option(
     "--out", type=FOLDER, required=True, help="New folder for the dubbed videos, the scores and robustness.json."
 )
@@ -144,9 +125,9 @@ def robustness(
       lipsync-eval radio robustness --video talk.mp4 --references 0 120 photo.png
           --checkpoint runs/mine --out runs/robustness
     """
-    from lipsync_eval.baselines.radio.inference import load_generator
-    from lipsync_eval.baselines.radio.robustness import robustness as run
-    from lipsync_eval.baselines.radio.robustness import table
+    from lipsync_eval.baselines.radio.dubbing.generator import load_generator
+    from lipsync_eval.baselines.radio.dubbing.robustness import robustness as run
+    from lipsync_eval.baselines.radio.dubbing.robustness import table
 
     generator = load_generator(checkpoint, device)
     settings = {"metrics": metrics, "length": length, "device": device, "cache": default_cache_dir()}

@@ -1,11 +1,13 @@
-"""Into the aligned picture and back."""
+"""Into the crop and back."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipsync_eval.baselines.radio.align import align, face_mask, lower_mask, matrix_of, paste, to_aligned
+from lipsync_eval.baselines.kit.data.alignment import one_crop, to_crops
+from lipsync_eval.baselines.kit.dubbing.pasting import face_mask, lower_mask, paste
+from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
 from lipsync_eval.warp import render
 
 rng = np.random.default_rng(0)
@@ -44,7 +46,7 @@ def scene(height=260, width=320):
 
 def test_the_mouth_lies_in_the_lower_half():
     """FFHQ shares measured on the neutral mean face: mouth at 0.752, nose base at 0.666, chin at 0.914 (of the height)."""
-    points = to_aligned(face(degrees=12, scale=0.8), 192) / 192
+    points = to_crops(ALIGNMENT, face(degrees=12, scale=0.8), 192) / 192
     np.testing.assert_allclose(points[[48, 54]].mean(0)[0], 0.5, atol=0.01)
     assert (points[48:, 1] > 0.5).all() and (points[36:48, 1] < 0.5).all()
 
@@ -54,7 +56,7 @@ def test_the_mouth_lies_in_the_lower_half():
 def test_pasting_back_the_own_picture_changes_little(x, y, scale, degrees):
     frame = scene()
     points = face(x, y, scale, degrees)
-    matrix = matrix_of(points, 192)
+    matrix = ALIGNMENT.matrices(points, 192)
     same = paste(frame, render(frame, matrix, (192, 192)), matrix, lower_mask(192))
     assert np.abs(same.astype(int) - frame).max() <= 6
     assert np.abs(same.astype(int) - frame).mean() < 0.6
@@ -65,7 +67,7 @@ def test_pasting_back_the_own_picture_changes_little(x, y, scale, degrees):
 def test_only_the_lower_half_of_the_square_changes(x, y, scale, degrees):
     """Whatever the face's place, also outside the frame: elsewhere the pixels are the frame's own."""
     frame = scene()
-    matrix = matrix_of(face(x, y, scale, degrees), 96)
+    matrix = ALIGNMENT.matrices(face(x, y, scale, degrees), 96)
     made = paste(frame, np.full((96, 96, 3), 255, np.uint8), matrix, lower_mask(96))
     assert made.shape == frame.shape and made is not frame
     yy, xx = np.mgrid[: frame.shape[0], : frame.shape[1]]
@@ -82,7 +84,7 @@ def test_masks():
     assert mask.shape == (100, 100) and mask.dtype == np.float32
     assert (mask[:50] == 0).all() and (mask[60:90, 10:90] == 1).all() and mask[-1].max() < 0.05
     assert (np.diff(mask[50:60, 50]) >= 0).all()
-    points = to_aligned(face(), 100)
+    points = to_crops(ALIGNMENT, face(), 100)
     hull = face_mask(points, 100)
     assert hull[round(points[66, 1]), round(points[66, 0])] > 0.9
     assert hull[95, 3] == 0 and (hull <= mask).all() and (hull[:50] == 0).all()
@@ -90,22 +92,22 @@ def test_masks():
 
 def test_a_frame_far_away_is_left_alone():
     frame = scene()
-    matrix = matrix_of(face(5000, 5000), 96)
+    matrix = ALIGNMENT.matrices(face(5000, 5000), 96)
     np.testing.assert_array_equal(paste(frame, np.zeros((96, 96, 3), np.uint8), matrix, lower_mask(96)), frame)
 
 
 @pytest.mark.parametrize("size", [48, 96, 192])
 def test_aligned_picture_and_matrix_agree(size):
-    """`align` (FFHQ's own resampling) and `matrix_of` show the same place: best agreement at no shift."""
+    """FFHQ's own resampling and `matrices` show the same place: best agreement at no shift."""
     frame = scene()
     points = face(degrees=7, scale=0.7)
-    picture = align(frame, points, size).astype(float)
-    matrix = matrix_of(points, size)
+    crop = one_crop(ALIGNMENT, frame, points, size).astype(float)
+    matrix = ALIGNMENT.matrices(points, size)
     errors = {}
     for dx in (-1.0, -0.5, 0.0, 0.5, 1.0):
         for dy in (-1.0, -0.5, 0.0, 0.5, 1.0):
             moved = matrix + np.array([[0, 0, dx], [0, 0, dy]])
             other = render(frame, moved, (size, size)).astype(float)
-            errors[dx, dy] = np.abs(picture - other)[4:-4, 4:-4].mean()
+            errors[dx, dy] = np.abs(crop - other)[4:-4, 4:-4].mean()
     assert min(errors, key=errors.get) == (0.0, 0.0)
     assert errors[0.0, 0.0] < 1.5

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipsync_eval.baselines.radio.augment import _move, augment_frames, augment_mel
-from lipsync_eval.baselines.radio.mouth import level_and_motion, mouth_shape
-from lipsync_eval.baselines.radio.sync_config import SyncAugmentConfig, SyncConfig
+from lipsync_eval.baselines.kit.data.mel import LEVELS
+from lipsync_eval.baselines.kit.sync.augmentation import _move, augment_audio, augment_crops
+from lipsync_eval.baselines.kit.sync.mouth_shape import level_and_motion, mouth_shape
+from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig
+from lipsync_eval.baselines.radio.config import SyncConfig
 
 BOX = SyncConfig().box
 NONE = dict.fromkeys(SyncAugmentConfig.model_fields, 0)
@@ -21,20 +23,20 @@ def window(seed=0, side=32):
     return np.random.default_rng(seed).integers(0, 256, (5, side, side, 3), np.uint8)
 
 
-def sound(seed=0):
+def audio(seed=0):
     return np.random.default_rng(seed).uniform(-0.9, 0.2, (80, 20)).astype(np.float32)
 
 
 def test_nothing_is_changed_when_every_setting_is_zero():
-    np.testing.assert_array_equal(augment_frames(window(), BOX, only(), np.random.default_rng(1)), window())
-    np.testing.assert_array_equal(augment_mel(sound(), only(), np.random.default_rng(1)), sound())
+    np.testing.assert_array_equal(augment_crops(window(), BOX, only(), np.random.default_rng(1)), window())
+    np.testing.assert_array_equal(augment_audio(audio(), LEVELS, only(), np.random.default_rng(1)), audio())
 
 
 def test_the_same_draw_gives_the_same_window():
-    a, b, c = (augment_frames(window(), BOX, SyncAugmentConfig(), np.random.default_rng(k)) for k in (7, 7, 8))
+    a, b, c = (augment_crops(window(), BOX, SyncAugmentConfig(), np.random.default_rng(k)) for k in (7, 7, 8))
     np.testing.assert_array_equal(a, b)
     assert (a != c).mean() > 0.5
-    a, b, c = (augment_mel(sound(), SyncAugmentConfig(), np.random.default_rng(k)) for k in (7, 7, 8))
+    a, b, c = (augment_audio(audio(), LEVELS, SyncAugmentConfig(), np.random.default_rng(k)) for k in (7, 7, 8))
     np.testing.assert_array_equal(a, b)
     assert (a != c).mean() > 0.5
 
@@ -42,15 +44,15 @@ def test_the_same_draw_gives_the_same_window():
 @pytest.mark.parametrize("seed", range(4))
 def test_the_five_pictures_are_changed_alike(seed):
     still = window()[:1].repeat(5, 0)
-    out = augment_frames(still, BOX, SyncAugmentConfig(), np.random.default_rng(seed))
+    out = augment_crops(still, BOX, SyncAugmentConfig(), np.random.default_rng(seed))
     assert out.dtype == np.uint8 and (out != still).any()
-    for picture in out[1:]:
-        np.testing.assert_array_equal(picture, out[0])
+    for frame in out[1:]:
+        np.testing.assert_array_equal(frame, out[0])
 
 
 def test_a_mirrored_window_is_exactly_mirrored():
-    """The tight face is symmetric in the aligned picture, so its mirror image needs no interpolation."""
-    out = augment_frames(window(), BOX, only(flip=1.0), np.random.default_rng(3))
+    """The tight face is symmetric in the crop, so its mirror image needs no interpolation."""
+    out = augment_crops(window(), BOX, only(flip=1.0), np.random.default_rng(3))
     np.testing.assert_array_equal(out, window()[:, :, ::-1])
 
 
@@ -64,38 +66,38 @@ def test_turn_scale_and_move_about_the_centre_of_the_face():
 def test_tones_by_hand():
     """Brightness moves every value by the same amount; contrast keeps the mean; gamma keeps black and white."""
     middle = np.clip(window(), 80, 170)
-    moved = augment_frames(middle, BOX, only(brightness=0.2), np.random.default_rng(0)).astype(int) - middle
+    moved = augment_crops(middle, BOX, only(brightness=0.2), np.random.default_rng(0)).astype(int) - middle
     assert len(np.unique(moved)) == 1 and 0 < abs(moved.flat[0]) <= 51
-    spread = augment_frames(middle, BOX, only(contrast=0.3), np.random.default_rng(0))
+    spread = augment_crops(middle, BOX, only(contrast=0.3), np.random.default_rng(0))
     assert spread.mean() == pytest.approx(middle.mean(), abs=0.5) and spread.std() != pytest.approx(middle.std(), abs=1)
-    curved = augment_frames(window(), BOX, only(gamma=0.3), np.random.default_rng(0))
+    curved = augment_crops(window(), BOX, only(gamma=0.3), np.random.default_rng(0))
     assert {*curved[window() == 0]} == {0} and {*curved[window() == 255]} == {255} and (curved != window()).any()
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_loudness_and_tilt_stay_within_their_decibels(seed):
-    gained = (augment_mel(sound(), only(gain=4), np.random.default_rng(seed)) - sound()) * 40  # 40 dB a unit
-    inside = gained[sound() > -0.85]
+    gained = (augment_audio(audio(), LEVELS, only(gain=4), np.random.default_rng(seed)) - audio()) * 40  # 40 dB a unit
+    inside = gained[audio() > -0.85]
     assert np.ptp(inside) < 1e-4 and abs(inside[0]) <= 4
-    tilted = (augment_mel(sound(), only(tilt=4), np.random.default_rng(seed)) - sound()).mean(1) * 40
+    tilted = (augment_audio(audio(), LEVELS, only(tilt=4), np.random.default_rng(seed)) - audio()).mean(1) * 40
     assert tilted[0] == pytest.approx(-tilted[-1], abs=1e-4) and abs(tilted[0]) <= 4.001
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_hidden_bands_and_moments_are_at_most_as_many_as_said(seed):
-    bands = (augment_mel(sound(), only(mask_bands=10), np.random.default_rng(seed)) == -1).all(1)
+    bands = (augment_audio(audio(), LEVELS, only(mask_bands=10), np.random.default_rng(seed)) == -1).all(1)
     assert bands.sum() <= 10
-    out = augment_mel(sound(), only(mask_frames=3), np.random.default_rng(seed))
+    out = augment_audio(audio(), LEVELS, only(mask_frames=3), np.random.default_rng(seed))
     moments = np.flatnonzero(np.ptp(out, axis=0) == 0)
     assert len(moments) <= 3 and np.ptp(moments) == len(moments) - 1 if len(moments) else True
-    np.testing.assert_array_equal(np.delete(out, moments, 1), np.delete(sound(), moments, 1))
+    np.testing.assert_array_equal(np.delete(out, moments, 1), np.delete(audio(), moments, 1))
 
 
 def test_bands_are_stretched_by_hand():
     ramp = np.linspace(-1, 0, 80, dtype=np.float32)[:, None].repeat(20, 1)
-    out = augment_mel(ramp, only(warp=0.1), np.random.default_rng(0))
+    out = augment_audio(ramp, LEVELS, only(warp=0.1), np.random.default_rng(0))
     factor = (out[40, 0] + 1) / (ramp[40, 0] + 1)
     assert abs(np.log(factor)) <= 0.1 and abs(np.log(factor)) > 1e-3
     expected = np.minimum(np.arange(80) * factor, 79) / 79 - 1
@@ -104,13 +106,13 @@ def test_bands_are_stretched_by_hand():
 
 def test_noise_has_the_decibels_that_are_said():
     quiet = np.full((80, 20), -0.5, np.float32)
-    added = (augment_mel(quiet, only(noise=2), np.random.default_rng(0)) - quiet) * 40
+    added = (augment_audio(quiet, LEVELS, only(noise=2), np.random.default_rng(0)) - quiet) * 40
     assert added.std() == pytest.approx(2, rel=0.1) and abs(added.mean()) < 0.2
 
 
 def test_loud_and_silent_values_stay_in_the_mels_scale():
     for level in (-1.0, 1.0):
-        out = augment_mel(np.full((80, 20), level, np.float32), SyncAugmentConfig(), np.random.default_rng(2))
+        out = augment_audio(np.full((80, 20), level, np.float32), LEVELS, SyncAugmentConfig(), np.random.default_rng(2))
         assert out.dtype == np.float32 and out.min() >= -1 and out.max() <= 1
 
 

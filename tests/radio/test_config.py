@@ -2,8 +2,10 @@
 
 import pytest
 
-from lipsync_eval.baselines.radio import config as configs
+from lipsync_eval.baselines.kit.configuration.resolve import parse
+from lipsync_eval.baselines.kit.configuration.sections import differences
 from lipsync_eval.baselines.radio import presets
+from lipsync_eval.baselines.radio.config import Config
 from lipsync_eval.errors import UsageError
 
 
@@ -28,7 +30,7 @@ def test_file_then_overrides(tmp_path):
     ("overrides", "message"),
     [
         (["train.stepz=1"], r"train\.stepz: there is no such key; do you mean steps\? train has steps, batch,"),
-        (["trian.steps=1"], r"trian: there is no such section; there are name, model, "),
+        (["trian.steps=1"], r"trian: there is no such section; there are name, data, model, "),
         (["train.q=1"], r"train\.q: there is no such key; train has steps, batch,"),
         (["train.steps=0"], r"train\.steps: .*greater than or equal to 1 \(got 0\)"),
         (["model.variant=E"], r"model\.variant: Input should be 'A', 'B', 'C' or 'D'"),
@@ -53,9 +55,9 @@ def test_wrong_files_are_named(tmp_path):
 
 def test_a_configuration_survives_json():
     c = presets.load(preset="radio-48", overrides=["loss.vgg_weights=/x/vgg.pth"])
-    assert configs.parse(c.model_dump(mode="json"), "x") == c
+    assert parse(Config, c.model_dump(mode="json"), "x") == c
 
 
 def test_differences_name_both_sides():
     a, b = presets.load(preset="radio-96-a").model, presets.load(preset="radio-192").model
-    assert configs.differences(a, b) == ["size: 96 here, 192 there", "variant: A here, D there"]
+    assert differences(a, b) == ["size: 96 here, 192 there", "variant: A here, D there"]

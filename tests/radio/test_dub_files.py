@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lipsync_eval.baselines.radio.dub import dub
-from lipsync_eval.baselines.radio.files import check_destinations
-from lipsync_eval.baselines.radio.inference import Generator, load_generator
-from lipsync_eval.baselines.radio.model import Radio
+from lipsync_eval.baselines.kit.dubbing.destinations import check_destinations
+from lipsync_eval.baselines.kit.dubbing.dub import dub
+from lipsync_eval.baselines.kit.progress import told
+from lipsync_eval.baselines.radio.dubbing.generator import RadioGenerator, load_generator
+from lipsync_eval.baselines.radio.network.generator import Radio
 from lipsync_eval.baselines.radio.presets import load
-from lipsync_eval.baselines.radio.telling import told
 from lipsync_eval.cli import run
 from lipsync_eval.cli.radio import radio
 from lipsync_eval.errors import FaceError, InputError, OutputError, UsageError
@@ -26,7 +26,7 @@ def no_tracking(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the face was followed first")
 
-    monkeypatch.setattr("lipsync_eval.baselines.radio.dub.face_track", refuse)
+    monkeypatch.setattr("lipsync_eval.baselines.kit.dubbing.dub.face_track", refuse)
 
 
 @pytest.mark.usefixtures("no_tracking")
@@ -130,7 +130,7 @@ def test_the_usual_batch_keeps_maps_small_on_a_cpu():
         config = load(preset=preset)
         with torch.device("meta"):
             model = Radio(config.model)
-        return Generator(model, None, torch.device(device)).batch
+        return RadioGenerator(model, None, torch.device(device)).batch
 
     assert [batch(p, "cpu") for p in ("radio-48", "radio-96-d", "radio-192")] == [16, 3, 1]
     assert batch("radio-192", "cuda") == 16
@@ -138,8 +138,8 @@ def test_the_usual_batch_keeps_maps_small_on_a_cpu():
 
 def test_progress(monkeypatch):
     clock = iter(range(0, 1000, 4))
-    monkeypatch.setattr("lipsync_eval.baselines.radio.telling.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("lipsync_eval.baselines.kit.progress.time.monotonic", lambda: next(clock))
     said = []
     assert list(told(iter(range(7)), 7, "dubbed", said.append)) == list(range(7))
-    assert said == ["dubbed: 2 of 7 pictures, about 30 s left", "dubbed: 5 of 7 pictures, about 10 s left"]
+    assert said == ["dubbed: 2 of 7 frames, about 30 s left", "dubbed: 5 of 7 frames, about 10 s left"]
     assert "--batch" in CliRunner().invoke(radio, ["dub", "-h"]).output

@@ -1,17 +1,15 @@
-"""The AV-HuBERT loss inside training: the stretch around a window, and gradients into the generated pictures."""
+"""The AV-HuBERT loss inside training: the stretch around a window, and gradients into the generated frames."""
 
 import numpy as np
 import torch
 from support.avhubert import TINY, needs_golden
-from support.radio import micro, segment, write_data
+from support.radio import generator_task, micro, segment, write_data
+from torch.utils.data import default_collate
 
-from lipsync_eval.baselines.radio.dataset import TrainingSet
-from lipsync_eval.baselines.radio.expert import ContextSet, Expert, split_batch
-from lipsync_eval.baselines.radio.ranks import Ranks
-from lipsync_eval.baselines.radio.spans import Pool
-from lipsync_eval.baselines.radio.train import RadioTask
-
-ALONE = Ranks(0, 1, torch.device("cpu"))
+from lipsync_eval.baselines.kit.data.windows import TrainingSet
+from lipsync_eval.baselines.kit.training.lip_reading import StretchReader, lip_reading_term
+from lipsync_eval.baselines.kit.training.terms import Made
+from lipsync_eval.baselines.radio.data.inputs import open_pool
 
 
 def mean_face(frames=30):
@@ -29,27 +27,25 @@ def mean_face(frames=30):
 def test_the_stretch_holds_the_window(tmp_path):
     write_data(tmp_path, [mean_face()])
     config = micro(tmp_path, data={"holdout": "tail:0.3"})
-    base = TrainingSet(Pool(config), 32, seed=0)
-    data = ContextSet(base, 12, 32)
+    data = TrainingSet(open_pool(config), seed=0, readers=[StretchReader(12)])
     for k in range(6):
-        sample, context = split_batch(data[k])
-        first = int(context.first)
-        assert context.frames.shape == (12, 3, 32, 32) and context.sound.shape == (104, 12)
-        assert torch.equal(context.frames[first : first + 5], sample.target)
-        span, start, _ = base.drawn.draw(k)
-        assert torch.equal(context.frames[0], base.drawn.windows.pictures(span, [start - first])[0])
+        sample = data[k]
+        stretch, first = sample.more["stretch"], int(sample.more["stretch_first"])
+        assert stretch.shape == (12, 3, 32, 32) and sample.more["stretch_audio"].shape == (104, 12)
+        assert torch.equal(stretch[first : first + 5], sample.target)
+        span, start, _ = data.drawn.draw(k)
+        assert torch.equal(stretch[0], data.drawn.windows.tensor(span, [start - first])[0])
 
 
 @needs_golden
 def test_the_loss_sees_the_generated_pictures_only_through_the_mouth(tmp_path):
     write_data(tmp_path, [mean_face()])
     config = micro(tmp_path, data={"holdout": "tail:0.3"})
-    sample, context = split_batch(ContextSet(TrainingSet(Pool(config), 32, 0), 12, 32)[0])
-    batched = type(context)(*(x[None] for x in context))
-    output = sample.target[None].clone().requires_grad_()
-    value = Expert(TINY, torch.device("cpu")).loss(output, batched)
+    batch = default_collate([TrainingSet(open_pool(config), 0, [StretchReader(12)])[0]])
+    output = batch.target[0].clone().requires_grad_()
+    value = lip_reading_term(1.0, TINY, 12, torch.device("cpu")).loss(Made(output, batch))
     value.backward()
-    gradient = output.grad.abs().sum((0, 1, 2))
+    gradient = output.grad.abs().sum((0, 1))
     assert torch.isfinite(value) and gradient[20:28, 12:20].sum() > 0 and gradient[:8].sum() == 0
 
 
@@ -58,5 +54,5 @@ def test_training_with_the_expert(tmp_path):
     write_data(tmp_path, [mean_face()])
     loss = {"avhubert_weights": str(TINY), "avhubert_context": 12}
     config = micro(tmp_path, data={"holdout": "tail:0.3"}, loss=loss)
-    found = RadioTask(config, ALONE, Pool(config)).step(0)
+    found = generator_task(config).step(0)
     assert np.isfinite(found["avhubert"])

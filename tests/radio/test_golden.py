@@ -9,9 +9,9 @@ import torch
 from golden.seeded_weights import digest, fill
 from golden.synthetic_inputs import image
 
-from lipsync_eval.baselines.radio.discriminators import Discriminator, minibatch_stddev
-from lipsync_eval.baselines.radio.ops import ModulatedConv2d, StyledConv, ToRGB, upfirdn2d
-from lipsync_eval.baselines.radio.resnet_se import ResNetSE
+from lipsync_eval.baselines.kit.network.discriminator import Discriminator, minibatch_stddev
+from lipsync_eval.baselines.kit.network.stylegan import ModulatedConv2d, StyledConv, ToRGB, upfirdn2d
+from lipsync_eval.baselines.radio.network.resnet_se import ResNetSE
 from lipsync_eval.errors import InputError
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -85,8 +85,8 @@ def test_discriminator_64():
     d = Discriminator(size, int(z["channel_multiplier"]))
     assert sorted(f"{key} {tuple(v.shape)}" for key, v in d.state_dict().items()) == sorted(z["keys_shapes"])
     assert load(d, int(z["weights_seed"]), offset=BIAS_ONE) == z["weights_digest"]
-    pictures = np.stack([image(int(z["image_seed0"]) + i, size, size) for i in range(batch)])
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    frames = np.stack([image(int(z["image_seed0"]) + i, size, size) for i in range(batch)])
+    x = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
         features = d.features(x)
         close(features.mean((1, 2, 3)), z["feat_mean"])
@@ -102,7 +102,7 @@ def test_minibatch_stddev_groups_by_stride():
     extra = minibatch_stddev(x)[:, -1, 0, 0]
     expected = np.std([0, 2, 4, 6])
     np.testing.assert_allclose(extra.numpy(), np.full(8, expected), rtol=1e-5)
-    with pytest.raises(InputError, match="multiple of 4 pictures, not 6"):
+    with pytest.raises(InputError, match="multiple of 4 frames, not 6"):
         minibatch_stddev(torch.zeros(6, 2, 3, 3))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lipsync_eval.baselines.radio.layouts import find
+from lipsync_eval.baselines.kit.data.layouts import find
 from lipsync_eval.errors import UsageError
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from lipsync_eval.baselines.radio import losses, vgg
-from lipsync_eval.baselines.radio.sync import tight_gray
-from lipsync_eval.baselines.radio.sync_config import SyncConfig
+from lipsync_eval.baselines.kit.network import vgg
+from lipsync_eval.baselines.kit.training import losses
+from lipsync_eval.baselines.radio.config import SyncConfig
+from lipsync_eval.baselines.radio.network.sync_discriminator import tight_gray
 from lipsync_eval.errors import InputError, RefusedCheckpoint
 
 
@@ -37,7 +38,7 @@ def test_adversarial_losses():
 
 
 def test_r1_of_a_quadratic():
-    """D(I) = sum of I^2 has the gradient 2 I: the mean over pictures of 4 |I|^2."""
+    """D(I) = sum of I^2 has the gradient 2 I: the mean over frames of 4 |I|^2."""
     images = torch.stack([torch.full((3, 2, 2), 1.0), torch.full((3, 2, 2), 0.5)]).requires_grad_()
     penalty = losses.r1(images.square().sum((1, 2, 3)), images)
     assert penalty.item() == pytest.approx((4 * 12 + 4 * 3) / 2)

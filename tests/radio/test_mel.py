@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipsync_eval.baselines.radio.mel import mel_filters, mel_power, mel_spectrogram, mel_window
+from lipsync_eval.baselines.kit.data.mel import mel_filters, mel_power, mel_spectrogram, mel_window
 from lipsync_eval.errors import InputError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "clovaai_resnetse" / "case1_34L_SAP.npz"

@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 import torch
 
+from lipsync_eval.baselines.kit.network.discriminator import Discriminator, channels_at
 from lipsync_eval.baselines.radio import presets
 from lipsync_eval.baselines.radio.config import ModelConfig
-from lipsync_eval.baselines.radio.discriminators import Discriminator, channels_at
-from lipsync_eval.baselines.radio.model import Radio, mask_lower
-from lipsync_eval.baselines.radio.resnet_se import SEBasicBlock
-from lipsync_eval.baselines.radio.sync import SyncDiscriminator
-from lipsync_eval.baselines.radio.vit import AttentionLayer, ViTBlock, attention, attention_weights, patches, unpatches
+from lipsync_eval.baselines.radio.network.generator import Radio, mask_lower
+from lipsync_eval.baselines.radio.network.resnet_se import SEBasicBlock
+from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
+from lipsync_eval.baselines.radio.network.vit import (
+    AttentionLayer,
+    ViTBlock,
+    attention,
+    attention_weights,
+    patches,
+    unpatches,
+)
 from lipsync_eval.errors import InputError, UsageError
 
 TINY = presets.load(preset="radio-48")
@@ -22,8 +29,8 @@ TINY = presets.load(preset="radio-48")
 def batch(config, n=2, seed=0):
     g = torch.Generator().manual_seed(seed)
     size = config.size
-    picture = lambda: torch.rand(n, 3, size, size, generator=g) * 2 - 1  # noqa: E731
-    return picture(), picture(), torch.rand(n, 1, 80, 20, generator=g) * 2 - 1
+    frame = lambda: torch.rand(n, 3, size, size, generator=g) * 2 - 1  # noqa: E731
+    return frame(), frame(), torch.rand(n, 1, 80, 20, generator=g) * 2 - 1
 
 
 def parameters(module):
@@ -228,7 +235,7 @@ def test_the_lower_half_of_the_target_is_never_seen(variant):
         out = model(target, reference, mel)
         torch.testing.assert_close(model(other, reference, mel), out, rtol=0, atol=0)
         for inputs in ((changed_upper, reference, mel), (target, reference.flip(3), mel), (target, reference, -mel)):
-            assert (model(*inputs) - out).abs().max() > 1e-4  # target, reference and sound all count
+            assert (model(*inputs) - out).abs().max() > 1e-4  # target, reference and audio all count
 
 
 def test_mask_is_grey_and_leaves_its_input():

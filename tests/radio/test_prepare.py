@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 from support.radio import talking_video
 
-from lipsync_eval.baselines.radio import prepare as prepared
-from lipsync_eval.baselines.radio import segments as cutting
-from lipsync_eval.baselines.radio.align import matrix_of
-from lipsync_eval.baselines.radio.mel import mel_spectrogram
-from lipsync_eval.baselines.radio.prepare import prepare, summary
-from lipsync_eval.baselines.radio.segments import Options
-from lipsync_eval.baselines.radio.shards import MANIFEST, ShardReader, load_manifest
+from lipsync_eval.baselines.kit.data import cutting
+from lipsync_eval.baselines.kit.data import preparation as prepared
+from lipsync_eval.baselines.kit.data.mel import mel_spectrogram
+from lipsync_eval.baselines.kit.data.preparation import prepare, summary
+from lipsync_eval.baselines.kit.data.shards import MANIFEST, ShardReader, load_manifest
+from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
+from lipsync_eval.baselines.radio.data.inputs import options
 from lipsync_eval.errors import OutputError
 from lipsync_eval.media import open_clip
 from lipsync_eval.warp import render
 
-OPTIONS = Options(size=96)
+OPTIONS = options(size=96)
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """Two talking videos, one without sound, one without a face, one that is no video."""
+    """Two talking videos, one without audio, one without a face, one that is no video."""
     folder = tmp_path_factory.mktemp("videos")
     talking_video(folder / "a.mkv", frames=30, seed=0)
     (folder / "deep").mkdir()
@@ -49,12 +49,12 @@ def test_what_is_kept_and_what_failed(out):
     manifest = load_manifest(out)
     entries = {e.id: e for _, _, e in manifest.entries()}
     assert {i: e.frames for i, e in entries.items()} == {"a#0": 30, "deep/b#0": 30}
-    assert any("4 pictures after the end of the sound left out" in note for note in entries["deep/b#0"].notes)
+    assert any("4 frames after the end of the audio left out" in note for note in entries["deep/b#0"].notes)
     assert set(manifest.sources) == {"a.mkv", "deep/b.mkv"}
     failed = {f.source: f.error for f in manifest.failures}
     assert failed == {"broken.mp4": "MediaError", "mute.mkv": "MediaError", "wall.mkv": "FaceError"}
     found = summary(manifest)
-    assert (found["videos"], found["pictures"], len(found["failures"])) == (2, 60, 3)
+    assert (found["videos"], found["frames"], len(found["failures"])) == (2, 60, 3)
 
 
 def test_pictures_sound_and_landmarks_belong_together(videos, out):
@@ -67,8 +67,8 @@ def test_pictures_sound_and_landmarks_belong_together(videos, out):
     frames = list(clip.frames())
     mel = mel_spectrogram(clip.audio.samples)
     for i in (0, 17, 29):
-        matrix = matrix_of(track.points[i], 96)
-        stored = reader.picture(shard, number, i).astype(float)
+        matrix = ALIGNMENT.matrices(track.points[i], 96)
+        stored = reader.crop(shard, number, i).astype(float)
         assert np.abs(stored - render(frames[i], matrix, (96, 96)))[8:-8, 8:-8].mean() < 3  # two ways to sample
         points = reader.array(shard, f"{number}/landmarks", i, i + 1)[0]
         np.testing.assert_allclose(points, track.points[i] @ matrix[:, :2].T + matrix[:, 2], atol=1e-3)
@@ -76,8 +76,8 @@ def test_pictures_sound_and_landmarks_belong_together(videos, out):
     window = reader.array(shard, f"{number}/mel", 4 * 17, 4 * 17 + 20)
     np.testing.assert_allclose(window, mel[4 * 17 - 8 : 4 * 17 + 12], atol=1e-6)
     assert (reader.array(shard, f"{number}/mel", 0, 8) == -1).all()
-    sound = reader.array(shard, f"{number}/audio")
-    np.testing.assert_array_equal(sound, clip.audio.int16()[: 30 * 640])
+    audio = reader.array(shard, f"{number}/audio")
+    np.testing.assert_array_equal(audio, clip.audio.int16()[: 30 * 640])
 
 
 def test_a_second_call_does_only_what_is_missing(videos, out, monkeypatch):
@@ -149,7 +149,7 @@ def test_runs_without_a_face_split_a_video():
 
 def test_folders_that_are_taken(videos, out, tmp_path):
     with pytest.raises(OutputError, match=r"was prepared with \{'size': 96\}, not \{'size': 48\}"):
-        prepare(videos, out, Options(size=48))
+        prepare(videos, out, options(size=48))
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(OutputError, match="holds other files"):
         prepare(videos, tmp_path, OPTIONS)

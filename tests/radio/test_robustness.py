@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lipsync_eval.baselines.radio.inference import load_generator
-from lipsync_eval.baselines.radio.robustness import names_of, robustness, spread, table
+from lipsync_eval.baselines.radio.dubbing.generator import load_generator
+from lipsync_eval.baselines.radio.dubbing.robustness import names_of, robustness, spread, table
 from lipsync_eval.cli.radio import radio
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.media import open_clip
@@ -59,9 +59,10 @@ def call(*arguments):
     return CliRunner().invoke(radio, [str(a) for a in arguments])
 
 
-def test_dry_run_prints_the_default_and_touches_no_data(tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", ["train", "train-sync"])
+def test_dry_run_prints_the_default_and_touches_no_data(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
-    result = call("train", "--dry-run")
+    result = call(command, "--dry-run")
     assert result.exit_code == 0 and not list(tmp_path.iterdir())
     text = result.stdout
     for line in (
@@ -79,8 +80,8 @@ def test_dry_run_prints_the_default_and_touches_no_data(tmp_path, monkeypatch):
 
 
 def test_the_printed_configuration_can_be_read_again(tmp_path):
+    from lipsync_eval.baselines.kit.configuration.resolve import toml
     from lipsync_eval.baselines.radio import presets
-    from lipsync_eval.baselines.radio.describe import toml
 
     for preset in presets.PRESETS:
         config = presets.load(preset=preset, overrides=["data.folder=/a b/c"])
@@ -97,7 +98,7 @@ def test_presets_and_overrides_on_the_command_line():
 def test_train_dub_and_look_from_the_command_line(made_data, talking_clip, tmp_path):
     from support.radio import micro
 
-    from lipsync_eval.baselines.radio.describe import toml
+    from lipsync_eval.baselines.kit.configuration.resolve import toml
 
     (tmp_path / "micro.toml").write_text(toml(micro(train={"steps": 1})))
     out = tmp_path / "run"
@@ -145,7 +146,7 @@ def test_prepare_on_the_command_line(talking_clip, tmp_path):
     )
     assert result.return_value == 3  # some failed
     found = json.loads(result.stdout)
-    assert (found["videos"], found["pictures"], found["failures"][0]["source"]) == (1, 40, "bad.mp4")
+    assert (found["videos"], found["frames"], found["failures"][0]["source"]) == (1, 40, "bad.mp4")
     assert "failed: bad.mp4" in result.stderr
 
 
@@ -156,7 +157,7 @@ def test_references_may_follow_one_another(talking_clip, micro_run, tmp_path, mo
         given.append(references)
         return {"spread": {}}
 
-    monkeypatch.setattr("lipsync_eval.baselines.radio.robustness.robustness", note)
+    monkeypatch.setattr("lipsync_eval.baselines.radio.dubbing.robustness.robustness", note)
     usual = [
         "robustness",
         "--video",

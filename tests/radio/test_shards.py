@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.radio import segment, write_data
 
-from lipsync_eval.baselines.radio.shards import (
+from lipsync_eval.baselines.kit.data.shards import (
     MANIFEST,
     ShardError,
     ShardReader,
@@ -27,10 +27,10 @@ def test_everything_comes_back(tmp_path):
     reader = ShardReader(tmp_path)
     for k, s in enumerate(segments):
         for i in (0, s.entry.frames - 1):
-            expected = cv2.imdecode(np.frombuffer(s.pictures[i], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
-            np.testing.assert_array_equal(reader.picture(shard, k, i), expected)
-        np.testing.assert_array_equal(reader.array(shard, f"{k}/mel"), s.mel)
-        np.testing.assert_array_equal(reader.array(shard, f"{k}/mel", 4, 24), s.mel[4:24])
+            expected = cv2.imdecode(np.frombuffer(s.png[i], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+            np.testing.assert_array_equal(reader.crop(shard, k, i), expected)
+        np.testing.assert_array_equal(reader.array(shard, f"{k}/mel"), s.arrays["mel"])
+        np.testing.assert_array_equal(reader.array(shard, f"{k}/mel", 4, 24), s.arrays["mel"][4:24])
         np.testing.assert_array_equal(reader.array(shard, f"{k}/audio"), s.audio)
         np.testing.assert_array_equal(reader.array(shard, f"{k}/landmarks", 2, 3), s.landmarks[2:3])
 
@@ -66,11 +66,11 @@ def test_damage_that_the_size_check_misses_is_met_when_reading(tmp_path):
 
 def test_a_damaged_picture_is_named(tmp_path):
     bad = segment("a")
-    bad.pictures[3] = b"not a picture"
+    bad.png[3] = b"not a frame"
     write_data(tmp_path, [bad])
     shard = load_manifest(tmp_path).shards[0]
-    with pytest.raises(ShardError, match=r"picture 3 of a#0 .* is damaged"):
-        ShardReader(tmp_path).picture(shard, 0, 3)
+    with pytest.raises(ShardError, match=r"crop 3 of a#0 .* is damaged"):
+        ShardReader(tmp_path).crop(shard, 0, 3)
 
 
 def test_a_manifest_cannot_name_files_elsewhere(tmp_path):

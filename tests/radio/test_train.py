@@ -10,26 +10,25 @@ import sys
 import numpy as np
 import pytest
 import torch
-from support.radio import micro
+from support.radio import ALONE, generator_task, micro
 
-from lipsync_eval.baselines.radio import losses
-from lipsync_eval.baselines.radio.inference import load_generator
-from lipsync_eval.baselines.radio.loop import check_resumable
-from lipsync_eval.baselines.radio.model import Radio
-from lipsync_eval.baselines.radio.ranks import Ranks, ranks
-from lipsync_eval.baselines.radio.runs import (
+from lipsync_eval.baselines.kit.training import losses
+from lipsync_eval.baselines.kit.training.averaging import blend
+from lipsync_eval.baselines.kit.training.checkpoints import (
     TrainingStopped,
     checkpoints,
     open_checkpoint,
     prune,
-    read_log,
     save_checkpoint,
 )
-from lipsync_eval.baselines.radio.spans import Pool
-from lipsync_eval.baselines.radio.train import RadioTask, generator_groups, overfit_check, run_training, update_average
+from lipsync_eval.baselines.kit.training.loop import check_resumable
+from lipsync_eval.baselines.kit.training.processes import ranks
+from lipsync_eval.baselines.kit.training.run_folder import read_log
+from lipsync_eval.baselines.radio.config import GENERATOR, SYNC
+from lipsync_eval.baselines.radio.dubbing.generator import load_generator
+from lipsync_eval.baselines.radio.network.generator import Radio
+from lipsync_eval.baselines.radio.training.generator import generator_groups, overfit_check, run_training
 from lipsync_eval.errors import OutputError, RefusedCheckpoint, UsageError
-
-ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def quiet(text):
@@ -56,7 +55,7 @@ def test_a_run_writes_what_its_page_says(micro_run):
     assert (micro_run / "grids" / "000002.png").stat().st_size > 100
     log = read_log(micro_run)
     assert {"val_psnr", "val_psnr_lower", "val_ssim", "val_l1"} <= set(log[0]) and log[0]["step"] == 0
-    assert {"l1", "adversarial", "discriminator", "r1", "total", "pictures_per_second"} <= set(log[1])
+    assert {"l1", "adversarial", "discriminator", "r1", "total", "frames_per_second"} <= set(log[1])
 
 
 def test_resumed_training_gives_the_same_losses(tmp_path, made_data):
@@ -68,7 +67,7 @@ def test_resumed_training_gives_the_same_losses(tmp_path, made_data):
     run(micro(made_data, train=every, loss=loss), halves, resume=True)
     a, b = losses_by_step(whole), losses_by_step(halves)
     assert sorted(a) == [1, 2, 3, 4, 5, 6] and a == b
-    first, second = (open_checkpoint(out, "radio").tensors("training.safetensors") for out in (whole, halves))
+    first, second = (open_checkpoint(out, GENERATOR).tensors("training.safetensors") for out in (whole, halves))
     assert first.keys() == second.keys()
     for name, x in first.items():
         assert torch.equal(x, second[name]), name
@@ -82,14 +81,11 @@ def test_only_harmless_settings_may_change_on_resume(made_data):
 
 
 def test_learning_rates_may_change_on_resume_and_that_is_said(made_data, tmp_path):
-    from lipsync_eval.baselines.radio.ranks import ranks
-    from lipsync_eval.baselines.radio.train import run_training
-
     every, said = {"log_every": 1, "save_every": 2, "validate_every": 2}, []
     rates = {"lr": 1e-9, "lr_plain": 1e-9, "lr_discriminator": 1e-9}
     out = tmp_path / "run"
     run(micro(made_data, train=every | {"steps": 2}), out)
-    before = open_checkpoint(out, "radio")
+    before = open_checkpoint(out, GENERATOR)
     with pytest.raises(OutputError, match="another configuration"):
         run(micro(made_data, train=every | {"ema": 0.9}), out, resume=True)
     assert json.loads((out / "config.json").read_text())["train"]["ema"] == 0.5  # a refused resume changes nothing
@@ -97,7 +93,7 @@ def test_learning_rates_may_change_on_resume_and_that_is_said(made_data, tmp_pat
         run_training(micro(made_data, train=every | {"steps": 4} | rates), out, mine, resume=True, say=said.append)
     assert any(line.startswith("resumed at step 2 (train.lr: 0.002 before, 1e-09 now; ") for line in said)
     assert json.loads((out / "config.json").read_text())["train"]["lr"] == 1e-9
-    a, b = (c.tensors("training.safetensors") for c in (before, open_checkpoint(out, "radio")))
+    a, b = (c.tensors("training.safetensors") for c in (before, open_checkpoint(out, GENERATOR)))
     for name in (n for n in a if n.startswith("generator.")):
         torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=0)
 
@@ -113,8 +109,8 @@ def test_folders_that_are_taken(tmp_path, made_data, micro_run):
 
 
 def gradients(config, world=1):
-    task = RadioTask(config, ALONE, Pool(config))
-    task._update = lambda adversarial, number: None
+    task = generator_task(config)
+    task._update = lambda judged, number: None
     found = task.step(0)
     return found, [p.grad.clone() for p in task.generator.parameters()]
 
@@ -131,13 +127,13 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(made_data):
 def test_the_generator_loss_leaves_the_discriminator_alone(made_data):
     """Gradients of D come from its own loss only: they equal those of a D step done by hand."""
     config = micro(made_data, loss={"r1": 0.0})
-    task = RadioTask(config, ALONE, Pool(config))
-    task._update = lambda adversarial, number: None
+    task = generator_task(config)
+    task._update = lambda judged, number: None
     batch = next(task.batches)
     task.batches = iter([batch])
     task.step(0)
     found = [p.grad.clone() for p in task.discriminator.parameters()]
-    real, reference, mel = (x.flatten(0, 1) for x in batch)
+    real, reference, mel = (x.flatten(0, 1) for x in batch[:3])
     task.discriminator.zero_grad()
     with torch.no_grad():
         fake = task.generator(real, reference, mel)
@@ -149,7 +145,7 @@ def test_the_generator_loss_leaves_the_discriminator_alone(made_data):
 
 def test_total_is_the_weighted_sum(made_data):
     config = micro(made_data, loss={"adversarial": 0.3, "l1": 2.0, "r1": 0.0})
-    found = RadioTask(config, ALONE, Pool(config)).step(0)
+    found = generator_task(config).step(0)
     assert found["total"] == pytest.approx(2 * found["l1"] + 0.3 * found["adversarial"], rel=1e-5)
 
 
@@ -174,7 +170,7 @@ def test_running_average():
     a, b = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
     torch.nn.init.constant_(a.weight, 1.0)
     torch.nn.init.constant_(b.weight, 3.0)
-    update_average(a, b, 0.75)
+    blend(a, b, 0.75)
     assert a.weight.item() == pytest.approx(1.5)
 
 
@@ -203,7 +199,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(made_data, tmp_path, monke
     kept = checkpoints(tmp_path / "run")
     assert kept[-1].name == "000004"
     for tensors in (
-        open_checkpoint(kept[-1], "radio").tensors(n) for n in ("model.safetensors", "training.safetensors")
+        open_checkpoint(kept[-1], GENERATOR).tensors(n) for n in ("model.safetensors", "training.safetensors")
     ):
         assert all(torch.isfinite(x).all() for x in tensors.values())
     run(config, tmp_path / "run", resume=True)  # the broken call is past: it goes on
@@ -213,13 +209,13 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(made_data, tmp_path, monke
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):
     bad = {"w": torch.tensor([1.0, float("inf")])}
     with pytest.raises(TrainingStopped, match="w holds NaN or infinity; the checkpoint is not written"):
-        save_checkpoint(tmp_path, "radio", 3, micro(), bad, {}, {})
+        save_checkpoint(tmp_path, GENERATOR, 3, micro(), bad, {}, {})
     assert not checkpoints(tmp_path)
 
 
 def test_old_checkpoints_go_first_best_and_newest_stay(tmp_path):
     for step in range(0, 60, 10):
-        save_checkpoint(tmp_path, "radio", step, micro(), {"w": torch.zeros(1)}, {"v": torch.zeros(1)}, {})
+        save_checkpoint(tmp_path, GENERATOR, step, micro(), {"w": torch.zeros(1)}, {"v": torch.zeros(1)}, {})
     prune(tmp_path, 2, best=20)
     assert [p.name for p in checkpoints(tmp_path)] == ["000000", "000020", "000040", "000050"]
 
@@ -231,12 +227,12 @@ def test_a_checkpoint_of_another_configuration_is_refused(micro_run):
     ):
         load_generator(micro_run, "cpu", micro(model={"size": 64, "variant": "B"}).model)
     with pytest.raises(RefusedCheckpoint, match="kind 'radio'; one made by `radio train-sync` is needed"):
-        open_checkpoint(micro_run, "sync")
+        open_checkpoint(micro_run, SYNC)
 
 
 def test_damaged_checkpoints_are_refused(micro_run, tmp_path):
     with pytest.raises(RefusedCheckpoint, match="is no checkpoint and no run"):
-        open_checkpoint(tmp_path, "radio")
+        open_checkpoint(tmp_path, GENERATOR)
     copy = shutil.copytree(checkpoints(micro_run)[-1], tmp_path / "copy")
     data = bytearray((copy / "model.safetensors").read_bytes())
     data[-1] ^= 1
@@ -249,15 +245,15 @@ def test_damaged_checkpoints_are_refused(micro_run, tmp_path):
     text = json.loads((copy / "checkpoint.json").read_text())
     (copy / "checkpoint.json").write_text(json.dumps(text | {"schema": 7}))
     with pytest.raises(RefusedCheckpoint, match="schema 7, this version reads 1"):
-        open_checkpoint(copy, "radio")
+        open_checkpoint(copy, GENERATOR)
     (copy / "checkpoint.json").write_text("[]")
     with pytest.raises(RefusedCheckpoint, match="is malformed"):
-        open_checkpoint(copy, "radio")
+        open_checkpoint(copy, GENERATOR)
 
 
 def test_a_loaded_generator_is_the_running_average(micro_run, made_data):
     generator = load_generator(micro_run, "cpu")
-    held = open_checkpoint(micro_run, "radio").tensors()
+    held = open_checkpoint(micro_run, GENERATOR).tensors()
     for name, x in generator.model.state_dict().items():
         assert torch.equal(x, held[name])
     assert generator.size == 32 and not generator.model.training
@@ -274,16 +270,17 @@ def test_overfit_check(made_data):
 def test_batch_must_divide(made_data):
     with pytest.raises(UsageError, match=r"train\.batch 3 is no multiple of 1 processes x 2"):
         config = micro(made_data, train={"batch": 3, "accumulate": 2})
-        RadioTask(config, ALONE, Pool(config))
+        generator_task(config)
 
 
 WORKER = """
 import json, sys
 from pathlib import Path
-from lipsync_eval.baselines.radio import config as configs
-from lipsync_eval.baselines.radio.ranks import ranks
-from lipsync_eval.baselines.radio.train import run_training
-config = configs.parse(json.loads(Path(sys.argv[1]).read_text()), "worker")
+from lipsync_eval.baselines.kit.configuration.resolve import parse
+from lipsync_eval.baselines.kit.training.processes import ranks
+from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.training.generator import run_training
+config = parse(Config, json.loads(Path(sys.argv[1]).read_text()), "worker")
 with ranks("cpu") as mine:
     run_training(config, Path(sys.argv[2]), mine, resume=len(sys.argv) > 3, say=lambda text: None)
 """
@@ -322,6 +319,6 @@ def test_two_processes_train_as_one_that_accumulates(made_data, tmp_path):
     for ours, theirs in zip(a, b, strict=True):
         for name in ("total", "l1", "adversarial", "discriminator", *(["r1"] if "r1" in ours else [])):
             assert theirs[name] == pytest.approx(ours[name], rel=2e-3), name
-    first, second = (open_checkpoint(tmp_path / name, "radio").tensors() for name in ("one", "two"))
+    first, second = (open_checkpoint(tmp_path / name, GENERATOR).tensors() for name in ("one", "two"))
     for name, x in first.items():
         torch.testing.assert_close(second[name], x, rtol=1e-2, atol=2e-3)

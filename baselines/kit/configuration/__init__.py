@@ -1,0 +1,1 @@
+"""Frozen configuration sections, and how presets, TOML files and overrides make one."""

@@ -1,0 +1,1 @@
+"""Prepared training data: alignment, audio features, shards, windows."""

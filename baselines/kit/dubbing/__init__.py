@@ -1,0 +1,1 @@
+"""New audio for a video, whatever the generator."""

@@ -1,0 +1,1 @@
+"""Training of a sync discriminator, whatever its network."""

@@ -1,0 +1,117 @@
+"""What a generator is trained for: weighted terms, each a function of what was generated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lipsync_eval.baselines.kit.data.windows import Reader, Sample
+from lipsync_eval.baselines.kit.network import vgg
+from lipsync_eval.baselines.kit.training import losses
+
+
+class Made(NamedTuple):
+    """What a term sees of one batch."""
+
+    output: Tensor
+    """(B * T, 3, size, size) generated, in [-1, 1]."""
+    sample: Sample
+    """The batch it was made from."""
+    logits: Tensor | None = None
+    """(B * T,) of the image discriminator on the output, where a term asks for them."""
+
+    @property
+    def target(self) -> Tensor:
+        """(B * T, 3, size, size) real."""
+        return self.sample.target.flatten(0, 1)
+
+    @property
+    def windows(self) -> Tensor:
+        """(B, T, 3, size, size) generated."""
+        return self.output.reshape(self.sample.target.shape[:2] + self.output.shape[1:])
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted term of an objective."""
+
+    name: str
+    weight: float
+    loss: Callable[[Made], Tensor]
+    """The unweighted value, ()."""
+    reader: Reader | None = None
+    """Reads what it needs beside the sample; found in `sample.more`."""
+    begins: int = 0
+    """First step that has it."""
+    judged: bool = False
+    """Whether it needs the image discriminator's logits."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The terms of a run, in the order in which they are added up."""
+
+    terms: tuple[Term, ...]
+    scores: Mapping[str, Callable[[Made], Tensor]] = field(default_factory=dict)
+    """Further validation numbers, each one value per window: (B,)."""
+    notes: tuple[str, ...] = ()
+    """What is off, and how to switch it on."""
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """Of all terms."""
+        return tuple(term.reader for term in self.terms if term.reader is not None)
+
+    def active(self, step: int) -> list[Term]:
+        """The terms of a step (from 0)."""
+        return [term for term in self.terms if step >= term.begins]
+
+
+def total(terms: Sequence[Term], made: Made) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum and every term's own value."""
+    values = {term.name: term.loss(made) for term in terms}
+    weighted = [term.weight * value for term, value in zip(terms, values.values(), strict=True)]
+    return torch.stack(weighted).sum(), values
+
+
+def pixel_term(weight: float) -> Term:
+    """'l1': mean absolute difference."""
+    return Term("l1", weight, lambda made: losses.pixel(made.output, made.target))
+
+
+def adversarial_term(weight: float, begins: int = 0) -> Term:
+    """'adversarial': the non-saturating loss of the generator."""
+
+    def loss(made: Made) -> Tensor:
+        if made.logits is None:
+            raise ValueError("the adversarial term needs the discriminator's logits")
+        return losses.adversarial_generator(made.logits)
+
+    return Term("adversarial", weight, loss, begins=begins, judged=True)
+
+
+def perceptual_term(weight: float, weights: Path, layers: Sequence[float], device: torch.device) -> Term:
+    """'vgg': weighted differences of VGG features (relu1_1 .. relu5_1).
+
+    Args:
+        weight: of the term.
+        weights: a torchvision VGG16 or VGG19 state dict.
+        layers: a weight for each of the five layers.
+        device: of the network.
+
+    Raises:
+        RefusedCheckpoint: the file is no such state dict.
+    """
+    net = vgg.load(weights).to(device)
+
+    def loss(made: Made) -> Tensor:
+        with torch.no_grad():
+            wanted = net(made.target)
+        return losses.perceptual(net(made.output), wanted, layers)
+
+    return Term("vgg", weight, loss)

@@ -1,0 +1,1 @@
+"""How RADIO's training data are made and read."""

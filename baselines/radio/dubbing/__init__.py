@@ -1,0 +1,1 @@
+"""RADIO's generator in use: dubbing, attention figures, robustness against the reference."""

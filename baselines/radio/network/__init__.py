@@ -1,0 +1,1 @@
+"""RADIO's networks."""

@@ -1,0 +1,1 @@
+"""RADIO's generator and its sync discriminator in training."""

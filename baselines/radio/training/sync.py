@@ -1,0 +1,66 @@
+"""`radio train-sync`: RADIO's sync discriminator (eqs. 4 and 5), and its use in the generator's loss."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lipsync_eval.baselines.kit.progress import Say
+from lipsync_eval.baselines.kit.sync.pairs import pair_loss
+from lipsync_eval.baselines.kit.sync.recipe import SyncRecipe
+from lipsync_eval.baselines.kit.sync.training import train_sync
+from lipsync_eval.baselines.kit.training import losses
+from lipsync_eval.baselines.kit.training.checkpoints import open_checkpoint
+from lipsync_eval.baselines.kit.training.processes import Ranks
+from lipsync_eval.baselines.radio.config import SYNC, Config
+from lipsync_eval.baselines.radio.data.inputs import open_pool
+from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
+from lipsync_eval.errors import RefusedCheckpoint
+
+
+def sync_recipe(config: Config) -> SyncRecipe:
+    """Supplement A."""
+    probability = partial(losses.sync_probability, how=config.sync.probability)
+
+    def loss(cosines: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+        return pair_loss(probability(cosines), off)
+
+    return SyncRecipe(
+        kind=SYNC,
+        network=lambda: SyncDiscriminator(config.sync),
+        loss=loss,
+        probability=probability,
+        face=config.sync.box,
+        train=config.sync_train,
+        augment=config.sync_augment,
+        workers=config.data.workers,
+    )
+
+
+def run_sync_training(config: Config, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
+    """Train a sync discriminator into the folder `out`; see `kit.training.loop.run_task`."""
+    train_sync(sync_recipe(config), config, open_pool(config), out, ranks, resume=resume, say=say)
+
+
+def load_sync(config: Config, device: torch.device) -> SyncDiscriminator:
+    """The frozen sync discriminator that `loss.sync_checkpoint` names, in evaluation mode.
+
+    Raises:
+        RefusedCheckpoint: not a checkpoint of train-sync, damaged, or of another shape than `sync` says.
+    """
+    from lipsync_eval.weights import fit
+
+    path = config.loss.sync_checkpoint
+    if path is None:
+        raise RefusedCheckpoint("no sync discriminator named; set loss.sync_checkpoint")
+    held = open_checkpoint(path, SYNC)
+    if held.config.sync != config.sync:
+        raise RefusedCheckpoint(
+            f"{held.folder} was trained with sync = {held.config.sync}, the configuration says {config.sync}"
+        )
+    net = SyncDiscriminator(config.sync)
+    fit(net, held.tensors(), source=str(held.folder))
+    return net.eval().requires_grad_(False).to(device)
