@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.cache import default_cache_dir
+
 FPS: Final = 25
 RATE: Final = 16_000
 
@@ -224,8 +226,8 @@ class Settings:
     """--weights NAME=FILE."""
     weights_dir: Path | None = None
     """Folder of weights files; None: LIPSYNC_EVAL_WEIGHTS, else the user's cache folder."""
-    cache_dir: Path | None = None
-    """Folder for tracks and features of real videos; None: no cache."""
+    cache_dir: Path | None = field(default_factory=default_cache_dir)
+    """Folder for tracks and features of videos; default the user's cache folder; None: none are kept."""
     offline: bool = False
     seed: int = 12345
     reference: Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.reports import style
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +19,10 @@ class Layout:
     title: str
     metrics: tuple[str, ...]
     headings: Mapping[str, str]
+    """By metric; the metric's own title where there is none."""
     decimals: Mapping[str, int]
+    """Digits after the point, by metric; the metric's own where there are none."""
     notes: tuple[str, ...]
-
-    def heading(self, metric: str) -> str:
-        """The column's heading."""
-        return self.headings.get(metric, style.heading(metric))
-
-    def digits(self, metric: str) -> int:
-        """Digits after the point."""
-        return self.decimals.get(metric, style.decimals(metric))
 
 
 _BUILT_IN = {
@@ -90,10 +84,12 @@ def get_layout(name: str) -> Layout:
         return _BUILT_IN[name]
     path = Path(name)
     if path.suffix != ".toml":
-        raise UsageError(f"--layout {name!r}: expected one of {', '.join(NAMES)} or a .toml file")
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"--layout {name!r}: {hint}expected one of {', '.join(NAMES)} or a .toml file")
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ParseError(f"--layout {path}: cannot be read ({error})") from error
     return _from_toml(path, data)
 

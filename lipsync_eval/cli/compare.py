@@ -22,6 +22,7 @@ from lipsync_eval.cli.generators import (
 )
 from lipsync_eval.cli.options import measuring, measuring_settings
 from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.types import Settings
 
 
 @click.command()
@@ -79,7 +80,7 @@ def compare(
             out / "gen",
             enhance=step,
             reference=reference_frame,
-            seed=settings["seed"],
+            seed=settings.seed,
             again_failed=again_failed,
             event=teller(quiet),
         )
@@ -98,7 +99,7 @@ def compare(
     return code or (3 if any(r.failures for r in results) else 0)
 
 
-def _score(name: str, entries: Any, out: Path, settings: dict[str, Any], values: dict[str, Any], quiet: bool) -> Any:
+def _score(name: str, entries: Any, out: Path, settings: Settings, values: dict[str, Any], quiet: bool) -> Any:
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score import score
 
@@ -117,8 +118,8 @@ def _score(name: str, entries: Any, out: Path, settings: dict[str, Any], values:
                 name=name,
                 event=event,
                 command=["lipsync-eval", *sys.argv[1:]],
+                settings=settings,
                 **values,
-                **settings,
                 **how,
             )
 

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from lipsync_eval.cache import default_cache_dir
+from lipsync_eval.types import Settings
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MEASURING = (
@@ -94,8 +97,8 @@ def measuring(command: F) -> F:
     return command
 
 
-def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Take the measuring options out of a command's parameters and give score()'s keyword arguments.
+def measuring_settings(values: dict[str, Any]) -> Settings:
+    """Take the measuring options out of a command's parameters and give them as Settings.
 
     Raises:
         click.BadParameter: a NAME=FILE or KEY=VALUE without '='.
@@ -115,12 +118,13 @@ def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
             options[key] = value
     no_cache, cache = take("no_cache"), take("cache")
     names = ("protocol", "audio", "align", "face", "landmarks", "detector", "device", "offline", "reference", "seed")
-    return {name: take(name) for name in names} | {
-        "protocol_options": protocol_options,
-        "options": options,
-        "weights": {k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
-        "cache": None if no_cache else cache or "default",
-    }
+    return Settings(
+        **{name: take(name) for name in names},
+        protocol_options=protocol_options,
+        options=options,
+        weights={k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
+        cache_dir=None if no_cache else cache or default_cache_dir(),
+    )
 
 
 def _pairs(texts: Sequence[str], flag: str, form: str) -> list[tuple[str, str]]:

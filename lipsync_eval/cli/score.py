@@ -21,7 +21,9 @@ from lipsync_eval.cli.options import measuring, measuring_settings
 @click.option("--resume", is_flag=True, help="Continue the run that OUT holds.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that OUT holds.")
 @click.option(
-    "--pairs", type=click.Path(path_type=Path), help="CSV with columns gen,gt[,audio,id] instead of matching by stem."
+    "--pairs",
+    type=click.Path(path_type=Path),
+    help="CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.",
 )
 @click.option(
     "--workers",
@@ -40,6 +42,13 @@ from lipsync_eval.cli.options import measuring, measuring_settings
     show_default=True,
     help="json: results.json on stdout.",
 )
+@click.option(
+    "--resample",
+    type=click.Choice(["clip", "speaker"]),
+    default="clip",
+    show_default=True,
+    help="What intervals draw; speaker: the column of --pairs, with all clips of a person.",
+)
 @click.option("--name", help="The method's name in tables [default: name of GEN].")
 @click.option("--quiet", is_flag=True, help="No progress, no warnings.")
 @measuring
@@ -57,7 +66,6 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
     """
     from lipsync_eval.cli.progress import progress
-    from lipsync_eval.cli.summary import summary
     from lipsync_eval.engine.score import score as run_score
 
     settings = measuring_settings(values)
@@ -69,14 +77,20 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
 
     with progress(quiet=quiet) as event:
         result = run_score(
-            gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn, **values, **settings
+            gen,
+            gt,
+            settings=settings,
+            out=out,
+            command=["lipsync-eval", *sys.argv[1:]],
+            event=event,
+            warn=warn,
+            **values,
         )
     if contact_sheet is not None:
         from lipsync_eval.engine.look import write_contact_sheet
-        from lipsync_eval.engine.score import make_settings
 
-        write_contact_sheet(result, make_settings(**settings), contact_sheet)
-    click.echo(result.to_json() if form == "json" else summary(result), nl=False)
+        write_contact_sheet(result, settings, contact_sheet)
+    click.echo(result.to_json(out).rstrip("\n") if form == "json" else str(result))
     if form == "text":
         click.echo(f"results: {out / 'results.json'}")
     return 3 if result.failures else 0

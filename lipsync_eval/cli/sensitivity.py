@@ -65,13 +65,12 @@ def sensitivity(
     """
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.perturb import parse_perturbations
-    from lipsync_eval.engine.score import make_settings
     from lipsync_eval.engine.sensitivity import check_folder, run_study, write_study
     from lipsync_eval.metrics.registry import select
 
     chosen = parse_perturbations(perturb, dict(_grade(text) for text in grades))
     names = select(metrics)
-    settings = make_settings(**measuring_settings(values))
+    settings = measuring_settings(values)
     check_folder(out, overwrite)
     with progress(quiet=quiet) as event:
         study = run_study(
