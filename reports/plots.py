@@ -350,7 +350,7 @@ def _legend(figure: Figure, panels: Sequence[Any], names: Sequence[str]) -> None
         [lines[name] for name in drawn],
         [f"method {i}" for i in range(len(drawn))],
         loc="outside lower center",
-        ncols=min(3, len(drawn)),
+        ncols=max(1, min(3, len(drawn), int(figure.get_figwidth() / (0.055 * max(map(len, drawn)) + 0.5)))),
         frameon=False,
     )
     for text, name in zip(legend.get_texts(), drawn, strict=True):

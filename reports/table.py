@@ -134,12 +134,6 @@ def _measured(name: str, group: Mapping[str, Result]) -> Row:
         for label, run in group.items()
         for s in run.scores
     }
-    for label, run in group.items():
-        for s in run.scores:
-            if s.direction == "zero" and s.mean_abs is None:  # a file of schema 1
-                values = [v for c in run.clips if (v := c.values.get(s.metric)) is not None]
-                found = level(values, "zero") if values else None
-                cells[label, s.metric] = replace(cells[label, s.metric], mean_abs=found)
     return Row(name, "measured", name == GT, cells, "", "")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.progress import printable
 from lipsync_eval.errors import UsageError
+from lipsync_eval.results.names import printable
 
 CONFIG = click.option(
     "--config",

@@ -19,12 +19,18 @@ def values_of(run: Result, metric: str) -> dict[str, float]:
 
 
 def scored_clips(run: Result, metric: str) -> frozenset[str]:
-    """Ids of the clips that count in a score. For a pooled metric: those without a failure row of it."""
+    """Ids of the clips that count in a score.
+
+    For a pooled metric: those without a failure row of it; where that are more than the score counts, those without any
+    failure row, if their number fits.
+    """
     if metric not in run or run[metric].n_scored == 0:
         return frozenset()
     if not any(metric in c.values for c in run.clips):
         lost = {f.id for f in run.failures if f.metric in (None, metric)}
-        return frozenset(c.id for c in run.clips if c.id not in lost)
+        left = frozenset(c.id for c in run.clips if c.id not in lost)
+        whole = left - {f.id for f in run.failures}
+        return whole if len(left) != run[metric].n_scored == len(whole) else left
     return frozenset(values_of(run, metric))
 
 

@@ -7,6 +7,7 @@ absolute values for metrics whose best value is 0; paths start from the file's o
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ from lipsync_eval.files import write_text
 from lipsync_eval.results import paths
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.frames import FRAMES, Frames, load_frames, write_frames
+from lipsync_eval.results.numbers import level
 from lipsync_eval.results.rows import ClipRow, DataInfo, FailureRow, Interval, Record, RunInfo, Score
 from lipsync_eval.results.text import summary, summary_html
 
@@ -213,6 +215,7 @@ class Result(Record):
             raise ParseError(
                 f"{file}: {place}: {first['msg']} ({error.error_count()} problems); it is not as `lipsync-eval score` writes it"
             ) from None
+        result = result.model_copy(update={"scores": [_with_mean_abs(s, result.clips) for s in result.scores]})
         return result.with_frames(file.parent if (file.parent / FRAMES).exists() else None)
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
@@ -251,6 +254,14 @@ class Result(Record):
 def load_result(path: Path | str) -> Result:
     """Read results.json, or the one in a run's folder: see Result.load."""
     return Result.load(path)
+
+
+def _with_mean_abs(score: Score, clips: Sequence[ClipRow]) -> Score:
+    """What schema 1 does not write: the mean of absolute values where 0 is best."""
+    values = [v for c in clips if (v := c.values.get(score.metric)) is not None]
+    if score.direction != "zero" or score.mean_abs is not None or not values:
+        return score
+    return score.model_copy(update={"mean_abs": level(values, "zero")})
 
 
 def _read(path: Path, file: Path) -> dict[str, Any]:
