@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -56,7 +57,7 @@ def write_page(
     Args:
         runs: results; their names must differ.
         frames: per run, as load_frames gives.
-        folder: made if absent; files of an older page in it are replaced.
+        folder: made if absent; an older page in it is replaced.
         media: per run, what makes a preview of a clip.
         tell: told how many previews of how many are done.
 
@@ -74,6 +75,8 @@ def write_page(
         )
     runs = [run.renamed(name) for run, name in zip(runs, names, strict=True)]
     for part in ("data", "media"):
+        if is_page(folder):
+            shutil.rmtree(folder / part, ignore_errors=True)  # of the older page
         (folder / part).mkdir(parents=True, exist_ok=True)
     ids = list(dict.fromkeys(c.id for r in runs for c in r.clips))
     place = {name: i for i, name in enumerate(ids)}
