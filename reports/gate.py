@@ -233,11 +233,11 @@ def _newly_failing(names: Sequence[str], new: Result, baseline: Result) -> tuple
             unnamed.append(f"{name}: {old} clips were scored before, {now} now; the runs do not say which are missing")
     there = {c.id for c in new.clips}
     rows = []
-    for clip in baseline.clips:
-        if clip.id not in there:
-            rows.append(f"{clip.id}: the clip is missing from the new run")
-        elif clip.id in lost:
-            rows.append(f"{clip.id}: {', '.join(lost[clip.id])}")
+    for row in baseline.clips:
+        if row.id not in there:
+            rows.append(f"{row.id}: the clip is missing from the new run")
+        elif row.id in lost:
+            rows.append(f"{row.id}: {', '.join(lost[row.id])}")
     return (*rows, *unnamed)
 
 

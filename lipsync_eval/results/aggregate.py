@@ -52,9 +52,9 @@ def resampled_means(
 ) -> NDArray[np.float64] | None:
     """(n_boot,) means over clips that were drawn with replacement, or over drawn groups; None below two of them."""
     x = np.asarray(values, np.float64)
-    if groups is None:
-        totals, counts = x, np.ones(len(x))
-    else:
+    totals = x
+    counts: NDArray[np.float64] | None = None
+    if groups is not None:
         names, place = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
         totals = np.bincount(place, x, len(names))
         counts = np.bincount(place, minlength=len(names)).astype(np.float64)
@@ -67,6 +67,6 @@ def resampled_means(
     for start in range(0, n_boot, step):
         drawn = rng.integers(0, n, (min(step, n_boot - start), n))
         parts.append(
-            totals[drawn].mean(axis=1) if groups is None else totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+            totals[drawn].mean(axis=1) if counts is None else totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
         )
     return np.concatenate(parts)
