@@ -24,8 +24,8 @@ from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.types import Frame
 
 RUN = (
-    "import resource, sys; from lipsync_eval.engine.score import score; "
-    "r = score(sys.argv[1], sys.argv[2], metrics='core', cache=None); "
+    "import resource, sys; from lipsync_eval import Settings, score; "
+    "r = score(sys.argv[1], sys.argv[2], metrics='core', settings=Settings(cache_dir=None)); "
     "print(r['psnr'].value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
 )
 

@@ -21,29 +21,68 @@ if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "protocols" / "__in
 _LAZY = {
     "score": "lipsync_eval.engine.score",
     "Result": "lipsync_eval.results.schema",
+    "Settings": "lipsync_eval.types",
+    "list_metrics": "lipsync_eval.api.listing",
+    "get_metric": "lipsync_eval.api.listing",
+    "list_protocols": "lipsync_eval.api.listing",
+    "gate": "lipsync_eval.api.reporting",
+    "table": "lipsync_eval.api.reporting",
     "open_clip": "lipsync_eval.media",
     "track_faces": "lipsync_eval.faces",
     "check_metric": "lipsync_eval.metrics.checks.contract",
     "psnr": "lipsync_eval.metrics.psnr",
+    "psnr_pooled": "lipsync_eval.metrics.psnr",
     "ssim": "lipsync_eval.metrics.ssim",
     "ms_ssim": "lipsync_eval.metrics.ssim",
     "lmd": "lipsync_eval.metrics.lmd",
+    "lmd_centered": "lipsync_eval.metrics.lmd",
+    "lmd_norm": "lipsync_eval.metrics.lmd",
+    "f_lmd": "lipsync_eval.metrics.lmd",
+    "lmd_atvg_sum": "lipsync_eval.metrics.lmd",
+    "lpips": "lipsync_eval.api.perception",
+    "fid": "lipsync_eval.api.perception",
+    "lse": "lipsync_eval.api.sync",
+    "avs": "lipsync_eval.api.sync",
+    "csim": "lipsync_eval.api.identity",
+    "stylesim": "lipsync_eval.api.identity",
 }
 __all__ = ["LipsyncError", "__version__", *_LAZY]
 
 if TYPE_CHECKING:
+    from lipsync_eval.api.identity import csim as csim
+    from lipsync_eval.api.identity import stylesim as stylesim
+    from lipsync_eval.api.listing import get_metric as get_metric
+    from lipsync_eval.api.listing import list_metrics as list_metrics
+    from lipsync_eval.api.listing import list_protocols as list_protocols
+    from lipsync_eval.api.perception import fid as fid
+    from lipsync_eval.api.perception import lpips as lpips
+    from lipsync_eval.api.reporting import gate as gate
+    from lipsync_eval.api.reporting import table as table
+    from lipsync_eval.api.sync import avs as avs
+    from lipsync_eval.api.sync import lse as lse
     from lipsync_eval.engine.score import score as score
     from lipsync_eval.faces import track_faces as track_faces
     from lipsync_eval.media import open_clip as open_clip
     from lipsync_eval.metrics.checks.contract import check_metric as check_metric
+    from lipsync_eval.metrics.lmd import f_lmd as f_lmd
     from lipsync_eval.metrics.lmd import lmd as lmd
+    from lipsync_eval.metrics.lmd import lmd_atvg_sum as lmd_atvg_sum
+    from lipsync_eval.metrics.lmd import lmd_centered as lmd_centered
+    from lipsync_eval.metrics.lmd import lmd_norm as lmd_norm
     from lipsync_eval.metrics.psnr import psnr as psnr
+    from lipsync_eval.metrics.psnr import psnr_pooled as psnr_pooled
     from lipsync_eval.metrics.ssim import ms_ssim as ms_ssim
     from lipsync_eval.metrics.ssim import ssim as ssim
     from lipsync_eval.results.schema import Result as Result
+    from lipsync_eval.types import Settings as Settings
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+        found = globals()[name] = getattr(import_module(_LAZY[name]), name)
+        return found
     raise AttributeError(f"module 'lipsync_eval' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,9 +2,11 @@
 
 For each metric the paired differences over the clips that both runs scored are turned so that positive means worse. A
 metric is *worse* when a one-sided sign-flip permutation test says that the mean difference exceeds the tolerance, at
-level alpha after Holm's correction over the metrics; *better* is tested likewise on the other side, beyond zero. Where
-so few clips cannot reach alpha, whatever they hold, the tolerance alone decides, and the row says so. A clip that
-scored before and does not now fails the gate by itself.
+level alpha; *better* is tested likewise on the other side, beyond zero. Metrics of one family (four LMDs, two PSNRs)
+measure nearly the same thing and are tested together; Holm's correction goes over the families. What is neither worse nor
+better is *no difference* where the interval lies within the tolerance, else *inconclusive*: the clips leave the question
+open. Where so few clips cannot reach alpha, whatever they hold, the tolerance alone decides, and the row says so. A clip
+that scored before and does not now fails the gate by itself.
 """
 
 from __future__ import annotations
@@ -12,28 +14,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipsync_eval.errors import SignatureMismatch, UsageError
+from lipsync_eval.reports.permutation import family_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.aggregate import bootstrap
-from lipsync_eval.results.schema import ClipRow, Interval, Result, Score
+from lipsync_eval.results.clips import groups_of, other_real_videos, scored_clips, values_of
+from lipsync_eval.results.facts import Direction
+from lipsync_eval.results.numbers import apart, level
+from lipsync_eval.results.rows import Interval, Resample
+from lipsync_eval.results.schema import Result, Score
 from lipsync_eval.results.signature import require_same
 
-Verdict = Literal["worse", "better", "no difference"]
-EXACT_UP_TO = 14
-"""Clips up to which all 2^n sign flips are taken."""
-N_FLIPS = 10_000
-ROUNDING = 1e-9
-"""Share of a value (of 1 for smaller ones) up to which two values are one: no tolerance has to be given for it."""
-_CHUNK = 4_000_000
+__all__ = ["Comparison", "Gate", "Tolerance", "compare", "holm", "parse_tolerance", "sign_flip"]
+
+Verdict = Literal["worse", "better", "no difference", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much worse is allowed: an amount in the metric's unit, or a share of the baseline's mean."""
+    """How much worse is allowed: an amount in the metric's unit, or a share of the baseline's level."""
 
     amount: float
     percent: bool
@@ -44,21 +46,24 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Comparison:
     """One metric, compared."""
 
     metric: str
+    title: str
     unit: str
-    direction: str
+    direction: Direction | None
+    decimals: int
+    family: str
     baseline: float | None
-    """Mean over the common clips (the pooled value for pooled metrics)."""
+    """Level over the common clips: their mean, for 'zero' the mean of absolute values (the pooled value for pooled metrics)."""
     new: float | None
     worsening: float | None
     """Mean paired difference, positive = worse."""
     interval: Interval | None
     """Bootstrap interval of `worsening`."""
     p_worse: float | None
-    """Holm-adjusted p of 'worse by more than the tolerance'; None where no test was possible."""
+    """Adjusted p of 'worse by more than the tolerance'; None where no test was possible."""
     p_better: float | None
     tolerance: float
     n: int
@@ -75,7 +80,8 @@ class Gate:
     baseline_name: str
     alpha: float
     seed: int
-    rows: tuple[Row, ...]
+    resample: Resample
+    rows: tuple[Comparison, ...]
     newly_failing: tuple[str, ...]
     """'clip: metric, metric' that the baseline scored and the new run did not."""
     notes: tuple[str, ...]
@@ -84,6 +90,22 @@ class Gate:
     def passed(self) -> bool:
         """No metric worse, no clip newly failing."""
         return not self.newly_failing and all(row.verdict != "worse" for row in self.rows)
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether no metric is inconclusive: what `--strict` asks for beside `passed`."""
+        return all(row.verdict != "inconclusive" for row in self.rows)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families over which Holm's correction goes."""
+        return tuple(dict.fromkeys(row.family for row in self.rows))
+
+    def __str__(self) -> str:
+        """As the command prints it."""
+        from lipsync_eval.reports.gate_output import as_text
+
+        return as_text(self).rstrip("\n")
 
 
 def parse_tolerance(text: str | None) -> dict[str, Tolerance]:
@@ -107,38 +129,6 @@ def parse_tolerance(text: str | None) -> dict[str, Tolerance]:
     return found
 
 
-def sign_flip(differences: Sequence[float], seed: int) -> tuple[float, str]:
-    """One-sided p of 'the mean is above zero' under random signs of the paired differences.
-
-    Args:
-        differences: one per clip.
-        seed: of the sampled flips; unused up to EXACT_UP_TO clips, where all 2^n are taken.
-
-    Returns:
-        p (share of sign patterns whose mean is at least the observed one; the observed one counts), and how it was found.
-    """
-    d = np.asarray(differences, np.float64)
-    n = len(d)
-    bound = d.sum() - 1e-12 * np.abs(d).sum()
-    if n <= EXACT_UP_TO:
-        patterns = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) * 2 - 1
-        return float(np.mean(patterns @ d >= bound)), "exact sign-flip test"
-    rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // n)
-    hits = sum(int((_signs(rng, min(step, N_FLIPS - i), n) @ d >= bound).sum()) for i in range(0, N_FLIPS, step))
-    return (hits + 1) / (N_FLIPS + 1), f"sign-flip test, {N_FLIPS} sampled flips"
-
-
-def holm(p: Mapping[str, float]) -> dict[str, float]:
-    """Holm's step-down adjusted p-values (Holm 1979)."""
-    adjusted: dict[str, float] = {}
-    highest = 0.0
-    for rank, name in enumerate(sorted(p, key=lambda k: p[k])):
-        highest = max(highest, min(1.0, (len(p) - rank) * p[name]))
-        adjusted[name] = highest
-    return adjusted
-
-
 def compare(
     new: Result,
     baseline: Result,
@@ -148,6 +138,7 @@ def compare(
     seed: int = 12345,
     metrics: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
+    resample: Resample = "clip",
 ) -> Gate:
     """Compare two runs clip by clip.
 
@@ -156,8 +147,9 @@ def compare(
         tolerance: per metric; 0 where absent.
         alpha: level of the test over all metrics.
         seed: of sampled flips and intervals.
-        metrics: which of the baseline's; None: all.
+        metrics: which of the baseline's; None: all that are ranked.
         ignore: signature keys (or 'data') that may differ.
+        resample: what tests and intervals draw: clips, or speakers with all their clips.
 
     Raises:
         SignatureMismatch: the runs were measured otherwise, or on other real videos.
@@ -166,186 +158,224 @@ def compare(
     if not 0 < alpha < 1:
         raise UsageError(f"--alpha {alpha}: expected a number between 0 and 1, e.g. 0.05")
     tolerance = dict(tolerance or {})
-    olds, news = {s.metric: s for s in baseline.scores}, {s.metric: s for s in new.scores}
-    names = _metrics(olds, news, tolerance, metrics)
+    names, notes = _metrics(new, baseline, tolerance, metrics)
     for name in names:
         require_same(
-            olds[name].signature, news[name].signature, names=("the baseline", f"the new run ({name})"), ignore=ignore
+            baseline[name].signature,
+            new[name].signature,
+            names=("the baseline", f"the new run ({name})"),
+            ignore=[k for k in ignore if k != "data"],
         )
-    before, after = {c.id: c for c in baseline.clips}, {c.id: c for c in new.clips}
-    if not before.keys() & after.keys():
+    before, after = {c.id for c in baseline.clips}, {c.id for c in new.clips}
+    if not before & after:
         raise UsageError("the runs have no clip in common; nothing can be compared")
-    if "data" not in ignore:
-        _same_data(before, after)
-    paired = {m: _pairs(m, before, after) for m in names}
-    rows = _rows(names, olds, news, paired, tolerance, alpha, seed)
-    if all(row.worsening is None for row in rows):
+    if "data" not in ignore and (other := other_real_videos(baseline, new)):
+        raise SignatureMismatch(
+            f"the real videos of {len(other)} clips are not the same files in the two runs ({', '.join(other[:5])}); "
+            "score both against the same ones, or allow it with --ignore data"
+        )
+    rows = _rows(names, new, baseline, tolerance, alpha, seed, resample)
+    failing = _newly_failing(names, new, baseline)
+    if not failing and all(row.baseline is None or row.new is None for row in rows):
         raise UsageError("no metric has a value in both runs; nothing can be compared")
-    notes = [f"clip only in the new run, not compared: {i}" for i in after if i not in before]
-    return Gate(
-        new.run.name,
-        baseline.run.name,
-        alpha,
-        seed,
-        rows,
-        _newly_failing(names, olds, news, before, after),
-        tuple(notes),
-    )
+    notes += [f"clip only in the new run, not compared: {c.id}" for c in new.clips if c.id not in before]
+    notes += _together(rows)
+    return Gate(new.run.name, baseline.run.name, alpha, seed, resample, rows, failing, tuple(notes))
 
 
 def _metrics(
-    olds: Mapping[str, Score],
-    news: Mapping[str, Score],
-    tolerance: Mapping[str, Tolerance],
-    wanted: Sequence[str] | None,
-) -> list[str]:
-    names = list(olds) if wanted is None else list(wanted)
-    if not names:
+    new: Result, baseline: Result, tolerance: Mapping[str, Tolerance], wanted: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Ids that are compared, and notes on those that are not."""
+    held = [s.metric for s in baseline.scores]
+    if not (held if wanted is None else wanted):
         raise UsageError("the baseline holds no metric; nothing can be compared")
-    for name in names:
-        if name not in olds or name not in news:
-            where = "the baseline" if name not in olds else "the new run"
+    names, notes = [], []
+    for name in dict.fromkeys(held if wanted is None else wanted):
+        if name not in baseline or name not in new:
+            where = "the baseline" if name not in baseline else "the new run"
             raise UsageError(f"{where} has no {name}; score it there, or choose others with --metrics")
+        if baseline[name].direction is None:
+            if wanted is not None:
+                raise UsageError(f"{name} cannot be compared: it is not known which direction is better")
+            notes.append(f"not compared: {name} (it is not known which direction is better)")
+        elif wanted is None and not baseline[name].ranked and name not in tolerance:
+            notes.append(f"not compared: {name} (coarse; name it with --metrics to gate it)")
+        else:
+            names.append(name)
     if unknown := sorted(set(tolerance) - set(names)):
         raise UsageError(
-            f"--tolerance names {', '.join(unknown)}, which is not compared; compared are {', '.join(names)}"
+            f"--tolerance names {', '.join(unknown)}, which is not compared; compared are {', '.join(names) or 'none'}"
         )
-    return names
+    if not names:
+        raise UsageError("no metric of the baseline is compared by default; name some with --metrics")
+    return names, notes
 
 
-def _same_data(before: Mapping[str, ClipRow], after: Mapping[str, ClipRow]) -> None:
-    def digest(clip: ClipRow) -> str | None:
-        gt = clip.details.get("gt")
-        return gt.get("sha256") if isinstance(gt, dict) else None
-
-    other = [
-        i
-        for i in before
-        if i in after and digest(before[i]) and digest(after[i]) and digest(before[i]) != digest(after[i])
-    ]
-    if other:
-        raise SignatureMismatch(
-            f"the real videos of {len(other)} clips are not the same files in the two runs ({', '.join(other[:5])}); score both against the same ones, or allow it with --ignore data"
-        )
+def _together(rows: Sequence[Comparison]) -> list[str]:
+    members: dict[str, list[str]] = {}
+    for row in rows:
+        members.setdefault(row.family, []).append(row.metric)
+    several = [" + ".join(names) for names in members.values() if len(names) > 1]
+    return [f"tested together, since they measure nearly the same: {'; '.join(several)}"] if several else []
 
 
-def _pairs(metric: str, before: Mapping[str, ClipRow], after: Mapping[str, ClipRow]) -> list[tuple[float, float]]:
-    found = []
-    for name in before:
-        old, new = before[name].values.get(metric), after[name].values.get(metric) if name in after else None
-        if old is not None and new is not None:
-            found.append((old, new))
-    return found
-
-
-def _newly_failing(
-    names: Sequence[str],
-    olds: Mapping[str, Score],
-    news: Mapping[str, Score],
-    before: Mapping[str, ClipRow],
-    after: Mapping[str, ClipRow],
-) -> tuple[str, ...]:
+def _newly_failing(names: Sequence[str], new: Result, baseline: Result) -> tuple[str, ...]:
+    """Clips that count in the baseline's score and not in the new one's, pooled metrics included."""
+    lost: dict[str, list[str]] = {}
+    unnamed = []
+    for name in names:
+        before, after = scored_clips(baseline, name), scored_clips(new, name)
+        for clip in before - after:
+            lost.setdefault(clip, []).append(name)
+        old, now = baseline[name].n_scored, new[name].n_scored
+        if not before - after and now < old:
+            unnamed.append(f"{name}: {old} clips were scored before, {now} now; the runs do not say which are missing")
+    there = {c.id for c in new.clips}
     rows = []
-    for name, old in before.items():
-        if name not in after:
-            rows.append(f"{name}: the clip is missing from the new run")
-            continue
-        lost = [m for m in names if old.values.get(m) is not None and after[name].values.get(m) is None]
-        if lost:
-            rows.append(f"{name}: {', '.join(lost)}")
-    pooled = [
-        m
-        for m in names
-        if olds[m].value is not None and news[m].value is None and not any(m in c.values for c in before.values())
-    ]
-    return (*rows, *(f"all clips: {m}" for m in pooled))
+    for row in baseline.clips:
+        if row.id not in there:
+            rows.append(f"{row.id}: the clip is missing from the new run")
+        elif row.id in lost:
+            rows.append(f"{row.id}: {', '.join(lost[row.id])}")
+    return (*rows, *unnamed)
 
 
-def _worse(direction: str, old: float, new: float) -> float:
+def _worse(direction: Direction | None, old: float, new: float) -> float:
     """How much worse the new value is; 0 where only the rounding of sums in another order differs."""
-    if abs(new - old) <= ROUNDING * max(1.0, abs(old), abs(new)):
-        return 0.0
     if direction == "up":
-        return old - new
-    return new - old if direction == "down" else abs(new) - abs(old)
+        return apart(old, new)
+    return apart(new, old) if direction == "down" else apart(abs(new), abs(old))
 
 
 def _rows(
     names: Sequence[str],
-    olds: Mapping[str, Score],
-    news: Mapping[str, Score],
-    paired: Mapping[str, list[tuple[float, float]]],
+    new: Result,
+    baseline: Result,
     tolerance: Mapping[str, Tolerance],
     alpha: float,
     seed: int,
-) -> tuple[Row, ...]:
-    worse_by: dict[str, list[float]] = {m: [_worse(olds[m].direction, a, b) for a, b in paired[m]] for m in names}
-    allowed = {m: tolerance[m].of(_level(olds[m], paired[m])) if m in tolerance else 0.0 for m in names}
-    enough = [m for m in names if 0.5 ** len(worse_by[m]) <= alpha / len(names) and worse_by[m]]
-    tests = {m: sign_flip([d - allowed[m] for d in worse_by[m]], seed) for m in enough}
-    p_worse = holm({m: p for m, (p, _) in tests.items()})
-    p_better = holm({m: sign_flip([-d for d in worse_by[m]], seed)[0] for m in enough})
+    resample: Resample,
+) -> tuple[Comparison, ...]:
+    worse: dict[str, dict[str, float]] = {}
+    beyond: dict[str, dict[str, float]] = {}
+    levels: dict[str, tuple[float, float]] = {}
+    allowed: dict[str, float] = {}
+    for m in names:
+        old, now, way = values_of(baseline, m), values_of(new, m), baseline[m].direction
+        common = sorted(old.keys() & now.keys())
+        worse[m] = {i: _worse(way, old[i], now[i]) for i in common}
+        if common:
+            levels[m] = level([old[i] for i in common], way), level([now[i] for i in common], way)
+        start = levels[m][0] if common else baseline[m].value or 0.0
+        allowed[m] = tolerance[m].of(start) if m in tolerance else 0.0
+        beyond[m] = {i: apart(d, allowed[m], old[i], now[i]) for i, d in worse[m].items()}
+    clips = sorted({i for d in worse.values() for i in d})
+    groups = groups_of(clips, [new, baseline], resample)
+    speaker = None if groups is None else dict(zip(clips, groups, strict=True))
+    families = {m: baseline[m].family for m in names}
+    units = {m: len(worse[m] if speaker is None else {speaker[i] for i in worse[m]}) for m in names}
+    n_families = len({families[m] for m in names})
+    enough = [m for m in names if worse[m] and 0.5 ** units[m] <= alpha / n_families]
+    p_worse, how = _tested({m: beyond[m] for m in enough}, families, seed, speaker)
+    p_better, _ = _tested({m: {i: -d for i, d in worse[m].items()} for m in enough}, families, seed, speaker)
     rows = []
     for m in names:
-        old, new = olds[m], news[m]
-        common: dict[str, Any] = {"metric": m, "unit": old.unit, "direction": old.direction, "tolerance": allowed[m]}
-        if not worse_by[m]:
-            rows.append(_pooled(old, new, common))
+        if not worse[m]:
+            rows.append(_pooled(m, new, baseline, allowed[m]))
             continue
-        mean = float(np.mean(worse_by[m]))
+        d = list(worse[m].values())
+        mean, excess = float(np.mean(d)), float(np.mean(list(beyond[m].values())))
+        small = max(1.0, *map(abs, levels[m]))
+        interval = bootstrap(d, seed, groups=None if speaker is None else [speaker[i] for i in worse[m]])
+        over, under = apart(excess + small, small) > 0, apart(mean + small, small) < 0
         verdict: Verdict = "no difference"
-        if m in tests:
-            how = tests[m][1]
-            if p_worse[m] <= alpha and mean > allowed[m]:
+        if m in p_worse:
+            rule = how[m]
+            if p_worse[m] <= alpha and over:
                 verdict = "worse"
-            elif p_better[m] <= alpha and mean < 0:
+            elif p_better[m] <= alpha and under:
                 verdict = "better"
+            elif interval is not None and apart(interval.high, allowed[m], *levels[m]) > 0:
+                verdict = "inconclusive"
         else:
-            how = f"tolerance alone: {len(worse_by[m])} clips cannot reach alpha {alpha:g} over {len(names)} metrics"
-            verdict = "worse" if mean > allowed[m] else "better" if mean < 0 else "no difference"
+            rule = f"tolerance alone: {units[m]} {resample}s cannot reach alpha {alpha:g} over {n_families} metric families"
+            verdict = "worse" if over else "better" if under else "no difference"
         rows.append(
-            Row(
-                **common,
-                baseline=float(np.mean([a for a, _ in paired[m]])),
-                new=float(np.mean([b for _, b in paired[m]])),
+            _row(
+                baseline[m],
+                allowed[m],
+                levels[m],
                 worsening=mean,
-                interval=bootstrap(worse_by[m], seed),
-                p_worse=p_worse.get(m),
-                p_better=p_better.get(m),
-                n=len(worse_by[m]),
+                interval=interval,
+                p=(p_worse.get(m), p_better.get(m)),
+                n=len(d),
                 verdict=verdict,
-                how=how,
+                how=rule,
             )
         )
     return tuple(rows)
 
 
-def _pooled(old: Score, new: Score, common: Mapping[str, Any]) -> Row:
-    """A metric without values per clip: the tolerance alone decides."""
-    verdict: Verdict = "no difference"
-    if old.value is None or new.value is None:
-        how, worsening = "no value in both runs", None
-    else:
-        worsening = _worse(old.direction, old.value, new.value)
-        how = "tolerance alone: a pooled score has no clips to test"
-        verdict = "worse" if worsening > common["tolerance"] else "better" if worsening < 0 else "no difference"
-    return Row(
-        **common,
-        baseline=old.value,
-        new=new.value,
+def _tested(
+    differences: Mapping[str, Mapping[str, float]],
+    families: Mapping[str, str],
+    seed: int,
+    speaker: Mapping[str, str] | None,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Adjusted p and the rule, by metric: families tested together, Holm over families."""
+    members: dict[str, list[str]] = {}
+    for m in differences:
+        members.setdefault(families[m], []).append(m)
+    found = {f: family_sign_flip({m: differences[m] for m in ms}, seed, speaker) for f, ms in members.items()}
+    return holm_over_families({f: p for f, (p, _) in found.items()}), {
+        m: how for f, (_, how) in found.items() for m in members[f]
+    }
+
+
+def _pooled(m: str, new: Result, baseline: Result, allowed: float) -> Comparison:
+    """A metric without values per clip: the tolerance alone decides, and only over the same clips."""
+    old, now = baseline[m], new[m]
+    levels = (old.value, now.value)
+    if old.value is None or now.value is None:
+        return _row(old, allowed, levels, verdict="no difference", how="no value in both runs")
+    if scored_clips(baseline, m) != scored_clips(new, m) or old.n_scored != now.n_scored:
+        how = f"not compared: pooled over other clips than the baseline's ({now.n_scored}, {old.n_scored})"
+        return _row(old, allowed, levels, verdict="inconclusive", how=how)
+    worsening = _worse(old.direction, old.value, now.value)
+    excess = apart(worsening, allowed, old.value, now.value)
+    verdict: Verdict = "worse" if excess > 0 else "better" if worsening < 0 else "no difference"
+    how = "tolerance alone: a pooled score has no clips to test"
+    return _row(old, allowed, levels, worsening=worsening, verdict=verdict, how=how)
+
+
+def _row(
+    old: Score,
+    allowed: float,
+    levels: tuple[float | None, float | None],
+    *,
+    verdict: Verdict,
+    how: str,
+    worsening: float | None = None,
+    interval: Interval | None = None,
+    p: tuple[float | None, float | None] = (None, None),
+    n: int = 0,
+) -> Comparison:
+    return Comparison(
+        metric=old.metric,
+        title=old.title,
+        unit=old.unit,
+        direction=old.direction,
+        decimals=old.decimals,
+        family=old.family,
+        baseline=levels[0],
+        new=levels[1],
         worsening=worsening,
-        interval=None,
-        p_worse=None,
-        p_better=None,
-        n=0,
+        interval=interval,
+        p_worse=p[0],
+        p_better=p[1],
+        tolerance=allowed,
+        n=n,
         verdict=verdict,
         how=how,
     )
-
-
-def _level(old: Score, pairs: Sequence[tuple[float, float]]) -> float:
-    return float(np.mean([a for a, _ in pairs])) if pairs else (old.value or 0.0)
-
-
-def _signs(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.float64]:
-    return rng.integers(0, 2, (rows, n)).astype(np.float64) * 2 - 1

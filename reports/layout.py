@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from lipsync_eval.errors import ParseError
 from lipsync_eval.registry import Registry
-from lipsync_eval.reports import style
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +19,10 @@ class Layout:
     title: str
     metrics: tuple[str, ...]
     headings: Mapping[str, str]
+    """By metric; the metric's own title where there is none."""
     decimals: Mapping[str, int]
+    """Digits after the point, by metric; the metric's own where there are none."""
     notes: tuple[str, ...]
-
-    def heading(self, metric: str) -> str:
-        """The column's heading."""
-        return self.headings.get(metric, style.heading(metric))
-
-    def digits(self, metric: str) -> int:
-        """Digits after the point."""
-        return self.decimals.get(metric, style.decimals(metric))
 
 
 RADIO = Layout(
@@ -101,7 +94,7 @@ def get_layout(name: str) -> Layout:
         return LAYOUTS.get(name)
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ParseError(f"--layout {path}: cannot be read ({error})") from error
     return _from_toml(path, data)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import write_text
-from lipsync_eval.reports.style import decimals, heading
+from lipsync_eval.reports.naming import method_names
 from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import ClipRow, Result
 from lipsync_eval.results.signature import short_hash
@@ -27,19 +28,38 @@ from lipsync_eval.results.signature import short_hash
 Frames = Mapping[str, Mapping[str, NDArray[Any]]]
 Media = Callable[[int, ClipRow, Path], str | None]
 """media(place, clip, folder) writes a preview into folder and gives its file name, or None."""
+MARK = '<meta name="generator" content="lipsync-eval report">'
+"""Stands in every page: a folder without it is none that this command wrote."""
 
 _DIGITS = 5
 """Significant digits of per-frame values on the page; results.json and frames.npz keep them all."""
 
 
-def write_page(runs: Sequence[Result], frames: Sequence[Frames], folder: Path, media: Sequence[Media]) -> Path:
+def is_page(folder: Path) -> bool:
+    """Whether a folder holds a page that `write_page` wrote."""
+    try:
+        text = (folder / "index.html").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    old = "<title>lipsync-eval report</title>" in text and (folder / "data" / "run.js").is_file()
+    return MARK in text or old
+
+
+def write_page(
+    runs: Sequence[Result],
+    frames: Sequence[Frames],
+    folder: Path,
+    media: Sequence[Media],
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
     """Write the page of one or more runs into a folder.
 
     Args:
         runs: results; their names must differ.
         frames: per run, as load_frames gives.
-        folder: made if absent; files of an older page in it are replaced.
+        folder: made if absent; an older page in it is replaced.
         media: per run, what makes a preview of a clip.
+        tell: told how many previews of how many are done.
 
     Returns:
         the path of index.html.
@@ -48,21 +68,27 @@ def write_page(runs: Sequence[Result], frames: Sequence[Frames], folder: Path, m
         UsageError: no run, or two of one name.
         OSError: the folder cannot be written.
     """
-    names = [r.run.name for r in runs]
+    names = method_names(runs)
     if not runs or len(set(names)) < len(names):
         raise UsageError(
-            f"the page needs runs of different names; got: {', '.join(names) or 'none'}; score again with --name"
+            f"the page needs runs of different names; got: {', '.join(names) or 'none'}; give another name: RUN=NAME"
         )
+    runs = [run.renamed(name) for run, name in zip(runs, names, strict=True)]
     for part in ("data", "media"):
+        if is_page(folder):
+            shutil.rmtree(folder / part, ignore_errors=True)  # of the older page
         (folder / part).mkdir(parents=True, exist_ok=True)
     ids = list(dict.fromkeys(c.id for r in runs for c in r.clips))
     place = {name: i for i, name in enumerate(ids)}
     previews: list[dict[str, str]] = []
+    done, total = 0, sum(len(r.clips) for r in runs)
     for k, run in enumerate(runs):
         found = {}
         for clip in run.clips:
             if (name := media[k](place[clip.id] + 100_000 * k, clip, folder / "media")) is not None:
                 found[clip.id] = f"media/{name}"
+            done += 1
+            tell(done, total)
         previews.append(found)
     for i, name in enumerate(ids):
         write_text(folder / "data" / f"{i:06d}.js", f"clipData({i},{script_json(_curves(name, runs, frames))});\n")
@@ -76,12 +102,10 @@ def write_page(runs: Sequence[Result], frames: Sequence[Frames], folder: Path, m
 
 def _summary(runs: Sequence[Result], ids: Sequence[str], previews: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     metrics = list(dict.fromkeys(s.metric for r in runs for s in r.scores))
-    ways = {s.metric: (s.direction, s.unit) for r in runs for s in r.scores}
+    known = {s.metric: s for r in reversed(runs) for s in r.scores}
+    facts = {"heading": "title", "decimals": "decimals", "direction": "direction", "unit": "unit"}
     return {
-        "metrics": [
-            {"id": m, "heading": heading(m), "decimals": decimals(m), "direction": ways[m][0], "unit": ways[m][1]}
-            for m in metrics
-        ],
+        "metrics": [{"id": m, **{k: getattr(known[m], name) for k, name in facts.items()}} for m in metrics],
         "ids": list(ids),
         "unlike": unlike(runs),
         "runs": [_run(run, ids, found) for run, found in zip(runs, previews, strict=True)],
@@ -102,6 +126,7 @@ def _run(run: Result, ids: Sequence[str], previews: Mapping[str, str]) -> dict[s
             {
                 "metric": s.metric,
                 "value": s.value,
+                "absolute": s.mean_abs,
                 "gt": s.gt_value,
                 "low": s.ci.low if s.ci else None,
                 "high": s.ci.high if s.ci else None,
@@ -159,4 +184,5 @@ def script_json(data: Any) -> str:
 
 
 def _template(name: str) -> str:
-    return files("lipsync_eval.reports").joinpath("templates", name).read_text("utf-8")
+    text = files("lipsync_eval.reports").joinpath("templates", name).read_text("utf-8")
+    return text.replace("<head>", f"<head>\n{MARK}", 1) if name == "page.html" else text

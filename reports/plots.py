@@ -14,8 +14,13 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import atomic
-from lipsync_eval.reports.style import ARROWS, heading
-from lipsync_eval.results.schema import Result
+from lipsync_eval.reports.marks import real_level
+from lipsync_eval.reports.naming import method_names
+from lipsync_eval.reports.printing import ARROWS
+from lipsync_eval.results.clips import common_clips, pooled_over, values_of
+from lipsync_eval.results.names import shortened
+from lipsync_eval.results.numbers import level, rank
+from lipsync_eval.results.schema import Result, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,15 +75,16 @@ def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames
                 capsize=2,
                 error_kw={"linewidth": 0.8},
             )
+            if score.mean_abs is not None:
+                axes.plot(i, score.mean_abs, marker="D", markersize=3, color="black", linestyle="none")
         axes.set_xlim(-0.6, len(runs) - 0.4)
-        truths = [s.gt_value for r in runs if (s := _score(r, metric)) and s.gt_value is not None]
-        if truths:
-            axes.axhline(truths[0], color="0.3", linestyle="--", linewidth=0.8)
+        if (truth := real_level(runs, metric)) is not None:
+            axes.axhline(truth, color="0.3", linestyle="--", linewidth=0.8)
             axes.annotate(
-                "real", (0.99, truths[0]), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6
+                "real", (0.99, truth), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6
             )
         _method_ticks(axes, runs)
-        _title(axes, runs, metric)
+        _title(axes, runs, metric, absolute=True)
     return figure
 
 
@@ -105,6 +111,7 @@ def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]
 def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
     """Per-frame values averaged over the clips that reach a frame, against time."""
     figure, panels = _panels(runs, metrics, wide=True)
+    names = _labels(runs)
     for axes, metric in zip(panels, metrics, strict=True):
         for i, run_frames in enumerate(frames):
             rows = [
@@ -127,18 +134,18 @@ def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
                 color=COLOURS[i % 8],
                 linestyle=_LINES[i // 8 % 4],
                 linewidth=0.9,
-                label=runs[i].run.name[:30],
+                label=names[i],
             )
         axes.set_xlabel("time (s)")
         _title(axes, runs, metric)
-    _legend(figure, panels)
+    _legend(figure, panels, names)
     return figure
 
 
 def offset(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
-    """SyncNet's mean distance at every shift of the sound, averaged over clips: the lowest point is the offset."""
+    """SyncNet's mean distance at every shift of the audio, averaged over clips: the lowest point is the offset."""
     figure, (axes,) = _panels(runs, ["av_offset"], wide=True)
-    found = False
+    found, names = False, _labels(runs)
     for i, run_frames in enumerate(frames):
         rows = [np.asarray(a["syncnet_distance"], np.float64) for a in run_frames.values() if "syncnet_distance" in a]
         rows = [r if r.ndim == 1 else r.mean(axis=0) for r in rows]
@@ -152,19 +159,22 @@ def offset(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Fram
                 color=COLOURS[i % 8],
                 linestyle=_LINES[i // 8 % 4],
                 linewidth=0.9,
-                label=runs[i].run.name[:30],
+                label=names[i],
             )
     if not found:
         raise UsageError("--kind offset: none of these runs holds SyncNet distances; score lse_d first")
-    axes.set_xlabel("shift of the sound (frames)")
+    axes.set_xlabel("shift of the audio (frames)")
     axes.set_ylabel("distance")
     axes.set_title("SyncNet distance by shift")
-    _legend(figure, [axes])
+    _legend(figure, [axes], names)
     return figure
 
 
 def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
-    """Each metric scaled so that the worst of these runs is at 0.2 and the best at 1: shapes compare, distances do not."""
+    """Each metric scaled so that the worst of these runs is at 0.2 and the best at 1, over the clips that all of them scored.
+
+    Shapes compare, distances do not.
+    """
     from matplotlib.figure import Figure
 
     if len(metrics) < 3:
@@ -174,11 +184,12 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
     angles = np.linspace(0, 2 * np.pi, len(metrics), endpoint=False)
     scaled = np.full((len(runs), len(metrics)), np.nan)
     for j, metric in enumerate(metrics):
-        ranks = np.array([_goodness(r, metric) for r in runs])
+        ranks = _goodness(runs, metric)
         low, high = np.nanmin(ranks, initial=np.inf), np.nanmax(ranks, initial=-np.inf)
         scaled[:, j] = 1.0 if high == low else 0.2 + 0.8 * (ranks - low) / (high - low)
         scaled[np.isnan(ranks), j] = np.nan
-    for i, run in enumerate(runs):
+    names = _labels(runs)
+    for i in range(len(runs)):
         axes.plot(
             [*angles, angles[0]],
             [*scaled[i], scaled[i][0]],
@@ -187,14 +198,14 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
             linewidth=1,
             marker="o",
             markersize=2,
-            label=run.run.name[:30],
+            label=names[i],
         )
-    axes.set_xticks(angles, [heading(m) for m in metrics])
+    axes.set_xticks(angles, [_first(runs, m).title for m in metrics])
     for text, side in zip(axes.get_xticklabels(), np.round(np.cos(angles), 1), strict=True):
         text.set_horizontalalignment("left" if side > 0 else "right" if side < 0 else "center")  # away from the circle
     axes.set_yticks([0.2, 1.0], ["worst", "best"], fontsize=5)
     axes.set_ylim(0, 1.05)
-    _legend(figure, [axes])
+    _legend(figure, [axes], names)
     return figure
 
 
@@ -223,11 +234,16 @@ def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frame
 
     if not 1 <= len(runs) <= MOST_METHODS:
         raise UsageError(f"{len(runs)} runs given; a plot takes 1 to {MOST_METHODS}")
+    names = method_names(runs)
+    if doubled := sorted({n for n in names if names.count(n) > 1}):
+        raise UsageError(f"two runs are called {doubled[0]!r}; give one of them another name: RUN=NAME")
     there = list(dict.fromkeys(s.metric for r in runs for s in r.scores if s.value is not None))
     if kind in {"box", "curve"}:
         there = [m for m in there if any(c.values.get(m) is not None for r in runs for c in r.clips)]
     if kind == "curve":
         there = [m for m in there if any(m in a for f in frames for a in f.values())]
+    if kind == "radar" and metrics is None:
+        there = [m for m in there if _first(runs, m).ranked and _first(runs, m).direction]
     chosen = there if metrics is None else list(metrics)
     if missing := [m for m in chosen if m not in there]:
         raise UsageError(
@@ -239,19 +255,23 @@ def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frame
         return KINDS[kind](runs, chosen, frames)
 
 
+def paths(stem: Path) -> tuple[Path, Path]:
+    """stem.png and stem.pdf."""
+    return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
+
+
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     """Write stem.png (300 dpi) and stem.pdf, each whole or not at all."""
     import matplotlib as mpl
 
     stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
     with mpl.rc_context(_FONT):
-        for path, kind in zip(paths, ("png", "pdf"), strict=True):
+        for path, kind in zip(paths(stem), ("png", "pdf"), strict=True):
             with atomic(path) as file:
                 figure.savefig(
                     file, format=kind, dpi=300, metadata={"Software": None} if kind == "png" else {"CreationDate": None}
                 )
-    return paths
+    return paths(stem)
 
 
 def _panels(runs: Sequence[Result], metrics: Sequence[str], wide: bool = False) -> tuple[Figure, list[Axes]]:
@@ -270,32 +290,68 @@ def _panels(runs: Sequence[Result], metrics: Sequence[str], wide: bool = False) 
     return figure, panels[: len(metrics)]
 
 
-def _score(run: Result, metric: str) -> Any:
+def _score(run: Result, metric: str) -> Score | None:
     return next((s for s in run.scores if s.metric == metric), None)
 
 
-def _goodness(run: Result, metric: str) -> float:
-    score = _score(run, metric)
-    if score is None or score.value is None:
-        return float("nan")
-    return float(
-        score.value if score.direction == "up" else -abs(score.value) if score.direction == "zero" else -score.value
-    )
+def _first(runs: Sequence[Result], metric: str) -> Score:
+    return next(s for r in runs if (s := _score(r, metric)) is not None)
+
+
+def _goodness(runs: Sequence[Result], metric: str) -> NDArray[np.float64]:
+    """(runs,) larger is better, over the clips that all runs with the metric scored; NaN where a run has none."""
+    direction = _first(runs, metric).direction
+    if direction is None:
+        raise UsageError(
+            f"--kind radar: it is not known which direction of {metric} is better; leave it out with --metrics"
+        )
+    there = [r for r in runs if (s := _score(r, metric)) is not None and s.value is not None]
+    pooled = any(pooled_over(r, metric) for r in there)
+    common = [] if pooled else common_clips(there, metric)
+    out = np.full(len(runs), np.nan)
+    for i, run in enumerate(runs):
+        score = _score(run, metric)
+        if score is None or score.value is None:
+            continue
+        if pooled:
+            out[i] = -rank(score.value, direction)
+        elif common:
+            values = values_of(run, metric)
+            out[i] = -rank(level([values[c] for c in common], direction), direction)
+    return out
+
+
+def _labels(runs: Sequence[Result], most: int = 30) -> list[str]:
+    return shortened(method_names(runs), most)
 
 
 def _method_ticks(axes: Axes, runs: Sequence[Result]) -> None:
-    names = [r.run.name[:24] for r in runs]
+    names = _labels(runs, 24)
     steep = sum(map(len, names)) > 24
     axes.set_xticks(range(len(runs)), names, rotation=45 if steep else 0, ha="right" if steep else "center")
 
 
-def _title(axes: Axes, runs: Sequence[Result], metric: str) -> None:
-    score = next(s for r in runs if (s := _score(r, metric)) is not None)
+def _title(axes: Axes, runs: Sequence[Result], metric: str, *, absolute: bool = False) -> None:
+    score = _first(runs, metric)
     unit = "" if score.unit == "1" else f" ({score.unit})"
-    axes.set_title(f"{heading(metric)}{unit} {ARROWS[score.direction]}")
+    text = f"{score.title}{unit} {ARROWS[score.direction]}".rstrip()
+    if absolute and any((s := _score(r, metric)) is not None and s.mean_abs is not None for r in runs):
+        text += "; diamond: mean of absolute values"
+    axes.set_title(text)
 
 
-def _legend(figure: Figure, panels: Sequence[Any]) -> None:
-    handles, labels = panels[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(handles)), frameon=False)
+def _legend(figure: Figure, panels: Sequence[Any], names: Sequence[str]) -> None:
+    """Every method that is drawn in any panel, in the order of runs; a name may begin with '_', which matplotlib would drop."""
+    lines = {line.get_label(): line for axes in panels for line in axes.get_lines()}
+    drawn = [name for name in names if name in lines]
+    if not drawn:
+        return
+    legend = figure.legend(
+        [lines[name] for name in drawn],
+        [f"method {i}" for i in range(len(drawn))],
+        loc="outside lower center",
+        ncols=max(1, min(3, len(drawn), int(figure.get_figwidth() / (0.055 * max(map(len, drawn)) + 0.5)))),
+        frameon=False,
+    )
+    for text, name in zip(legend.get_texts(), drawn, strict=True):
+        text.set_text(name)

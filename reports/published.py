@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lipsync_eval.errors import UsageError
+from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.results.facts import Direction, Facts, facts_of
 
 KEYS = {
     "radio": "RADIO (Lee et al., WACV 2024)",
@@ -41,10 +43,31 @@ class Published:
 
 
 @cache
+def own_facts() -> Mapping[str, Facts]:
+    """Facts of the metrics that only papers have (opinion scores...), by id."""
+    return {
+        r["metric"]: Facts(r["title"], int(r["decimals"]), _direction(r["direction"]), r["unit"], r["metric"], True)
+        for r in csv.DictReader(_text("published_metrics.csv").splitlines())
+    }
+
+
+def facts_of_metric(metric: str) -> Facts:
+    """Facts of a metric that a paper prints: its own, else those of the metric that is installed here.
+
+    Raises:
+        ParseError: the published data name a metric that nobody describes.
+    """
+    found = own_facts().get(metric) or facts_of(metric)
+    if found is None:
+        raise ParseError(f"published numbers name the metric {metric!r}, which published_metrics.csv does not describe")
+    return found
+
+
+@cache
 def rows() -> tuple[Published, ...]:
     """All printed numbers, in the papers' order."""
     names = {paper: key for key, paper in KEYS.items()}
-    text = files("lipsync_eval.reports").joinpath("published.csv").read_text("utf-8")
+    text = _text("published.csv")
     return tuple(
         Published(
             names[r["paper"]],
@@ -85,6 +108,19 @@ def select(key: str, table: str | None = None) -> tuple[Published, ...]:
     return tuple(r for r in mine if r.table in wanted)
 
 
+def of_dataset(numbers: Sequence[Published], dataset: str) -> tuple[Published, ...]:
+    """The numbers on one dataset, by the papers' name for it; capital letters do not matter.
+
+    Raises:
+        UsageError: none of them is on it.
+    """
+    found = tuple(n for n in numbers if n.dataset.casefold() == dataset.casefold())
+    if numbers and not found:
+        there = ", ".join(dict.fromkeys(n.dataset for n in numbers))
+        raise UsageError(f"--dataset {dataset!r}: these published numbers are on {there}")
+    return found
+
+
 def listing() -> list[str]:
     """One line per paper and table, for `lipsync-eval list published`."""
     lines = []
@@ -111,3 +147,13 @@ def facts(name: str) -> dict[str, Any] | None:
         "notes": list(dict.fromkeys(r.notes for r in mine if r.notes)) or ["none"],
         "warning": "made under the paper's own protocol: not comparable with numbers measured here",
     }
+
+
+def _text(name: str) -> str:
+    return files("lipsync_eval.reports").joinpath(name).read_text("utf-8")
+
+
+def _direction(text: str) -> Direction:
+    if text in ("up", "down", "zero"):
+        return text  # type: ignore[return-value]
+    raise ParseError(f"published_metrics.csv: direction {text!r}; expected up, down or zero")

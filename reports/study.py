@@ -19,15 +19,16 @@ import numpy as np
 
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.files import write_text
+from lipsync_eval.reports.naming import method_names
 from lipsync_eval.reports.page import script_json
-from lipsync_eval.reports.published import GT
+from lipsync_eval.reports.published import GT, own_facts
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 from lipsync_eval.results.signature import format_signature
 
 QUESTIONS = {
     "sync": "How well do the lips match the speech?",
-    "visual": "How good is the picture (sharpness, no artefacts)?",
+    "visual": "How good is the image (sharpness, no artefacts)?",
     "realness": "How much does it look like a real video?",
     "persona": "How well is this person's way of speaking kept?",
     "overall": "How good is the video overall?",
@@ -58,6 +59,8 @@ class Opinion:
     item: str
     question: str
     score: int
+    watched: bool = True
+    """False: the rater did not say that they watched the video to its end."""
 
 
 def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int | None = None) -> list[Item]:
@@ -72,11 +75,11 @@ def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int 
     Raises:
         UsageError: names that collide, or no common clip.
     """
-    names = [r.run.name for r in runs]
+    names = method_names(runs)
     shown = [*names, REAL] if with_real else names
     if not runs or len(set(shown)) < len(shown):
         raise UsageError(
-            f"the study needs runs of different names; got: {', '.join(shown) or 'none'}; score again with --name"
+            f"the study needs runs of different names; got: {', '.join(shown) or 'none'}; give another name: RUN=NAME"
         )
     tables = [{c.id: c for c in r.clips if c.gen and c.n_frames} for r in runs]
     common = [i for i in tables[0] if all(i in t for t in tables)]
@@ -99,6 +102,26 @@ def _item(seed: int, method: str, clip: str, video: str | None) -> Item:
     return Item(digest, method, clip, Path(video or ""))
 
 
+def check_videos(items: Sequence[Item]) -> None:
+    """Look for all videos before any work.
+
+    Raises:
+        UsageError: some are not where the results say; names them.
+    """
+    if missing := [i for i in items if not i.video.exists()]:
+        some = ", ".join(str(i.video) for i in missing[:3])
+        raise UsageError(
+            f"{len(missing)} of {len(items)} videos are not where they were scored ({some}); put them back, or score again"
+        )
+
+
+def check_questions(questions: Sequence[str]) -> None:
+    """Raise UsageError for a question that there is not, or for none."""
+    unknown = [q for q in questions if q not in QUESTIONS]
+    if unknown or not questions:
+        raise UsageError(f"--questions: {', '.join(unknown) or 'none'} unknown; there are: {', '.join(QUESTIONS)}")
+
+
 def write_study(
     items: Sequence[Item], folder: Path, *, questions: Sequence[str], seed: int, encode: Callable[[Path, Path], None]
 ) -> Path:
@@ -117,8 +140,7 @@ def write_study(
     Raises:
         UsageError: unknown question.
     """
-    if unknown := [q for q in questions if q not in QUESTIONS]:
-        raise UsageError(f"--questions: {', '.join(unknown)} unknown; there are: {', '.join(QUESTIONS)}")
+    check_questions(questions)
     page = folder / "page"
     (page / "videos").mkdir(parents=True, exist_ok=True)
     for item in items:
@@ -154,7 +176,12 @@ def read_key(path: Path) -> dict[str, Any]:
         ParseError: missing or malformed.
     """
     data = _read(path)
-    if not {"study", "questions", "methods", "clips", "items"} <= data.keys():
+    kinds = {"study": str, "questions": list, "methods": list, "clips": list, "items": dict}
+    rows = data.get("items")
+    whole = isinstance(rows, dict) and all(
+        isinstance(r, dict) and {"method", "clip"} <= r.keys() for r in rows.values()
+    )
+    if not whole or not all(isinstance(data.get(name), kind) for name, kind in kinds.items()):
         raise ParseError(
             f"{path}: is no key of a study; give the {KEY} that `lipsync-eval study` wrote beside the page"
         )
@@ -170,18 +197,19 @@ def read_answers(path: Path, key: Mapping[str, Any]) -> list[Opinion]:
     data = _read(path)
     if data.get("study") != key["study"]:
         raise ParseError(f"{path}: answers of study {data.get('study')!r}, the key is of {key['study']!r}")
+    rater, answers = data.get("rater"), data.get("answers")
+    if isinstance(rater, bool) or not isinstance(rater, (int, str)) or not str(rater).strip():
+        raise ParseError(f"{path}: rater {rater!r}; expected the number that the rater typed")
+    if not isinstance(answers, list):
+        raise ParseError(f"{path}: answers: expected a list, found {type(answers).__name__}")
     found = []
-    for row in data.get("answers", []):
-        if (
-            not isinstance(row, dict)
-            or row.get("item") not in key["items"]
-            or row.get("question") not in key["questions"]
-            or row.get("score") not in SCALE
-        ):
+    for row in answers:
+        if not _is_answer(row, key):
             raise ParseError(
                 f"{path}: {row!r} is no answer of this study: expected item, question and a score of {SCALE[0]} to {SCALE[-1]}"
             )
-        found.append(Opinion(str(data.get("rater")), row["item"], row["question"], int(row["score"])))
+        watched = row.get("watched", True) is True
+        found.append(Opinion(str(rater).strip(), row["item"], row["question"], int(row["score"]), watched))
     wanted = {(i, q) for i in key["items"] for q in key["questions"]}
     got = [(o.item, o.question) for o in found]
     if set(got) != wanted or len(got) != len(wanted):
@@ -189,6 +217,21 @@ def read_answers(path: Path, key: Mapping[str, Any]) -> list[Opinion]:
             f"{path}: {len(got)} answers, {len(wanted)} expected, each item and question once; the rater did not finish"
         )
     return found
+
+
+def _is_answer(row: object, key: Mapping[str, Any]) -> bool:
+    if not isinstance(row, dict):
+        return False
+    item, question, score = row.get("item"), row.get("question"), row.get("score")
+    return (
+        isinstance(item, str)
+        and item in key["items"]
+        and isinstance(question, str)
+        and question in key["questions"]
+        and isinstance(score, (int, float))
+        and not isinstance(score, bool)
+        and score in SCALE
+    )
 
 
 def collect(key: Mapping[str, Any], opinions: Sequence[Opinion], *, seed: int = 12345) -> list[Result]:
@@ -282,7 +325,7 @@ def _method(
             started="",
             seconds=0.0,
         ),
-        data=DataInfo(n_pairs=len(clips), digest=key["study"], gt_digest=digest, gen=method, gt="study"),
+        data=DataInfo(n_pairs=len(clips), digest=key["study"], gt_digest=digest, gen="", gt="study"),
         environment={},
         scores=scores,
         clips=clips,
@@ -302,12 +345,17 @@ def _mean_opinion(
         "raters": str(raters),
         "study": study,
     }
+    facts = own_facts()[f"mos_{question}"]
     return Score(
         metric=f"mos_{question}",
+        title=facts.title,
         value=clip_mean(good),
         gt_value=None,
-        unit="1",
-        direction="up",
+        unit=facts.unit,
+        direction=facts.direction,
+        decimals=facts.decimals,
+        family=facts.family,
+        ranked=facts.ranked,
         ci=bootstrap(good, seed),
         n_scored=len(good),
         n_asked=len(values),
@@ -319,7 +367,7 @@ def _mean_opinion(
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ParseError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(data, dict):
         raise ParseError(f"{path}: expected a JSON object, found {type(data).__name__}")

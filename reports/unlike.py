@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lipsync_eval.results.clips import same_real_videos
 from lipsync_eval.results.schema import Result
 from lipsync_eval.results.signature import difference
 
@@ -32,5 +33,5 @@ def unlike(runs: Sequence[Result]) -> list[str]:
     return out + [
         f"{runs[0].run.name} and {run.run.name} were not scored against the same real videos"
         for run in runs
-        if run.data.gt_digest != runs[0].data.gt_digest
+        if not same_real_videos(runs[0], run)
     ]

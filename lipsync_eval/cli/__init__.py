@@ -13,6 +13,7 @@ import click
 
 from lipsync_eval.errors import LipsyncError, UsageError
 from lipsync_eval.registry import load_object, no_such
+from lipsync_eval.results.names import printable
 from lipsync_eval.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -106,12 +107,10 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except UsageError as error:
-        click.echo(f"error: {error}", err=True)
-        return 2
     except LipsyncError as error:
-        click.echo(f"error: {error}", err=True)
-        return 3
+        # names come from files: a control character in one must not reach the terminal
+        click.echo("\n".join(printable(line) for line in f"error: {error}".split("\n")), err=True)
+        return 2 if isinstance(error, UsageError) else 3
     except BrokenPipeError:
         sys.stderr.close()
         return 0

@@ -21,6 +21,7 @@ from lipsync_eval.cli.generators import (
 )
 from lipsync_eval.cli.options import Headed, measuring, measuring_settings
 from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.types import Settings
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.comparison import Measure, MethodJob
@@ -85,7 +86,7 @@ def compare(
             _measure(settings, values, quiet),
             enhance=step,
             reference=reference_frame,
-            seed=settings["seed"],
+            seed=settings.seed,
             again_failed=again_failed,
             progress=teller(quiet),
         )
@@ -101,7 +102,7 @@ def compare(
     return code or (3 if any(r.failures for r in found.results) else 0)
 
 
-def _measure(settings: dict[str, Any], values: dict[str, Any], quiet: bool) -> Measure:
+def _measure(settings: Settings, values: dict[str, Any], quiet: bool) -> Measure:
     """How a method is scored: `score` with the options of this command."""
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score import score
@@ -118,8 +119,8 @@ def _measure(settings: dict[str, Any], values: dict[str, Any], quiet: bool) -> M
                 overwrite=not resume,
                 event=event,
                 command=["lipsync-eval", *sys.argv[1:]],
+                settings=settings,
                 **values,
-                **settings,
             )
 
     return measure

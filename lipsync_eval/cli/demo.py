@@ -21,7 +21,6 @@ def demo(folder: Path, overwrite: bool) -> int:
     import shutil
 
     from lipsync_eval.cli.progress import progress
-    from lipsync_eval.cli.summary import summary
     from lipsync_eval.demo import make_demo
     from lipsync_eval.engine.score import score
     from lipsync_eval.errors import OutputError
@@ -39,6 +38,6 @@ def demo(folder: Path, overwrite: bool) -> int:
     click.echo(f"made {gen} and {gt}; now: lipsync-eval score {gen} {gt} --out {folder / 'run'}", err=True)
     with progress(quiet=False) as event:
         result = score(gen, gt, out=folder / "run", name="demo", event=event)
-    click.echo(summary(result), nl=False)
+    click.echo(str(result))
     click.echo(f"results: {folder / 'run' / 'results.json'}")
     return 3 if result.failures else 0

@@ -6,19 +6,22 @@ from pathlib import Path
 
 import click
 
+from lipsync_eval.cli.runs import RESAMPLE, metric_list, read_run
 from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.results.rows import Resample
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN[=NAME]")
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path),
     help="A run's folder, its results.json, or a file that --update wrote.",
 )
 @click.option("--tolerance", metavar="M=AMOUNT,...", help="How much worse is allowed: psnr=0.1,lse_c=2%  [default: 0]")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the test over all metrics.")
-@click.option("--metrics", help="Compare only these, comma separated [default: all of the baseline's].")
+@click.option("--metrics", help="Compare only these, comma separated [default: the baseline's that are ranked].")
+@click.option("--strict", is_flag=True, help="Exit 1 where a metric is inconclusive, too.")
+@RESAMPLE
 @click.option(
     "--ignore",
     multiple=True,
@@ -35,11 +38,13 @@ from lipsync_eval.errors import OutputError, UsageError
     help="Write RUN as a small baseline file fit for git, if it passes (or without --baseline).",
 )
 def gate(
-    run: Path,
-    baseline: Path | None,
+    run: str,
+    baseline: str | None,
     tolerance: str | None,
     alpha: float,
     metrics: str | None,
+    strict: bool,
+    resample: Resample,
     ignore: tuple[str, ...],
     seed: int,
     json_file: Path | None,
@@ -49,9 +54,10 @@ def gate(
 ) -> int:
     """Exit 1 when RUN is worse than the baseline.
 
-    Clips are compared in pairs; a metric fails when a sign-flip permutation test (Holm-corrected over the metrics) says
-    that it got worse by more than its tolerance. Where so few clips cannot reach alpha, the tolerance alone decides. A
-    clip that newly fails fails the gate. Runs measured otherwise are refused with exit 2.
+    Clips are compared in pairs; a metric fails when a sign-flip permutation test (Holm-corrected over families of metrics)
+    says that it got worse by more than its tolerance. It is inconclusive where the clips leave that open: exit 0, with
+    --strict 1. Where so few clips cannot reach alpha, the tolerance alone decides. A clip that newly fails fails the gate.
+    Runs measured otherwise are refused with exit 2.
 
     \b
     Examples:
@@ -59,35 +65,38 @@ def gate(
       lipsync-eval gate runs/new --baseline baseline.json --tolerance psnr=0.1,lse_c=2%
       lipsync-eval gate runs/new --update baseline.json
     """
-    from importlib import import_module
-
     from lipsync_eval.files import write_text
-    from lipsync_eval.results.schema import load_result
+    from lipsync_eval.reports import baseline_file, gate_output
+    from lipsync_eval.reports.gate import compare, parse_tolerance
 
-    core, output, small = (import_module(f"lipsync_eval.reports.{m}") for m in ("gate", "gate_output", "baseline_file"))
-    new = load_result(run)
+    new = read_run(run)
     code = 0
     try:
         if baseline is not None:
-            names = [m.strip() for m in metrics.split(",")] if metrics else None
-            found = core.compare(
+            found = compare(
                 new,
-                load_result(baseline),
-                tolerance=core.parse_tolerance(tolerance),
+                read_run(baseline),
+                tolerance=parse_tolerance(tolerance),
                 alpha=alpha,
                 seed=seed,
-                metrics=names,
+                metrics=metric_list(metrics),
                 ignore=ignore,
+                resample=resample,
             )
-            click.echo(output.as_text(found), nl=False)
-            for path, text in ((json_file, output.as_json), (junit, output.as_junit), (markdown, output.as_markdown)):
+            click.echo(str(found))
+            files = (
+                (json_file, gate_output.as_json),
+                (junit, gate_output.as_junit),
+                (markdown, gate_output.as_markdown),
+            )
+            for path, text in files:
                 if path is not None:
                     write_text(path, text(found))
-            code = 0 if found.passed else 1
+            code = 0 if found.passed and (found.conclusive or not strict) else 1
         elif update is None:
             raise UsageError("give --baseline RUN|FILE to compare with, or --update FILE to write a first baseline")
         if update is not None and code == 0:
-            small.write_baseline(new, update)
+            baseline_file.write_baseline(new, update)
             click.echo(f"baseline written: {update}")
     except OSError as error:
         raise OutputError(f"{error.filename}: cannot be written ({error.strerror})") from error

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipsync_eval.cli.progress import printable
 from lipsync_eval.errors import UsageError
 from lipsync_eval.progress import Progress, silent
+from lipsync_eval.results.names import printable
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.base import Adapter

@@ -11,8 +11,7 @@ import click
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option
-
-_BETTER = {"up": "higher", "down": "lower", "zero": "near 0"}
+from lipsync_eval.results.facts import BETTER
 
 
 def field_text(key: str, value: Any) -> str:
@@ -48,7 +47,7 @@ def rows(thing: Any) -> list[tuple[str, Any]]:
 def _list_metrics() -> list[str]:
     from lipsync_eval.metrics.registry import specs
 
-    return [f"{s.name:<26}{s.unit:<8}{_BETTER[s.direction]:<8}{s.group:<10}{s.title}" for s in specs().values()]
+    return [f"{s.name:<26}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.title}" for s in specs().values()]
 
 
 def _find_metrics(name: str) -> Any:

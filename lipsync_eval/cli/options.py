@@ -9,11 +9,12 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lipsync_eval.cache import default_cache_dir
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.registry import declared_options
 from lipsync_eval.options import Option
 from lipsync_eval.protocols.layout import CROP_FROM_OPTION, RADIUS_OPTION
-from lipsync_eval.settings import RUN_OPTIONS
+from lipsync_eval.settings import RUN_OPTIONS, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,8 +99,8 @@ def _measuring() -> list[Callable[..., Any]]:
     ]  # fmt: skip
 
 
-def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Take the measuring options out of a command's parameters and give score()'s keyword arguments.
+def measuring_settings(values: dict[str, Any]) -> Settings:
+    """Take the measuring options out of a command's parameters and give them as Settings.
 
     Raises:
         click.BadParameter: a NAME=FILE or NAME=VALUE without '=', or one option given twice with two values.
@@ -114,12 +115,13 @@ def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
             raise click.BadParameter(f"{key} is given twice, as {chosen[name]} and {value}; leave one out")
     run = {o.name: bool(take(o.name)) if o.kind == "flag" else take(o.name) for o in RUN_OPTIONS}
     no_cache, cache = take("no_cache"), take("cache")
-    return run | {
-        "protocol_options": protocol_options,
-        "options": options,
-        "weights": {k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
-        "cache": None if no_cache else cache or "default",
-    }
+    return Settings(
+        **run,
+        protocol_options=protocol_options,
+        options=options,
+        weights={k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
+        cache_dir=None if no_cache else cache or default_cache_dir(),
+    )
 
 
 def _families() -> list[Option]:

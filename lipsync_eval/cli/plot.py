@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import click
 
+from lipsync_eval.cli.runs import metric_list, read_runs
 from lipsync_eval.errors import OutputError
+from lipsync_eval.results.names import printable
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN[=NAME]...")
 @click.option(
     "--kind", type=click.Choice(["bars", "box", "curve", "radar", "offset"]), default="bars", show_default=True
 )
@@ -21,7 +22,8 @@ from lipsync_eval.errors import OutputError
     type=click.Path(path_type=Path),
     help="Path without suffix: OUT.png and OUT.pdf are written [default: ./KIND].",
 )
-def plot(runs: tuple[Path, ...], kind: str, metrics: str | None, out: Path | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace OUT.png and OUT.pdf.")
+def plot(runs: tuple[str, ...], kind: str, metrics: str | None, out: Path | None, overwrite: bool) -> None:
     """Plots for a paper, as PNG and PDF: colour-blind safe, sized for a column.
 
     bars: means with intervals. box: over clips. curve: per frame. radar: several metrics at once. offset: SyncNet's distance by shift.
@@ -29,20 +31,20 @@ def plot(runs: tuple[Path, ...], kind: str, metrics: str | None, out: Path | Non
     \b
     Examples:
       lipsync-eval plot runs/a runs/b
-      lipsync-eval plot runs/* --kind box --metrics psnr,lmd --out figures/quality
+      lipsync-eval plot runs/a=ours runs/b --kind box --metrics psnr,lmd --out figures/quality
     """
-    from lipsync_eval.results.schema import load_result
-    from lipsync_eval.results.store import load_frames
+    from lipsync_eval.reports import plots
+    from lipsync_eval.reports.unlike import unlike
 
-    plots = import_module("lipsync_eval.reports.plots")
-    loaded = [load_result(r) for r in runs]
-    for sentence in import_module("lipsync_eval.reports.unlike").unlike(loaded):
-        click.echo(f"warning: {sentence}", err=True)
-    frames = [load_frames(r) for r in runs] if kind in {"curve", "offset"} else []
-    names = [m.strip() for m in metrics.split(",") if m.strip()] if metrics else None
     stem = out or Path(kind)
+    if not overwrite and (there := [p for p in plots.paths(stem) if p.exists()]):
+        raise OutputError(f"{there[0]} is there already; name another file with --out, or replace it with --overwrite")
+    loaded = read_runs(runs)
+    for sentence in unlike(loaded):
+        click.echo(f"warning: {printable(sentence)}", err=True)
+    frames = [run.all_frames() for run in loaded] if kind in {"curve", "offset"} else []
     try:
-        written = plots.save(plots.draw(kind, loaded, names, frames), stem)
+        written = plots.save(plots.draw(kind, loaded, metric_list(metrics), frames), stem)
     except OSError as error:
         raise OutputError(f"--out {stem}: cannot be written ({error.strerror})") from error
     for path in written:

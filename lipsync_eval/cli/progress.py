@@ -8,14 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lipsync_eval.progress import Progress, silent
+from lipsync_eval.results.names import printable
 
 _EVERY = 10.0
 """Seconds between plain lines."""
-
-
-def printable(name: str) -> str:
-    """A clip's name as one line that cannot drive a terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in name)
 
 
 @contextmanager

@@ -2,44 +2,125 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
+from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.errors import OutputError
+from lipsync_eval.results.names import printable
+from lipsync_eval.results.schema import ClipRow, Result
+
+_EVERY = 5.0
+"""Seconds between lines of progress."""
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN[=NAME]...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the page.")
 @click.option("--no-media", is_flag=True, help="No previews of the videos.")
-def report(runs: tuple[Path, ...], out: Path, no_media: bool) -> None:
+@click.option(
+    "--videos-from",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Show videos of this folder too, beside those of the runs' own folders; repeatable.",
+)
+@click.option("--quiet", is_flag=True, help="No progress, no warnings.")
+def report(runs: tuple[str, ...], out: Path, no_media: bool, videos_from: tuple[Path, ...], quiet: bool) -> None:
     """A page to look at runs clip by clip: opens from the disk, needs no server and no network.
 
-    Videos are shown small and side by side, read from where they were scored.
+    Videos are shown small and side by side, read from where they were scored: from the folders GEN and GT of each run, and
+    no others, since a page may be passed on.
 
     \b
     Examples:
       lipsync-eval report runs/a --out page
-      lipsync-eval report runs/a runs/b --out page --no-media
+      lipsync-eval report runs/a=ours runs/b --out page --no-media
     """
-    from lipsync_eval.engine.preview import side_by_side
-    from lipsync_eval.results.schema import ClipRow, load_result
-    from lipsync_eval.results.store import load_frames
+    from lipsync_eval.reports.page import is_page, write_page
+    from lipsync_eval.reports.unlike import unlike
 
-    def media(place: int, clip: ClipRow, folder: Path) -> str | None:
-        name = f"{place:06d}.mp4"
-        return name if not no_media and side_by_side(clip, folder / name) else None
+    def warn(text: str) -> None:
+        if not quiet:
+            click.echo(f"warning: {printable(text)}", err=True)
 
-    loaded = [load_result(r) for r in runs]
-    for sentence in import_module("lipsync_eval.reports.unlike").unlike(loaded):
-        click.echo(f"warning: {sentence}", err=True)
-    frames = [load_frames(r) for r in runs]
-    if out.exists() and not (out.is_dir() and ((out / "index.html").exists() or not any(out.iterdir()))):
+    loaded = read_runs(runs)
+    for sentence in unlike(loaded):
+        warn(sentence)
+    if out.exists() and not (out.is_dir() and (is_page(out) or not any(out.iterdir()))):
         raise OutputError(f"--out {out}: is not empty and holds no report page; name a new or empty folder")
+    frames = [run.all_frames() if run.has_frames else {} for run in loaded]
+    for run, held in zip(loaded, frames, strict=True):
+        if not held:
+            warn(f"{run.run.name}: there is no frames.npz beside its results, so the page has no curves of it")
+    media = [_previews(run, videos_from, no_media, warn) for run in loaded]
     try:
-        index = import_module("lipsync_eval.reports.page").write_page(loaded, frames, out, [media] * len(loaded))
+        index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     click.echo(str(index))
+
+
+def _previews(
+    run: Result, more: Sequence[Path], no_media: bool, warn: Callable[[str], None]
+) -> Callable[[int, ClipRow, Path], str | None]:
+    """What makes the previews of a run; tells at once which videos it will not show, and why."""
+    from lipsync_eval.engine.preview import side_by_side
+
+    def none(place: int, clip: ClipRow, folder: Path) -> str | None:
+        return None
+
+    if no_media:
+        return none
+    roots = [*own_folders(run), *(p.resolve() for p in more)]
+    shown: set[str] = set()
+    absent, foreign = [], []
+    for clip in run.clips:
+        paths = [Path(p) for p in (clip.gen, clip.gt) if p]
+        if len(paths) < 2 or not clip.n_frames:
+            continue
+        if not all(p.exists() for p in paths):
+            absent.append(next(str(p) for p in paths if not p.exists()))
+        elif not all(any(p.resolve().is_relative_to(root) for root in roots) for p in paths):
+            foreign.append(str(next(p for p in paths if not any(p.resolve().is_relative_to(r) for r in roots))))
+        else:
+            shown.add(clip.id)
+    if absent:
+        warn(
+            f"{run.run.name}: {len(absent)} clips are shown without videos, which are not there any more, e.g. {absent[0]}"
+        )
+    if foreign:
+        warn(
+            f"{run.run.name}: {len(foreign)} clips are shown without videos, which lie outside the run's folders, e.g. "
+            f"{foreign[0]}; allow them with --videos-from DIR"
+        )
+
+    def preview(place: int, clip: ClipRow, folder: Path) -> str | None:
+        name = f"{place:06d}.mp4"
+        return name if clip.id in shown and side_by_side(clip, folder / name) else None
+
+    return preview
+
+
+def own_folders(run: Result) -> list[Path]:
+    """The folders (or files) GEN and GT of a run, resolved; never the root of a disk or the user's home."""
+    found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p]
+    home = Path("~").expanduser().resolve()
+    return [p for p in found if p != Path(p.anchor) and p != home]
+
+
+def _teller(quiet: bool) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if not quiet and (now - last >= _EVERY or (done == total and now - last >= 1)):
+            last = now
+            sys.stderr.write(f"{done}/{total} previews\n")
+
+    return tell

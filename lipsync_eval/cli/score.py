@@ -33,7 +33,7 @@ from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_s
     "--pairs",
     type=click.Path(path_type=Path),
     heading=FIRST,
-    help="CSV with columns gen,gt[,audio,id] instead of matching by stem.",
+    help="CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.",
 )
 @flag(
     "--workers",
@@ -56,6 +56,14 @@ from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_s
     heading="Output",
     help="json: results.json on stdout.",
 )
+@flag(
+    "--resample",
+    type=click.Choice(["clip", "speaker"]),
+    default="clip",
+    show_default=True,
+    heading="Output",
+    help="What intervals draw; speaker: the column of --pairs, with all clips of a person.",
+)
 @flag("--name", heading="Output", help="The method's name in tables [default: name of GEN].")
 @flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
 @measuring
@@ -73,7 +81,6 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
     """
     from lipsync_eval.cli.progress import progress
-    from lipsync_eval.cli.summary import summary
     from lipsync_eval.engine.score import score as run_score
 
     settings = measuring_settings(values)
@@ -85,14 +92,20 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
 
     with progress(quiet=quiet) as event:
         result = run_score(
-            gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn, **values, **settings
+            gen,
+            gt,
+            settings=settings,
+            out=out,
+            command=["lipsync-eval", *sys.argv[1:]],
+            event=event,
+            warn=warn,
+            **values,
         )
     if contact_sheet is not None:
-        from lipsync_eval.engine.score import make_settings
         from lipsync_eval.engine.scored_clips import write_contact_sheet
 
-        write_contact_sheet(result, make_settings(**settings), contact_sheet)
-    click.echo(result.to_json() if form == "json" else summary(result), nl=False)
+        write_contact_sheet(result, settings, contact_sheet)
+    click.echo(result.to_json(out).rstrip("\n") if form == "json" else str(result))
     if form == "text":
         click.echo(f"results: {out / 'results.json'}")
     return 3 if result.failures else 0

@@ -64,7 +64,6 @@ def sensitivity(
       lipsync-eval sensitivity a.mp4 --perturb delay --grades delay=-5,-2,2,5 --metrics lse_c,avs_u --out runs/delay
     """
     from lipsync_eval.cli.progress import progress
-    from lipsync_eval.engine.score import make_settings
     from lipsync_eval.engine.sensitivity.files import check_folder, write_study
     from lipsync_eval.engine.sensitivity.perturbations import parse_perturbations
     from lipsync_eval.engine.sensitivity.run import run_study
@@ -72,7 +71,7 @@ def sensitivity(
 
     chosen = parse_perturbations(perturb, dict(_grade(text) for text in grades))
     names = select(metrics)
-    settings = make_settings(**measuring_settings(values))
+    settings = measuring_settings(values)
     check_folder(out, overwrite)
     with progress(quiet=quiet) as event:
         study = run_study(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import shutil
 from pathlib import Path
 
 import click
 
+from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.errors import OutputError
+from lipsync_eval.results.names import printable
+
+UNFINISHED = ".unfinished"
+"""Lies in a study's folder while it is made: such a folder may be made again."""
 
 
 class _WithDefault(click.Group):
@@ -18,6 +23,13 @@ class _WithDefault(click.Group):
         if args and args[0] not in self.commands and args[0] not in {"-h", "--help"}:
             args = ["make", *args]
         return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of `make` too, since it may be left out."""
+        records = [r for p in self.commands["make"].get_params(ctx) if (r := p.get_help_record(ctx)) is not None]
+        with formatter.section("Options of make (the word may be left out)"):
+            formatter.write_dl(records)
+        super().format_options(ctx, formatter)
 
 
 @click.group(cls=_WithDefault)
@@ -33,7 +45,7 @@ def study() -> None:
 
 
 @study.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN[=NAME]...")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the study.")
 @click.option(
     "--questions",
@@ -43,8 +55,8 @@ def study() -> None:
 )
 @click.option("--clips", "most", type=click.IntRange(1), help="At most so many clips, chosen by seed [default: all].")
 @click.option("--with-real", is_flag=True, help="Show the real videos as one more method.")
-@click.option("--seed", type=int, default=12345, show_default=True)
-def make(runs: tuple[Path, ...], out: Path, questions: str, most: int | None, with_real: bool, seed: int) -> None:
+@click.option("--seed", type=int, default=12345, show_default=True, help="Of names and choice of clips.")
+def make(runs: tuple[str, ...], out: Path, questions: str, most: int | None, with_real: bool, seed: int) -> None:
     """Make the page: every clip under every method, blinded, balanced, in an order of each rater's own.
 
     \b
@@ -52,15 +64,20 @@ def make(runs: tuple[Path, ...], out: Path, questions: str, most: int | None, wi
       lipsync-eval study make runs/a runs/b --out study --clips 10 --with-real
     """
     from lipsync_eval.engine.preview import alone
-    from lipsync_eval.results.schema import load_result
+    from lipsync_eval.reports import study as core
 
-    core = import_module("lipsync_eval.reports.study")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not (out / UNFINISHED).exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"--out {out}: exists and is not empty; name a new folder (a study's key must not be lost)")
-    items = core.make_items([load_result(r) for r in runs], seed=seed, with_real=with_real, most=most)
+    items = core.make_items(read_runs(runs), seed=seed, with_real=with_real, most=most)
+    core.check_videos(items)
     names = [q.strip() for q in questions.split(",") if q.strip()]
+    core.check_questions(names)
     try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / UNFINISHED).touch()
+        shutil.rmtree(out / "page", ignore_errors=True)
         index = core.write_study(items, out, questions=names, seed=seed, encode=alone)
+        (out / UNFINISHED).unlink()
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     click.echo(
@@ -71,35 +88,35 @@ def make(runs: tuple[Path, ...], out: Path, questions: str, most: int | None, wi
 @study.command()
 @click.argument("key", type=click.Path(path_type=Path))
 @click.argument("answers", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--watched-only", is_flag=True, help="Leave out videos that the rater did not watch to the end.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write one run a method, which `table` prints.")
-def collect(key: Path, answers: tuple[Path, ...], out: Path | None) -> None:
+def collect(key: Path, answers: tuple[Path, ...], watched_only: bool, out: Path | None) -> None:
     """Mean opinion scores with intervals over clips, and the raters' agreement (Krippendorff's alpha).
 
     \b
     Example:
       lipsync-eval study collect study/key.json answers-*.json --out runs/mos
     """
-    from lipsync_eval.files import write_text
+    from lipsync_eval.reports import study as core
 
-    core = import_module("lipsync_eval.reports.study")
     known = core.read_key(key)
-    results = core.collect(known, [o for path in answers for o in core.read_answers(path, known)])
+    opinions = [o for path in answers for o in core.read_answers(path, known)]
+    unwatched = sum(not o.watched for o in opinions)
+    results = core.collect(known, [o for o in opinions if o.watched] if watched_only else opinions)
     for result in results:
         for s in result.scores:
-            interval = "" if s.ci is None else f"  [{s.ci.low:.2f}, {s.ci.high:.2f}]"
-            click.echo(f"{result.run.name:<24}{s.metric:<16}{s.value:.3f}{interval}")
+            interval = "" if s.ci is None else f"  [{s.printed(s.ci.low)}, {s.printed(s.ci.high)}]"
+            click.echo(f"{printable(result.run.name):<24}{s.metric:<16}{s.printed(s.value)}{interval}")
     alphas = ", ".join(
         f"{s.metric} {'undefined' if (a := s.details['krippendorff_alpha']) is None else f'{a:.3f}'}"
         for s in results[0].scores
     )
     click.echo(f"{len(answers)} raters; agreement (Krippendorff's alpha, interval scale): {alphas}")
+    if unwatched:
+        what = "left out" if watched_only else "counted all the same (--watched-only leaves them out)"
+        click.echo(f"{unwatched} of {len(opinions)} answers are on videos that were not watched to the end: {what}")
     if out is None:
         return
-    try:
-        for i, result in enumerate(results):
-            folder = out / f"{i:02d}"
-            folder.mkdir(parents=True, exist_ok=True)
-            write_text(folder / "results.json", result.to_json())
-    except OSError as error:
-        raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+    for i, result in enumerate(results):
+        result.save(out / f"{i:02d}", overwrite=True)
     click.echo(f"runs: {out}")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lipsync_eval.errors import OutputError
+from lipsync_eval.cli.runs import RESAMPLE, read_runs
+from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.results.rows import Resample
+
+if TYPE_CHECKING:
+    from lipsync_eval.reports.latex import Fit
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, metavar="RUN[=NAME]...")
 @click.option(
     "--format",
     "form",
@@ -28,7 +33,10 @@ from lipsync_eval.errors import OutputError
     metavar="KEY",
     help="Add a paper's numbers, marked: radio, personatalk, avhubert-expert, stylesync, or KEY/TABLE; repeatable.",
 )
-@click.option("--group-by", type=click.Choice(["dataset"]), help="One group of columns per folder of real videos.")
+@click.option(
+    "--dataset", help="The runs' dataset as the papers call it: printed numbers on it stand in the same columns."
+)
+@click.option("--group-by", type=click.Choice(["dataset"]), help="One group of columns per set of real videos.")
 @click.option(
     "--ignore",
     multiple=True,
@@ -36,46 +44,70 @@ from lipsync_eval.errors import OutputError
     help="A signature key that may differ ('data': other real videos); repeatable.",
 )
 @click.option("--seed", type=int, default=12345, show_default=True, help="Of the paired bootstrap behind the § mark.")
+@RESAMPLE
+@click.option("--label", help="LaTeX: the \\label, e.g. tab:main.")
+@click.option("--caption", help="LaTeX: the caption, as LaTeX source; the footnotes then stand as comments.")
+@click.option(
+    "--fit",
+    type=click.Choice(["auto", "column", "page"]),
+    default="auto",
+    show_default=True,
+    help="LaTeX: as wide as a column, or across the page.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write to a file instead of stdout.")
 def table(
-    runs: tuple[Path, ...],
+    runs: tuple[str, ...],
     form: str,
     layout: str | None,
     published: tuple[str, ...],
+    dataset: str | None,
     group_by: str | None,
     ignore: tuple[str, ...],
     seed: int,
+    resample: Resample,
+    label: str | None,
+    caption: str | None,
+    fit: Fit,
     out: Path | None,
 ) -> None:
     """Methods as rows, metrics as columns: best bold, second underlined, * nearest to the real videos' LSE.
 
-    Runs that were measured otherwise are refused with the differing keys. A run called GT is the real videos' row.
+    Marks compare methods over the clips that all of them scored. Runs that were measured otherwise are refused with the
+    differing keys. A run called GT is the real videos' row. RUN=NAME shows a run under another name.
 
     \b
     Examples:
       lipsync-eval table runs/a runs/b
       lipsync-eval table runs/* --layout radio --format latex --out table.tex
-      lipsync-eval table runs/a --layout radio --published radio --format markdown
+      lipsync-eval table runs/a=ours --layout radio --published radio --dataset HDTF --format markdown
       lipsync-eval table --published radio --layout radio
     """
     from lipsync_eval.files import write_text
-    from lipsync_eval.results.schema import load_result
+    from lipsync_eval.reports.latex import as_latex, needs_shrinking
+    from lipsync_eval.reports.layout import get_layout
+    from lipsync_eval.reports.published import select
+    from lipsync_eval.reports.render import FORMATS
+    from lipsync_eval.reports.table import build
 
-    build = import_module("lipsync_eval.reports.table").build
-    get_layout = import_module("lipsync_eval.reports.layout").get_layout
-    select = import_module("lipsync_eval.reports.published").select
-    render = import_module("lipsync_eval.reports.render").FORMATS[form]
-    numbers = [number for key in published for number in select(key)]
-    chosen = get_layout(layout) if layout else None
+    if form != "latex" and (label or caption or fit != "auto"):
+        raise UsageError("--label, --caption and --fit belong to --format latex")
     made = build(
-        [load_result(r) for r in runs],
-        numbers,
-        layout=chosen,
+        read_runs(runs),
+        [number for key in published for number in select(key)],
+        layout=get_layout(layout) if layout else None,
+        dataset=dataset,
         by_dataset=group_by == "dataset",
         ignore=ignore,
         seed=seed,
+        resample=resample,
     )
-    text = render(made)
+    text = as_latex(made, name=label, caption=caption, fit=fit) if form == "latex" else FORMATS[form](made)
+    if form == "latex" and (share := needs_shrinking(made, fit)):
+        click.echo(
+            f"warning: the table is too wide for {'a column' if fit == 'column' else 'the page'} and is shrunk to about "
+            f"{100 * share:.0f} %; show fewer metrics with --layout",
+            err=True,
+        )
     if out is None:
         click.echo(text, nl=False)
         return

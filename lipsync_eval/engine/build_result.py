@@ -14,6 +14,9 @@ from lipsync_eval.engine.plan import Plan
 from lipsync_eval.metrics.base import Pooled
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
+from lipsync_eval.results.numbers import level
+from lipsync_eval.results.paths import absolute
+from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 from lipsync_eval.results.store import Arrays, Journal, Outcome
 
@@ -44,7 +47,9 @@ class _States(Sequence[tuple[str, State]]):
         return (self[i] for i in range(len(self.places)))
 
 
-def build_result(plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str, Any]) -> Result:
+def build_result(
+    plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str, Any], resample: Resample = "clip"
+) -> Result:
     """Put the clips of the journal together, in plan order. Everything but `run` and `environment` depends on the clips alone."""
     outcomes = [journal.read(place, arrays=False) for place in range(len(plan.pairs))]
     failures = [row for o in outcomes for row in o.failures]
@@ -60,31 +65,34 @@ def build_result(plan: Plan, journal: Journal, run: RunInfo, environment: Mappin
         run=run,
         data=_data(plan, outcomes),
         environment=dict(environment),
-        scores=[_score(plan, journal, outcomes, metric) for metric in plan.metrics],
-        clips=[_clip(plan, outcome) for outcome in outcomes],
+        scores=[_score(plan, journal, outcomes, metric, resample) for metric in plan.metrics],
+        clips=[_clip(plan, outcome, pair.speaker) for outcome, pair in zip(outcomes, plan.pairs, strict=True)],
         failures=[FailureRow(**row) for row in failures],
     )
 
 
-def _clip(plan: Plan, outcome: Outcome) -> ClipRow:
+def _clip(plan: Plan, outcome: Outcome, speaker: str | None) -> ClipRow:
     pooled = {m for m in plan.metrics if get_spec(m).pooling == "pooled"}
     values = {m: outcome.values.get(m) for m in plan.metrics if m not in pooled}
     return ClipRow(
         id=outcome.id,
-        gen=outcome.gen,
-        gt=outcome.gt,
+        gen=outcome.gen and absolute(outcome.gen),
+        gt=outcome.gt and absolute(outcome.gt),
         n_frames=outcome.n_frames,
         values=values,
         gt_values=outcome.gt_values,
         notes=outcome.notes,
         details=outcome.details,
+        speaker=speaker,
     )
 
 
-def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: str) -> Score:
+def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: str, resample: Resample) -> Score:
     spec = get_spec(metric)
     common: dict[str, Any] = {
         "metric": metric,
+        "title": spec.title,
+        "decimals": spec.decimals,
         "unit": spec.unit,
         "direction": spec.direction,
         "n_asked": len(outcomes),
@@ -116,13 +124,17 @@ def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: st
             notes=list(found.notes),
             details={**found.details, "ci": "none: a pooled score has no clips to resample"},
         )
-    values = [v for o in outcomes if (v := o.values.get(metric)) is not None]
+    kept = [i for i, o in enumerate(outcomes) if o.values.get(metric) is not None]
+    values = [v for i in kept if (v := outcomes[i].values[metric]) is not None]
+    groups = None if resample == "clip" else [str(plan.pairs[i].speaker) for i in kept]
     gt_values = [v for o in outcomes if (v := o.gt_values.get(metric)) is not None]
     return Score(
         **common,
         value=clip_mean(values),
         gt_value=clip_mean(gt_values),
-        ci=bootstrap(values, plan.settings.seed),
+        mean_abs=level(values, "zero") if values and spec.direction == "zero" else None,
+        ci=bootstrap(values, plan.settings.seed, groups=groups),
+        resample=resample,
         n_scored=len(values),
         signature=plan.signature(metric, len(values)),
         details={"gt_n_scored": len(gt_values)} if gt_values else {},
@@ -138,6 +150,6 @@ def _data(plan: Plan, outcomes: Sequence[Outcome]) -> DataInfo:
         n_pairs=len(outcomes),
         digest=both.hexdigest(),
         gt_digest=real.hexdigest(),
-        gen=str(plan.gen),
-        gt=str(plan.gt),
+        gen=absolute(str(plan.gen)),
+        gt=absolute(str(plan.gt)),
     )

@@ -13,12 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lipsync_eval.cache import default_cache_dir
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import run_clips
-from lipsync_eval.errors import OutputError
+from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.progress import Progress, silent
+from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
 from lipsync_eval.results.store import Journal, prepare_folder, write_run
 from lipsync_eval.types import Settings
@@ -29,9 +29,10 @@ _LIBRARIES = ("torch", "numpy", "av", "opencv-python-headless", "dlib-bin", "sci
 
 def score(
     gen: str | Path,
-    gt: str | Path,
+    gt: str | Path | None = None,
     *,
-    metrics: str = "core",
+    metrics: str | Sequence[str] = "core",
+    settings: Settings = Settings(),  # noqa: B008 (frozen)
     out: str | Path | None = None,
     pairs: str | Path | None = None,
     workers: int = 1,
@@ -39,66 +40,80 @@ def score(
     overwrite: bool = False,
     skip_missing: bool = False,
     name: str | None = None,
-    cache: str | Path | None = "default",
+    resample: Resample = "clip",
     command: Sequence[str] | None = None,
     event: Progress = silent,
     warn: Callable[[str], None] = lambda text: None,
-    **settings: Any,
 ) -> Result:
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
         gen, gt: folders (matched by stem) or single files.
-        metrics: 'core', 'all' or names, comma separated; '-name' leaves one out.
+        metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
+        settings: everything else that can move a number, and where weights and the cache are.
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
-        pairs: CSV with columns gen,gt[,audio,id] instead of matching by stem.
+        pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
         workers: processes; the numbers do not depend on it.
         resume, overwrite: what to do with a run that `out` holds already.
         skip_missing: score the rest when weights are missing.
         name: the method's name in tables; default the name of `gen`.
-        cache: folder for tracks and features of videos; 'default': the user's cache folder; None: no cache.
+        resample: what intervals draw: 'clip', or 'speaker' (the column of `pairs`) with all clips of a person.
         command: what to record as the command line.
         event: told (clip id, stage, share); see lipsync_eval.progress.
         warn: told about things that the user should know.
-        **settings: fields of lipsync_eval.types.Settings: protocol, protocol_options, audio, align, face, landmarks, detector,
-            device, weights, weights_dir, offline, seed, reference, options.
 
     Returns:
-        the Result, as in results.json.
+        the Result, as in results.json; paths in it are absolute.
 
     Raises:
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
-    chosen = make_settings(cache, **settings)
+    if gt is None:
+        raise UsageError(
+            "score needs the real videos (gt): every metric compares with them or prints their own score; "
+            "give their folder or file"
+        )
     gen, gt = Path(gen), Path(gt)
-    plan = make_plan(gen, gt, metrics, chosen, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
+    wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
+    plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
+    if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
+        raise UsageError(
+            f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
+        )
     for text in plan.warnings:
         warn(text)
     label = name or (gen.stem if gen.is_file() else gen.resolve().name)
     line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
-            return _run(plan, Path(temporary), label, line, workers, event, keep=False)
+            return _run(plan, Path(temporary), label, line, workers, event, resample, keep=False)
     folder = Path(out)
     prepare_folder(folder, resume=resume, overwrite=overwrite)
-    if resume and (finished := _finished(folder, plan)):
+    if resume and (finished := _finished(folder, plan, resample)):
         warn(f"{folder}: is complete already; nothing to do")
         return finished
-    return _run(plan, folder, label, line, workers, event, keep=True)
+    return _run(plan, folder, label, line, workers, event, resample, keep=True)
 
 
-def make_settings(cache: str | Path | None = "default", **settings: Any) -> Settings:
-    """Settings from score()'s keyword arguments."""
-    folder = default_cache_dir() if cache == "default" else Path(cache) if cache is not None else None
-    return Settings(cache_dir=folder, **settings)
+def _fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
+    """The plan's own, and what intervals draw where that is not clips."""
+    return plan.fingerprint() | ({} if resample == "clip" else {"resample": resample})
 
 
 def _run(
-    plan: Plan, folder: Path, label: str, command: list[str], workers: int, event: Progress, *, keep: bool
+    plan: Plan,
+    folder: Path,
+    label: str,
+    command: list[str],
+    workers: int,
+    event: Progress,
+    resample: Resample,
+    *,
+    keep: bool,
 ) -> Result:
     began, started = time.monotonic(), datetime.now(UTC)
     journal = Journal(folder)
-    fingerprint = plan.fingerprint()
+    fingerprint = _fingerprint(plan, resample)
     old = journal.fingerprint()
     if old is None:
         journal.start(fingerprint)
@@ -118,25 +133,28 @@ def _run(
         seed=plan.settings.seed,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 2),
-        plan=fingerprint,  # type: ignore[call-arg]
+        plan=fingerprint,
     )
-    result = build_result(plan, journal, run, _environment(plan.settings, workers))
+    result = build_result(plan, journal, run, _environment(plan.settings, workers), resample)
     if keep:
+        result = result.with_frames(folder)
         try:
             write_run(folder, result, journal)
         except OSError as error:
             raise OutputError(
                 f"{folder}: cannot be written ({error.strerror or error}); free space and finish with --resume"
             ) from error
-    return result
+        return result
+    ids = [clip.id for clip in result.clips]
+    return result.with_frames({i: dict(journal.frames(place)) for place, i in enumerate(ids)})
 
 
-def _finished(folder: Path, plan: Plan) -> Result | None:
+def _finished(folder: Path, plan: Plan, resample: Resample) -> Result | None:
     """The complete run in `folder`, if --resume finds nothing left to do."""
     if not (folder / RESULTS).exists() or (folder / "journal").exists():
         return None
     result = load_result(folder)
-    if (result.run.model_extra or {}).get("plan") != plan.fingerprint():
+    if result.run.plan != _fingerprint(plan, resample):
         raise OutputError(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )

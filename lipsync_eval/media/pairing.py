@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipsync_eval.errors import PairingError
@@ -43,7 +43,7 @@ def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing
     Args:
         gen: folder or file of the generated videos.
         gt: folder or file of the real videos.
-        pairs_csv: a CSV file with the columns gen,gt[,audio,id] (see `lipsync_eval.media.table`).
+        pairs_csv: a CSV file with the columns gen,gt[,audio,id,speaker] (see `lipsync_eval.media.table`).
 
     Raises:
         PairingError: a missing or empty folder, no pair, doubled names, two sound files for one video: all are listed.
@@ -109,7 +109,7 @@ def _complete(pairs: list[PairPaths]) -> Pairing:
     """Add the sound files that lie beside the videos; sort."""
     problems: list[str] = []
     done = [
-        PairPaths(p.id, p.gen, p.gt, p.audio or _sound(p.gen, problems), p.gt_audio or _sound(p.gt, problems))
+        replace(p, audio=p.audio or _sound(p.gen, problems), gt_audio=p.gt_audio or _sound(p.gt, problems))
         for p in sorted(pairs, key=lambda pair: pair.id)
     ]
     if problems:

@@ -19,3 +19,5 @@ class PairPaths:
     """Audio file that replaces the generated video's own track; None: its own track."""
     gt_audio: Path | None = None
     """Audio file beside the real video; None: its own track."""
+    speaker: str | None = None
+    """Who speaks, where the table of --pairs has a column `speaker`."""

@@ -1,9 +1,10 @@
-"""The table of --pairs: a CSV file with the columns gen,gt[,audio,id].
+"""The table of --pairs: a CSV file with the columns gen,gt[,audio,id,speaker].
 
 UTF-8, a header line, one pair a line, quoting as in RFC 4180. `gen` and `audio` are paths relative to the GEN folder,
 `gt` relative to the GT folder; absolute paths are taken as they are. A relative path may not leave its folder. An empty
 audio cell means: a sound file beside the generated video, else its own track. An empty id means: the path in `gen`
-without its suffix (of an absolute path, the stem alone). No two lines may have the same id.
+without its suffix (of an absolute path, the stem alone). No two lines may have the same id. `speaker` says who speaks
+(any name; every line has one, or none has): intervals and tests can then draw speakers instead of clips.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lipsync_eval.media.names import key
 from lipsync_eval.media.pairs import PairPaths
 
 _REQUIRED: Final = ("gen", "gt")
-_COLUMNS: Final = ("gen", "gt", "audio", "id")
+_COLUMNS: Final = ("gen", "gt", "audio", "id", "speaker")
 
 Row = tuple[int, dict[str, str]]
 """Line number and cells by column."""
@@ -82,7 +83,7 @@ def _check_header(table: Path, header: list[str]) -> None:
     unknown = [name for name in header if name not in _COLUMNS]
     if missing or unknown or len(set(header)) < len(header):
         raise PairingError(
-            f"{table.name}, line 1: expected the columns gen,gt and, if wanted, audio and id, once each; got {','.join(header)!r}"
+            f"{table.name}, line 1: expected the columns gen,gt and, if wanted, audio, id and speaker, once each; got {','.join(header)!r}"
         )
 
 
@@ -95,7 +96,7 @@ def _row(table: Path, line: int, header: list[str], cells: list[str]) -> dict[st
 
 
 def _pair(cells: dict[str, str], gen: Path, gt: Path) -> PairPaths:
-    empty = [name for name in _REQUIRED if not cells[name]]
+    empty = [name for name in (*_REQUIRED, "speaker") if name in cells and not cells[name].strip()]
     if empty:
         raise PairingError(f"the cell {' and '.join(empty)} is empty")
     audio = cells.get("audio")
@@ -104,6 +105,7 @@ def _pair(cells: dict[str, str], gen: Path, gt: Path) -> PairPaths:
         gen=_below(gen, cells["gen"]),
         gt=_below(gt, cells["gt"]),
         audio=_below(gen, audio) if audio else None,
+        speaker=cells.get("speaker"),
     )
 
 

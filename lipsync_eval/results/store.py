@@ -6,12 +6,10 @@ results.json stands.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import OutputError, ParseError
+from lipsync_eval.errors import OutputError
 from lipsync_eval.files import atomic, write_text
-from lipsync_eval.results.schema import RESULTS, ClipRow, Result
+from lipsync_eval.results.frames import FRAMES, Arrays, load_frames, write_frames
+from lipsync_eval.results.schema import CLIPS, RESULTS, Result
+
+__all__ = [
+    "CLIPS",
+    "FRAMES",
+    "JOURNAL",
+    "PLAN",
+    "Arrays",
+    "Journal",
+    "Outcome",
+    "load_frames",
+    "prepare_folder",
+    "write_run",
+]
 
 JOURNAL = "journal"
 PLAN = "plan.json"
-FRAMES = "frames.npz"
-CLIPS = "clips.csv"
-Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(slots=True)
@@ -166,69 +175,10 @@ def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         ) from error
 
 
-def clips_csv(clips: Sequence[ClipRow], metrics: Sequence[str]) -> str:
-    """The text of clips.csv: id,gen,gt,n_frames,<metrics>,notes. Numbers are written so that they read back exactly."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "gen", "gt", "n_frames", *metrics, "notes"])
-    for clip in clips:
-        numbers = ["" if clip.values.get(m) is None else repr(clip.values[m]) for m in metrics]
-        writer.writerow(
-            [
-                clip.id,
-                clip.gen or "",
-                clip.gt or "",
-                "" if clip.n_frames is None else clip.n_frames,
-                *numbers,
-                "; ".join(clip.notes),
-            ]
-        )
-    return buffer.getvalue()
-
-
-def write_frames(path: Path, journal: Journal, ids: Sequence[str]) -> None:
-    """Write frames.npz, one clip at a time: `ids` (n,) and `PLACE/NAME` arrays, PLACE being the clip's row in `ids`.
-
-    Ids are user text and therefore kept as data, not as member names.
-    """
-    with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as bundle:
-        members: list[tuple[str, NDArray[np.generic]]] = [("ids", np.array(ids, dtype=np.str_))]
-        _write_members(bundle, members)
-        for place in range(len(ids)):
-            _write_members(bundle, [(f"{place:06d}/{name}", array) for name, array in journal.frames(place)])
-
-
-def load_frames(run: Path | str) -> dict[str, dict[str, NDArray[np.generic]]]:
-    """frames.npz of a run: clip id -> name (a metric or an array such as 'syncnet_distance') -> values.
-
-    Raises:
-        ParseError: the file is missing or broken.
-    """
-    path = Path(run) / FRAMES if Path(run).is_dir() else Path(run)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            ids = [str(i) for i in file["ids"]]
-            out: dict[str, dict[str, NDArray[np.generic]]] = {i: {} for i in ids}
-            for key in file.files:
-                place, slash, name = key.partition("/")
-                if slash:
-                    out[ids[int(place)]][name] = file[key]
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        raise ParseError(f"{path}: cannot be read ({error}); it is written by `lipsync-eval score`") from error
-    return out
-
-
 def write_run(folder: Path, result: Result, journal: Journal) -> None:
     """Write frames.npz, clips.csv and, last, results.json; then drop the journal."""
-    write_frames(folder / FRAMES, journal, [clip.id for clip in result.clips])
-    write_text(folder / CLIPS, clips_csv(result.clips, [s.metric for s in result.scores]))
-    write_text(folder / RESULTS, result.to_json())
+    ids = [clip.id for clip in result.clips]
+    write_frames(folder / FRAMES, ids, (journal.frames(place) for place in range(len(ids))))
+    write_text(folder / CLIPS, result.to_csv(folder))
+    write_text(folder / RESULTS, result.to_json(folder))
     journal.remove()
-
-
-def _write_members(bundle: zipfile.ZipFile, members: Sequence[tuple[str, NDArray[np.generic]]]) -> None:
-    for name, array in members:
-        info = zipfile.ZipInfo(f"{name}.npy")  # fixed date: equal runs give equal bytes
-        info.compress_type = zipfile.ZIP_DEFLATED
-        with bundle.open(info, "w", force_zip64=True) as member:
-            np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

@@ -2,7 +2,7 @@
 // The page of one or more runs. Text of users reaches the document through textContent only.
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7a7a7a", "#b8a800"];
 const DASHES = ["", "6 3", "2 2", "8 3 2 3"];
-const ARROW = { up: "\u2191", down: "\u2193", zero: "\u21920" };
+const ARROW = { up: " \u2191", down: " \u2193", zero: " \u21920" };
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const loaded = new Map();
@@ -21,8 +21,8 @@ function svg(tag, attributes, text) {
   if (text !== undefined) node.textContent = text;
   return node;
 }
-const fixed = (v, d) => (v === null || v === undefined ? "\u2013" : v.toFixed(d));
-const label = (m) => m.heading + (m.unit === "1" ? "" : ` (${m.unit})`) + " " + ARROW[m.direction];
+const fixed = (v, d) => (v === null || v === undefined ? "\u2013" : v.toFixed(d).replace(/^-(0(?:\.0*)?)$/, "$1"));
+const label = (m) => m.heading + (m.unit === "1" ? "" : ` (${m.unit})`) + (ARROW[m.direction] || "");
 const goodness = (m, v) => (m.direction === "up" ? v : m.direction === "zero" ? -Math.abs(v) : -v);
 
 // --- summary
@@ -39,6 +39,7 @@ function summary() {
     for (const m of DATA.metrics) {
       const s = run.scores.find((x) => x.metric === m.id), td = el("td", s ? fixed(s.value, m.decimals) : "\u2013");
       if (s && s.low !== null) td.append(el("small", `${fixed(s.low, m.decimals)} .. ${fixed(s.high, m.decimals)}`));
+      if (s && s.absolute !== null) td.append(el("small", `mean of absolute values: ${fixed(s.absolute, m.decimals)}`));
       if (s && s.gt !== null) td.append(el("small", `real: ${fixed(s.gt, m.decimals)}`));
       if (s) td.append(el("small", `${s.n} of ${s.asked}`));
       tr.append(td);
@@ -71,25 +72,25 @@ const short = (v) => (Math.abs(v) >= 100 ? v.toFixed(0) : v.toPrecision(3));
 
 // series: [{name, values, k}]; x runs from x0 in steps of dx
 function lines(series, x0, dx, unit, description) {
-  const W = 640, H = 130, L = 58, R = 8, T = 8, B = 22, picture = frame(W, H, description);
+  const W = 640, H = 130, L = 58, R = 8, T = 8, B = 22, drawing = frame(W, H, description);
   const bounds = range(series.flatMap((s) => s.values)), n = Math.max(...series.map((s) => s.values.length));
   if (!bounds) return el("p", "no values", { class: "note" });
   const x = (i) => L + (W - L - R) * (n > 1 ? i / (n - 1) : 0.5), y = (v) => T + (H - T - B) * (1 - (v - bounds[0]) / (bounds[1] - bounds[0]));
   for (const v of bounds) {
-    picture.append(svg("line", { x1: L, x2: W - R, y1: y(v), y2: y(v), class: "axis" }), svg("text", { x: L - 4, y: y(v) + 4, "text-anchor": "end" }, short(v)));
+    drawing.append(svg("line", { x1: L, x2: W - R, y1: y(v), y2: y(v), class: "axis" }), svg("text", { x: L - 4, y: y(v) + 4, "text-anchor": "end" }, short(v)));
   }
   for (const i of [0, Math.floor((n - 1) / 2), n - 1]) {
-    picture.append(svg("text", { x: x(i), y: H - 6, "text-anchor": i === 0 ? "start" : i === n - 1 ? "end" : "middle" }, `${+(x0 + dx * i).toFixed(2)} ${unit}`));
+    drawing.append(svg("text", { x: x(i), y: H - 6, "text-anchor": i === 0 ? "start" : i === n - 1 ? "end" : "middle" }, `${+(x0 + dx * i).toFixed(2)} ${unit}`));
   }
   for (const s of series) {
     let path = "", pen = false;
     s.values.forEach((v, i) => { if (v === null) { pen = false; return; } path += `${pen ? "L" : "M"}${x(i).toFixed(1)} ${y(v).toFixed(1)}`; pen = true; });
-    picture.append(svg("path", { d: path, fill: "none", stroke: COLOURS[s.k % 8], "stroke-width": 1.5, "stroke-dasharray": DASHES[Math.floor(s.k / 8) % 4] }));
+    drawing.append(svg("path", { d: path, fill: "none", stroke: COLOURS[s.k % 8], "stroke-width": 1.5, "stroke-dasharray": DASHES[Math.floor(s.k / 8) % 4] }));
   }
   const cursor = svg("line", { x1: L, x2: L, y1: T, y2: H - B, class: "cursor", visibility: "hidden" });
-  picture.append(cursor);
-  picture.moveTo = (i) => { const at = x(Math.min(n - 1, Math.max(0, i))); cursor.setAttribute("x1", at); cursor.setAttribute("x2", at); cursor.setAttribute("visibility", "visible"); };
-  return picture;
+  drawing.append(cursor);
+  drawing.moveTo = (i) => { const at = x(Math.min(n - 1, Math.max(0, i))); cursor.setAttribute("x1", at); cursor.setAttribute("x2", at); cursor.setAttribute("visibility", "visible"); };
+  return drawing;
 }
 function legend() {
   const box = el("div", null, { class: "legend" });
@@ -110,17 +111,17 @@ function scatter() {
   if (!points.length) { $("scatter").append(el("p", "no clip has this metric in both runs", { class: "note" })); return; }
   const S = 420, P = 46, bounds = range(points.flatMap((p) => [p[1], p[2]]));
   const wins = points.filter((p) => goodness(m, p[2]) > goodness(m, p[1])).length;
-  const text = `${m.heading}: ${b.name} is better on ${wins} of ${points.length} clips than ${a.name}`;
-  const picture = frame(S, S, text), at = (v) => P + (S - 2 * P) * (v - bounds[0]) / (bounds[1] - bounds[0]);
-  picture.append(svg("line", { x1: P, y1: S - P, x2: S - P, y2: P, class: "axis" }));
-  for (const v of bounds) picture.append(svg("text", { x: at(v), y: S - P + 16, "text-anchor": "middle" }, short(v)), svg("text", { x: P - 6, y: S - at(v) + 4, "text-anchor": "end" }, short(v)));
-  picture.append(svg("text", { x: S / 2, y: S - 8, "text-anchor": "middle" }, a.name.slice(0, 40)), svg("text", { x: 12, y: S / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${S / 2})` }, b.name.slice(0, 40)));
+  const text = m.direction ? `${m.heading}: ${b.name} is better on ${wins} of ${points.length} clips than ${a.name}` : `${m.heading}: it is not known which direction is better`;
+  const drawing = frame(S, S, text), at = (v) => P + (S - 2 * P) * (v - bounds[0]) / (bounds[1] - bounds[0]);
+  drawing.append(svg("line", { x1: P, y1: S - P, x2: S - P, y2: P, class: "axis" }));
+  for (const v of bounds) drawing.append(svg("text", { x: at(v), y: S - P + 16, "text-anchor": "middle" }, short(v)), svg("text", { x: P - 6, y: S - at(v) + 4, "text-anchor": "end" }, short(v)));
+  drawing.append(svg("text", { x: S / 2, y: S - 8, "text-anchor": "middle" }, a.name.slice(0, 40)), svg("text", { x: 12, y: S / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${S / 2})` }, b.name.slice(0, 40)));
   for (const [name, x, y] of points) {
     const dot = svg("circle", { cx: at(x), cy: S - at(y), r: 4, fill: COLOURS[5], "fill-opacity": 0.85 });
     dot.append(svg("title", {}, `${name}: ${fixed(x, m.decimals)}, ${fixed(y, m.decimals)}`));
-    picture.append(dot);
+    drawing.append(dot);
   }
-  $("scatter").append(picture, el("p", text + "."));
+  $("scatter").append(drawing, el("p", text + "."));
 }
 
 // --- clips
@@ -137,14 +138,14 @@ function load(i, then) {
 }
 function open(i, body) {
   if (body.childElementCount) return;
-  const left = el("div"), right = el("div"), pictures = [];
+  const left = el("div"), right = el("div"), drawings = [];
   DATA.runs.forEach((run) => {
     const clip = run.clips[i];
     if (!clip) return;
     left.append(el("h4", run.name));
     if (clip.media) {
       const video = el("video", null, { controls: "", preload: "metadata", src: clip.media, "aria-label": `${DATA.ids[i]}, ${run.name}: generated on the left, real on the right` });
-      video.addEventListener("timeupdate", () => pictures.forEach((p) => p.moveTo && p.moveTo(video.currentTime * 25)));
+      video.addEventListener("timeupdate", () => drawings.forEach((p) => p.moveTo && p.moveTo(video.currentTime * 25)));
       left.append(video, el("p", "generated | real", { class: "note" }));
     }
     clip.failures.forEach((f) => left.append(el("p", f, { class: "fail" })));
@@ -156,12 +157,12 @@ function open(i, body) {
     for (const m of DATA.metrics) {
       const series = data.map((d, k) => ({ k, values: d.curves[m.id] })).filter((s) => s.values);
       if (!series.length) continue;
-      const picture = lines(series, 0, 1 / 25, "s", `${m.heading} per frame of ${DATA.ids[i]}`);
-      pictures.push(picture);
-      right.append(el("h4", label(m) + " per frame"), picture);
+      const drawing = lines(series, 0, 1 / 25, "s", `${m.heading} per frame of ${DATA.ids[i]}`);
+      drawings.push(drawing);
+      right.append(el("h4", label(m) + " per frame"), drawing);
     }
     const shifts = data.map((d, k) => ({ k, values: d.distance })).filter((s) => s.values);
-    if (shifts.length) right.append(el("h4", "SyncNet distance by shift of the sound"), lines(shifts, -Math.floor(shifts[0].values.length / 2), 1, "frames", "SyncNet distance by shift"));
+    if (shifts.length) right.append(el("h4", "SyncNet distance by shift of the audio"), lines(shifts, -Math.floor(shifts[0].values.length / 2), 1, "frames", "SyncNet distance by shift"));
   });
 }
 function chosen() {
@@ -169,7 +170,7 @@ function chosen() {
   let rows = DATA.ids.map((name, i) => ({ name, i, clip: run.clips[i] })).filter((r) => r.clip && r.name.toLowerCase().includes(words));
   if ($("failed").checked) rows = rows.filter((r) => r.clip.failures.length);
   const most = Number($("worst").value);
-  if (most && by) rows = rows.filter((r) => typeof r.clip.values[by.id] === "number").sort((a, b) => goodness(by, a.clip.values[by.id]) - goodness(by, b.clip.values[by.id])).slice(0, most);
+  if (most && by && by.direction) rows = rows.filter((r) => typeof r.clip.values[by.id] === "number").sort((a, b) => goodness(by, a.clip.values[by.id]) - goodness(by, b.clip.values[by.id])).slice(0, most);
   const value = (r) => (sort.key === "name" ? r.name : sort.key === "frames" ? r.clip.frames : r.clip.values[sort.key]);
   const way = sort.up ? 1 : -1;
   return rows.sort((a, b) => {

@@ -1,8 +1,22 @@
 "use strict";
 // Shows every item once, in an order that depends on the rater's number, and saves the answers as a file.
 const $ = (id) => document.getElementById(id);
-const answers = [];
-let order = [], at = 0, began = 0, rater = 0;
+let answers = [], order = [], at = 0, began = 0, rater = 0;
+
+// Answers survive a reload: they are kept in this browser until the file is saved.
+const KEPT = `lipsync-eval study ${STUDY.study}`;
+function keep() {
+  try { localStorage.setItem(KEPT, JSON.stringify({ rater, answers, at })); } catch { /* a browser that keeps nothing */ }
+}
+function kept() {
+  try {
+    const held = JSON.parse(localStorage.getItem(KEPT));
+    return held && Number.isInteger(held.rater) && Array.isArray(held.answers) && held.at > 0 ? held : null;
+  } catch { return null; }
+}
+function forget() {
+  try { localStorage.removeItem(KEPT); } catch { /* nothing was kept */ }
+}
 
 // mulberry32: a small seeded generator, so that a rater's order can be made again
 function generator(seed) {
@@ -48,6 +62,9 @@ function show() {
     }
     form.append(group);
   }
+  const seen = el("label", null, { class: "watched" });
+  seen.append(el("input", null, { type: "checkbox", id: "watched" }), document.createTextNode(" I watched the video to its end, with sound"));
+  form.append(seen);
   form.append(el("button", at + 1 < order.length ? "Next" : "Finish"));
   began = performance.now();
   $("where").scrollIntoView();
@@ -58,22 +75,39 @@ function save() {
   $("save").download = `answers-${STUDY.study}-rater${rater}.json`;
   $("save").click();
 }
-$("total").textContent = String(STUDY.grid.length * STUDY.grid[0].length);
-$("begin").addEventListener("submit", (event) => {
-  event.preventDefault();
-  rater = Number($("rater").value);
+function start() {
   order = orderFor(rater);
   $("welcome").hidden = true;
   $("trial").hidden = false;
   show();
+}
+$("video").addEventListener("ended", () => { $("watched").checked = true; });
+const before = kept();
+if (before) {
+  $("resume").hidden = false;
+  $("resume-text").textContent = `Rater ${before.rater} has rated ${before.at} videos in this browser. `;
+  $("continue").addEventListener("click", () => {
+    ({ rater, answers, at } = before);
+    start();
+  });
+}
+$("total").textContent = String(STUDY.grid.length * STUDY.grid[0].length);
+$("begin").addEventListener("submit", (event) => {
+  event.preventDefault();
+  rater = Number($("rater").value);
+  answers = [];
+  at = 0;
+  start();
 });
 $("answers").addEventListener("submit", (event) => {
   event.preventDefault();
   const seconds = +((performance.now() - began) / 1000).toFixed(1), given = new FormData(event.target);
-  for (const [name] of STUDY.questions) answers.push({ item: order[at], question: name, score: Number(given.get(name)), seconds });
+  for (const [name] of STUDY.questions) answers.push({ item: order[at], question: name, score: Number(given.get(name)), seconds, watched: $("watched").checked });
   at += 1;
+  keep();
   if (at < order.length) { show(); return; }
   $("trial").hidden = true;
   $("end").hidden = false;
   save();
+  forget();
 });

@@ -304,8 +304,7 @@ def test_import_is_cheap():
 def test_a_whole_run_on_talking_clips(tmp_path):
     """Decoding, faces, alignment, both front ends, network, results: gen = gt gives 1, and a repeat gives the same scores."""
     from support.clips import frames, sound, write
-
-    from lipsync_eval.engine.score import score
+    from support.scoring import score
 
     for n in range(2):
         write(tmp_path / "clips" / f"{n}.mkv", frames(12, seed=n), sound(12, n))

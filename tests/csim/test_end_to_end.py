@@ -7,8 +7,8 @@ from pathlib import Path
 
 from support.clips import blurred
 from support.perception import write_inception, write_lpips, write_r18
+from support.scoring import score
 
-from lipsync_eval.engine.score import score
 from lipsync_eval.media import open_clip, write_video
 
 

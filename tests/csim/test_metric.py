@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from support.clips import blurred, frames
 from support.perception import write_r18
+from support.scoring import score
 
 from lipsync_eval import check_metric
-from lipsync_eval.engine.score import score
 from lipsync_eval.errors import MetricError, MissingWeights, UsageError
 from lipsync_eval.features import reference
 from lipsync_eval.features.arcface import FaceEmbedder

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from support.clips import blurred, frames
 from support.perception import write_inception
+from support.scoring import score
 
 from lipsync_eval import check_metric
-from lipsync_eval.engine.score import score
 from lipsync_eval.errors import UsageError
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics import fid as module

@@ -9,9 +9,9 @@ import pytest
 import torch
 from support.clips import blurred, frames
 from support.perception import linear, write_lpips
+from support.scoring import score
 
 from lipsync_eval import check_metric
-from lipsync_eval.engine.score import score
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.features.lpips_weights import find
 from lipsync_eval.media import write_video

@@ -10,6 +10,7 @@ from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.plots import KINDS, draw, save
 from lipsync_eval.reports.unlike import unlike
+from lipsync_eval.results.schema import load_result
 
 BASE = list(np.random.default_rng(0).normal(30, 3, 12))
 LMD = list(np.random.default_rng(1).uniform(1, 3, 12))
@@ -109,3 +110,60 @@ def test_the_command(tmp_path: Path) -> None:
     assert (tmp_path / "box.pdf").exists()
     assert cli(["plot", *paths, "--kind", "curve", "--out", str(tmp_path / "x")]) == 2, "no frames.npz there"
     assert cli(["plot", str(tmp_path / "none")]) == 2
+
+
+def test_every_drawn_method_is_in_the_legend(data: Path) -> None:
+    """matplotlib drops labels that begin with '_'; the first panel need not hold every run."""
+    three = [
+        run("A", {"psnr": BASE, "lmd": LMD}),
+        run("B", {"lmd": LMD}),
+        run("_C", {"psnr": BASE, "lmd": LMD}),
+    ]
+    figure = draw("curve", three, None, frames(3))
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["A", "B", "_C"]
+    folder = data / "faults" / "metrics" / "legend-drops-methods" / "PL"
+    loaded = [load_result(p.parent) for p in sorted(folder.glob("*/results.json"))]
+    (legend,) = draw("radar", loaded, None, []).legends
+    assert len(legend.get_texts()) == 4
+
+
+def test_long_names_stay_different_and_inside(tmp_path: Path) -> None:
+    names = [f"a method with an extremely long name (checkpoint {k}00000)" for k in range(3)]
+    long = [run(n, {"psnr": BASE, "lmd": LMD, "lse_d": LMD}) for n in names]
+    figure = draw("radar", long, None, [])
+    (legend,) = figure.legends
+    assert len({t.get_text() for t in legend.get_texts()}) == 3
+    figure.canvas.draw()
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, "the legend is not cut off"
+
+
+def test_the_real_line_is_over_every_real_clip() -> None:
+    full = run("full", {"lse_d": [8.0, 9.0]}, gt_values={"lse_d": [6.0, 8.0]})
+    part = run("part", {"lse_d": [8.0, None]}, gt_values={"lse_d": [6.0, 8.0]})
+    del part.clips[1].gt_values["lse_d"]
+    for order in ([full, part], [part, full]):
+        lines = [
+            line.get_ydata()[0]
+            for line in draw("bars", order, ["lse_d"], []).axes[0].lines
+            if line.get_linestyle() == "--"
+        ]
+        assert lines == [7.0]
+
+
+def test_an_offset_is_drawn_with_the_mean_of_absolute_values() -> None:
+    axes = draw("bars", [run("a", {"av_offset": [5.0, -5.0]})], None, []).axes[0]
+    assert [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "D"] == [5.0]
+    assert "mean of absolute values" in axes.get_title()
+
+
+def test_another_plot_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results.json").write_text(run("a", {"psnr": BASE}).to_json())
+    (tmp_path / "fig.pdf").write_text("all my work")
+    line = ["plot", f"{tmp_path / 'a'}=b", "--out", str(tmp_path / "fig")]
+    assert cli(line) == 2
+    assert (tmp_path / "fig.pdf").read_text() == "all my work" and not (tmp_path / "fig.png").exists()
+    assert cli([*line, "--overwrite"]) == 0
+    assert (tmp_path / "fig.pdf").read_bytes().startswith(b"%PDF")

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
     {"files", "device", "registry"},
-    {"align", "options"},
+    {"align", "options", "cache"},
     {"settings"},
     {"types"},
-    {"cache", "warp"},
+    {"warp"},
     {"batch"},
     {"media"},
     {"faces"},

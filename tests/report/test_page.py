@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -213,3 +214,64 @@ def test_from_score_to_page_with_videos(tmp_path: Path) -> None:
         assert driver.execute_script("return document.querySelector('video').readyState") >= 1, (
             "the preview plays in the browser"
         )
+
+
+def scored(tmp_path: Path) -> Path:
+    gen, gt = pair_folders(tmp_path, ("a",), n=6)
+    line = ["score", str(gen), str(gt), "--metrics", "psnr", "--protocol", "raw", "--out", str(tmp_path / "run")]
+    assert cli([*line, "--quiet", "--no-cache"]) == 0
+    return tmp_path / "run" / "results.json"
+
+
+def test_only_videos_of_the_runs_own_folders_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A results.json of a stranger names any video of this machine: a page with it may be passed on."""
+    file = scored(tmp_path)
+    secret = tmp_path / "private" / "secret.mkv"
+    secret.parent.mkdir()
+    secret.write_bytes((tmp_path / "gen" / "a.mkv").read_bytes())
+    data = json.loads(file.read_text())
+    data["clips"][0]["gen"] = "../gen/../private/secret.mkv"
+    file.write_text(json.dumps(data))
+    assert cli(["report", str(file.parent), "--out", str(tmp_path / "page")]) == 0
+    err = capsys.readouterr().err
+    assert "outside the run's folders" in err and "--videos-from" in err
+    assert not list((tmp_path / "page" / "media").iterdir())
+    line = ["report", str(file.parent), "--out", str(tmp_path / "page"), "--videos-from", str(secret.parent)]
+    assert cli(line) == 0
+    assert len(list((tmp_path / "page" / "media").iterdir())) == 1
+    (tmp_path / "gen" / "link.mkv").symlink_to(secret)
+    data["clips"][0]["gen"] = "../gen/link.mkv"
+    file.write_text(json.dumps(data))
+    assert cli(["report", str(file.parent), "--out", str(tmp_path / "other")]) == 0
+    assert not list((tmp_path / "other" / "media").iterdir()), "a link out of the folder is no way round"
+    data["data"]["gen"] = "/"
+    file.write_text(json.dumps(data))
+    assert cli(["report", str(file.parent), "--out", str(tmp_path / "root")]) == 0
+    assert not list((tmp_path / "root" / "media").iterdir()), "the whole disk is no folder of a run"
+
+
+def test_missing_videos_are_told_at_once_and_strangers_folders_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = scored(tmp_path)
+    (tmp_path / "gen" / "a.mkv").unlink()
+    assert cli(["report", f"{file.parent}=ours", "--out", str(tmp_path / "page")]) == 0
+    assert "ours: 1 clips are shown without videos, which are not there any more" in capsys.readouterr().err
+    (tmp_path / "site" / "data").mkdir(parents=True)
+    (tmp_path / "site" / "index.html").write_text("<title>my home page</title>")
+    assert cli(["report", str(file.parent), "--out", str(tmp_path / "site")]) == 2
+    assert (tmp_path / "site" / "index.html").read_text() == "<title>my home page</title>"
+
+
+def test_a_page_tells_runs_of_one_name_apart_and_prints_no_negative_zero(tmp_path: Path) -> None:
+    runs = [run("gen", {"psnr": [v], "av_offset": [-0.01]}, gen=f"/w/ckpt{k}/gen") for k, v in enumerate((30.0, 31.0))]
+    told = []
+    index = write_page(
+        runs, [{}, {}], tmp_path / "p", [lambda place, clip, where: None] * 2, lambda n, m: told.append((n, m))
+    )
+    assert told == [(1, 2), (2, 2)]
+    with browser() as driver:
+        driver.get(index.as_uri())
+        text = driver.find_element("id", "summary").text
+        assert "ckpt0/gen" in text and "ckpt1/gen" in text
+        assert "-0.0" not in text and "mean of absolute values: 0.0" in text

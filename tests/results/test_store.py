@@ -11,7 +11,7 @@ import pytest
 
 from lipsync_eval.errors import OutputError, ParseError
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score, load_result
-from lipsync_eval.results.store import Journal, Outcome, clips_csv, load_frames, prepare_folder, write_run
+from lipsync_eval.results.store import Journal, Outcome, load_frames, prepare_folder, write_run
 
 NASTY = ['a,b"c', "new\nline", "../../up", "日本 ü", "x" * 200]
 
@@ -19,8 +19,8 @@ NASTY = ['a,b"c', "new\nline", "../../up", "日本 ü", "x" * 200]
 def outcome(i: int, name: str) -> Outcome:
     return Outcome(
         id=name,
-        gen="g",
-        gt="r",
+        gen="/data/g",
+        gt="/data/r",
         digests=("1", "2"),
         n_frames=3,
         values={"psnr": 1.0 + i / 3, "ssim": None},
@@ -34,7 +34,7 @@ def outcome(i: int, name: str) -> Outcome:
 def result(outcomes: list[Outcome]) -> Result:
     return Result(
         run=RunInfo(name="m", command=["x"], version="0", commit=None, dirty=None, seed=1, started="t", seconds=0.1),
-        data=DataInfo(n_pairs=len(outcomes), digest="d", gt_digest="e", gen="g", gt="r"),
+        data=DataInfo(n_pairs=len(outcomes), digest="d", gt_digest="e", gen="/data/g", gt="/data/r"),
         environment={},
         scores=[
             Score(
@@ -173,11 +173,11 @@ def test_no_results(tmp_path: Path) -> None:
 
 
 def test_the_csv_has_the_fixed_columns() -> None:
-    text = clips_csv(result([outcome(0, "x")]).clips, ["psnr", "ssim"])
+    text = result([outcome(0, "x")]).to_csv()
     assert next(csv.reader(io.StringIO(text))) == ["id", "gen", "gt", "n_frames", "psnr", "ssim", "notes"]
 
 
 def test_schema_key_is_on_top() -> None:
     data = json.loads(result([outcome(0, "x")]).to_json())
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert set(data) == {"schema", "run", "data", "environment", "scores", "clips", "failures"}

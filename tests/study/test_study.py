@@ -223,3 +223,80 @@ def test_videos_are_made_alike(tmp_path: Path) -> None:
     assert cli(line) == 0
     assert len(list((tmp_path / "s" / "page" / "videos").glob("*.mp4"))) == 2
     assert cli(line) == 2, "a study is never written over"
+
+
+def test_malformed_answers_never_end_in_a_traceback(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = data / "faults" / "metrics" / "study-answers-traceback" / "ST"
+    good = {"flt.json", "int.json", "ok1.json", "ok2.json", "space.json"}
+    for path in sorted(folder.glob("*.json")):
+        code = cli(["study", "collect", str(folder / "key.json"), str(path)])
+        assert code == (0 if path.name in good else 2), path.name
+        if code:
+            assert path.name in capsys.readouterr().err
+    assert cli(["study", "collect", str(folder / "key2.json"), str(folder / "ok1.json")]) == 2
+
+
+def test_answers_survive_a_reload(tmp_path: Path) -> None:
+    folder, key = study(tmp_path, clips=2, with_real=False)
+    page = (folder / "page" / "index.html").as_uri()
+    with browser(tmp_path) as driver:
+        driver.get(page)
+        find = driver.find_element
+        assert not find("id", "resume").is_displayed()
+        find("id", "rater").send_keys("7")
+        find("css selector", "#begin button").click()
+        for _ in range(2):
+            for question in key["questions"]:  # type: ignore[attr-defined]
+                find("css selector", f"input[name={question}][value='4']").click()
+            find("id", "watched").click()
+            find("css selector", "#answers button").click()
+        driver.refresh()
+        assert "Rater 7 has rated 2 videos" in find("id", "resume").text
+        find("id", "continue").click()
+        assert find("id", "where").text == "Video 3 of 4"
+        for watched in (True, False):
+            for question in key["questions"]:  # type: ignore[attr-defined]
+                find("css selector", f"input[name={question}][value='2']").click()
+            if watched:
+                find("id", "watched").click()
+            find("css selector", "#answers button").click()
+        path = tmp_path / f"answers-{key['study']}-rater7.json"
+        for _ in range(100):
+            if path.exists():
+                break
+            time.sleep(0.1)
+        opinions = read_answers(path, key)
+        assert len(opinions) == 8
+        assert sum(not o.watched for o in opinions) == 2
+        driver.get(page)
+        assert not find("id", "resume").is_displayed(), "a finished rater is forgotten"
+
+
+def test_the_help_shows_the_options_of_make(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["study", "-h"]) == 0
+    out = capsys.readouterr().out
+    assert "--questions" in out and "--with-real" in out and "collect" in out
+
+
+def test_missing_videos_are_named_and_a_broken_study_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results.json").write_text(run("a", {"psnr": [1.0] * 2}).to_json())
+    line = ["study", str(tmp_path / "a"), "--out", str(tmp_path / "s")]
+    assert cli(line) == 2
+    assert "2 of 2 videos are not where they were scored" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists(), "nothing was begun"
+    clip = write(tmp_path / "clip.mkv", list(frames(4)), sound(4))
+    held = run("a", {"psnr": [1.0] * 2})
+    clips = [
+        held.clips[0].model_copy(update={"gen": str(clip)}),
+        held.clips[1].model_copy(update={"gen": str(tmp_path / "bad.mkv")}),
+    ]
+    (tmp_path / "bad.mkv").write_bytes(b"no video")
+    (tmp_path / "a" / "results.json").write_text(held.model_copy(update={"clips": clips}).to_json())
+    assert cli(line) == 3, "the second video cannot be read"
+    (tmp_path / "bad.mkv").write_bytes(clip.read_bytes())
+    assert cli(line) == 0, "the half that was made is made again"
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["key.json", "page"]
+    assert cli(line) == 2, "a whole study is never written over"

@@ -11,10 +11,10 @@ import torch
 from golden.synthetic_inputs import motion
 from support.clips import frames
 from support.perception import GOLDEN, golden
+from support.scoring import score
 
 from lipsync_eval import check_metric
 from lipsync_eval.engine.plan import make_plan
-from lipsync_eval.engine.score import score
 from lipsync_eval.errors import InputError, MissingWeights, UsageError
 from lipsync_eval.features.blendshapes import installed
 from lipsync_eval.features.style.constants import shipped

@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
+from lipsync_eval.results.numbers import level
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 
 UNITS = {
     "psnr": ("dB", "up"),
     "ssim": ("1", "up"),
     "lmd": ("px", "down"),
+    "lmd_centered": ("px", "down"),
+    "f_lmd": ("px", "down"),
+    "lmd_atvg_sum": ("px", "down"),
     "lse_c": ("1", "up"),
     "lse_d": ("1", "down"),
     "av_offset": ("frames", "zero"),
+    "mouth_audio_corr": ("1", "up"),
 }
 Values = Mapping[str, Sequence[float | None]]
 
@@ -28,6 +33,8 @@ def run(
     proto: str = "radio.1",
     data: str = "real",
     ids: Sequence[str] | None = None,
+    gen: str = "/made/gen",
+    speakers: Sequence[str] | None = None,
 ) -> Result:
     """A run with one value per clip and metric; None becomes a failure row."""
     n = len(next(iter(values.values())))
@@ -43,6 +50,7 @@ def run(
             Score(
                 metric=metric,
                 value=clip_mean(good),
+                mean_abs=level(good, "zero") if good and direction == "zero" else None,
                 gt_value=own,
                 unit=unit,
                 direction=direction,
@@ -55,13 +63,14 @@ def run(
     clips = [
         ClipRow(
             id=ids[i],
-            gen=f"gen/{ids[i]}.mp4",
+            gen=f"{gen}/{ids[i]}.mp4",
             gt=f"{data}/{ids[i]}.mp4",
             n_frames=50,
             values={m: c[i] for m, c in values.items()},
             gt_values={m: c[i] for m, c in truth.items()},
             notes=[],
             details={"gt": {"sha256": f"{data}{i}"}},
+            speaker=speakers[i] if speakers else None,
         )
         for i in range(n)
     ]
@@ -82,12 +91,33 @@ def run(
             started="2026-01-01T00:00:00+00:00",
             seconds=1.0,
         ),
-        data=DataInfo(n_pairs=n, digest=name, gt_digest=data, gen="gen", gt=data),
+        data=DataInfo(n_pairs=n, digest=name, gt_digest=data, gen=gen, gt=data),
         environment={},
         scores=scores,
         clips=clips,
         failures=failures,
     )
+
+
+def pooled(name: str, value: float, n: int, *, lost: int = 0) -> Result:
+    """A run with FID alone: a pooled score, the last `lost` clips not in it."""
+    base = run(name, {"psnr": [30.0] * n})
+    left = n - lost
+    score = Score(
+        metric="fid",
+        value=value,
+        gt_value=None,
+        ci=None,
+        n_scored=left,
+        n_asked=n,
+        signature=f"agg:pooled|metric:fid.1|n:{left}of{n}|v:0.1.0",
+    )  # type: ignore[call-arg]
+    failures = [
+        FailureRow(id=c.id, stage="metric", metric="fid", error="MetricError", message="made up")
+        for c in base.clips[left:]
+    ]
+    clips = [c.model_copy(update={"values": {}}) for c in base.clips]
+    return base.model_copy(update={"scores": [score], "clips": clips, "failures": failures})
 
 
 def noisy(base: Sequence[float], shift: float, seed: int, sigma: float = 0.1) -> list[float]:

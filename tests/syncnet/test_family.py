@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from golden import synthetic_inputs
+from support import scoring
 from support import syncnet_official as official
 
-import lipsync_eval
 from lipsync_eval.cli import run
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.features.syncnet import tracking
@@ -39,7 +39,7 @@ def film(path: Path, pictures: np.ndarray, sound: np.ndarray | None) -> Path:
 
 def score(gen: Path, gt: Path, weights: Path, **options: Any) -> Any:
     options = {"protocol": "lrs", "metrics": IDS, "cache": None} | options
-    return lipsync_eval.score(gen, gt, weights={"syncnet": weights}, **options)
+    return scoring.score(gen, gt, weights={"syncnet": weights}, **options)
 
 
 def test_golden_numbers_through_the_whole_command(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_no_track_long_enough(weights: Path, tmp_path: Path) -> None:
     """S3FD with seeded weights that see nothing: the reason names frames and limits."""
     torch.save(official.s3fd_state(1, 50.0), tmp_path / "s3fd.pth")
     clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, 12, 64, 64), SPEECH[: 640 * 12])
-    result = lipsync_eval.score(
+    result = scoring.score(
         clip,
         clip,
         metrics=IDS,
@@ -275,7 +275,7 @@ def test_s3fd_faces_from_frames_to_score_and_from_the_cache(weights: Path, tmp_p
     clip = film(tmp_path / "a.mkv", synthetic_inputs.clip(1, 12, 160, 160, waves=2, noise=0), SPEECH[: 640 * 12])
     own = {"syncnet": weights, "s3fd": tmp_path / "s3fd.pth"}
     first, second = (
-        lipsync_eval.score(clip, clip, metrics=IDS, protocol="latentsync", cache=tmp_path / "c", weights=own)
+        scoring.score(clip, clip, metrics=IDS, protocol="latentsync", cache=tmp_path / "c", weights=own)
         for _ in range(2)
     )
     assert not first.failures

@@ -9,6 +9,7 @@ import pytest
 from golden import synthetic_inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.scoring import score
 
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics import mouth_audio as m
@@ -113,12 +114,11 @@ def test_follows_the_shifted_example(data: Path, tmp_path: Path) -> None:
 
 
 def test_real_clips_through_the_command(data: Path, tmp_path: Path) -> None:
-    import lipsync_eval
 
     clip = data / "clips" / "original" / "grid_pwij3p.mpg"
     silent = data / "clips" / "original" / "edtalk_klobuchar_gtvideo.mp4"
-    result = lipsync_eval.score(clip, clip, metrics="mouth_audio_corr,mouth_audio_offset", cache=tmp_path)
+    result = score(clip, clip, metrics="mouth_audio_corr,mouth_audio_offset", cache=tmp_path)
     row = result.clips[0]
     assert row.values == pytest.approx(row.gt_values) and row.values["mouth_audio_corr"] > 0.3
-    missing = lipsync_eval.score(clip, silent, metrics="mouth_audio_corr", align="shortest", cache=tmp_path)
+    missing = score(clip, silent, metrics="mouth_audio_corr", align="shortest", cache=tmp_path)
     assert any("real video has no score of its own: the video has no sound" in n for n in missing.clips[0].notes)

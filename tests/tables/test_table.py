@@ -90,7 +90,7 @@ def test_equal_methods_are_rarely_called_different() -> None:
 
 
 def test_ties_share_a_mark() -> None:
-    table = build([run("a", {"psnr": [30.001]}), run("b", {"psnr": [30.002]}), run("c", {"psnr": [20.0]})])
+    table = build([run("a", {"psnr": [30.0001]}), run("b", {"psnr": [30.0002]}), run("c", {"psnr": [20.0]})])
     assert [c.best for r in table.rows for c in r.cells.values()] == [True, True, False]
     assert [c.second for r in table.rows for c in r.cells.values()] == [False, False, True]
 
@@ -141,8 +141,15 @@ def test_datasets_as_column_groups() -> None:
 
 def test_published_rows_never_mix_unmarked() -> None:
     table = build(three(), select("radio"), layout=get_layout("radio"))
-    kinds = [r.kind for r in table.rows]
-    assert kinds == ["measured"] * 3 + ["published"] * 8
+    assert [r.kind for r in table.rows] == ["measured"] * 3 + ["published"] * 16
+    assert table.datasets == ("", "published"), "one group of columns, a row for each dataset"
+    assert {"Wav2Lip (HDTF)", "Wav2Lip (VoxCeleb2)"} <= {r.method for r in table.rows}
+    same = build(three(), select("radio"), layout=get_layout("radio"), dataset="hdtf")
+    assert same.datasets == ("",), "the same columns as one's own metrics"
+    assert [r.kind for r in same.rows] == ["measured"] * 3 + ["published"] * 8
+    assert len(same.columns) == 6
+    with pytest.raises(UsageError, match="HDTF, VoxCeleb2"):
+        build(three(), select("radio"), dataset="LRW")
     assert cells(table, "light")["psnr"][0], "RADIO's printed 33.9 dB does not outrank a measured row"
     for name, text in ((f, render(table)) for f, render in FORMATS.items()):
         if name == "csv":

@@ -15,6 +15,7 @@ from lipsync_eval.baselines.kit.progress import Say, silent
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.files import write_text
+from lipsync_eval.types import Settings
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -63,7 +64,7 @@ def robustness(
         length: as in `dub`.
         cache: folder of tracks and features; None: out/cache.
         say: progress.
-        **settings: as score()'s.
+        **settings: fields of Settings.
 
     Returns:
         what robustness.json holds: {"references", "scores": {metric: {reference: value}}, "spread": {metric: {...}}}.
@@ -88,7 +89,8 @@ def robustness(
     lines = [("gen", "gt", "id"), *((f"{name}.mkv", str(video.resolve()), name) for name in names)]
     write_text(pairs, "".join(",".join(_quoted(cell) for cell in line) + "\n" for line in lines))
     folders = (out / "gen", video.resolve().parent)
-    result = score(*folders, metrics=metrics, pairs=pairs, out=out / "run", name="references", cache=kept, **settings)
+    how = Settings(cache_dir=kept, **settings)
+    result = score(*folders, metrics=metrics, settings=how, pairs=pairs, out=out / "run", name="references")
     scores: dict[str, dict[str, float | None]] = {}
     for clip in result.clips:
         for metric, value in clip.values.items():

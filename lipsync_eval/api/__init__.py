@@ -1,0 +1,1 @@
+"""Plain functions for Python users: arrays in, numbers out. `lipsync_eval` offers them by name."""

@@ -1,0 +1,101 @@
+"""Tables and the gate from Python: what `lipsync-eval table` and `lipsync-eval gate` do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lipsync_eval.results.rows import Resample
+from lipsync_eval.results.schema import Result, load_result
+
+if TYPE_CHECKING:
+    from lipsync_eval.reports.gate import Gate
+
+Run = Result | Path | str
+"""A result, or the folder of one."""
+
+
+def table(
+    runs: Sequence[Run],
+    *,
+    form: Literal["text", "markdown", "latex", "csv", "html"] = "text",
+    layout: str | None = None,
+    published: Sequence[str] = (),
+    dataset: str | None = None,
+    by_dataset: bool = False,
+    ignore: Sequence[str] = (),
+    resample: Resample = "clip",
+) -> str:
+    """Methods as rows, metrics as columns; best bold, second underlined, over the clips that all runs scored.
+
+    Args:
+        runs: results or folders of runs.
+        form: of the text.
+        layout: 'radio', 'personatalk', 'avhubert-expert', 'stylesync' or a TOML file; None: all metrics.
+        published: keys of papers whose numbers are added, e.g. 'radio'.
+        dataset: the runs' dataset, as the papers call it: published numbers of it stand in the same columns.
+        by_dataset: one group of columns per set of real videos.
+        ignore: signature keys (or 'data') that may differ.
+        resample: what the significance test draws.
+
+    Raises:
+        SignatureMismatch: runs that cannot be compared.
+        UsageError: nothing to show, or an unknown name.
+    """
+    from lipsync_eval.reports.layout import get_layout
+    from lipsync_eval.reports.published import select
+    from lipsync_eval.reports.render import FORMATS
+    from lipsync_eval.reports.table import build
+
+    made = build(
+        [_result(run) for run in runs],
+        [number for key in published for number in select(key)],
+        layout=get_layout(layout) if layout else None,
+        dataset=dataset,
+        by_dataset=by_dataset,
+        ignore=ignore,
+        resample=resample,
+    )
+    return FORMATS[form](made)
+
+
+def gate(
+    new: Run,
+    baseline: Run,
+    *,
+    tolerance: str = "",
+    alpha: float = 0.05,
+    metrics: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    resample: Resample = "clip",
+) -> Gate:
+    """Whether a run is worse than a baseline; `print(gate(...))` shows it, `.passed` decides.
+
+    Args:
+        new, baseline: results, folders of runs, or a file that `gate --update` wrote.
+        tolerance: how much worse is allowed, e.g. 'psnr=0.1,lse_c=2%'.
+        alpha: level of the test over all metrics.
+        metrics: ids; None: all of the baseline's that are ranked.
+        ignore: signature keys (or 'data') that may differ.
+        resample: what tests and intervals draw.
+
+    Raises:
+        SignatureMismatch: runs that cannot be compared.
+        UsageError: nothing to compare.
+    """
+    from lipsync_eval.reports.gate import compare, parse_tolerance
+
+    return compare(
+        _result(new),
+        _result(baseline),
+        tolerance=parse_tolerance(tolerance),
+        alpha=alpha,
+        metrics=metrics,
+        ignore=ignore,
+        resample=resample,
+    )
+
+
+def _result(run: Run) -> Result:
+    return run if isinstance(run, Result) else load_result(run)

@@ -1,0 +1,113 @@
+"""Which clips of a run count in which score, and what two runs have in common.
+
+Runs are compared over the clips that all of them scored: a run that failed on the hard clips is never better for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lipsync_eval.results.rows import ClipRow, Resample
+from lipsync_eval.results.schema import Result
+
+
+def values_of(run: Result, metric: str) -> dict[str, float]:
+    """Clip id -> value, of the clips that have one; empty for a pooled metric."""
+    return {c.id: v for c in run.clips if (v := c.values.get(metric)) is not None}
+
+
+def scored_clips(run: Result, metric: str) -> frozenset[str]:
+    """Ids of the clips that count in a score.
+
+    For a pooled metric: those without a failure row of it; where that are more than the score counts, those without any
+    failure row, if their number fits.
+    """
+    if metric not in run or run[metric].n_scored == 0:
+        return frozenset()
+    if not any(metric in c.values for c in run.clips):
+        lost = {f.id for f in run.failures if f.metric in (None, metric)}
+        left = frozenset(c.id for c in run.clips if c.id not in lost)
+        whole = left - {f.id for f in run.failures}
+        return whole if len(left) != run[metric].n_scored == len(whole) else left
+    return frozenset(values_of(run, metric))
+
+
+def pooled_over(run: Result, metric: str) -> bool:
+    """Whether a score is pooled over clips that have no value of their own."""
+    return metric in run and run[metric].value is not None and not values_of(run, metric)
+
+
+def common_clips(runs: Sequence[Result], metric: str) -> list[str]:
+    """Ids, sorted, of the clips that all of these runs scored."""
+    found = [scored_clips(run, metric) for run in runs]
+    return sorted(frozenset.intersection(*found)) if found else []
+
+
+def real_values(runs: Sequence[Result], metric: str) -> dict[str, float]:
+    """The real videos' own score of every clip that any of the runs scored, by id.
+
+    Where runs differ on a clip (a pair is cut to its common length), the mean over them stands; the order of runs does
+    not matter.
+    """
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for clip in run.clips:
+            if (v := clip.gt_values.get(metric)) is not None:
+                found.setdefault(clip.id, []).append(v)
+    return {i: float(np.mean(sorted(v))) for i, v in sorted(found.items())}
+
+
+def same_real_videos(a: Result, b: Result) -> bool:
+    """Whether two runs were scored against the same real videos: the same file for every clip that both have.
+
+    Where no clip tells (results without digests, or no clip in common), the digests of the whole real sides decide.
+    """
+    before, after = _digests(a), _digests(b)
+    common = before.keys() & after.keys()
+    return all(before[i] == after[i] for i in common) if common else a.data.gt_digest == b.data.gt_digest
+
+
+def other_real_videos(a: Result, b: Result) -> list[str]:
+    """Ids of the clips whose real videos are not the same files in two runs."""
+    before, after = _digests(a), _digests(b)
+    return sorted(i for i in before.keys() & after.keys() if before[i] != after[i])
+
+
+def speakers(run: Result) -> dict[str, str]:
+    """Clip id -> speaker, of the clips whose manifest names one."""
+    return {c.id: c.speaker for c in run.clips if c.speaker is not None}
+
+
+def groups_of(ids: Sequence[str], runs: Sequence[Result], resample: Resample) -> list[str] | None:
+    """For every clip the name of what is resampled with it; None: each clip by itself.
+
+    Raises:
+        UsageError: `resample` is 'speaker' and a clip names none, or two runs name different ones.
+    """
+    if resample == "clip":
+        return None
+    from lipsync_eval.errors import UsageError
+
+    known: dict[str, str] = {}
+    for run in runs:
+        for clip, speaker in speakers(run).items():
+            if known.setdefault(clip, speaker) != speaker:
+                raise UsageError(f"clip {clip!r} has two speakers, {known[clip]!r} and {speaker!r}; mend the manifest")
+    if missing := [i for i in ids if i not in known]:
+        raise UsageError(
+            f"--resample speaker: {len(missing)} clips name no speaker ({', '.join(map(repr, missing[:3]))}); score with "
+            "--pairs and a column `speaker`"
+        )
+    return [known[i] for i in ids]
+
+
+def _digests(run: Result) -> Mapping[str, str]:
+    return {c.id: d for c in run.clips if (d := _real_digest(c))}
+
+
+def _real_digest(clip: ClipRow) -> str | None:
+    facts = clip.details.get("gt")
+    digest = facts.get("sha256") if isinstance(facts, Mapping) else None
+    return digest if isinstance(digest, str) else None

@@ -1,0 +1,55 @@
+"""How numbers are printed and compared: one rounding rule for score, table, plot, page and gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+ROUNDING: Final = 1e-9
+"""Share of a value (of 1 for smaller ones) up to which two values are one: sums in another order, decimals in binary."""
+
+
+def fixed(value: float, decimals: int) -> str:
+    """The value with so many digits after the point; never '-0.0'."""
+    return unsigned_zero(f"{value:.{decimals}f}")
+
+
+def unsigned_zero(text: str) -> str:
+    """A printed number without the sign of a zero: '-0.00' -> '0.00'."""
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def rounded(value: float, decimals: int) -> float:
+    """The number that `fixed` prints; 0.0 for -0.0."""
+    return round(value, decimals) + 0.0
+
+
+def apart(a: float, b: float, *others: float) -> float:
+    """a - b, or exactly 0 where the two differ by no more than ROUNDING.
+
+    Args:
+        a, b: the values.
+        others: values that a or b were made from; the largest of all sets the scale.
+    """
+    scale = max(1.0, abs(a), abs(b), *map(abs, others))
+    return 0.0 if abs(a - b) <= ROUNDING * scale else a - b
+
+
+def level(values: Sequence[float], direction: str | None) -> float:
+    """What a metric's clips are ranked by: their mean, and for 'zero' the mean of their absolute values.
+
+    +5 and -5 are as far from 0 as two times 5: offsets do not cancel. One definition for score, table, plot and gate.
+
+    Args:
+        values: one per clip, at least one.
+        direction: 'up', 'down', 'zero' or None.
+    """
+    x = np.asarray(values, np.float64)
+    return float(np.mean(np.abs(x) if direction == "zero" else x))
+
+
+def rank(value: float, direction: str) -> float:
+    """A score as a number that is smaller for the better one; direction 'up', 'down' or 'zero'."""
+    return -value if direction == "up" else abs(value) if direction == "zero" else value
