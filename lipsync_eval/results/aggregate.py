@@ -56,7 +56,7 @@ def resampled_means(
     counts: NDArray[np.float64] | None = None
     if groups is not None:
         names, place = np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)
-        totals = np.bincount(place, x, len(names))
+        totals = np.bincount(place, x, len(names)).astype(np.float64)
         counts = np.bincount(place, minlength=len(names)).astype(np.float64)
     n = len(totals)
     if n < 2:
