@@ -182,7 +182,7 @@ class AvsMeter:
 
     def finish(self) -> Measurement:
         """The clip's numbers; a score without sound or without the real video's mouth is a failure of its own."""
-        branches = _Branches(self)
+        branches = self.branches()
         for score in SCORES:
             wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
             if not wanted:
@@ -197,6 +197,10 @@ class AvsMeter:
                 self._put(score, metric.removeprefix(score), a, b, real)
         self._hush()
         return self.found
+
+    def branches(self) -> _Branches:
+        """The features that scores compare, once all frames have passed."""
+        return _Branches(self)
 
     def _hush(self) -> None:
         """A silent sound has a score, which says nothing; that is noted."""
