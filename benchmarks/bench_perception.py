@@ -117,7 +117,7 @@ def _sets() -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours_frechet(n: int, side: int) -> Work:
-    from lipsync_eval.metrics.frechet import Moments, frechet_distance
+    from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 
     a, b = (Moments.of(x) for x in _sets())
     return lambda: np.array([frechet_distance(a.mean, a.covariance, b.mean, b.covariance)])

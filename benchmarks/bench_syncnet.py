@@ -33,8 +33,8 @@ def syncnet_ways(seconds: int) -> tuple[Callable[[], object], Callable[[], objec
     from golden import synthetic_inputs
     from support import syncnet_official as official
 
-    from lipsync_eval.features import syncnet
-    from lipsync_eval.features.syncnet_net import Folded
+    from lipsync_eval.features.syncnet import track_scorer as syncnet
+    from lipsync_eval.features.syncnet.net import Folded
 
     n = 25 * seconds
     crops, sound = synthetic_inputs.clip(1, n), synthetic_inputs.audio(1, 640 * n)

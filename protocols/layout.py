@@ -61,7 +61,7 @@ class Layout:
 CROP_FROM_OPTION: Final = Option(
     name="crop_from",
     heading="Protocol",
-    help="Whose landmarks place both crops; auto: the real video's where the frame sizes match, else each its own.",
+    help="Whose landmarks place the crops; auto: gt where frame sizes match, else own.",
     kind="choice",
     choices=CROP_FROM,
     default="auto",

@@ -8,7 +8,7 @@ import numpy as np
 
 from lipsync_eval import warp
 from lipsync_eval.errors import ProtocolError
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features.syncnet import tracking
 from lipsync_eval.options import checked
 from lipsync_eval.protocol import Protocol, ProtocolSpec, SyncRules, View
 from lipsync_eval.types import Crop

@@ -100,10 +100,10 @@ def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
     protocol_options = _given(values, PROTOCOL_OPTIONS)
     options = _given(values, [option for option in _families() if option.flag])
     for key, value in _pairs(take("extra"), "--option", "NAME=VALUE"):
-        own, _, name = key.rpartition("protocol.") if key.startswith("protocol.") else ("", "", key)
-        chosen = protocol_options if key != name else options
+        name = key.removeprefix("protocol.")
+        chosen = options if name == key else protocol_options
         if chosen.setdefault(name, value) != value:
-            raise click.BadParameter(f"{own}{name} is given twice, as {chosen[name]} and {value}; leave one out")
+            raise click.BadParameter(f"{key} is given twice, as {chosen[name]} and {value}; leave one out")
     run = {option.name: take(option.name) for option in RUN_OPTIONS}
     no_cache, cache = take("no_cache"), take("cache")
     return run | {

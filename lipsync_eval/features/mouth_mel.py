@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError, MetricError, ParseError
-from lipsync_eval.features.style_points import learn_mean_face, on_mean_face
+from lipsync_eval.features.style.points import learn_mean_face, on_mean_face
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.types import FPS, RATE, Float
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, MetricError
-from lipsync_eval.metrics.avs_specs import READINGS, ROW, SCORES, SPECS, Score
-from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
+from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.mouth_audio import QUIETEST
-from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -22,26 +21,6 @@ if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
 
-ROI: Final = Option(
-    name="roi",
-    heading="AV-HuBERT",
-    help="The mouth region that the network sees.",
-    kind="choice",
-    choices=("align", "center88", "resize"),
-    default="align",
-    moves=True,
-    flag=True,
-)
-DTYPE: Final = Option(
-    name="avhubert_dtype",
-    heading="AV-HuBERT",
-    help="Number format of the network.",
-    kind="choice",
-    choices=("float32", "bfloat16"),
-    default="float32",
-    moves=True,
-    key="",
-)
 _DTYPES: Final = {"float32": "fp32", "bfloat16": "bf16"}
 _Features = NDArray[np.float32]
 
@@ -90,8 +69,8 @@ _READING: Final[Mapping[str, Callable[[_Features, _Features], float]]] = {
 class Avs(Family):
     """All AVS metrics: up to five passes of the transformer, one of each video through the front end."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (ROI, DTYPE)
+    specs = SPECS
+    options = (ROI, DTYPE)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)

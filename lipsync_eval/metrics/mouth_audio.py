@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,35 +23,34 @@ QUIETEST: Final = -60.0
 _INNER: Final = ((61, 67), (62, 66), (63, 65))
 _NOSE: Final = (27, 33)
 
-_COMMON: Final = {
-    "needs": frozenset({"gen.points", "gen.audio"}),
-    "pooling": "clip-mean",
-    "group": "core",
-    "weights": (),
-    "citation": "none: defined by lipsync-eval",
-    "reference": "ours",
-    "tolerance": 1e-6,
-    "version": 1,
-}
-SPECS: Final = (
-    MetricSpec(
-        name="mouth_audio_corr",
-        title="Mouth-audio corr.",
-        direction="up",
-        unit="1",
-        range=(-1.0, 1.0),
-        decimals=3,
-        summary=(
-            "Best Pearson correlation, over shifts of -15..15 pictures, between the mouth's opening (mean of three inner-lip distances over "
-            "the nose's length, from 68 points) and the sound's level under each picture (dB, cut 40 dB below its loud parts)."
-        ),
-        reads=(
-            "Coarse: it knows loud from quiet, not one vowel from another, and real speech seldom exceeds 0.6. Not comparable with LSE. "
-            "Use it where SyncNet's weights are not to be had, beside the real video's own value."
-        ),
-        **_COMMON,  # type: ignore[arg-type]
+_CORR: Final = MetricSpec(
+    name="mouth_audio_corr",
+    title="Mouth-audio corr.",
+    direction="up",
+    unit="1",
+    range=(-1.0, 1.0),
+    decimals=3,
+    summary=(
+        "Best Pearson correlation, over shifts of -15..15 pictures, between the mouth's opening (mean of three inner-lip distances over "
+        "the nose's length, from 68 points) and the sound's level under each picture (dB, cut 40 dB below its loud parts)."
     ),
-    MetricSpec(
+    reads=(
+        "Coarse: it knows loud from quiet, not one vowel from another, and real speech seldom exceeds 0.6. Not comparable with LSE. "
+        "Use it where SyncNet's weights are not to be had, beside the real video's own value."
+    ),
+    needs=frozenset({"gen.points", "gen.audio"}),
+    pooling="clip-mean",
+    group="core",
+    weights=(),
+    citation="none: defined by lipsync-eval",
+    reference="ours",
+    tolerance=1e-6,
+    version=1,
+)
+SPECS: Final = (
+    _CORR,
+    replace(
+        _CORR,
         name="mouth_audio_offset",
         title="Mouth-audio offset",
         direction="zero",
@@ -62,7 +62,6 @@ SPECS: Final = (
             "Read it as a difference: when the sound of a clip is moved, it moves along (within 2 pictures where mouth_audio_corr is 0.4 or "
             "more). Its absolute value is coarse: pauses and the rhythm of syllables give side peaks, so single clips may be off by 10."
         ),
-        **_COMMON,  # type: ignore[arg-type]
     ),
 )
 
@@ -128,7 +127,7 @@ def correlations(mouth: Float, level: Float) -> Float:
 class MouthAudio(Family):
     """mouth_audio_corr, mouth_audio_offset."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
 
     def start(self, pair: Pair) -> MouthAudioMeter:
         """A meter for one pair.

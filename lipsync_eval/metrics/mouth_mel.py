@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,7 @@ def _refusal(curve: Curve, best: int, sure: float, limit: float) -> str:
 class MouthMel(Family):
     """mouth_mel_corr, mouth_mel_offset."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """map: the shipped constants by content."""

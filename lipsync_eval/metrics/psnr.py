@@ -8,13 +8,14 @@ PSNR would be above 100 dB (in 256x256 pixels: one value that is off by one leve
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
-from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
+from lipsync_eval.metrics.helpers.frames import PairFrames, Stack, stacks
 from lipsync_eval.types import Batch, Float, Pair
 
 CAP = 100.0
@@ -91,70 +92,53 @@ def decibel(mse: ArrayLike, cap: float = CAP) -> Float:
 
 
 _HUYNH_THU = "Huynh-Thu, Ghanbari: Scope of validity of PSNR in image/video quality assessment, Electronics Letters 44(13), 2008, doi:10.1049/el:20080522"
-_NEEDS = frozenset({"gen.crop", "gt.crop"})
+_PSNR: Final = MetricSpec(
+    name="psnr",
+    title="PSNR",
+    direction="up",
+    unit="dB",
+    range=(0.0, CAP),
+    decimals=3,
+    needs=frozenset({"gen.crop", "gt.crop"}),
+    pooling="clip-mean",
+    group="core",
+    weights=(),
+    summary="10 log10(255^2 / mse) of each crop pair, mse over RGB in float64, at most 100 dB; mean over frames, then over clips.",
+    reads="How near the pixels are. A shift of one pixel costs more than a visible blur, and equal frames count 100 dB each: "
+    "details name how many there were. It says nothing about whether the lips fit the sound.",
+    citation=_HUYNH_THU,
+    reference="scikit-image==0.26.0",
+    tolerance=1e-9,
+    version=1,
+)
+SPECS: Final = (
+    _PSNR,
+    replace(
+        _PSNR,
+        name="psnr_pooled",
+        title="PSNR (pooled)",
+        summary="PSNR of the mean squared error over all frames of a clip, at most 100 dB; mean over clips.",
+        reads="As psnr, but single equal or nearly equal frames do not lift it: the worst frames decide.",
+    ),
+    replace(
+        _PSNR,
+        name="psnr_uint8wrap",
+        title="PSNR (uint8 wrap, legacy)",
+        range=(24.0, np.inf),
+        group="opt-in",
+        summary="PSNR whose difference and square wrap modulo 256, as two public evaluation codes compute it on uint8 arrays; mean over frames, then over clips.",
+        reads="Only for comparison with tables made by such code. An arithmetic overflow: it never falls below 24.2 dB, bad results "
+        "crowd between 28 and 34 dB, and a brightness change of 16 levels counts as none. Do not report it as PSNR.",
+        citation="Chen, Maddox, Duan, Xu: Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss, CVPR 2019, arXiv:1905.03820 (its evaluation code)",
+        reference="lelechen63/ATVGnet@02d8f8f",
+    ),
+)
 
 
 class PSNR(Family):
     """psnr, psnr_pooled and psnr_uint8wrap over the crop pairs of a clip."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
-        MetricSpec(
-            name="psnr",
-            title="PSNR",
-            direction="up",
-            unit="dB",
-            range=(0.0, CAP),
-            decimals=3,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="core",
-            weights=(),
-            summary="10 log10(255^2 / mse) of each crop pair, mse over RGB in float64, at most 100 dB; mean over frames, then over clips.",
-            reads="How near the pixels are. A shift of one pixel costs more than a visible blur, and equal frames count 100 dB each: "
-            "details name how many there were. It says nothing about whether the lips fit the sound.",
-            citation=_HUYNH_THU,
-            reference="scikit-image==0.26.0",
-            tolerance=1e-9,
-            version=1,
-        ),
-        MetricSpec(
-            name="psnr_pooled",
-            title="PSNR (pooled)",
-            direction="up",
-            unit="dB",
-            range=(0.0, CAP),
-            decimals=3,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="core",
-            weights=(),
-            summary="PSNR of the mean squared error over all frames of a clip, at most 100 dB; mean over clips.",
-            reads="As psnr, but single equal or nearly equal frames do not lift it: the worst frames decide.",
-            citation=_HUYNH_THU,
-            reference="scikit-image==0.26.0",
-            tolerance=1e-9,
-            version=1,
-        ),
-        MetricSpec(
-            name="psnr_uint8wrap",
-            title="PSNR (uint8 wrap, legacy)",
-            direction="up",
-            unit="dB",
-            range=(24.0, np.inf),
-            decimals=3,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="opt-in",
-            weights=(),
-            summary="PSNR whose difference and square wrap modulo 256, as two public evaluation codes compute it on uint8 arrays; mean over frames, then over clips.",
-            reads="Only for comparison with tables made by such code. An arithmetic overflow: it never falls below 24.2 dB, bad results "
-            "crowd between 28 and 34 dB, and a brightness change of 16 levels counts as none. Do not report it as PSNR.",
-            citation="Chen, Maddox, Duan, Xu: Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss, CVPR 2019, arXiv:1905.03820 (its evaluation code)",
-            reference="lelechen63/ATVGnet@02d8f8f",
-            tolerance=1e-9,
-            version=1,
-        ),
-    )
+    specs = SPECS
 
     def start(self, pair: Pair) -> PSNRMeter:
         """A meter for one pair.

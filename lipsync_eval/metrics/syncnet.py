@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,16 +15,16 @@ from lipsync_eval.protocol import SyncDetector, SyncRules
 from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.syncnet_score import Score
-    from lipsync_eval.features.syncnet_side import TrackDistances
-    from lipsync_eval.features.syncnet_video import VideoScorer
+    from lipsync_eval.features.syncnet.side_scorer import TrackDistances
+    from lipsync_eval.features.syncnet.summary import Score
+    from lipsync_eval.features.syncnet.video_scorer import VideoScorer
     from lipsync_eval.weights import WeightFile
 
 MOST_ROWS: Final = 10_000
 DETECTOR: Final = Option(
     name="sync_detector",
     heading="SyncNet",
-    help="Boxes for SyncNet's crop; not given: as the protocol says (track = the run's own landmarks).",
+    help="Source of SyncNet's boxes; track: the run's landmarks; not given: as the protocol says.",
     kind="choice",
     choices=("track", "s3fd"),
     moves=True,
@@ -43,49 +44,45 @@ _CITATION: Final = (
     "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; as LSE in Prajwal et al.: A Lip Sync Expert Is All "
     "You Need for Speech to Lip Generation In The Wild, ACM MM 2020, arXiv:2008.10010"
 )
-_COMMON: Final = {
-    "needs": frozenset({"gen.points", "gen.audio", "gen.frames", "weights"}),
-    "pooling": "clip-mean",
-    "group": "weights",
-    "weights": ("syncnet",),
-    "citation": _CITATION,
-    "reference": "joonson/syncnet_python@6efbb1c",
-    "tolerance": 1e-3,
-    "version": 2,
-}
-SPECS: Final = (
-    MetricSpec(
-        name="lse_c",
-        title="LSE-C",
-        direction="up",
-        unit="1",
-        range=(0.0, float("inf")),
-        decimals=3,
-        summary=(
-            "SyncNet's confidence: median minus minimum of the mean distances between lip and sound embeddings over 31 shifts of the sound "
-            "(-15..15 pictures). 224 px crops, lossless pictures, no JPEG on the way unless --compat jpeg."
-        ),
-        reads=(
-            "High when one shift fits much better than the others. Compare it with the real video's own value beside it: a generator can "
-            "exceed reality by training on SyncNet. It depends on crop, codec and length; compare signatures."
-        ),
-        **_COMMON,  # type: ignore[arg-type]
+_LSE_C: Final = MetricSpec(
+    name="lse_c",
+    title="LSE-C",
+    direction="up",
+    unit="1",
+    range=(0.0, float("inf")),
+    decimals=3,
+    summary=(
+        "SyncNet's confidence: median minus minimum of the mean distances between lip and sound embeddings over 31 shifts of the sound "
+        "(-15..15 pictures). 224 px crops, lossless pictures, no JPEG on the way unless --compat jpeg."
     ),
-    MetricSpec(
+    reads=(
+        "High when one shift fits much better than the others. Compare it with the real video's own value beside it: a generator can "
+        "exceed reality by training on SyncNet. It depends on crop, codec and length; compare signatures."
+    ),
+    needs=frozenset({"gen.points", "gen.audio", "gen.frames", "weights"}),
+    pooling="clip-mean",
+    group="weights",
+    weights=("syncnet",),
+    citation=_CITATION,
+    reference="joonson/syncnet_python@6efbb1c",
+    tolerance=1e-3,
+    version=2,
+)
+SPECS: Final = (
+    _LSE_C,
+    replace(
+        _LSE_C,
         name="lse_d",
         title="LSE-D",
         direction="down",
-        unit="1",
-        range=(0.0, float("inf")),
-        decimals=3,
         summary="SyncNet's distance: the smallest of the mean distances between lip and sound embeddings over 31 shifts of the sound.",
         reads=(
             "Low when lips and sound fit at the best shift, wherever that is: a video that is late as a whole still scores well, "
             "so read av_offset too."
         ),
-        **_COMMON,  # type: ignore[arg-type]
     ),
-    MetricSpec(
+    replace(
+        _LSE_C,
         name="av_offset",
         title="AV offset",
         direction="zero",
@@ -94,7 +91,6 @@ SPECS: Final = (
         decimals=1,
         summary="The shift at which SyncNet's mean distance is smallest, in pictures at 25 fps. Positive: the sound leads the lips.",
         reads="Within one picture of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
-        **_COMMON,  # type: ignore[arg-type]
     ),
 )
 
@@ -102,8 +98,8 @@ SPECS: Final = (
 class SyncNet(Family):
     """lse_c, lse_d, av_offset."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (DETECTOR, COMPAT)
+    specs = SPECS
+    options = (DETECTOR, COMPAT)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: reads settings and the protocol's rules only.
@@ -168,7 +164,7 @@ class SyncNetMeter:
     """SyncNet at work on one pair."""
 
     def __init__(self, family: SyncNet, pair: Pair) -> None:
-        from lipsync_eval.features.syncnet_video import How, VideoScorer
+        from lipsync_eval.features.syncnet.video_scorer import How, VideoScorer
 
         self._family, self._pair = family, pair
         how = How(family.detector, family.rules.min_track, family.lossy, family.rules.shots)
@@ -192,7 +188,7 @@ class SyncNetMeter:
 
     def finish(self) -> Measurement:
         """Scores of the track that counts, of all tracks in the details, and the real video's own."""
-        from lipsync_eval.features.syncnet_score import describe, remarks, summarise
+        from lipsync_eval.features.syncnet.summary import describe, remarks, summarise
 
         tracks = self._gen.finish()
         mean = self._family.rules.tracks == "mean"

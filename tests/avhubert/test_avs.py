@@ -241,19 +241,19 @@ def test_frame_weighted_pools_over_frames():
 @needs_golden
 def test_signature_names_the_checkpoint_region_and_format():
     digest = sha256(TINY)[:8]
-    assert Avs(_settings(), METRICS).signature("avs_u") == {
+    assert Avs(_settings(), METRICS).keys("avs_u") == {
         "feat": f"avhubert@{digest}",
         "roi": "align",
         "dtype": "fp32",
     }
-    bf16 = Avs(_settings(roi="center88", avhubert_dtype="bfloat16"), METRICS).signature("avs_v")
+    bf16 = Avs(_settings(roi="center88", avhubert_dtype="bfloat16"), METRICS).keys("avs_v")
     assert (bf16["roi"], bf16["dtype"]) == ("center88", "bf16")
 
 
 @needs_golden
 @pytest.mark.parametrize("options", [{"roi": "left"}, {"avhubert_dtype": "float16"}])
 def test_unknown_options_are_refused(options):
-    with pytest.raises(UsageError, match="choose out of"):
+    with pytest.raises(UsageError, match="expected one of"):
         Avs(_settings(**options), METRICS).check()
 
 

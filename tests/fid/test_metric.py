@@ -15,9 +15,9 @@ from lipsync_eval.engine.score import score
 from lipsync_eval.errors import UsageError
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics import fid as module
-from lipsync_eval.metrics import fid_stats
 from lipsync_eval.metrics.fid import Fid, _Pile
-from lipsync_eval.metrics.frechet import Moments
+from lipsync_eval.metrics.helpers import fid_stats
+from lipsync_eval.metrics.helpers.frechet import Moments
 from lipsync_eval.types import Settings
 
 DIM = 64

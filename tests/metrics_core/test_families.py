@@ -11,10 +11,10 @@ import pytest
 from lipsync_eval import ms_ssim, psnr, ssim
 from lipsync_eval.errors import LipsyncError, MetricError
 from lipsync_eval.metrics.base import Family, Measurement
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.lmd import LMD, lmd, lmd_norm
 from lipsync_eval.metrics.psnr import PSNR, psnr_pooled, psnr_uint8wrap
 from lipsync_eval.metrics.ssim import SSIM
-from lipsync_eval.metrics.synthetic import synthetic_pair
 from lipsync_eval.types import FILLED, MISSING, Batch, Crop, Pair, Settings, Side
 
 

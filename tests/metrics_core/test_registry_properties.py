@@ -12,7 +12,7 @@ import pytest
 from lipsync_eval import check_metric
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics import registry
-from lipsync_eval.metrics.rules import spec_faults
+from lipsync_eval.metrics.checks.rules import spec_faults
 
 BESIDE = {"weights", "npz", "reference"}
 """What the user has to bring."""

@@ -13,7 +13,7 @@ from support.pictures import photograph, table
 
 from lipsync_eval import ms_ssim, ssim
 from lipsync_eval.errors import InputError
-from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, similarity
+from lipsync_eval.metrics.helpers.ssim_windows import SMALLEST, SMALLEST_MULTISCALE, similarity
 
 
 def skimage_ssim(a: np.ndarray, b: np.ndarray) -> float:

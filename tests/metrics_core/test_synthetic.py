@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.metrics.synthetic import synthetic_pair
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.types import FOUND, MISSING, Pair
 
 

@@ -231,11 +231,11 @@ def test_raw_is_the_picture_itself():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("radio", {"margin": "2"}, r"no option 'margin'; there are: crop_from, radius"),
-        ("radio", {"crop_from": "both"}, r"crop_from='both' is not one of auto, gt, own"),
-        ("radio", {"radius": "mean"}, r"radius='mean' is not one of per-frame, clip-median"),
-        ("raw", {"crop_from": "gt"}, r"no option 'crop_from'; it has none"),
-        ("wav2lip", {"radius": "clip-median"}, r"no option 'radius'; there are: crop_from"),
+        ("radio", {"margin": "2"}, r"no option 'margin'. There are: crop_from, radius"),
+        ("radio", {"crop_from": "both"}, r"crop_from='both': expected one of auto, gt, own"),
+        ("radio", {"radius": "mean"}, r"radius='mean': expected one of per-frame, clip-median"),
+        ("raw", {"crop_from": "gt"}, r"no option 'crop_from'. It has none"),
+        ("wav2lip", {"radius": "clip-median"}, r"no option 'radius'. There are: crop_from"),
         ("radoi", {}, r"no protocol 'radoi'. Did you mean radio"),
     ],
 )

@@ -16,7 +16,7 @@ from support import syncnet_official as official
 import lipsync_eval
 from lipsync_eval.cli import run
 from lipsync_eval.errors import MissingWeights, UsageError
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features.syncnet import tracking
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.syncnet import SyncNet
 from lipsync_eval.types import Settings
@@ -214,6 +214,16 @@ def test_modes(
     assert sync in family.signature("lse_c")["sync"]
 
 
+def test_a_protocol_of_a_users_own_states_syncnets_rules(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "s3fd.pth").write_bytes(b"x")
+    crop = 'name = "mine"\nsize = 64\n[crop]\nbase = "frame"\n'
+    wanted = {"": "own-track,min100", "min_track = 40": "own-track,min40", 'detector = "none"': "whole-picture"}
+    for rules, sync in wanted.items():
+        (tmp_path / "mine.toml").write_text(f"{crop}[sync]\n{rules}\n")
+        settings = Settings(protocol=str(tmp_path / "mine.toml"), weights={"syncnet": weights})
+        assert SyncNet(settings, frozenset({"lse_c"})).signature("lse_c")["sync"] == sync
+
+
 def test_s3fd_is_asked_for_where_it_is_used(weights: Path) -> None:
     family = SyncNet(Settings(protocol="syncnet", weights={"syncnet": weights}), frozenset({"lse_c"}))
     with pytest.raises(MissingWeights, match="weights pull s3fd"):
@@ -233,7 +243,7 @@ def test_memory_does_not_grow_with_the_track() -> None:
     """Ten minutes of track through a net that gives random embeddings: only the rows themselves are kept."""
     import tracemalloc
 
-    from lipsync_eval.features.syncnet import TrackScorer
+    from lipsync_eval.features.syncnet.track_scorer import TrackScorer
 
     class Net:
         rows = 16

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from support import syncnet_official as official
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.features import s3fd, s3fd_net, syncnet, syncnet_net
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features import s3fd, s3fd_net
 from lipsync_eval.features.mfcc import mfcc, n_columns
-from lipsync_eval.features.syncnet_net import Folded
+from lipsync_eval.features.syncnet import net as syncnet_net
+from lipsync_eval.features.syncnet import track_scorer as syncnet
+from lipsync_eval.features.syncnet import tracking
+from lipsync_eval.features.syncnet.net import Folded
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = ["case1_T60", "case2_T29_lrw", "case3_T20_edge"]

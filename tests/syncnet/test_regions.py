@@ -10,14 +10,15 @@ from support import syncnet_official as official
 
 from lipsync_eval import protocols
 from lipsync_eval.errors import MetricError, UsageError, WeightsError
-from lipsync_eval.features import syncnet_check, syncnet_regions
-from lipsync_eval.features import syncnet_track as tracking
-from lipsync_eval.features.syncnet import Reading, read
-from lipsync_eval.features.syncnet_lossy import crop_chain, source_chain
-from lipsync_eval.features.syncnet_net import Folded
-from lipsync_eval.features.syncnet_score import remarks, summarise
-from lipsync_eval.features.syncnet_shots import Shots
-from lipsync_eval.features.syncnet_side import SideScorer, TrackDistances
+from lipsync_eval.features.syncnet import check as syncnet_check
+from lipsync_eval.features.syncnet import regions as syncnet_regions
+from lipsync_eval.features.syncnet import tracking
+from lipsync_eval.features.syncnet.lossy import crop_chain, source_chain
+from lipsync_eval.features.syncnet.net import Folded
+from lipsync_eval.features.syncnet.shots import Shots
+from lipsync_eval.features.syncnet.side_scorer import SideScorer, TrackDistances
+from lipsync_eval.features.syncnet.summary import remarks, summarise
+from lipsync_eval.features.syncnet.track_scorer import Reading, read
 from lipsync_eval.protocol import View
 from lipsync_eval.types import FOUND, MISSING, Track
 from lipsync_eval.warp import render

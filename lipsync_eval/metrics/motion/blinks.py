@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec
-from lipsync_eval.metrics.motion.eyes import blinks, eye_aspect_ratio
+from lipsync_eval.metrics.motion.measures.eyes import blinks, eye_aspect_ratio
 from lipsync_eval.metrics.motion.whole import WholeClipMeter, left_out, points_of
 from lipsync_eval.types import FPS, Pair, Side
 
@@ -41,7 +41,7 @@ SPECS: Final = (
 class Blinks(Family):
     """blink_rate, blink_error."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
 
     def start(self, pair: Pair) -> WholeClipMeter:
         """A meter for one pair; the frames are not looked at."""

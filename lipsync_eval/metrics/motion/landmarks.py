@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
 from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.lmd import points_at_256
-from lipsync_eval.metrics.motion.vertices import fdd, lip_vertex_error
+from lipsync_eval.metrics.motion.measures.vertices import fdd, lip_vertex_error
 from lipsync_eval.metrics.motion.whole import WholeClipMeter, mean_face_key, placed
 from lipsync_eval.types import FOUND, Float, Pair
 
@@ -71,7 +71,7 @@ def akd(gen: Float, real: Float) -> Float:
 class LandmarkErrors(Family):
     """akd, lve, fdd."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """fdd: the mean face on which frames are put."""

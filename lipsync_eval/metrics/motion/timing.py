@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec
-from lipsync_eval.metrics.motion.warping import mtm, soft_dtw
+from lipsync_eval.metrics.motion.measures.warping import mtm, soft_dtw
 from lipsync_eval.metrics.motion.whole import WholeClipMeter, filled, left_out, mean_face_key, placed, points_of
 from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Pair, Side
@@ -56,8 +56,8 @@ SPECS: Final = (
 class Timing(Family):
     """mtm, softdtw_mouth."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (GAMMA,)
+    specs = SPECS
+    options = (GAMMA,)
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """The mean face on which frames are put."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
 from lipsync_eval.metrics.avs import DTYPE, ROI, Avs, AvsMeter
-from lipsync_eval.metrics.avs_specs import ROW
+from lipsync_eval.metrics.helpers.avs_specs import ROW
 from lipsync_eval.metrics.base import Measurement, MetricSpec
 from lipsync_eval.metrics.motion.timing import GAMMA, check_gamma
-from lipsync_eval.metrics.motion.warping import soft_dtw
+from lipsync_eval.metrics.motion.measures.warping import soft_dtw
 from lipsync_eval.options import Option
 from lipsync_eval.types import Pair
 
@@ -36,8 +36,8 @@ SPEC: Final = MetricSpec(
 class SoftDtwAvhubert(Avs):
     """softdtw_avhubert, on the same networks and mouths as AVS."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
-    options: ClassVar[tuple[Option, ...]] = (ROI, DTYPE, GAMMA)
+    specs = (SPEC,)
+    options = (ROI, DTYPE, GAMMA)
 
     def check(self) -> None:
         """The checkpoint is read, and gamma looked at."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mouth_mel import shipped
-from lipsync_eval.features.style_points import on_mean_face
+from lipsync_eval.features.style.points import on_mean_face
 from lipsync_eval.metrics.base import Measurement
 from lipsync_eval.types import Batch, Float, Pair, Side
 

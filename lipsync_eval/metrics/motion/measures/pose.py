@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from lipsync_eval.features.mouth_mel import shipped
-from lipsync_eval.features.style_points import RIGID
+from lipsync_eval.features.style.points import RIGID
 from lipsync_eval.types import Float
 
 DEPTH: Final = (0.30, 0.44, 0.58, 0.70, 0.36, 0.46, 0.50, 0.46, 0.36, -0.16, 0.04, 0.04, -0.16)

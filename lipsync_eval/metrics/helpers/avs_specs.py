@@ -1,15 +1,38 @@
-"""What the AVS metrics declare: three scores in four readings."""
+"""What the AVS metrics declare: three scores in four readings, and their options."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Literal
 
-from lipsync_eval.metrics.base import MetricSpec, Pooling
+from lipsync_eval.metrics.base import MetricSpec
+from lipsync_eval.options import Option
 
 Score = Literal["avs_u", "avs_m", "avs_v"]
 SCORES: Final[tuple[Score, ...]] = ("avs_u", "avs_m", "avs_v")
 READINGS: Final = ("", "_flat", "_timepool", "_frameweighted")
 ROW: Final = "avhubert-base-vox-433h"
+
+ROI: Final = Option(
+    name="roi",
+    heading="AV-HuBERT",
+    help="The mouth region that the network sees.",
+    kind="choice",
+    choices=("align", "center88", "resize"),
+    default="align",
+    moves=True,
+    flag=True,
+)
+DTYPE: Final = Option(
+    name="avhubert_dtype",
+    heading="AV-HuBERT",
+    help="Number format of the network.",
+    kind="choice",
+    choices=("float32", "bfloat16"),
+    default="float32",
+    moves=True,
+    key="",
+)
 
 _TITLE: Final = {"avs_u": "AVS_u", "avs_m": "AVS_m", "avs_v": "AVS_v"}
 _WHAT: Final = {
@@ -37,35 +60,45 @@ _READS: Final = {
     "avs_m": "Whether picture and sound together mean the same to a lip reader as in the real video. The common sound alone lifts it: 0.6 is no good score.",
     "avs_v": "Whether the lips are shaped like the real ones, to a lip reader; sound plays no part. Another sentence, or lips out of step, lower it.",
 }
+_SUMMARY: Final = "Cosine similarity of AV-HuBERT's final features of {}: {}."
 _LICENCE: Final = (
     " Scores of different checkpoints must not be compared. The weights are for non-commercial research only and not for biometric processing "
     "(Meta's AV-HuBERT licence)."
 )
 
 
-def _spec(score: Score, reading: str) -> MetricSpec:
-    pooling: Pooling = "pooled" if reading == "_frameweighted" else "clip-mean"
-    return MetricSpec(
+_AVS_U: Final = MetricSpec(
+    name="avs_u",
+    title=_TITLE["avs_u"],
+    direction="up",
+    unit="1",
+    range=(-1.0, 1.0),
+    decimals=3,
+    needs=_NEEDS["avs_u"],
+    pooling="clip-mean",
+    group="weights",
+    weights=(ROW,),
+    summary=_SUMMARY.format(_WHAT["avs_u"], _HOW[""]),
+    reads=_READS["avs_u"] + _LICENCE,
+    citation=(
+        "Yaman, Eyiokur, Bärmann, Aktı, Ekenel, Waibel: Audio-Visual Speech Representation Expert for Enhanced Talking Face Video Generation and "
+        "Evaluation, CVPR Workshops 2024, arXiv:2405.04327; features: Shi et al., ICLR 2022, arXiv:2201.02184"
+    ),
+    reference="facebookresearch/av_hubert@258fb50 (features); the metric's own code was not published",
+    tolerance=1e-4,
+    version=2,
+)
+SPECS: Final = tuple(
+    replace(
+        _AVS_U,
         name=score + reading,
         title=_TITLE[score] + _TITLES[reading],
-        direction="up",
-        unit="1",
-        range=(-1.0, 1.0),
-        decimals=3,
         needs=_NEEDS[score],
-        pooling=pooling,
+        pooling="pooled" if reading == "_frameweighted" else "clip-mean",
         group="opt-in" if reading else "weights",
-        weights=(ROW,),
-        summary=f"Cosine similarity of AV-HuBERT's final features of {_WHAT[score]}: {_HOW[reading]}.",
+        summary=_SUMMARY.format(_WHAT[score], _HOW[reading]),
         reads=_READS[score] + _LICENCE,
-        citation=(
-            "Yaman, Eyiokur, Bärmann, Aktı, Ekenel, Waibel: Audio-Visual Speech Representation Expert for Enhanced Talking Face Video Generation and "
-            "Evaluation, CVPR Workshops 2024, arXiv:2405.04327; features: Shi et al., ICLR 2022, arXiv:2201.02184"
-        ),
-        reference="facebookresearch/av_hubert@258fb50 (features); the metric's own code was not published",
-        tolerance=1e-4,
-        version=2,
     )
-
-
-SPECS: Final = tuple(_spec(score, reading) for reading in READINGS for score in SCORES)
+    for reading in READINGS
+    for score in SCORES
+)

@@ -84,8 +84,8 @@ def check_arcface(settings: Settings, name: str, clip: Path | None) -> list[str]
 
 def check_diffposetalk(settings: Settings, name: str, clip: Path | None) -> list[str]:
     """The encoder does not see the order of frames, and does see their spread."""
-    from lipsync_eval.features.diffposetalk import load
-    from lipsync_eval.features.style_files import Flame
+    from lipsync_eval.features.style.diffposetalk import load
+    from lipsync_eval.features.style.files import Flame
 
     model = load(locate(settings, name).path, locate(settings, name, part="stats").path)
     rng = np.random.default_rng(0)

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from lipsync_eval.features.syncnet import Reading, read
-from lipsync_eval.features.syncnet_side import QUIET, SPEECH_LEAST, TrackDistances
+from lipsync_eval.features.syncnet.side_scorer import QUIET, SPEECH_LEAST, TrackDistances
+from lipsync_eval.features.syncnet.track_scorer import Reading, read
 from lipsync_eval.types import Json
 
 SHORT: Final = 100

@@ -9,10 +9,10 @@ import numpy as np
 
 from lipsync_eval.device import pick
 from lipsync_eval.errors import WeightsError
-from lipsync_eval.features import syncnet_net
-from lipsync_eval.features.syncnet import Reading, read
-from lipsync_eval.features.syncnet_regions import whole
-from lipsync_eval.features.syncnet_side import SideScorer
+from lipsync_eval.features.syncnet import net as syncnet_net
+from lipsync_eval.features.syncnet.regions import whole
+from lipsync_eval.features.syncnet.side_scorer import SideScorer
+from lipsync_eval.features.syncnet.track_scorer import Reading, read
 from lipsync_eval.files import sha256
 from lipsync_eval.media import open_clip
 from lipsync_eval.types import Settings

@@ -20,7 +20,7 @@ from lipsync_eval.types import Float, Settings
 STATS: Final = Option(
     name="fid_stats",
     heading="FID",
-    help="Statistics of the real crops (.npz): read where the file exists, else written.",
+    help="Statistics of the real crops (.npz): read if the file exists, else written.",
     kind="path",
     moves=True,
     key="",

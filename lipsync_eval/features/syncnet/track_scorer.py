@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mfcc import mfcc
-from lipsync_eval.features.syncnet_net import COLUMNS, DIMENSION, WINDOW, Folded
+from lipsync_eval.features.syncnet.net import COLUMNS, DIMENSION, WINDOW, Folded
 from lipsync_eval.types import FPS, RATE, Float
 
 SHIFT: Final = 15

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from lipsync_eval.errors import MetricError
-from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.features.s3fd import S3FD
-from lipsync_eval.features.syncnet_shots import Shots
+from lipsync_eval.features.syncnet import tracking
+from lipsync_eval.features.syncnet.shots import Shots
 from lipsync_eval.protocol import ShotRule
 from lipsync_eval.types import Float, Frame, Track
 

@@ -11,10 +11,11 @@ import numpy as np
 from lipsync_eval.cache import Cache
 from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError, MetricError
-from lipsync_eval.features import s3fd, syncnet_net
-from lipsync_eval.features import syncnet_regions as regions
-from lipsync_eval.features.syncnet_lossy import source_chain
-from lipsync_eval.features.syncnet_side import (
+from lipsync_eval.features import s3fd
+from lipsync_eval.features.syncnet import net as syncnet_net
+from lipsync_eval.features.syncnet import regions
+from lipsync_eval.features.syncnet.lossy import source_chain
+from lipsync_eval.features.syncnet.side_scorer import (
     SideScorer,
     TrackDistances,
     check_sound,

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.blendshapes import score_key
-from lipsync_eval.features.style_code import statistics
-from lipsync_eval.features.style_files import Flame, Vertices
+from lipsync_eval.features.style.code import statistics
+from lipsync_eval.features.style.files import Flame, Vertices
 from lipsync_eval.types import Float, Frame, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.blendshapes import Blendshapes
-    from lipsync_eval.features.diffposetalk import DiffPoseTalk
-    from lipsync_eval.features.style_constants import StyleConstants
+    from lipsync_eval.features.style.constants import StyleConstants
+    from lipsync_eval.features.style.diffposetalk import DiffPoseTalk
 
 WINDOW: Final = 100
 """Frames that DiffPoseTalk's encoder was trained on."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lipsync_eval.cache import Arrays
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mfcc import loudness
-from lipsync_eval.features.syncnet import Distances, TrackScorer, n_rows
-from lipsync_eval.features.syncnet_lossy import Chain, crop_chain, source_chain
-from lipsync_eval.features.syncnet_net import Folded, to_bgr
-from lipsync_eval.features.syncnet_regions import Region
+from lipsync_eval.features.syncnet.lossy import Chain, crop_chain, source_chain
+from lipsync_eval.features.syncnet.net import Folded, to_bgr
+from lipsync_eval.features.syncnet.regions import Region
+from lipsync_eval.features.syncnet.track_scorer import Distances, TrackScorer, n_rows
 from lipsync_eval.types import FPS, RATE, Frame
 
 SILENT: Final = -60.0
