@@ -169,7 +169,9 @@ def near(row, key):
 def table(rows, strange, title, by_person=False):
     """Print the numbers; every window counts the same, or every person."""
     print(f"\n{title}\n")
-    print("| s | windows | people | mouth_audio right | mel right, none refused | mel refused | mel right of given | foreign refused |")
+    print(
+        "| s | windows | people | mouth_audio right | mel right, none refused | mel refused | mel right of given | foreign refused |"
+    )
     print("|---|---|---|---|---|---|---|---|")
 
     def mean(values, people):

@@ -141,7 +141,9 @@ def prepared(mouth: Float, mel: Float) -> tuple[Float, Float, NDArray[np.bool_]]
     """
     seen = np.isfinite(mouth).all(axis=1)
     if seen.sum() < LEAST:
-        raise MetricError(f"a mouth was seen in {int(seen.sum())} frames; {LEAST} are needed to compare it with the audio")
+        raise MetricError(
+            f"a mouth was seen in {int(seen.sum())} frames; {LEAST} are needed to compare it with the audio"
+        )
     if mouth[seen].std(axis=0).max() < _STILL or mel.std(axis=0).max() < _STILL:
         raise MetricError("the mouth or the audio does not change at all: there is no correlation")
     t = np.arange(len(mouth))
@@ -293,7 +295,9 @@ def read(path: Path) -> Constants:
             sha256(path)[:8],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ParseError(f"{path} is no file of mouth-mel constants ({error!r}); make one with benchmarks/mouth_mel.py") from error
+        raise ParseError(
+            f"{path} is no file of mouth-mel constants ({error!r}); make one with benchmarks/mouth_mel.py"
+        ) from error
 
 
 def write(constants: Constants, path: Path) -> None:

@@ -111,7 +111,9 @@ def measure(points: Float, samples: NDArray[np.int16], constants: Constants | No
         raise MetricError(f"no shift leaves {LEAST} frames in which mouth and audio change")
     best = int(np.nanargmax(curve))
     sure = certainty(predicted, mel, seen, curve)
-    return Found(float(curve[best]), best - SHIFT, sure, _refusal(curve, best, sure, constants.limit), curve, int(seen.sum()))
+    return Found(
+        float(curve[best]), best - SHIFT, sure, _refusal(curve, best, sure, constants.limit), curve, int(seen.sum())
+    )
 
 
 def _refusal(curve: Curve, best: int, sure: float, limit: float) -> str:
@@ -200,5 +202,7 @@ def _of(side: Side, n_frames: int) -> Found:
     points[: len(known)] = known
     samples = side.audio.int16()
     if len(samples) < n_frames * RATE // FPS // 2:
-        raise MetricError(f"the audio ends after {len(samples) / RATE:.2f} of {n_frames / FPS:.2f} s: too little to compare")
+        raise MetricError(
+            f"the audio ends after {len(samples) / RATE:.2f} of {n_frames / FPS:.2f} s: too little to compare"
+        )
     return measure(points, samples)

@@ -81,7 +81,10 @@ class Timing(Family):
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError where a video has too few faces."""
         n, found = pair.n_frames, Measurement()
-        gen, real = (lips(side, n, which, found, "mtm, softdtw_mouth") for side, which in ((pair.gen, "generated"), (pair.gt, "real")))
+        gen, real = (
+            lips(side, n, which, found, "mtm, softdtw_mouth")
+            for side, which in ((pair.gen, "generated"), (pair.gt, "real"))
+        )
         if "mtm" in self.metrics:
             matched = mtm(opening(gen), opening(real))
             found.details["mtm_matched"] = len(matched.deltas)

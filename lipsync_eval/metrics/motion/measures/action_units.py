@@ -65,7 +65,9 @@ def read_openface(path: Path) -> Float:
             are several faces.
     """
     if not path.is_file():
-        raise MetricError(f"there is no {path.name!r} beside the video; run OpenFace's FeatureExtraction on it and put its CSV there")
+        raise MetricError(
+            f"there is no {path.name!r} beside the video; run OpenFace's FeatureExtraction on it and put its CSV there"
+        )
     if path.stat().st_size > _MOST_BYTES:
         raise MetricError(f"{path.name!r} is larger than {_MOST_BYTES >> 20} MiB: no CSV of OpenFace")
     names = [f"AU{u:02d}_r" for u in UNITS]
@@ -87,12 +89,16 @@ def read_openface(path: Path) -> Float:
     return np.array(rows, np.float64)
 
 
-def _row(path: Path, head: list[str], place: dict[str, int], names: list[str], row: list[str], number: int) -> list[float]:
+def _row(
+    path: Path, head: list[str], place: dict[str, int], names: list[str], row: list[str], number: int
+) -> list[float]:
     if len(row) != len(head):
         raise MetricError(f"{path.name!r}: row {number} has {len(row)} columns, the head has {len(head)}")
     try:
         if "frame" in place and int(float(row[place["frame"]])) != number:
-            raise MetricError(f"{path.name!r}: row {number} is frame {row[place['frame']].strip()}; every frame must be there once, in order")
+            raise MetricError(
+                f"{path.name!r}: row {number} is frame {row[place['frame']].strip()}; every frame must be there once, in order"
+            )
         if "face_id" in place and int(float(row[place["face_id"]])) != 0:
             raise MetricError(f"{path.name!r} holds several faces; run FeatureExtraction, not FaceLandmarkVidMulti")
         lost = "success" in place and float(row[place["success"]]) == 0

@@ -53,7 +53,9 @@ def slcc(identities: Sequence[str], lips: Float, speech: Float) -> tuple[float, 
         InputError: lengths that differ.
     """
     if not len(identities) == len(lips) == len(speech):
-        raise InputError(f"slcc needs one identity, lip and speech value a clip, got {len(identities)}, {len(lips)}, {len(speech)}")
+        raise InputError(
+            f"slcc needs one identity, lip and speech value a clip, got {len(identities)}, {len(lips)}, {len(speech)}"
+        )
     names = np.array(identities)
     a, b = (np.full(len(names), np.nan) for _ in range(2))
     for name in dict.fromkeys(identities):

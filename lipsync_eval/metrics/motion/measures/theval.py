@@ -57,7 +57,12 @@ def eyebrow_dynamics(left_brow: Float, left_eye: Float, right_brow: Float, right
     Returns:
         without unit; 0 for fewer than two frames, as there.
     """
-    for name, points in (("left_brow", left_brow), ("left_eye", left_eye), ("right_brow", right_brow), ("right_eye", right_eye)):
+    for name, points in (
+        ("left_brow", left_brow),
+        ("left_eye", left_eye),
+        ("right_brow", right_brow),
+        ("right_eye", right_eye),
+    ):
         _check(name, points)
     lb, le, rb, re = (p.mean(axis=1) for p in (left_brow, left_eye, right_brow, right_eye))
     scale = np.linalg.norm(le - re, axis=-1)
@@ -139,7 +144,9 @@ def volume(samples: NDArray[np.floating], rate: int, times: Float) -> Float:
     return out
 
 
-def speech_frames(segments: NDArray[np.intp], n_frames: int, fps: float, rate: int = 16_000, seconds: float | None = None) -> NDArray[np.bool_]:
+def speech_frames(
+    segments: NDArray[np.intp], n_frames: int, fps: float, rate: int = 16_000, seconds: float | None = None
+) -> NDArray[np.bool_]:
     """Frames that count as speech: the segments' times are rounded to 0.1 s, and the frame at the end is one of them.
 
     Args:

@@ -82,4 +82,6 @@ def read_indices(text: str, n_vertices: int) -> NDArray[np.intp]:
 
 def _check(gen: Float, real: Float) -> None:
     if gen.shape != real.shape or gen.ndim != 3 or not gen.shape[1]:
-        raise InputError(f"gen and real must have one shape (T, K, D), got {gen.shape} and {real.shape}; cut both to the same frames first")
+        raise InputError(
+            f"gen and real must have one shape (T, K, D), got {gen.shape} and {real.shape}; cut both to the same frames first"
+        )
