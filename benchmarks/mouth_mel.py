@@ -66,7 +66,9 @@ def starts(points, audio, frames, late=0):
 def measure(constants, points, audio):
     """Offset and certainty of one window; (None, 0) where the metric fails."""
     try:
-        mouth, mel, seen = mm.prepared(mm.mouth_series(points, constants.mean_face), mm.mel_series(audio, len(points)))
+        mouth, mel, seen = mm.prepared(
+            mm.mouth_series(points, constants.mean_face), mm.mel_series(audio, len(points)), constants.spread
+        )
         predicted = constants.predict(mouth)
         curve = mm.agreement(predicted, mel, seen)
     except MetricError:

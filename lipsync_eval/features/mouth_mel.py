@@ -51,6 +51,8 @@ _WINDOW, _HOP, _FFT = 400, 160, 512
 _DEPTH = 60.0
 """dB below the band's 95th percentile at which its level is cut, so that pauses count alike."""
 _STILL = 1e-6
+LIVELY: Final = 0.2
+"""Share of a talking mouth's usual spread below which a mouth counts as still (speech has 0.5 or more, a frozen frame 0.05)."""
 
 Curve = Float
 """(31,) correlation at the shifts -15..15; NaN where fewer than 25 frames are left."""
@@ -125,12 +127,13 @@ def _bank() -> Float:
     return out
 
 
-def prepared(mouth: Float, mel: Float) -> tuple[Float, Float, NDArray[np.bool_]]:
+def prepared(mouth: Float, mel: Float, spread: Float | None = None) -> tuple[Float, Float, NDArray[np.bool_]]:
     """What the map works on.
 
     Args:
         mouth: (T, 8) of `mouth_series`.
         mel: (T, 16) of `mel_series`.
+        spread: (8,) usual standard deviations of a talking mouth; None: any movement will do.
 
     Returns:
         (T, 40) standardised measures of frames t - 2 .. t + 2 (gaps filled by straight lines, ends repeated),
@@ -143,6 +146,10 @@ def prepared(mouth: Float, mel: Float) -> tuple[Float, Float, NDArray[np.bool_]]
     if seen.sum() < LEAST:
         raise MetricError(
             f"a mouth was seen in {int(seen.sum())} frames; {LEAST} are needed to compare it with the audio"
+        )
+    if spread is not None and (moves := float(np.median(mouth[seen].std(axis=0) / spread))) < LIVELY:
+        raise MetricError(
+            f"the mouth hardly moves: {100 * moves:.0f} % of what talking mouths do, {100 * LIVELY:.0f} % are needed to compare it with the audio"
         )
     if mouth[seen].std(axis=0).max() < _STILL or mel.std(axis=0).max() < _STILL:
         raise MetricError("the mouth or the audio does not change at all: there is no correlation")
@@ -232,6 +239,8 @@ class Constants:
     """(68, 2) eyes 1 apart."""
     weights: Float
     """(40, 16) five frames of eight measures -> 16 bands."""
+    spread: Float
+    """(8,) median over the clips of the standard deviation of each measure."""
     limit: float
     """`certainty` from which a peak counts: 95 of 100 foreign audios stay below."""
     provenance: str
@@ -258,9 +267,11 @@ def fit(samples: Sequence[Sample]) -> Constants:
         MetricError: a clip that cannot be compared.
     """
     mean_face = learn_mean_face([points[np.isfinite(points).all(axis=(1, 2))] for points, _, _ in samples])
-    left, right = [], []
+    left, right, spreads = [], [], []
     for points, audio, shift in samples:
-        mouth, mel, seen = prepared(mouth_series(points, mean_face), mel_series(audio, len(points)))
+        series = mouth_series(points, mean_face)
+        spreads.append(np.nanstd(series, axis=0))
+        mouth, mel, seen = prepared(series, mel_series(audio, len(points)))
         frames, heard = _overlap(len(points), shift)
         used = seen[frames]
         a, b = mouth[frames][used], mel[heard][used]
@@ -268,7 +279,7 @@ def fit(samples: Sequence[Sample]) -> Constants:
         right.append((b - b.mean(axis=0)) / np.sqrt(len(a)))
     x, y = np.concatenate(left), np.concatenate(right)
     weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y)
-    return Constants(mean_face, weights, 0.0, "", "")
+    return Constants(mean_face, weights, np.median(spreads, axis=0), 0.0, "", "")
 
 
 @lru_cache(maxsize=1)
@@ -290,6 +301,7 @@ def read(path: Path) -> Constants:
         return Constants(
             _array(held, "mean_face", (68, 2), path),
             _array(held, "weights", ((2 * REACH + 1) * SHAPE, BANDS), path),
+            _array(held, "spread", (SHAPE,), path),
             float(held["limit"]),
             str(held["provenance"]),
             sha256(path)[:8],
@@ -303,7 +315,7 @@ def read(path: Path) -> Constants:
 def write(constants: Constants, path: Path) -> None:
     """Write a file of constants, six significant digits a number."""
     held: dict[str, Any] = {"version": VERSION, "provenance": constants.provenance, "limit": round(constants.limit, 2)}
-    held |= {name: _rounded(getattr(constants, name)) for name in ("mean_face", "weights")}
+    held |= {name: _rounded(getattr(constants, name)) for name in ("mean_face", "weights", "spread")}
     write_text(path, json.dumps(held, indent=1) + "\n")
 
 

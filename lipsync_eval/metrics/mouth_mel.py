@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mouth_mel import (
-    LEAST, SHIFT, Constants, Curve, agreement, certainty, mel_series, mouth_series, prepared, shipped,
+    LEAST,
+    SHIFT,
+    Constants,
+    Curve,
+    agreement,
+    certainty,
+    mel_series,
+    mouth_series,
+    prepared,
+    shipped,
 )  # fmt: skip
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec
 from lipsync_eval.metrics.mouth_audio import QUIETEST
@@ -95,7 +104,7 @@ def measure(points: Float, samples: NDArray[np.int16], constants: Constants | No
         constants: default: those that are shipped.
 
     Raises:
-        MetricError: silent or too short, too few frames with a mouth, or nothing changes.
+        MetricError: silent or too short, too few frames with a mouth, or a mouth that hardly moves.
     """
     from lipsync_eval.features.mfcc import loudness
 
@@ -104,7 +113,9 @@ def measure(points: Float, samples: NDArray[np.int16], constants: Constants | No
         raise MetricError(f"the audio lasts {len(samples) / RATE:.2f} s: too little to compare with the mouth")
     if loudness(samples, len(points)).max(initial=-np.inf) < QUIETEST:
         raise MetricError(f"the audio is silent (nowhere above {QUIETEST:g} dBFS): the mouth has nothing to follow")
-    mouth, mel, seen = prepared(mouth_series(points, constants.mean_face), mel_series(samples, len(points)))
+    mouth, mel, seen = prepared(
+        mouth_series(points, constants.mean_face), mel_series(samples, len(points)), constants.spread
+    )
     predicted = constants.predict(mouth)
     curve = agreement(predicted, mel, seen)
     if not np.isfinite(curve).any():

@@ -252,6 +252,7 @@ def _heard(
     why["silent_lip_stability"] = (
         f"{int((silent & np.isfinite(shut)).sum())} frames with a face lie in a silence of 300 ms or more; 2 are needed"
     )
+    heard = int((spoken & np.isfinite(open_)).sum())
     why["lip_sync_theval"] = (
-        f"{100 * share:.0f} % of the frames are speech, {int((spoken & np.isfinite(open_)).sum())} of them with a face; 10 % and 2 are needed"
+        f"{100 * share:.0f} % of the frames are speech (10 % are needed), {heard} with a face (2 are needed)"
     )

@@ -7,11 +7,10 @@ from typing import Final
 import numpy as np
 
 from lipsync_eval.metrics.avs import DTYPE, ROI, Avs, AvsMeter
-from lipsync_eval.metrics.helpers.avs_specs import ROW
 from lipsync_eval.metrics.base import Measurement, MetricSpec
-from lipsync_eval.metrics.motion.timing import GAMMA, check_gamma
+from lipsync_eval.metrics.helpers.avs_specs import ROW
 from lipsync_eval.metrics.motion.measures.warping import soft_dtw
-from lipsync_eval.options import Option
+from lipsync_eval.metrics.motion.timing import GAMMA, check_gamma
 from lipsync_eval.types import Pair
 
 NAME: Final = "softdtw_avhubert"
