@@ -147,7 +147,7 @@ def prepared(mouth: Float, mel: Float, spread: Float | None = None) -> tuple[Flo
         raise MetricError(
             f"a mouth was seen in {int(seen.sum())} frames; {LEAST} are needed to compare it with the audio"
         )
-    if spread is not None and (moves := float(np.median(mouth[seen].std(axis=0) / spread))) < LIVELY:
+    if spread is not None and (moves := float(np.mean(mouth[seen].std(axis=0) / spread))) < LIVELY:
         raise MetricError(
             f"the mouth hardly moves: {100 * moves:.0f} % of what talking mouths do, {100 * LIVELY:.0f} % are needed to compare it with the audio"
         )
