@@ -1,4 +1,4 @@
-"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and sound are."""
+"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and audio are."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Avs(Family):
 
 
 class AvsMeter:
-    """One pair: mouth pictures while the pictures pass, features at the end."""
+    """One pair: mouth crops while the frames pass, features at the end."""
 
     def __init__(self, family: Avs, pair: Pair) -> None:
         family.memory()
@@ -160,7 +160,7 @@ class AvsMeter:
             self.gt.take(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
-        """The clip's numbers; a score without sound or without the real video's mouth is a failure of its own."""
+        """The clip's numbers; a score without audio or without the real video's mouth is a failure of its own."""
         branches = self.branches()
         for score in SCORES:
             wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
@@ -182,7 +182,7 @@ class AvsMeter:
         return _Branches(self)
 
     def _hush(self) -> None:
-        """A silent sound has a score, which says nothing; that is noted."""
+        """Silent audio has a score, which says nothing; that is noted."""
         from lipsync_eval.features.mfcc import loudness
 
         audio, scored = self.pair.gen.audio, self.found.values.keys() | self.found.states.keys()
@@ -235,8 +235,8 @@ class _Branches:
         from lipsync_eval.features.avhubert.cached import Mouth
 
         self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter
-        self.gen = Mouth(self.memory.extractor, meter.gen.pictures)
-        self.gt = Mouth(self.memory.extractor, meter.gt.pictures) if meter.gt is not None else None
+        self.gen = Mouth(self.memory.extractor, meter.gen.crops)
+        self.gt = Mouth(self.memory.extractor, meter.gt.crops) if meter.gt is not None else None
         self.heard: dict[int, NDArray[np.float32]] = {}
         self.known: dict[tuple[int, bytes], _Features] = {}
 
@@ -244,17 +244,17 @@ class _Branches:
         """(T, D) twice.
 
         Raises:
-            ClipError: no sound, or no mouth in the real video.
+            ClipError: no audio, or no mouth in the real video.
         """
         if score == "avs_u":
-            return self._features(self.gen, None), self._features(None, self._sound())
+            return self._features(self.gen, None), self._features(None, self._audio())
         if self.gt is None:
             raise self.meter.gt_error
-        sound = self._sound() if score == "avs_m" else None
-        return self._features(self.gen, sound), self._features(self.gt, sound)
+        audio = self._audio() if score == "avs_m" else None
+        return self._features(self.gen, audio), self._features(self.gt, audio)
 
     def real(self) -> tuple[_Features, _Features] | None:
-        """What AVS_u compares in the real video with its own sound; None where it has no face or no sound."""
+        """What AVS_u compares in the real video with its own audio; None where it has no face or no audio."""
         own = self.pair.gt.audio
         if self.gt is None or own is None or not len(own.samples):
             return None
@@ -267,7 +267,7 @@ class _Branches:
             self.known[key] = self.memory.features(mouth, audio, keep=mouth is not self.gen)
         return self.known[key]
 
-    def _sound(self) -> NDArray[np.float32]:
+    def _audio(self) -> NDArray[np.float32]:
         audio = self.pair.gen.audio
         if audio is None or not len(audio.samples):
             raise MetricError(

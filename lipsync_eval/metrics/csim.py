@@ -31,7 +31,7 @@ NET: Final = Option(
     key="",
 )
 REFERENCE_STEP: Final = 5
-"""Every 5th picture of a reference video enters its template."""
+"""Every 5th frame of a reference video enters its template."""
 _CACHED_FRAMES: Final = 15_000
 """Real videos up to 10 minutes have their vectors cached."""
 
@@ -74,7 +74,7 @@ SPECS: Final = (
         title="CSIM (reference)",
         needs=frozenset({"gen.points", "gen.frames", "reference", "weights"}),
         group="user-file",
-        summary="Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th picture of a video); mean over frames.",
+        summary="Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th frame of a video); mean over frames.",
         reads="Identity against another recording of the person, so the real video itself stays below 1: its own value is given beside. "
         + _READS,
     ),
@@ -190,7 +190,7 @@ class CsimMeter:
             self.cosines[both] = np.clip(np.einsum("nd,nd->n", gen[i], gt[j]), -1.0, 1.0)
 
     def _vectors(self, side: Side, index: NDArray[np.intp], frames: Sequence[Frame]) -> tuple[NDArray[np.intp], Float]:
-        """Picture numbers that have a face, and their unit vectors (n, D)."""
+        """Frame numbers that have a face, and their unit vectors (n, D)."""
         if side.track is None:
             return np.empty(0, np.intp), np.empty((0, 0))
         has = np.flatnonzero(side.track.valid[index])

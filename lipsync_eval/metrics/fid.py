@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROW: Final = "inception-fid"
 RESIZE: Final[Mapping[str, str]] = {"fid": "pytorch", "fid_clean": "clean"}
 ENOUGH: Final = 2048
-"""Pictures a side below which the covariance of 2048 numbers is singular."""
+"""Frames a side below which the covariance of 2048 numbers is singular."""
 KEPT: Final = 2048
 """Up to so many feature vectors of a clip are kept as they are; more become a mean and a scatter (33 MB)."""
 
@@ -43,8 +43,8 @@ _FID: Final = MetricSpec(
     weights=(ROW,),
     summary="Frechet distance of Inception pool3 features over all crops of the run, all clips together; bilinear resize to 299 without antialias, as pytorch-fid.",
     reads=(
-        "Distance between two clouds of picture features: sharpness and artefacts move it, who is shown does too, lip sync hardly. It compares sets, not pairs, "
-        "falls with the number of pictures (biased upwards below some 10,000), and depends on crop and resize: compare only equal signatures and equal counts."
+        "Distance between two clouds of image features: sharpness and artefacts move it, who is shown does too, lip sync hardly. It compares sets, not pairs, "
+        "falls with the number of frames (biased upwards below some 10,000), and depends on crop and resize: compare only equal signatures and equal counts."
     ),
     citation=(
         "Heusel et al.: GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, NeurIPS 2017, arXiv:1706.08500; "
@@ -245,7 +245,7 @@ def _grown(total: Moments | None, state: Mapping[str, NDArray[np.generic]], pref
 
 
 def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
-    """Everything that the real side's features hang on: content, pictures, crops, network, resize."""
+    """Everything that the real side's features hang on: content, frames, crops, network, resize."""
     side = pair.gt
     return {
         "what": "fid-features.1",

@@ -230,7 +230,7 @@ class LMD(Family):
 
 
 class LMDMeter:
-    """Compares the two tracks of one clip; the pictures are not looked at."""
+    """Compares the two tracks of one clip; the frames are not looked at."""
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._n = pair.n_frames
@@ -242,7 +242,7 @@ class LMDMeter:
         self._points = [np.where(self._found[:, None, None], p, np.nan) for p in (gen, gt)]
 
     def update(self, batch: Batch) -> None:
-        """Pictures are not needed."""
+        """Frames are not needed."""
 
     def finish(self) -> Measurement:
         """The clip's numbers.

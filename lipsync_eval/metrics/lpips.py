@@ -44,7 +44,7 @@ SPECS: Final = (
         pooling="clip-mean",
         group="weights",
         weights=("lpips-alex",),
-        summary="LPIPS v0.1 with the AlexNet trunk (vgg or squeeze by --lpips-net), per picture on the protocol's crops, RGB in [-1, 1]; mean over pictures.",
+        summary="LPIPS v0.1 with the AlexNet trunk (vgg or squeeze by --lpips-net), per frame on the protocol's crops, RGB in [-1, 1]; mean over frames.",
         reads=(
             "Distance in the features of an ImageNet network, weighted by human judgements of small distortions. It sees blur and texture that PSNR does not. "
             "It depends on the trunk and on the size of the crop, and says nothing about lip sync. Papers rarely name the trunk: compare signatures."
@@ -58,18 +58,18 @@ SPECS: Final = (
 
 
 def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8) -> NDArray[np.float64]:
-    """LPIPS of uint8 pictures.
+    """LPIPS of uint8 frames.
 
     Args:
         network: from features.lpips_weights.load.
         gen, gt: (N, H, W, 3) uint8 RGB.
-        batch: pictures a step; does not move a value beyond rounding.
+        batch: frames a step; does not move a value beyond rounding.
 
     Returns:
-        (N,) float64, lower is more alike, 0 for identical pictures.
+        (N,) float64, lower is more alike, 0 for identical frames.
 
     Raises:
-        InputError: wrong dtype or shape, or pictures too small for the net.
+        InputError: wrong dtype or shape, or frames too small for the net.
     """
     import torch
 
@@ -90,10 +90,10 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
     return out
 
 
-def _tensor(pictures: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+def _tensor(frames: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Lpips(Family):

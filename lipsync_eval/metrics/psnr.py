@@ -1,4 +1,4 @@
-"""Peak signal-to-noise ratio of uint8 RGB pictures, in dB; higher is better.
+"""Peak signal-to-noise ratio of uint8 RGB frames, in dB; higher is better.
 
     PSNR = 10 log10(255^2 / mse), mse = mean of (gen - gt)^2 over pixels and channels, in float64
 
@@ -19,18 +19,18 @@ from lipsync_eval.metrics.helpers.frames import PairFrames, Stack, stacks
 from lipsync_eval.types import Batch, Float, Pair
 
 CAP = 100.0
-"""dB, for pictures that do not differ."""
+"""dB, for frames that do not differ."""
 
 
 def psnr(gen: ArrayLike, gt: ArrayLike) -> Float | float:
-    """PSNR of every pair of pictures.
+    """PSNR of every pair of frames.
 
     Args:
         gen: (H, W, 3) or (N, H, W, 3) uint8 RGB, generated.
         gt: the same shape, real.
 
     Returns:
-        dB in 0..100, higher is better: a float for one pair, (N,) float64 for stacks. 100 where the pictures are equal.
+        dB in 0..100, higher is better: a float for one pair, (N,) float64 for stacks. 100 where the frames are equal.
 
     Raises:
         InputError: other dtypes, shapes that differ or are not RGB.
@@ -41,9 +41,9 @@ def psnr(gen: ArrayLike, gt: ArrayLike) -> Float | float:
 
 
 def psnr_pooled(gen: ArrayLike, gt: ArrayLike) -> float:
-    """PSNR of the mean squared error over all pictures together, in dB (0..100); arguments and errors as `psnr`.
+    """PSNR of the mean squared error over all frames together, in dB (0..100); arguments and errors as `psnr`.
 
-    One equal picture does not lift it, unlike the mean of PSNRs.
+    One equal frame does not lift it, unlike the mean of PSNRs.
     """
     a, b, _ = stacks(gen, gt)
     return float(decibel(mean_squared_errors(a, b).mean()))
@@ -53,8 +53,8 @@ def psnr_uint8wrap(gen: ArrayLike, gt: ArrayLike) -> Float | float:
     """Legacy: PSNR with the difference and its square wrapped modulo 256, in dB; arguments and errors as `psnr`.
 
     It is what `np.mean((a - b) ** 2)` gives on uint8 arrays (lelechen63/ATVGnet@02d8f8f psnr_f, Sxjdwang/TalkLip@7ed53ee
-    PSNR): never below 24.2 dB, near 28 dB for unrelated pictures, and not monotone in the error. 100 where the wrapped
-    error is 0, which holds for pictures that differ by multiples of 16 everywhere, too.
+    PSNR): never below 24.2 dB, near 28 dB for unrelated frames, and not monotone in the error. 100 where the wrapped
+    error is 0, which holds for frames that differ by multiples of 16 everywhere, too.
 
     Returns:
         a float for one pair, (N,) float64 for stacks.
@@ -105,7 +105,7 @@ _PSNR: Final = MetricSpec(
     weights=(),
     summary="10 log10(255^2 / mse) of each crop pair, mse over RGB in float64, at most 100 dB; mean over frames, then over clips.",
     reads="How near the pixels are. A shift of one pixel costs more than a visible blur, and equal frames count 100 dB each: "
-    "details name how many there were. It says nothing about whether the lips fit the sound.",
+    "details name how many there were. It says nothing about whether the lips fit the audio.",
     citation=_HUYNH_THU,
     reference="scikit-image==0.26.0",
     tolerance=1e-9,
@@ -157,7 +157,7 @@ class PSNRMeter:
         self._kept = PairFrames(pair, ("mse", "wrapped"))
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures."""
+        """Take the next frames."""
         if self._metrics & {"psnr", "psnr_pooled"}:
             self._kept.put(batch, "mse", mean_squared_errors(batch.gen_crops, batch.gt_crops))
         if "psnr_uint8wrap" in self._metrics:

@@ -1,4 +1,4 @@
-"""Structural similarity (SSIM) and its multi-scale form (MS-SSIM) of uint8 RGB pictures; higher is better, 1 is equal.
+"""Structural similarity (SSIM) and its multi-scale form (MS-SSIM) of uint8 RGB frames; higher is better, 1 is equal.
 
 SSIM is the definition of Wang et al. 2004: an 11x11 Gaussian window of sigma 1.5, population covariance, K = (0.01,
 0.03), range 255, mean over the region in which the window fits, then over the three channels. It equals scikit-image's
@@ -23,17 +23,17 @@ from lipsync_eval.types import Batch, Float, Pair
 
 
 def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
-    """SSIM of every pair of pictures.
+    """SSIM of every pair of frames.
 
     Args:
         gen: (H, W, 3) or (N, H, W, 3) uint8 RGB, generated; both sides at least 11 px.
         gt: the same shape, real.
 
     Returns:
-        -1..1, higher is better, exactly 1 for equal pictures: a float for one pair, (N,) float64 for stacks.
+        -1..1, higher is better, exactly 1 for equal frames: a float for one pair, (N,) float64 for stacks.
 
     Raises:
-        InputError: other dtypes, shapes that differ or are not RGB, or pictures that are too small.
+        InputError: other dtypes, shapes that differ or are not RGB, or frames that are too small.
     """
     a, b, single = stacks(gen, gt)
     _require("SSIM", a, SMALLEST)
@@ -42,13 +42,13 @@ def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
 
 
 def ms_ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
-    """MS-SSIM of every pair of pictures; arguments as `ssim`, both sides at least 161 px.
+    """MS-SSIM of every pair of frames; arguments as `ssim`, both sides at least 161 px.
 
     Returns:
-        0..1, higher is better, exactly 1 for equal pictures: a float for one pair, (N,) float64 for stacks.
+        0..1, higher is better, exactly 1 for equal frames: a float for one pair, (N,) float64 for stacks.
 
     Raises:
-        InputError: other dtypes, shapes that differ or are not RGB, or pictures that are too small.
+        InputError: other dtypes, shapes that differ or are not RGB, or frames that are too small.
     """
     a, b, single = stacks(gen, gt)
     _require("MS-SSIM", a, SMALLEST_MULTISCALE)
@@ -56,9 +56,9 @@ def ms_ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
     return float(values[0]) if single else values
 
 
-def _require(name: str, pictures: Stack, smallest: int) -> None:
-    if min(pictures.shape[1:3]) < smallest:
-        raise InputError(_too_small(name, pictures.shape[1:3], smallest))
+def _require(name: str, frames: Stack, smallest: int) -> None:
+    if min(frames.shape[1:3]) < smallest:
+        raise InputError(_too_small(name, frames.shape[1:3], smallest))
 
 
 def _too_small(name: str, size: Sequence[int], smallest: int) -> str:
@@ -78,7 +78,7 @@ _SSIM: Final = MetricSpec(
     weights=(),
     summary="Structural similarity of each crop pair: 11x11 Gaussian window of sigma 1.5, population covariance, range 255, RGB; mean over frames, then over clips.",
     reads="How alike local contrast and structure are. It depends on the size of the crop, favours blur over a shift of one "
-    "pixel, and says nothing about whether the lips fit the sound.",
+    "pixel, and says nothing about whether the lips fit the audio.",
     citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 13(4), 2004, doi:10.1109/TIP.2003.819861",
     reference="scikit-image==0.26.0",
     tolerance=1e-5,
@@ -126,7 +126,7 @@ class SSIMMeter:
         self._names = [name for name in names if name not in self._small]
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures."""
+        """Take the next frames."""
         if not self._names:
             return
         wanted = {"single": "ssim" in self._names, "multi": "ms_ssim" in self._names}

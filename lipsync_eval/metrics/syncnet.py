@@ -24,7 +24,7 @@ MOST_ROWS: Final = 10_000
 DETECTOR: Final = Option(
     name="sync_detector",
     heading="SyncNet",
-    help="Source of SyncNet's boxes; track: the run's landmarks; not given: as the protocol says.",
+    help="Source of SyncNet's boxes; track: the run's; not given: the protocol's.",
     kind="choice",
     choices=("track", "s3fd"),
     moves=True,
@@ -52,8 +52,8 @@ _LSE_C: Final = MetricSpec(
     range=(0.0, float("inf")),
     decimals=3,
     summary=(
-        "SyncNet's confidence: median minus minimum of the mean distances between lip and sound embeddings over 31 shifts of the sound "
-        "(-15..15 pictures). 224 px crops, lossless pictures, no JPEG on the way unless --compat jpeg."
+        "SyncNet's confidence: median minus minimum of the mean distances between lip and audio embeddings over 31 shifts of the audio "
+        "(-15..15 frames). 224 px crops, lossless frames, no JPEG on the way unless --compat jpeg."
     ),
     reads=(
         "High when one shift fits much better than the others. Compare it with the real video's own value beside it: a generator can "
@@ -75,9 +75,9 @@ SPECS: Final = (
         name="lse_d",
         title="LSE-D",
         direction="down",
-        summary="SyncNet's distance: the smallest of the mean distances between lip and sound embeddings over 31 shifts of the sound.",
+        summary="SyncNet's distance: the smallest of the mean distances between lip and audio embeddings over 31 shifts of the audio.",
         reads=(
-            "Low when lips and sound fit at the best shift, wherever that is: a video that is late as a whole still scores well, "
+            "Low when lips and audio fit at the best shift, wherever that is: a video that is late as a whole still scores well, "
             "so read av_offset too."
         ),
     ),
@@ -89,8 +89,8 @@ SPECS: Final = (
         unit="frames",
         range=(-15.0, 15.0),
         decimals=1,
-        summary="The shift at which SyncNet's mean distance is smallest, in pictures at 25 fps. Positive: the sound leads the lips.",
-        reads="Within one picture of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
+        summary="The shift at which SyncNet's mean distance is smallest, in frames at 25 fps. Positive: the audio leads the lips.",
+        reads="Within one frame of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
     ),
 )
 
@@ -133,7 +133,7 @@ class SyncNet(Family):
         """Find the regions of both videos (S3FD looks through them here).
 
         Raises:
-            MetricError: no sound, silence, or no track that is long enough in the generated video.
+            MetricError: no audio, silence, or no track that is long enough in the generated video.
         """
         return SyncNetMeter(self, pair)
 
@@ -155,7 +155,7 @@ def _detector(rules: SyncRules, asked: str, protocol: str) -> SyncDetector:
         return rules.detector
     if rules.detector == "none":
         raise UsageError(
-            f"--sync-detector has no use under the protocol {protocol}, which takes whole pictures; leave it out"
+            f"--sync-detector has no use under the protocol {protocol}, which takes whole frames; leave it out"
         )
     return "s3fd" if asked == "s3fd" else "track"
 
@@ -181,7 +181,7 @@ class SyncNetMeter:
             self._lost = str(error)
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures of both videos."""
+        """Take the next frames of both videos."""
         self._gen.update(batch.start, batch.gen)
         if self._gt is not None:
             self._gt.update(batch.start, batch.gt)
@@ -217,7 +217,7 @@ class SyncNetMeter:
         return found
 
     def _keep(self, found: Measurement, score: Score, tracks: Sequence[TrackDistances]) -> None:
-        """Curves over the pictures (a row counts for the middle of its five) and over the shifts."""
+        """Curves over the frames (a row counts for the middle of its five) and over the shifts."""
         found.arrays["syncnet_distance"] = score.reading.mean
         rows = sum(len(t.distances) for t in tracks)
         if rows <= MOST_ROWS:

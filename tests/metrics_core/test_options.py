@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from lipsync_eval import protocols
 from lipsync_eval.cli import run
-from lipsync_eval.cli.options import HEADINGS
+from lipsync_eval.cli.options import HEADINGS, Headed, declared
 from lipsync_eval.cli.score import score
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import Family
@@ -227,6 +228,21 @@ def test_help_lists_ten_options_first_and_every_option_once() -> None:
         (section,) = [s for s in sections if f"  {flag} " in s or f"  {flag}..." in s]
         assert section.startswith(f"{one.heading}:\n") or one.heading == "First", flag
         assert one.help in text
+
+
+def test_a_switch_that_is_not_given_leaves_the_default() -> None:
+    @click.command()
+    @declared(option("flag", default="1", flag=True))
+    def command(blur: bool | None) -> None:
+        click.echo(f"{blur}")
+
+    assert CliRunner().invoke(command, []).output == "None\n"
+    assert CliRunner().invoke(command, ["--blur"]).output == "True\n"
+
+
+def test_two_flags_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="two options are called --out"):
+        Headed("score", params=[click.Option(["--out"]), click.Option(["--out"])])
 
 
 def tables() -> str:

@@ -215,7 +215,7 @@ def test_the_common_length_is_cropped():
     assert len(a.matrix) == len(b.matrix) == 6
 
 
-def test_raw_is_the_picture_itself():
+def test_raw_is_the_frame_itself():
     gen, gt = View(48, 64, 5, None), View(48, 64, 4, None)
     a, b = protocols.get("raw").crops(gen, gt)
     for crop in (a, b):

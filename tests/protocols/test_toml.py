@@ -99,7 +99,7 @@ def test_the_spec_is_what_the_file_says(declare):
     assert "mine.toml" in bare.summary
 
 
-def test_a_whole_picture_may_be_resized(declare):
+def test_a_whole_frame_may_be_resized(declare):
     path = declare(HEAD + 'base = "frame"\n')
     crop = protocols.get(path).crops(View(32, 128, 2, None), View(32, 128, 2, None))[0]
     assert crop.size == (64, 64)

@@ -150,7 +150,7 @@ class TestConstants:
         "change", [{"version": 2}, {"code_mean": [1.0]}, {"code_std": ["a"]}, {"pose": {}}, {"features": "hands"}]
     )
     def test_malformed(self, change: dict[str, object], tmp_path: Path) -> None:
-        place_ = Path(str(style_constants.files("lipsync_eval.features").joinpath("style_points68.json")))
+        place_ = Path(str(style_constants.files("lipsync_eval.features.style").joinpath("points68.json")))
         (tmp_path / "a.json").write_text(json.dumps(json.loads(place_.read_text()) | change))
         with pytest.raises(ParseError, match=r"a\.json"):
             read(tmp_path / "a.json")

@@ -31,7 +31,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def film(path: Path, pictures: np.ndarray, sound: np.ndarray | None) -> Path:
-    """A lossless video of BGR pictures and int16 sound."""
+    """A lossless video of BGR frames and int16 audio."""
     path.parent.mkdir(exist_ok=True)
     write_video(path, pictures[..., ::-1], audio=None if sound is None else sound.astype(np.float32) / 32768)
     return path
@@ -165,7 +165,7 @@ def test_no_track_long_enough(weights: Path, tmp_path: Path) -> None:
     assert "|sync:s3fd@" in result.scores[0].signature
 
 
-def test_real_video_without_sound_costs_only_its_own_score(weights: Path, tmp_path: Path) -> None:
+def test_real_video_without_audio_costs_only_its_own_score(weights: Path, tmp_path: Path) -> None:
     pictures = synthetic_inputs.clip(1, 10)
     gen, gt = film(tmp_path / "gen.mkv", pictures, SPEECH[:6400]), film(tmp_path / "gt.mkv", pictures, None)
     result = score(gen, gt, weights)
@@ -257,11 +257,11 @@ def test_memory_does_not_grow_with_the_track() -> None:
 
     n = 25 * 600
     samples = np.tile(SPEECH, math.ceil(n * 640 / len(SPEECH)))[: n * 640]
-    picture = np.zeros((224, 224, 3), np.uint8)
+    frame = np.zeros((224, 224, 3), np.uint8)
     tracemalloc.start()
     scorer = TrackScorer(Net(), samples, n)  # type: ignore[arg-type]
     for _ in range(n):
-        scorer.add(picture)
+        scorer.add(frame)
     distances = scorer.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

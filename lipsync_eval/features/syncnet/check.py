@@ -82,8 +82,8 @@ def _score(net: syncnet_net.Folded, path: Path, *, lossy: bool) -> Reading:
     clip = open_clip(path)
     samples = clip.audio.int16() if clip.audio is not None else np.zeros(0, np.int16)
     scorer = SideScorer(net, whole(clip.n_frames), samples, lossy=lossy)
-    for number, picture in enumerate(clip.frames()):
-        scorer.update(number, [picture])
+    for number, frame in enumerate(clip.frames()):
+        scorer.update(number, [frame])
     return read(scorer.finish()[0].distances)
 
 

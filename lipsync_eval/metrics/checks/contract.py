@@ -24,9 +24,9 @@ from lipsync_eval.metrics.registry import family_of
 from lipsync_eval.types import Batch, Pair, Settings
 
 LEVELS: Final = (4.0, 12.0, 36.0)
-"""Noise of the generated pictures in grey levels; landmarks move by an eighth of it, in px."""
+"""Noise of the generated frames in grey levels; landmarks move by an eighth of it, in px."""
 _TOLERANCE = 1e-6
-"""Relative, for results that must not depend on how the pictures were batched."""
+"""Relative, for results that must not depend on how the frames were batched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class _Bench:
         return self.family(self.settings, names)
 
     def measure(self, pair: Pair, lengths: Sequence[int] = (8,), names: frozenset[str] | None = None) -> Measurement:
-        """Measure a pair whose pictures come in batches of these lengths, over and over."""
+        """Measure a pair whose frames come in batches of these lengths, over and over."""
         meter = self.open(names or self.names).start(pair)
         start, turn = 0, 0
         while start < pair.n_frames:

@@ -1,6 +1,6 @@
 """What `weights verify` does for LPIPS, Inception, ArcFace and DiffPoseTalk, on the photograph that scikit-image ships.
 
-Nobody published an answer for these networks on a picture that is at hand, so the checks are: the file fits the network,
+Nobody published an answer for these networks on an image that is at hand, so the checks are: the file fits the network,
 and the network does what it must. Only for `mobilefacenet` there is a known answer, measured with the published file.
 """
 
@@ -24,7 +24,7 @@ TOLERANCE: Final = 0.01
 
 
 def check_lpips(settings: Settings, name: str, clip: Path | None) -> list[str]:
-    """Equal pictures are 0 apart, and more blur is farther."""
+    """Equal images are 0 apart, and more blur is farther."""
     from lipsync_eval.features.lpips_weights import find, load
     from lipsync_eval.metrics.lpips import lpips
 
@@ -47,9 +47,9 @@ def check_inception(settings: Settings, name: str, clip: Path | None) -> list[st
     from lipsync_eval.metrics.fid import Fid
 
     network = Fid(settings, frozenset({"fid"})).network()
-    pictures = np.stack([_blurred(_photograph(), s) for s in (0.0, 1.0, 4.0)])
+    images = np.stack([_blurred(_photograph(), s) for s in (0.0, 1.0, 4.0)])
     with torch.inference_mode():
-        given = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(next(network.parameters()).device)
+        given = torch.from_numpy(images).permute(0, 3, 1, 2).to(next(network.parameters()).device)
         found = network(prepare(given, "pytorch")).cpu().numpy().astype(np.float64)
     near, far = (float(np.linalg.norm(found[k] - found[0])) for k in (1, 2))
     if not np.isfinite(found).all() or found.min() < 0 or not 0 < near < far:
@@ -111,7 +111,7 @@ def _photograph() -> NDArray[np.uint8]:
     return np.ascontiguousarray(_whole()[:256, 100:356])
 
 
-def _blurred(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+def _blurred(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     import cv2
 
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8) if sigma else picture
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8) if sigma else image

@@ -84,7 +84,7 @@ def _number_faults(spec: MetricSpec) -> Iterator[str]:
 
 
 def compares(spec: MetricSpec) -> bool:
-    """Whether a metric sets the generated video's pictures or landmarks against the real video's."""
+    """Whether a metric sets the generated video's frames or landmarks against the real video's."""
     return bool(spec.needs & {"gt.crop", "gt.points", "gt.frames"}) and spec.direction != "zero"
 
 

@@ -36,9 +36,9 @@ DTYPE: Final = Option(
 
 _TITLE: Final = {"avs_u": "AVS_u", "avs_m": "AVS_m", "avs_v": "AVS_v"}
 _WHAT: Final = {
-    "avs_u": "the generated video without sound and of the scored sound without video",
-    "avs_m": "the generated video with the scored sound and of the real video with the same sound",
-    "avs_v": "the generated video and of the real video, both without sound",
+    "avs_u": "the generated video without audio and of the scored audio without video",
+    "avs_m": "the generated video with the scored audio and of the real video with the same audio",
+    "avs_v": "the generated video and of the real video, both without audio",
 }
 _NEEDS: Final = {
     "avs_u": frozenset({"gen.frames", "gen.points", "gen.audio", "weights"}),
@@ -46,10 +46,10 @@ _NEEDS: Final = {
     "avs_v": frozenset({"gen.frames", "gt.frames", "gen.points", "gt.points", "weights"}),
 }
 _HOW: Final = {
-    "": "cosine per picture, mean over pictures",
+    "": "cosine per frame, mean over frames",
     "_flat": "one cosine of the flattened (T x D) features",
     "_timepool": "cosine of the features' means over time (loses synchrony; higher than the others)",
-    "_frameweighted": "cosine per picture, mean over all pictures of all clips",
+    "_frameweighted": "cosine per frame, mean over all frames of all clips",
 }
 _TITLES: Final = {"": "", "_flat": " (flattened)", "_timepool": " (time-pooled)", "_frameweighted": " (frame-weighted)"}
 _READS: Final = {
@@ -57,8 +57,8 @@ _READS: Final = {
         "How well what a lip reader sees agrees with what it hears; needs no real video. The real video's own score is far from 1: read it beside gt_value. "
         "A model that was trained against AV-HuBERT features scores high on it."
     ),
-    "avs_m": "Whether picture and sound together mean the same to a lip reader as in the real video. The common sound alone lifts it: 0.6 is no good score.",
-    "avs_v": "Whether the lips are shaped like the real ones, to a lip reader; sound plays no part. Another sentence, or lips out of step, lower it.",
+    "avs_m": "Whether lips and audio together mean the same to a lip reader as in the real video. The audio that both share lifts it: 0.6 is a low score.",
+    "avs_v": "Whether the lips are shaped like the real ones, to a lip reader; audio plays no part. Another sentence, or lips out of step, lower it.",
 }
 _SUMMARY: Final = "Cosine similarity of AV-HuBERT's final features of {}: {}."
 _LICENCE: Final = (

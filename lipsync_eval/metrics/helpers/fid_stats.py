@@ -81,7 +81,7 @@ class StatsFile:
                 )
 
     def read(self, metric: str) -> tuple[Float, Float, int | None]:
-        """Mean (2048,), covariance (2048, 2048) and number of pictures (None where the file does not say)."""
+        """Mean (2048,), covariance (2048, 2048) and number of frames (None where the file does not say)."""
         held = self._load()
         mean, cov = self._pick(held, metric)
         n = held.get(f"{PREFIX[metric]}n")

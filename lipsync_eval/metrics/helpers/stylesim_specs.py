@@ -10,7 +10,7 @@ from lipsync_eval.metrics.base import MetricSpec
 _PERSONATALK: Final = "Zhang, Liang, Ge, Hu: PersonaTalk: Bring Attention to Your Persona in Visual Dubbing, SIGGRAPH Asia 2024 (StyleSim)"
 _SUN_2024: Final = f"Sun et al.: DiffPoseTalk, ACM TOG (SIGGRAPH) 2024, arXiv:2310.00434 (encoder); {_PERSONATALK}"
 _COMMON: Final = (
-    "Whether the mouth moves in this speaker's manner (how far, how fast, around which rest), not whether it fits the sound. 1 = same style; unrelated speakers scatter "
+    "Whether the mouth moves in this speaker's manner (how far, how fast, around which rest), not whether it fits the audio. 1 = same style; unrelated speakers scatter "
     "around 0. It is no number of PersonaTalk's, whose encoder is not public: compare only equal signatures. Short clips (under 4 s) are mostly noise."
 )
 _MEAN: Final = (
