@@ -11,8 +11,8 @@ stay below it, where the person whose mouth is seen was left out of the map.
 `evaluate` leaves one person out at a time: mean face, map and limit are made from the others alone. The audio of the
 person left out is moved by -10..10 frames, and windows of 2, 3, 5 and 10 s (every second) are cut from frames and
 audio. Right: the offset found is within one frame of the true one. Beside it mouth_audio_offset on the same windows, and the
-share of windows with foreign audio that are refused. Nothing was chosen by these numbers: number of measures, bands,
-reach and penalty were set before the first run, the level of the limit (5 %) is the usual one.
+share of windows with foreign audio that are refused. docs/metrics/mouth_mel.md says what was chosen by looking at such
+numbers (the form of `certainty`) and what was not (map, limit).
 """
 
 from __future__ import annotations

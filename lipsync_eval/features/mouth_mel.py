@@ -142,7 +142,7 @@ def prepared(mouth: Float, mel: Float, spread: Float | None = None) -> tuple[Flo
     Raises:
         MetricError: too few frames with a mouth, or mouth or audio do not change at all.
     """
-    seen = np.isfinite(mouth).all(axis=1)
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(mouth).all(axis=1))
     if seen.sum() < LEAST:
         raise MetricError(
             f"a mouth was seen in {int(seen.sum())} frames; {LEAST} are needed to compare it with the audio"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from lipsync_eval.errors import ClipError, InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
 from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.mouth_audio import QUIETEST
+from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Avs(Family):
     """All AVS metrics: up to five passes of the transformer, one of each video through the front end."""
 
     specs = SPECS
-    options = (ROI, DTYPE)
+    options: ClassVar[tuple[Option, ...]] = (ROI, DTYPE)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)

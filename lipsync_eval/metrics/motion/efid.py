@@ -183,6 +183,6 @@ class _Scores:
                 raise MetricError("MediaPipe found no face in any frame")
             self.known = {"index": np.array(self.index), "scores": np.stack(self.scores)}
             self.cache.put(self.key, self.known)
-        used = self.known["index"] < n_frames
-        out: NDArray[np.floating] = self.known["scores"][used]
+        used = self.known["index"].astype(np.intp) < n_frames
+        out: NDArray[np.floating] = self.known["scores"][used].astype(np.float64)
         return out

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lipsync_eval.metrics.avs import DTYPE, ROI, Avs, AvsMeter
+from lipsync_eval.metrics.avs import Avs, AvsMeter
 from lipsync_eval.metrics.base import Measurement, MetricSpec
 from lipsync_eval.metrics.helpers.avs_specs import ROW
 from lipsync_eval.metrics.motion.measures.warping import soft_dtw
@@ -22,7 +22,7 @@ SPEC: Final = MetricSpec(
     ),
     reads=(
         "As avs_v, but lips that are late by some frames cost little. Its scale is that of the checkpoint's features: compare only equal checkpoints and gamma. "
-        "No distance: a video with itself is a little below 0."
+        "No distance: a video with itself is at 0 or a little below."
     ),
     citation=(
         "Zhang et al.: Temporally-Aligned Evaluation for Audio-Driven Talking Head Generation, arXiv:2606.01031; Yaman et al., arXiv:2405.04327 (features); "
@@ -36,7 +36,7 @@ class SoftDtwAvhubert(Avs):
     """softdtw_avhubert, on the same networks and mouths as AVS."""
 
     specs = (SPEC,)
-    options = (ROI, DTYPE, GAMMA)
+    options = (*Avs.options, GAMMA)
 
     def check(self) -> None:
         """The checkpoint is read, and gamma looked at."""

@@ -41,4 +41,4 @@ def head_angles(points: Float) -> Float:
     out[good, 0] = np.arctan2(third[:, 1], third[:, 2])
     out[good, 1] = np.arcsin(np.clip(-third[:, 0], -1.0, 1.0))
     out[good, 2] = np.arctan2(rows[:, 1, 0], rows[:, 0, 0])
-    return np.degrees(out)
+    return np.asarray(np.degrees(out))
