@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from lipsync_eval.errors import ClipError, InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
 from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.mouth_audio import QUIETEST
+from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Avs(Family):
     """All AVS metrics: up to five passes of the transformer, one of each video through the front end."""
 
     specs = SPECS
-    options = (ROI, DTYPE)
+    options: ClassVar[tuple[Option, ...]] = (ROI, DTYPE)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -162,7 +163,7 @@ class AvsMeter:
 
     def finish(self) -> Measurement:
         """The clip's numbers; a score without audio or without the real video's mouth is a failure of its own."""
-        branches = _Branches(self)
+        branches = self.branches()
         for score in SCORES:
             wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
             if not wanted:
@@ -177,6 +178,10 @@ class AvsMeter:
                 self._put(score, metric.removeprefix(score), a, b, real)
         self._hush()
         return self.found
+
+    def branches(self) -> _Branches:
+        """The features that scores compare, once all frames have passed."""
+        return _Branches(self)
 
     def _hush(self) -> None:
         """Silent audio has a score, which says nothing; that is noted."""

@@ -236,8 +236,8 @@ class LMDMeter:
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._n = pair.n_frames
         self._metrics = [name for name in _MEASURES if name in metrics]
-        gen, gen_status = _points_at_256(pair.gen, self._n)
-        gt, gt_status = _points_at_256(pair.gt, self._n)
+        gen, gen_status = points_at_256(pair.gen, self._n)
+        gt, gt_status = points_at_256(pair.gt, self._n)
         self._found = (gen_status == FOUND) & (gt_status == FOUND)
         self._filled = ((gen_status == FILLED) & (gt_status != 0)) | ((gt_status == FILLED) & (gen_status != 0))
         self._points = [np.where(self._found[:, None, None], p, np.nan) for p in (gen, gt)]
@@ -274,7 +274,7 @@ class LMDMeter:
         return f" ({filled} of them have interpolated ones only)" if filled else ""
 
 
-def _points_at_256(side: Side, n: int) -> tuple[Float, NDArray[np.uint8]]:
+def points_at_256(side: Side, n: int) -> tuple[Float, NDArray[np.uint8]]:
     """(n, 68, 2) landmarks in px of the crop at 256, and their status; frames without a crop count as missing."""
     if side.track is None or side.crop is None:
         raise MetricError("landmark distances need landmarks and a crop of both videos, but the pair has none")

@@ -41,7 +41,7 @@ _CORR: Final = MetricSpec(
     ),
     needs=frozenset({"gen.points", "gen.audio"}),
     pooling="clip-mean",
-    group="core",
+    group="opt-in",
     weights=(),
     citation="none: defined by lipsync-eval",
     reference="ours",

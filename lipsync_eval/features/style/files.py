@@ -10,6 +10,7 @@ T is the number of the clip's frames at 25 fps. Arrays of numbers only: nothing 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -110,6 +111,20 @@ def read_vertices(path: Path, n_frames: int | None) -> Vertices:
             f"{path.name}: the template has {template.size} numbers and a frame {vertices.shape[1]}; they must be of one topology"
         )
     return Vertices(vertices - template, True)
+
+
+def read_arrays(path: Path, wanted: str) -> Callable[[str], Float]:
+    """A file of plain arrays: name -> its numbers in float64.
+
+    Args:
+        path: an .npz beside a clip.
+        wanted: what belongs in it, for messages: 'exp (T, 64)'.
+
+    Raises:
+        MetricError: it is missing or malformed; the returned function: no such array, or numbers that are not finite.
+    """
+    held = _load(path, wanted)
+    return lambda name: _numbers(held, name, path)
 
 
 def _load(path: Path, wanted: str) -> dict[str, NDArray[np.generic]]:

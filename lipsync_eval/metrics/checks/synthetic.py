@@ -17,6 +17,8 @@ from lipsync_eval.errors import InputError
 from lipsync_eval.types import FOUND, FPS, MISSING, RATE, Audio, Clip, Crop, Float, Frame, Pair, Side, Track
 
 _SAMPLES = RATE // FPS
+PAUSE = 0.5
+"""Seconds without voice at the end of clips of 2 s or more; the mouth moves a little there, as if breathing."""
 
 
 def synthetic_pair(
@@ -105,30 +107,32 @@ def _audio(n_frames: int, seed: int) -> tuple[Float, NDArray[np.float32]]:
     rng = np.random.default_rng([seed, 0])
     t = np.arange(n_frames * _SAMPLES) / RATE
     envelope = np.zeros(len(t))
-    start = 0.1
-    while start < t[-1]:
+    start, end = 0.1, n_frames / FPS - (PAUSE if n_frames >= 2 * FPS else 0.0)
+    while start < end:
         length, loud = rng.uniform(0.12, 0.3), rng.uniform(0.4, 1.0)
-        inside = (t >= start) & (t < start + length)
+        inside = (t >= start) & (t < min(start + length, end))
         envelope[inside] = loud * np.sin(np.pi * (t[inside] - start) / length) ** 2
         start += length + rng.uniform(0.0, 0.12)
     voice = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 11))
     samples = 0.3 * envelope * voice + 0.002 * rng.standard_normal(len(t))
-    return envelope[::_SAMPLES], np.clip(samples, -1, 1).astype(np.float32)
+    breath = np.where(t < end, 0.0, 0.04 * (1 - np.cos(2 * np.pi * 3 * (t - end))))
+    return (envelope + breath)[::_SAMPLES], np.clip(samples, -1, 1).astype(np.float32)
 
 
 def _landmarks(n_frames: int, size: int, opening: Float) -> Float:
-    """(n_frames, 68, 2) iBUG points in px of a face that sways a little and opens its mouth."""
+    """(n_frames, 68, 2) iBUG points in px of a face that sways a little, lifts its brows and opens its mouth."""
     t = np.arange(n_frames) / FPS
     middle = size * (0.5 + np.stack([0.02 * np.sin(2.1 * t), 0.015 * np.sin(3.3 * t) - 0.06], axis=1))
-    out: Float = np.stack([_face(x) for x in opening]) * (0.4 * size) + middle[:, None]
+    lift = 0.02 * np.sin(2.7 * t)
+    out: Float = np.stack([_face(*x) for x in zip(opening, lift, strict=True)]) * (0.4 * size) + middle[:, None]
     return out
 
 
-def _face(opening: float) -> Float:
-    """(68, 2) a schematic face in units of its half width, mouth open by 0..1."""
+def _face(opening: float, lift: float) -> Float:
+    """(68, 2) a schematic face in units of its half width, mouth open by 0..1, brows lifted."""
     turn = np.linspace(0, np.pi, 17)
     jaw = np.stack([-np.cos(turn), -0.1 + 1.15 * np.sin(turn)], 1)
-    brow = np.stack([np.linspace(-0.75, -0.2, 5), [-0.42, -0.5, -0.53, -0.52, -0.47]], 1)
+    brow = np.stack([np.linspace(-0.75, -0.2, 5), [-0.42, -0.5, -0.53, -0.52, -0.47]], 1) - [0, lift]
     bridge = np.stack([np.zeros(4), np.linspace(-0.25, 0.15, 4)], 1)
     nostrils = np.stack([np.linspace(-0.18, 0.18, 5), [0.24, 0.27, 0.29, 0.27, 0.24]], 1)
     eyes = [_oval(6, (x, -0.25), 0.16, 0.06, 0.06) for x in (-0.4, 0.4)]

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: what the motion families measure with."""
