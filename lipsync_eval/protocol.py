@@ -4,14 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 from typing import Protocol as Interface
 
+from lipsync_eval.errors import UsageError
+from lipsync_eval.options import Option
 from lipsync_eval.types import Crop, Track
+
+SyncDetector = Literal["track", "s3fd", "none"]
+ShotRule = Literal["0.5.1", "0.6.1"]
+"""0.5.1: a change of 30, a cut from the second frame on, every k-th pixel. 0.6.1: a change of 27, no cut in the first 15
+frames, frames shrunk bilinearly."""
+TrackChoice = Literal["longest", "mean"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRules:
+    """How SyncNet's metrics find their crops in a video under a protocol, and which of its tracks count.
+
+    Raises:
+        UsageError: a value that there is not.
+    """
+
+    detector: SyncDetector = "track"
+    """track: the run's own landmarks. s3fd: S3FD and upstream's tracking. none: whole frames, no face is looked for.
+    The first two can be changed by --sync-detector."""
+    min_track: int = 100
+    """A track must have more frames than this; more than 0.8 of the clip's where that is less."""
+    shots: ShotRule = "0.5.1"
+    """PySceneDetect's release whose rule cuts the video into shots, for s3fd."""
+    tracks: TrackChoice = "longest"
+    """Which tracks are the clip's score: the longest one, or the mean over all."""
+
+    def __post_init__(self) -> None:
+        for name, kind in (("detector", SyncDetector), ("shots", ShotRule), ("tracks", TrackChoice)):
+            if (value := getattr(self, name)) not in get_args(kind):
+                raise UsageError(f"sync.{name}={value!r}: expected one of {', '.join(get_args(kind))}")
+        if not isinstance(self.min_track, int) or isinstance(self.min_track, bool) or self.min_track < 0:
+            raise UsageError(f"sync.min_track={self.min_track!r}: expected a whole number of frames, 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSpec:
-    """What a protocol declares about itself; `show NAME` prints all of it. No defaults."""
+    """What a protocol declares about itself; `show NAME` prints all of it."""
 
     name: str
     version: int
@@ -23,6 +58,10 @@ class ProtocolSpec:
     citation: str
     choices: tuple[str, ...]
     """What the source leaves unsaid and what was chosen here, one sentence each."""
+    options: tuple[Option, ...] = ()
+    """What a user may choose (Settings.protocol_options); anything else is refused before the protocol sees it."""
+    sync: SyncRules = SyncRules()
+    """What SyncNet's metrics do under it."""
 
 
 @dataclass(frozen=True, slots=True)

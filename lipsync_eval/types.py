@@ -6,14 +6,16 @@ the top-left pixel at (0, 0). Missing numbers are NaN. Time runs at 25 pictures 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lipsync_eval.settings import Settings as Settings
 
 FPS: Final = 25
 RATE: Final = 16_000
@@ -202,36 +204,6 @@ class Batch:
         if not len(chosen):
             return np.empty((0, *crop.size, 3), np.uint8)
         return np.stack([render(frames[k], crop.matrix[self.start + k], crop.size) for k in map(int, chosen)])
-
-
-AudioChoice = Literal["gen", "gt"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run was asked to do, apart from which clips and which metrics. Picklable: workers get a copy."""
-
-    protocol: str = "radio"
-    """A registered name or the path of a TOML file."""
-    protocol_options: Mapping[str, str] = field(default_factory=dict)
-    audio: AudioChoice = "gen"
-    align: str = "trim:5"
-    face: Literal["largest", "single"] = "largest"
-    landmarks: str = "dlib68"
-    detector: str | None = None
-    device: str = "auto"
-    weights: Mapping[str, Path] = field(default_factory=dict)
-    """--weights NAME=FILE."""
-    weights_dir: Path | None = None
-    """Folder of weights files; None: LIPSYNC_EVAL_WEIGHTS, else the user's cache folder."""
-    cache_dir: Path | None = None
-    """Folder for tracks and features of real videos; None: no cache."""
-    offline: bool = False
-    seed: int = 12345
-    reference: Path | None = None
-    """--reference: an image or video (or a folder of them, by id) for the _ref metrics."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Options of single metrics, e.g. {'roi': 'center88', 'sync_detector': 's3fd', 'compat': 'jpeg', 'fid_stats': FILE}."""
 
 
 Json = Any

@@ -6,7 +6,6 @@ point group `lipsync_eval.protocols`; a user declares one in a TOML file.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -14,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from lipsync_eval.errors import UsageError
+from lipsync_eval.options import checked, hint
 from lipsync_eval.protocol import Protocol, ProtocolFactory, ProtocolSpec
 
 _BUILT_IN: dict[str, str] = {
@@ -34,6 +34,8 @@ NO_OPTIONS: Mapping[str, str] = {}
 def get(name_or_toml: str, options: Mapping[str, str] = NO_OPTIONS) -> Protocol:
     """The protocol of this name, or the one declared in this TOML file, with its options bound.
 
+    Options are checked against those that its spec declares, so a factory sees declared ones only.
+
     Raises:
         UsageError: no such name or file, or an option or value that the protocol does not have.
         ParseError: the TOML file is malformed.
@@ -42,7 +44,11 @@ def get(name_or_toml: str, options: Mapping[str, str] = NO_OPTIONS) -> Protocol:
         from lipsync_eval.protocols.toml_form import load
 
         return load(Path(name_or_toml), options)
-    return _factory(name_or_toml)(options)
+    factory = _factory(name_or_toml)
+    protocol = factory({})
+    if not options:
+        return protocol
+    return factory(checked(protocol.spec.options, options, f"protocol {name_or_toml!r}"))
 
 
 def names() -> tuple[str, ...]:
@@ -82,9 +88,7 @@ def _factory(name: str) -> ProtocolFactory:
     others = _third_party()
     if name in others:
         return others[name]
-    near = difflib.get_close_matches(name, names(), n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise UsageError(
-        f"there is no protocol {name!r}.{hint} There are: {', '.join(names())}; "
+        f"there is no protocol {name!r}.{hint(name, names())} There are: {', '.join(names())}; "
         "or give the path of a .toml file that declares one"
     )

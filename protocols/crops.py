@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from lipsync_eval import warp
 from lipsync_eval.errors import ProtocolError
 from lipsync_eval.protocol import ProtocolSpec, View
 from lipsync_eval.protocols import geometry
-from lipsync_eval.protocols.layout import Layout, bind
+from lipsync_eval.protocols.layout import Layout, bind, options_of
 from lipsync_eval.types import Crop, Float
 
 
@@ -23,8 +24,8 @@ class LayoutProtocol:
         Raises:
             UsageError: an unknown option or value.
         """
-        self._spec = spec
-        self._layout, suffix = bind(layout, dict(options), spec.name)
+        self._spec = replace(spec, options=options_of(layout))
+        self._layout, suffix = bind(layout, options, spec.name)
         self._signature = f"{spec.name}.{spec.version}" + (f"@{content}" if content else "") + suffix
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lipsync_eval.protocol import Protocol
+from lipsync_eval.protocol import Protocol, SyncRules
 from lipsync_eval.protocols.syncnet import CITATION, SyncNetProtocol, make_spec
 
 SPEC = make_spec(
     "latentsync",
-    50,
+    SyncRules(detector="s3fd", min_track=50, shots="0.6.1", tracks="mean"),
     "As in eval_sync_conf.py, the clip's score is the mean over its tracks, and the offset is cut to a whole frame.",
     "0.6.1 (a mean HSV change of 27, 15 frames apart, none in the first 15 frames)",
     "LatentSync's variant of SyncNet's pipeline: tracks from 50 frames on, mean over tracks.",

@@ -6,10 +6,11 @@ Built-in protocols and TOML files both become this.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, cast, get_args
 
-from lipsync_eval.errors import UsageError
+from lipsync_eval.options import Option, checked
 
 Base = Literal["ffhq", "eyes", "upright", "box", "frame"]
 """ffhq: the square that FFHQ aligns a face to (unit: its side). eyes: turned until the eyes are level (unit: distance
@@ -57,7 +58,41 @@ class Layout:
     """clip-median: one half side for the whole clip, the median over its frames."""
 
 
-def bind(layout: Layout, options: dict[str, str], name: str) -> tuple[Layout, str]:
+CROP_FROM_OPTION: Final = Option(
+    name="crop_from",
+    heading="Protocol",
+    help="Whose landmarks place both crops; auto: the real video's where the frame sizes match, else each its own.",
+    kind="choice",
+    choices=CROP_FROM,
+    default="auto",
+    moves=True,
+    key="",
+    flag=True,
+)
+RADIUS_OPTION: Final = Option(
+    name="radius",
+    heading="Protocol",
+    help="Crop radius of each frame, or one for the clip.",
+    kind="choice",
+    choices=RADIUS_MODES,
+    default="per-frame",
+    moves=True,
+    key="",
+    flag=True,
+)
+
+
+def options_of(layout: Layout) -> tuple[Option, ...]:
+    """What a user may choose about this layout: its own values are the defaults."""
+    if layout.base == "frame":
+        return ()
+    crop_from = replace(CROP_FROM_OPTION, default=layout.crop_from)
+    return (
+        (crop_from,) if layout.shape == "stretch" else (crop_from, replace(RADIUS_OPTION, default=layout.radius_mode))
+    )
+
+
+def bind(layout: Layout, options: Mapping[str, str], name: str) -> tuple[Layout, str]:
     """Apply the options `crop_from` and `radius`.
 
     Returns:
@@ -66,18 +101,7 @@ def bind(layout: Layout, options: dict[str, str], name: str) -> tuple[Layout, st
     Raises:
         UsageError: an option or value that there is not, or any option for a crop that is the whole picture.
     """
-    allowed: dict[str, tuple[str, ...]] = {}
-    if layout.base != "frame":
-        allowed["crop_from"] = CROP_FROM
-        if layout.shape != "stretch":
-            allowed["radius"] = RADIUS_MODES
-    given = {key.replace("-", "_"): value for key, value in options.items()}
-    for key, value in given.items():
-        if key not in allowed:
-            there = f"there are: {', '.join(allowed)}" if allowed else "it has none"
-            raise UsageError(f"protocol {name!r} has no option {key!r}; {there}")
-        if value not in allowed[key]:
-            raise UsageError(f"protocol {name!r}: {key}={value!r} is not one of {', '.join(allowed[key])}")
+    given = checked(options_of(layout), options, f"protocol {name!r}")
     bound = replace(
         layout,
         crop_from=cast(CropFrom, given.get("crop_from", layout.crop_from)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lipsync_eval.protocol import Protocol, ProtocolSpec
+from lipsync_eval.protocol import Protocol, ProtocolSpec, SyncRules
 from lipsync_eval.protocols.crops import LayoutProtocol
 from lipsync_eval.protocols.layout import Layout
 
@@ -21,6 +21,7 @@ SPEC = ProtocolSpec(
         "Upstream scores JPEGs; here pictures stay lossless unless --compat jpeg is given.",
         "Two videos whose pictures differ in size are not compared by the metrics that need both crops.",
     ),
+    sync=SyncRules(detector="none"),
 )
 
 

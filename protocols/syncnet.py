@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from lipsync_eval import warp
-from lipsync_eval.errors import ProtocolError, UsageError
+from lipsync_eval.errors import ProtocolError
 from lipsync_eval.features import syncnet_track as tracking
-from lipsync_eval.protocol import Protocol, ProtocolSpec, View
+from lipsync_eval.options import checked
+from lipsync_eval.protocol import Protocol, ProtocolSpec, SyncRules, View
 from lipsync_eval.types import Crop
 
 CITATION = (
@@ -30,18 +31,24 @@ _CHOICES = (
 )
 
 
-def make_spec(name: str, limit: int, tracks: str, scenes: str, summary: str, citation: str) -> ProtocolSpec:
-    """The declaration of one variant: its name, upstream's min_track, what becomes of several tracks, where shots are cut, and
-    its source."""
-    choices = tuple(c.format(limit=limit, tracks=tracks, scenes=scenes) for c in _CHOICES)
+def make_spec(name: str, sync: SyncRules, tracks: str, scenes: str, summary: str, citation: str) -> ProtocolSpec:
+    """The declaration of one variant: its name and rules, what becomes of several tracks, where shots are cut, and its source."""
+    choices = tuple(c.format(limit=sync.min_track, tracks=tracks, scenes=scenes) for c in _CHOICES)
     return ProtocolSpec(
-        name=name, version=1, size=tracking.SIDE, needs_track=True, summary=summary, citation=citation, choices=choices
+        name=name,
+        version=1,
+        size=tracking.SIDE,
+        needs_track=True,
+        summary=summary,
+        citation=citation,
+        choices=choices,
+        sync=sync,
     )
 
 
 SYNCNET = make_spec(
     "syncnet",
-    100,
+    SyncRules(detector="s3fd"),
     "Nothing upstream selects the speaker; the longest track is the clip's score, all tracks are in the details.",
     "0.5.1 (a mean HSV change of 30, 15 frames apart)",
     "SyncNet's own pipeline: S3FD faces, tracks, median 13, a square of 2.8 half sizes reaching downwards, 224 px.",
@@ -58,8 +65,7 @@ class SyncNetProtocol:
         Raises:
             UsageError: any option.
         """
-        if options:
-            raise UsageError(f"the protocol {spec.name} has no option {', '.join(sorted(options))}; it has none at all")
+        checked(spec.options, options, f"protocol {spec.name!r}")
         self._spec = spec
 
     @property

@@ -20,14 +20,16 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from lipsync_eval.errors import ParseError
-from lipsync_eval.protocol import Protocol, ProtocolSpec
+from lipsync_eval.options import hint
+from lipsync_eval.protocol import Protocol, ProtocolSpec, ShotRule, SyncDetector, SyncRules, TrackChoice
 from lipsync_eval.protocols.crops import LayoutProtocol
 from lipsync_eval.protocols.layout import BASES, CROP_FROM, LENGTH, RADIUS_MODES, SHAPES, UNIT, Layout
 
-_TOP = {"name", "version", "size", "summary", "citation", "choices", "crop"}
+_TOP = {"name", "version", "size", "summary", "citation", "choices", "crop", "sync"}
+_SYNC = {"detector": SyncDetector, "min_track": int, "shots": ShotRule, "tracks": TrackChoice}
 _POINTED = {"base", "centre", "radius", "scale", "offset", "crop_from", "radius_mode"}
 _KEYS = {
     "ffhq": _POINTED,
@@ -74,7 +76,7 @@ class _Bad:
     def _line(self, key: str) -> str:
         """', line 7' where the key is set; nothing where it is missing or written in an unusual way."""
         table, _, name = key.rpartition(".")
-        heading = re.search(r"^[ \t]*\[crop\]", self.text, re.MULTILINE)
+        heading = re.search(rf"^[ \t]*\[{table}\]", self.text, re.MULTILINE) if table else None
         start = heading.end() if table and heading else 0
         found = re.compile(rf"^[ \t]*{re.escape(name)}[ \t]*=", re.MULTILINE).search(self.text, start)
         return f", line {self.text.count(chr(10), 0, found.start()) + 1}" if found else ""
@@ -82,7 +84,7 @@ class _Bad:
     def unknown(self, place: str, table: Mapping[str, Any], allowed: set[str]) -> None:
         for key in table:
             if key not in allowed:
-                self(f"{place}{key}", f"one of {', '.join(sorted(allowed))}")
+                self(f"{place}{key}", f"one of {', '.join(sorted(allowed))}.{hint(key, allowed)}")
 
 
 def _spec(data: Mapping[str, Any], bad: _Bad, *, needs_track: bool) -> ProtocolSpec:
@@ -109,7 +111,22 @@ def _spec(data: Mapping[str, Any], bad: _Bad, *, needs_track: bool) -> ProtocolS
         summary=data.get("summary") or f"declared in {bad.path.name}",
         citation=data.get("citation") or "a file of the user's",
         choices=tuple(choices),
+        sync=_sync(data.get("sync", {}), bad),
     )
+
+
+def _sync(table: Any, bad: _Bad) -> SyncRules:
+    """The table [sync]: how SyncNet's metrics find their crops under this protocol."""
+    if not isinstance(table, dict):
+        bad("sync", "a table [sync] that says how SyncNet's metrics find their crops", table)
+    bad.unknown("sync.", table, set(_SYNC))
+    for key, value in table.items():
+        if key == "min_track":
+            if not _whole(value, 0, 100_000):
+                bad("sync.min_track", "a whole number of frames, 0 to 100000", value)
+        elif value not in (there := get_args(_SYNC[key])):
+            bad(f"sync.{key}", f"one of {', '.join(there)}", value)
+    return SyncRules(**table)
 
 
 def _layout(crop: dict[str, Any], bad: _Bad) -> Layout:

@@ -20,11 +20,11 @@ from lipsync_eval.cli.generators import (
     report_failures,
     teller,
 )
-from lipsync_eval.cli.options import measuring, measuring_settings
+from lipsync_eval.cli.options import Headed, measuring, measuring_settings
 from lipsync_eval.errors import OutputError, UsageError
 
 
-@click.command()
+@click.command(cls=Headed)
 @click.option("--methods", required=True, metavar="A,B,...", help="Generators, comma separated.")
 @DATA
 @click.option(

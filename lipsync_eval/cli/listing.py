@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from lipsync_eval.errors import UsageError
+from lipsync_eval.options import Option
 
 KINDS = ("metrics", "protocols", "weights", "baselines", "published")
 _BETTER = {"up": "higher", "down": "lower", "zero": "near 0"}
@@ -68,7 +69,7 @@ def field_text(key: str, value: Any) -> str:
 
 def _plain(value: Any) -> str:
     """A record inside a record as 'name: value; name: value', without what is empty."""
-    if not is_dataclass(value):
+    if not is_dataclass(value) or isinstance(value, Option):
         return str(value)
     told = [(f.name, getattr(value, f.name)) for f in fields(value)]
     return "; ".join(f"{name}: {text}" for name, text in told if text)
@@ -88,9 +89,11 @@ def _list_metrics() -> list[str]:
 
 
 def _find_metrics(name: str) -> Any:
-    from lipsync_eval.metrics.registry import specs
+    from lipsync_eval.metrics.registry import family_of, specs
 
-    return specs().get(name)
+    if (spec := specs().get(name)) is None:
+        return None
+    return dict(rows(spec)) | {"options": family_of(name).options}
 
 
 def _list_protocols() -> list[str]:

@@ -1,126 +1,129 @@
-"""Options that several commands share, and how they become Settings."""
+"""Flags that several commands share: made from what settings, protocols and metric families declare."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from lipsync_eval.metrics.registry import declared_options
+from lipsync_eval.options import Option
+from lipsync_eval.protocols.layout import CROP_FROM_OPTION, RADIUS_OPTION
+from lipsync_eval.settings import RUN_OPTIONS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-_MEASURING = (
-    click.option(
-        "--protocol",
-        default="radio",
-        show_default=True,
-        help="Crop protocol: a name (`list protocols`) or a TOML file of one.",
-    ),
-    click.option(
-        "--crop-from",
-        type=click.Choice(["auto", "gt", "own"]),
-        help="Whose landmarks place both crops [default: auto = gt where the sizes match].",
-    ),
-    click.option(
-        "--radius",
-        type=click.Choice(["per-frame", "clip-median"]),
-        help="Crop radius per picture or one for the clip [default: per-frame].",
-    ),
-    click.option(
-        "--audio", type=click.Choice(["gen", "gt"]), default="gen", show_default=True, help="Whose sound is scored."
-    ),
-    click.option(
-        "--align", default="trim:5", show_default=True, help="trim:N | strict | shortest, for videos of unlike length."
-    ),
-    click.option(
-        "--face",
-        type=click.Choice(["largest", "single"]),
-        default="largest",
-        show_default=True,
-        help="single: several faces fail the clip.",
-    ),
-    click.option(
-        "--landmarks", default="dlib68", show_default=True, help="Landmark backend: dlib68 | fan | mediapipe."
-    ),
-    click.option("--detector", help="Face detector when not the backend's own: hog | yunet | mediapipe | s3fd."),
-    click.option(
-        "--weights", "weights", multiple=True, metavar="NAME=FILE", help="A weights file of yours; repeatable."
-    ),
-    click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:N]"),
-    click.option("--offline", is_flag=True, help="Never open a socket."),
-    click.option(
-        "--reference",
-        type=click.Path(path_type=Path),
-        help="Image, video or folder of them (by clip id) for the _ref metrics.",
-    ),
-    click.option(
-        "--sync-detector",
-        type=click.Choice(["track", "s3fd"]),
-        help="Boxes for SyncNet's crop [default: track = the run's own].",
-    ),
-    click.option("--compat", type=click.Choice(["jpeg"]), help="jpeg: SyncNet's official lossy steps."),
-    click.option(
-        "--roi", type=click.Choice(["align", "center88", "resize"]), help="AV-HuBERT's mouth region [default: align]."
-    ),
-    click.option("--lpips-net", type=click.Choice(["alex", "vgg", "squeeze"]), help="LPIPS trunk [default: alex]."),
-    click.option(
-        "--fid-stats",
-        type=click.Path(path_type=Path),
-        help="Statistics of the real crops: read if there, else written.",
-    ),
-    click.option(
-        "--option",
-        "extra",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Any further option of a metric or protocol; repeatable.",
-    ),
-    click.option(
-        "--cache",
-        "cache",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder for tracks and features [default: the user's cache folder].",
-    ),
-    click.option("--no-cache", is_flag=True, help="Keep no tracks or features."),
-    click.option("--seed", type=int, default=12345, show_default=True, help="Of the bootstrap intervals."),
-)
+FIRST: Final = "First"
+"""The heading of the options that most runs need."""
+HEADINGS: Final = (FIRST, "Videos", "Faces", "Protocol", "Weights and cache", "Output")
+"""Those of metric families follow, then the options without a heading."""
+PROTOCOL_OPTIONS: Final = (CROP_FROM_OPTION, RADIUS_OPTION)
+
+
+class Headed(click.Command):
+    """A command whose help lists its options under headings, in place of one long list."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options that most runs need, then the others by heading, then those without a flag of their own."""
+        by_heading: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option) and (line := parameter.get_help_record(ctx)) is not None:
+                usual = "Other" if parameter.name == "help" else FIRST
+                by_heading.setdefault(getattr(parameter, "heading", usual), []).append(line)
+        for option in _families() if any(p.name == "extra" for p in self.params) else ():
+            if not option.flag:
+                by_heading.setdefault(option.heading, []).append((f"--option {option.name}=...", _help(option)))
+        other = by_heading.pop("Other", [])
+        for heading, lines in [*by_heading.items(), ("Other", other)]:
+            if lines:
+                with formatter.section("Options that most runs need" if heading == FIRST else heading):
+                    formatter.write_dl(lines)
+
+
+class _Flag(click.Option):
+    """An option of the command line that stands under a heading."""
+
+    def __init__(self, *names: Any, heading: str, **how: Any) -> None:
+        super().__init__(*names, **how)
+        self.heading = heading
+
+
+flag = functools.partial(click.option, cls=_Flag)
+"""click.option with a `heading`."""
+
+
+def declared(option: Option, default: str | None = None) -> Callable[[F], F]:
+    """The flag of a declared option; its value is `default` where it is not given."""
+    types: dict[str, Any] = {"choice": click.Choice(option.choices), "path": click.Path(path_type=Path)}
+    types |= {"text": click.STRING, "int": click.INT, "float": click.FLOAT}
+    how: dict[str, Any] = (
+        {"is_flag": True} if option.kind == "flag" else {"type": types[option.kind], "default": default}
+    )
+    return flag(f"--{option.name.replace('_', '-')}", heading=option.heading, help=_help(option), **how)
 
 
 def measuring(command: F) -> F:
     """Add the options that say how clips are measured."""
-    for option in reversed(_MEASURING):
+    for option in reversed(_measuring()):
         command = option(command)
     return command
+
+
+def _measuring() -> list[Callable[..., Any]]:
+    own = [option for option in _families() if option.flag]
+    return [
+        *(declared(option, option.default or None) for option in RUN_OPTIONS),
+        *(declared(option) for option in (*PROTOCOL_OPTIONS, *own)),
+        flag("--weights", multiple=True, metavar="NAME=FILE", heading=FIRST, help="A weights file of yours; repeatable."),
+        flag(
+            "--cache", type=click.Path(path_type=Path, file_okay=False), heading="Weights and cache",
+            help="Folder for tracks and features [default: the user's cache folder].",
+        ),
+        flag("--no-cache", is_flag=True, heading="Weights and cache", help="Keep no tracks or features."),
+        flag(
+            "--option", "extra", multiple=True, metavar="NAME=VALUE", heading="Other",
+            help="An option of a metric, or of the protocol as protocol.NAME=VALUE; repeatable.",
+        ),
+    ]  # fmt: skip
 
 
 def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
     """Take the measuring options out of a command's parameters and give score()'s keyword arguments.
 
     Raises:
-        click.BadParameter: a NAME=FILE or KEY=VALUE without '='.
+        click.BadParameter: a NAME=FILE or NAME=VALUE without '=', or one option given twice with two values.
     """
     take = values.pop
-    protocol_options = {
-        k: v for k, v in (("crop_from", take("crop_from")), ("radius", take("radius"))) if v is not None
-    }
-    options: dict[str, str] = {}
-    for key in ("sync_detector", "compat", "roi", "lpips_net", "fid_stats"):
-        if (value := take(key)) is not None:
-            options[key] = str(value)
-    for key, value in _pairs(take("extra"), "--option", "KEY=VALUE"):
-        if key.startswith("protocol."):
-            protocol_options[key.removeprefix("protocol.")] = value
-        else:
-            options[key] = value
+    protocol_options = _given(values, PROTOCOL_OPTIONS)
+    options = _given(values, [option for option in _families() if option.flag])
+    for key, value in _pairs(take("extra"), "--option", "NAME=VALUE"):
+        own, _, name = key.rpartition("protocol.") if key.startswith("protocol.") else ("", "", key)
+        chosen = protocol_options if key != name else options
+        if chosen.setdefault(name, value) != value:
+            raise click.BadParameter(f"{own}{name} is given twice, as {chosen[name]} and {value}; leave one out")
+    run = {option.name: take(option.name) for option in RUN_OPTIONS}
     no_cache, cache = take("no_cache"), take("cache")
-    names = ("protocol", "audio", "align", "face", "landmarks", "detector", "device", "offline", "reference", "seed")
-    return {name: take(name) for name in names} | {
+    return run | {
         "protocol_options": protocol_options,
         "options": options,
         "weights": {k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
         "cache": None if no_cache else cache or "default",
     }
+
+
+def _families() -> list[Option]:
+    return list(declared_options().values())
+
+
+def _given(values: dict[str, Any], options: Sequence[Option]) -> dict[str, str]:
+    return {option.name: str(value) for option in options if (value := values.pop(option.name)) is not None}
+
+
+def _help(option: Option) -> str:
+    return f"{option.help}  [default: {option.default}]" if option.default else option.help
 
 
 def _pairs(texts: Sequence[str], flag: str, form: str) -> list[tuple[str, str]]:

@@ -8,40 +8,56 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import measuring, measuring_settings
+from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
 
 
-@click.command()
+@click.command(cls=Headed)
 @click.argument("gen", type=click.Path(path_type=Path))
 @click.argument("gt", type=click.Path(path_type=Path))
-@click.option(
-    "--metrics", default="core", show_default=True, help="core | all | names, comma separated; -name leaves one out."
+@flag(
+    "--metrics",
+    default="core",
+    show_default=True,
+    heading=FIRST,
+    help="core | all | names, comma separated; -name leaves one out.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results [default: runs/<name of GEN>].")
-@click.option("--resume", is_flag=True, help="Continue the run that OUT holds.")
-@click.option("--overwrite", is_flag=True, help="Replace the run that OUT holds.")
-@click.option(
-    "--pairs", type=click.Path(path_type=Path), help="CSV with columns gen,gt[,audio,id] instead of matching by stem."
+@flag(
+    "--out",
+    type=click.Path(path_type=Path),
+    heading=FIRST,
+    help="Folder for the results [default: runs/<name of GEN>].",
 )
-@click.option(
+@flag("--resume", is_flag=True, heading=FIRST, help="Continue the run that OUT holds.")
+@flag("--overwrite", is_flag=True, heading=FIRST, help="Replace the run that OUT holds.")
+@flag(
+    "--pairs",
+    type=click.Path(path_type=Path),
+    heading=FIRST,
+    help="CSV with columns gen,gt[,audio,id] instead of matching by stem.",
+)
+@flag(
     "--workers",
     type=click.IntRange(1),
     default=1,
     show_default=True,
+    heading=FIRST,
     help="Processes; the numbers do not depend on it.",
 )
-@click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
-@click.option("--contact-sheet", type=click.Path(path_type=Path), help="Write a picture of every clip's crops.")
-@click.option(
+@flag("--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing.")
+@flag(
+    "--contact-sheet", type=click.Path(path_type=Path), heading="Output", help="Write an image of every clip's crops."
+)
+@flag(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
+    heading="Output",
     help="json: results.json on stdout.",
 )
-@click.option("--name", help="The method's name in tables [default: name of GEN].")
-@click.option("--quiet", is_flag=True, help="No progress, no warnings.")
+@flag("--name", heading="Output", help="The method's name in tables [default: name of GEN].")
+@flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
 @measuring
 def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | None, **values: Any) -> int:
     """Score generated videos against real ones.

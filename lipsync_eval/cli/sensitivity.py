@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import measuring, measuring_settings
+from lipsync_eval.cli.options import Headed, measuring, measuring_settings
 
 _ALL = "shift,rotate,scale,blur,jpeg,recode,delay"
 
 
-@click.command()
+@click.command(cls=Headed)
 @click.argument("clips", type=click.Path(path_type=Path))
 @click.option("--perturb", default=_ALL, show_default=True, help="Kinds of damage, comma separated.")
 @click.option(

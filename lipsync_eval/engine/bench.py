@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lipsync_eval import __version__
+from lipsync_eval.align import Align, parse_align
 from lipsync_eval.cache import Cache
-from lipsync_eval.engine.align import Align, parse_align
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.faces import signature as faces_signature
 from lipsync_eval.features import reference
@@ -69,10 +69,8 @@ class Bench:
 
 
 def needs_of(family: Family, spec: MetricSpec) -> frozenset[str]:
-    """What a metric needs in this run: the family's own word (`needs(metric)`) where options change it, else its spec."""
-    own = getattr(family, "needs", None)
-    found: frozenset[str] = own(spec.name) if own else spec.needs
-    return found
+    """What a metric needs in this run, under its options and protocol."""
+    return family.needs(spec.name)
 
 
 def open_bench(settings: Settings, metrics: Sequence[str]) -> Bench:
@@ -135,4 +133,4 @@ def signature_parts(bench: Bench, metric: str) -> dict[str, str]:
         parts["audio"] = settings.audio
     if "reference" in needs:
         parts["reference"] = bench.reference
-    return parts | dict(family.signature(metric))
+    return parts | family.keys(metric)

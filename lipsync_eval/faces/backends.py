@@ -14,6 +14,7 @@ from lipsync_eval.device import pick
 from lipsync_eval.errors import UsageError
 from lipsync_eval.faces.base import Detector, Landmarker, Locate
 from lipsync_eval.files import sha256
+from lipsync_eval.options import hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +123,8 @@ def get(name: str, kind: Literal["landmarks", "detector"]) -> Backend:
     for backend in _TABLE:
         if backend.name == name and backend.kind == kind:
             return backend
-    known = ", ".join(b.name for b in _TABLE if b.kind == kind)
-    raise UsageError(f"--{kind} {name!r} is not known; give one of: {known}")
+    known = [b.name for b in _TABLE if b.kind == kind]
+    raise UsageError(f"--{kind} {name!r} is not known.{hint(name, known)} Give one of: {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,8 +21,22 @@ from lipsync_eval.features.blendshapes import LIP
 from lipsync_eval.features.style_code import PARTS, moments, standardise, window_codes
 from lipsync_eval.features.style_points import COMPONENTS, DIM, MOVING, RIGID, PoseModel, expression, learn_pose
 from lipsync_eval.files import sha256, write_text
+from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Settings
 
+POINTS68: Final = Option(
+    name="style_constants.points68",
+    heading="StyleSim",
+    help="Constants of stylesim_points68, made with `style-constants`; not given: those that come with the package.",
+    kind="path",
+    moves=True,
+    key="",
+)
+BLENDSHAPES: Final = replace(
+    POINTS68,
+    name="style_constants.blendshapes",
+    help="Constants of stylesim_blendshapes, made with `style-constants`; not given: those that come with the package.",
+)
 FEATURES: Final = ("points68", "blendshapes")
 VERSION: Final = 1
 Sequence68 = tuple[Float, NDArray[np.intp]]

@@ -12,7 +12,8 @@ import numpy as np
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.features.s3fd import S3FD
-from lipsync_eval.features.syncnet_shots import Release, Shots
+from lipsync_eval.features.syncnet_shots import Shots
+from lipsync_eval.protocol import ShotRule
 from lipsync_eval.types import Float, Frame, Track
 
 SMALL: Final = 480
@@ -102,7 +103,7 @@ def from_faces(faces: Sequence[Float], cuts: Sequence[int], shape: tuple[int, in
     return [Region(t.first, len(t), tracking.windows(t.boxes)) for t in tracks]
 
 
-def search(detector: S3FD, pictures: Iterable[Frame], release: Release = "0.5.1") -> tuple[list[Float], list[int]]:
+def search(detector: S3FD, pictures: Iterable[Frame], release: ShotRule = "0.5.1") -> tuple[list[Float], list[int]]:
     """Faces of every picture, and where shots begin, in one pass.
 
     Args:

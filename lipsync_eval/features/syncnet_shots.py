@@ -6,16 +6,14 @@ PySceneDetect 0.5.1 (joonson/syncnet_python@6efbb1c, requirements.txt) and 0.6.1
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
+from lipsync_eval.protocol import ShotRule
 from lipsync_eval.types import Frame
 
-Release = Literal["0.5.1", "0.6.1"]
-"""0.5.1: a change of 30, a cut from the second picture on, every k-th pixel. 0.6.1: a change of 27, no cut in the first 15
-pictures, pictures shrunk bilinearly."""
-_LEAST: Final[dict[Release, float]] = {"0.5.1": 30.0, "0.6.1": 27.0}
+_LEAST: Final[dict[ShotRule, float]] = {"0.5.1": 30.0, "0.6.1": 27.0}
 _SHORTEST: Final = 15
 """Pictures between two cuts."""
 _SKIPS: Final = ((3200, 12), (2100, 8), (1700, 6), (1200, 5), (900, 4), (600, 3), (400, 2))
@@ -27,10 +25,10 @@ _WIDTH: Final = 256
 class Shots:
     """Hard cuts of one video; pictures come in order."""
 
-    def __init__(self, release: Release = "0.5.1") -> None:
+    def __init__(self, release: ShotRule = "0.5.1") -> None:
         self.cuts: list[int] = []
         """Numbers of the pictures at which a new shot begins (without 0)."""
-        self._release: Release = release
+        self._release: ShotRule = release
         self._last: Frame | None = None
         self._count = 0
         self._from = 0 if release == "0.6.1" else -_SHORTEST

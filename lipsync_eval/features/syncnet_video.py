@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.features import s3fd, syncnet_net
 from lipsync_eval.features import syncnet_regions as regions
 from lipsync_eval.features.syncnet_lossy import source_chain
-from lipsync_eval.features.syncnet_shots import Release
 from lipsync_eval.features.syncnet_side import (
     SideScorer,
     TrackDistances,
@@ -23,6 +22,7 @@ from lipsync_eval.features.syncnet_side import (
     regions_digest,
     to_arrays,
 )
+from lipsync_eval.protocol import ShotRule, SyncDetector
 from lipsync_eval.types import Audio, Clip, Float, Frame, Settings, Track
 from lipsync_eval.weights import locate
 
@@ -34,13 +34,13 @@ VERSION: Final = "2"
 class How:
     """Where SyncNet's crops come from."""
 
-    detector: Literal["track", "s3fd", "none"]
+    detector: SyncDetector
     """The run's own face track; S3FD and upstream's tracking; or whole pictures."""
     min_track: int
     """Upstream's limit; 0.8 of the clip where that is less."""
     lossy: bool
     """The official lossy steps."""
-    shots: Release = "0.5.1"
+    shots: ShotRule = "0.5.1"
     """PySceneDetect's release whose rule cuts the video, for 's3fd'."""
 
 

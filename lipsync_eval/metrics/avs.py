@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import ClipError, InputError, MetricError, UsageError
+from lipsync_eval.errors import ClipError, InputError, MetricError
 from lipsync_eval.metrics.avs_specs import READINGS, ROW, SCORES, SPECS, Score
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
 from lipsync_eval.metrics.mouth_audio import QUIETEST
+from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -21,7 +22,26 @@ if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
 
-_ROIS: Final = ("align", "center88", "resize")
+ROI: Final = Option(
+    name="roi",
+    heading="AV-HuBERT",
+    help="The mouth region that the network sees.",
+    kind="choice",
+    choices=("align", "center88", "resize"),
+    default="align",
+    moves=True,
+    flag=True,
+)
+DTYPE: Final = Option(
+    name="avhubert_dtype",
+    heading="AV-HuBERT",
+    help="Number format of the network.",
+    kind="choice",
+    choices=("float32", "bfloat16"),
+    default="float32",
+    moves=True,
+    key="",
+)
 _DTYPES: Final = {"float32": "fp32", "bfloat16": "bf16"}
 _Features = NDArray[np.float32]
 
@@ -67,45 +87,45 @@ _READING: Final[Mapping[str, Callable[[_Features, _Features], float]]] = {
 }  # fmt: skip
 
 
-class Avs:
-    """The family of all AVS metrics: up to five passes of the transformer, one of each video through the front end."""
+class Avs(Family):
+    """All AVS metrics: up to five passes of the transformer, one of each video through the front end."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    options: ClassVar[tuple[Option, ...]] = (ROI, DTYPE)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
-        self.metrics = metrics
-        self.roi = settings.options.get("roi", "align")
-        self.dtype = settings.options.get("avhubert_dtype", "float32")
+        super().__init__(settings, metrics)
+        self.roi = self.option(ROI.name)
+        self.dtype = self.option(DTYPE.name)
         self._model: AVHuBERT | None = None
         self._memory: Memory | None = None
 
     def needs(self, metric: str) -> frozenset[str]:
         """What a metric needs under this run's ROI: landmarks only for the alignment."""
-        spec = next(s for s in SPECS if s.name == metric)
-        return spec.needs if self.roi == "align" else spec.needs - {"gen.points", "gt.points"}
+        needs = super().needs(metric)
+        return needs if self.roi == "align" else needs - {"gen.points", "gt.points"}
 
     def check(self) -> None:
-        """See Family. The checkpoint is read here, so that a refused one ends the run before any work; its licence is told once."""
-        if self.roi not in _ROIS:
-            raise UsageError(f"--roi {self.roi!r}: there is no such mouth region; choose out of: {', '.join(_ROIS)}")
-        if self.dtype not in _DTYPES:
-            raise UsageError(f"avhubert_dtype={self.dtype!r}: choose out of: {', '.join(_DTYPES)}")
+        """The checkpoint is read here, so that a refused one ends the run before any work; its licence is told once."""
         self._network()
         from lipsync_eval.features.avhubert.checkpoint import tell_licence
 
         tell_licence()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: checkpoint with its hash, mouth region, number format."""
-        return {"feat": self._file().signature, "roi": self.roi, "dtype": _DTYPES[self.dtype]}
+        """feat: the checkpoint with its hash. dtype: the number format."""
+        return {"feat": self._file().signature, "dtype": _DTYPES[self.dtype]}
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self, pair)
+    def start(self, pair: Pair) -> AvsMeter:
+        """A meter for one pair; loads the network.
+
+        Raises:
+            MetricError: the generated video has no mouth to cut.
+        """
+        return AvsMeter(self, pair)
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family: the frame-weighted readings."""
+        """The frame-weighted readings: the mean over all frames of all clips."""
         total = sum(float(state["sum"][()]) for _, state in states)
         frames = sum(int(state["frames"][()]) for _, state in states)
         return Pooled(total / frames if frames else None, (), {"frames": frames})
@@ -139,7 +159,7 @@ class Avs:
         return locate(self.settings, ROW, role="avhubert")
 
 
-class _Meter:
+class AvsMeter:
     """One pair: mouth pictures while the pictures pass, features at the end."""
 
     def __init__(self, family: Avs, pair: Pair) -> None:
@@ -155,13 +175,13 @@ class _Meter:
             self.gt_error = error
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         self.gen.take(batch.start, batch.gen)
         if self.gt is not None:
             self.gt.take(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's numbers; a score without sound or without the real video's mouth is a failure of its own."""
         branches = _Branches(self)
         for score in SCORES:
             wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
@@ -228,7 +248,7 @@ class _Meter:
 class _Branches:
     """The two features that each score compares, every one computed at most once."""
 
-    def __init__(self, meter: _Meter) -> None:
+    def __init__(self, meter: AvsMeter) -> None:
         from lipsync_eval.features.avhubert.cached import Mouth
 
         self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter

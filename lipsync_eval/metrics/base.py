@@ -8,6 +8,7 @@ never in `__init__`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
@@ -15,6 +16,8 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.errors import LipsyncError
+from lipsync_eval.options import Option, signature_part, value_of
 from lipsync_eval.types import Batch, Json, Pair, Settings
 
 Direction = Literal["up", "down", "zero"]
@@ -109,30 +112,50 @@ class Meter(Protocol):
         ...
 
 
-class Family(Protocol):
-    """A group of metrics that share their work. The class itself is what is registered."""
+class Family(ABC):
+    """A group of metrics that share their work. The class itself is what is registered.
+
+    A family states `specs`, writes `start`, and overrides what its metrics need beyond that.
+    """
 
     specs: ClassVar[tuple[MetricSpec, ...]]
+    options: ClassVar[tuple[Option, ...]] = ()
+    """What a user may choose (Settings.options). The engine puts those that move a number into the signature."""
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: no weights, no torch. `metrics` are the ids of this family that the run wants."""
-        ...
+        self.settings = settings
+        self.metrics = metrics
 
-    def check(self) -> None:
+    def option(self, name: str) -> str:
+        """The value of one of the family's options in this run; '' where nothing is given and it has no default."""
+        return value_of(self.options, self.settings.options, name)
+
+    def check(self) -> None:  # noqa: B027  (most families need nothing)
         """Raise MissingWeights (or UsageError) if this family cannot run here: called before any work."""
-        ...
+
+    def needs(self, metric: str) -> frozenset[str]:
+        """What a metric needs in this run; fewer than its spec says, where an option or protocol makes something needless."""
+        return next(spec.needs for spec in self.specs if spec.name == metric)
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """Keys that this metric adds: {'feat': 'syncnet@961e8696'}; everything of the family that can move a number."""
-        ...
+        """Keys that this metric adds beside those of the options: {'feat': 'syncnet@961e8696'}.
 
+        With them stands everything of the family that can move a number.
+        """
+        return {}
+
+    def keys(self, metric: str) -> dict[str, str]:
+        """All keys that this metric adds to a signature: those of the options, and the family's own."""
+        return signature_part(self.options, self.settings.options) | dict(self.signature(metric))
+
+    @abstractmethod
     def start(self, pair: Pair) -> Meter:
         """A meter for one pair. May raise ClipError (all of the family's metrics fail on this clip)."""
-        ...
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
         """Combine the states of all clips, given in clip order as (clip id, state). Only for pooled metrics."""
-        ...
+        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
 
 
 def mean_of(frames: NDArray[np.float64]) -> float | None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, LipsyncError, UsageError
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
+from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
+from lipsync_eval.options import Option
 from lipsync_eval.types import Batch, Float, Frame, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from lipsync_eval.weights import WeightFile
 
 ROW: Final = "w600k_r50"
+NET: Final = Option(
+    name="csim_net",
+    heading="CSIM",
+    help=f"Face recognition network: a weights row of the role arcface; not given: {ROW}, or what --weights arcface= names.",
+    kind="text",
+    moves=True,
+    key="",
+)
 REFERENCE_STEP: Final = 5
 """Every 5th picture of a reference video enters its template."""
 _CACHED_FRAMES: Final = 15_000
@@ -62,22 +71,22 @@ SPECS: Final = (
 )  # fmt: skip
 
 
-class Csim:
-    """The family of `csim`, `csim_p5` and `csim_ref`."""
+class Csim(Family):
+    """csim, csim_p5 and csim_ref."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    options: ClassVar[tuple[Option, ...]] = (NET,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
-        self.metrics = metrics
+        super().__init__(settings, metrics)
         self._embedder: FaceEmbedder | None = None
         self._template: tuple[Path, Float] | None = None
 
     def _file(self) -> WeightFile:
         from lipsync_eval.weights import get_row, locate
 
-        named = self.settings.options.get("csim_net")
-        if named is None:
+        named = self.option(NET.name)
+        if not named:
             return locate(self.settings, ROW, role="arcface")
         if get_row(named).role != "arcface":
             raise UsageError(
@@ -86,7 +95,7 @@ class Csim:
         return locate(self.settings, named)
 
     def check(self) -> None:
-        """See Family: the weights are here, and the reference where one is needed."""
+        """The weights are here, and the reference where one is needed."""
         from lipsync_eval.features import reference
 
         if "csim_ref" in self.metrics:
@@ -94,13 +103,13 @@ class Csim:
         self._file()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: network, and how a reference is used."""
+        """feat: the network. ref: how a reference is used."""
         keys = {"feat": self._file().signature}
         return keys | {"ref": f"template{REFERENCE_STEP}"} if metric == "csim_ref" else keys
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self, pair)
+    def start(self, pair: Pair) -> CsimMeter:
+        """A meter for one pair; loads the network, and the vectors of the real video where the cache has them."""
+        return CsimMeter(self, pair)
 
     def embedder(self) -> FaceEmbedder:
         """The loaded network."""
@@ -133,13 +142,9 @@ class Csim:
             self._template = path, total / max(float(np.linalg.norm(total)), 1e-12)
         return self._template[1]
 
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family: nothing here is pooled."""
-        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
 
-
-class _Meter:
-    """One pair."""
+class CsimMeter:
+    """Keeps the cosine of every frame of one clip, and of both videos with the reference."""
 
     def __init__(self, family: Csim, pair: Pair) -> None:
         self.family, self.pair = family, pair
@@ -161,7 +166,7 @@ class _Meter:
         self.fresh: list[NDArray[np.float32]] = []
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         gen_at, gen = self._vectors(self.pair.gen, batch.index, batch.gen)
         if self.template is not None:
             self.gen_ref[gen_at] = gen @ self.template if len(gen_at) else []
@@ -195,7 +200,7 @@ class _Meter:
         return at, vectors
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's numbers; a metric without any face is a failure of its own."""
         if self.known is None and self.fresh:
             self.cache.put(self.key, {"vectors": np.concatenate(self.fresh)})
         found = Measurement(notes=[self.embedder.file.note] if self.embedder.file.note else [])

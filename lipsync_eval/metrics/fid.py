@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MetricError
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
-from lipsync_eval.metrics.fid_stats import StatsFile
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.fid_stats import STATS, StatsFile
 from lipsync_eval.metrics.frechet import Moments, frechet_distance
+from lipsync_eval.options import Option
 from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -61,14 +62,15 @@ SPECS: Final = (
 )  # fmt: skip
 
 
-class Fid:
-    """The family of `fid` and `fid_clean`."""
+class Fid(Family):
+    """fid and fid_clean over all crops of a run."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    options: ClassVar[tuple[Option, ...]] = (STATS,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
-        self.metrics = tuple(sorted(metrics))
+        super().__init__(settings, metrics)
+        self.wanted = tuple(sorted(metrics))
         self.stats = StatsFile.from_settings(settings)
         self._network: Inception | None = None
 
@@ -78,21 +80,21 @@ class Fid:
         return locate(self.settings, ROW)
 
     def check(self) -> None:
-        """See Family: the weights are here, and --fid-stats can be read (or written)."""
+        """The weights are here, and --fid-stats can be read (or written)."""
         file = self._file()
         if self.stats is not None:
-            self.stats.check(self.metrics, file.signature)
+            self.stats.check(self.wanted, file.signature)
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: weights, resize, and the file of real statistics where one is read."""
+        """feat: weights. resize. real: the file of real statistics, where one is read."""
         keys = {"feat": self._file().signature, "resize": RESIZE[metric]}
         if self.stats is not None and self.stats.reading:
             keys["real"] = self.stats.signature
         return keys
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self, pair, self._file())
+    def start(self, pair: Pair) -> FidMeter:
+        """A meter for one pair."""
+        return FidMeter(self, pair, self._file())
 
     def embed(self, crops: NDArray[np.uint8], metric: str) -> NDArray[np.float32]:
         """(N, h, w, 3) uint8 -> (N, 2048) float32, on the run's device."""
@@ -125,7 +127,7 @@ class Fid:
         return self._network
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family. One clip's state is in memory at a time."""
+        """The distance between all generated and all real crops. One clip's state is in memory at a time."""
         gen: Moments | None = None
         real: Moments | None = None
         for _, state in states:
@@ -151,31 +153,35 @@ class Fid:
         return Pooled(value, tuple(notes), {"n_gen_frames": gen.n, "n_gt_frames": n_real})
 
 
-class _Meter:
+class FidMeter:
     """One pair: features of its crops, a clip at a time."""
 
     def __init__(self, family: Fid, pair: Pair, file: WeightFile) -> None:
         self.family, self.file = family, file
         self.real = family.stats is None or not family.stats.reading
-        self.gen = {m: _Pile() for m in family.metrics}
-        self.gt = {m: _Pile() for m in family.metrics}
+        self.gen = {m: _Pile() for m in family.wanted}
+        self.gt = {m: _Pile() for m in family.wanted}
         self.cache = Cache(family.settings.cache_dir)
-        self.keys = {m: _key(pair, m, file.sha256) for m in family.metrics} if self.real else {}
+        self.keys = {m: _key(pair, m, file.sha256) for m in family.wanted} if self.real else {}
         self.known: dict[str, Arrays] = {m: a for m, k in self.keys.items() if (a := self.cache.get(k)) is not None}
         self.n_frames, self.scored = pair.n_frames, 0
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         if not batch.both.any():
             return
         self.scored += int(batch.both.sum())
-        for metric in self.family.metrics:
+        for metric in self.family.wanted:
             self.gen[metric].add(self.family.embed(batch.gen_crops, metric))
             if self.real and metric not in self.known:
                 self.gt[metric].add(self.family.embed(batch.gt_crops, metric))
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's features, or their moments where they are many.
+
+        Raises:
+            MetricError: no frame has a crop in both videos.
+        """
         if not self.scored:
             raise MetricError(
                 "no picture has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol"
@@ -187,7 +193,7 @@ class _Meter:
             found.notes.append(
                 f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of picture metrics"
             )
-        for metric in self.family.metrics:
+        for metric in self.family.wanted:
             gt = self.known.get(metric) or self.gt[metric].state("gt")
             if metric in self.keys and metric not in self.known and self.gt[metric].small:
                 self.cache.put(self.keys[metric], gt)

@@ -14,8 +14,18 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import atomic, sha256
+from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Settings
 
+STATS: Final = Option(
+    name="fid_stats",
+    heading="FID",
+    help="Statistics of the real crops (.npz): read where the file exists, else written.",
+    kind="path",
+    moves=True,
+    key="",
+    flag=True,
+)
 PREFIX: Final[Mapping[str, str]] = {"fid": "", "fid_clean": "clean_"}
 """`fid` uses pytorch-fid's own names mu and sigma, so its files can be read here and ours there."""
 _DIM: Final = 2048
@@ -32,7 +42,7 @@ class StatsFile:
     @classmethod
     def from_settings(cls, settings: Settings) -> StatsFile | None:
         """The file that the settings name, if any."""
-        named = settings.options.get("fid_stats")
+        named = settings.options.get(STATS.name)
         if named is None:
             return None
         options = ",".join(f"{k}={v}" for k, v in sorted(settings.protocol_options.items()))

@@ -9,15 +9,15 @@ measurement and are left out, counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lipsync_eval.errors import InputError, LipsyncError, MetricError
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
-from lipsync_eval.types import FILLED, FOUND, Batch, Float, Pair, Settings, Side
+from lipsync_eval.errors import InputError, MetricError
+from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
+from lipsync_eval.types import FILLED, FOUND, Batch, Float, Pair, Side
 
 MOUTH = slice(48, 68)
 """The 20 lip points of the iBUG 68 (outer 48-59, inner 60-67)."""
@@ -189,7 +189,7 @@ def _spec(
     )
 
 
-class LMD:
+class LMD(Family):
     """lmd, lmd_centered, lmd_norm, f_lmd and lmd_atvg_sum of the landmarks of a clip."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (
@@ -242,27 +242,13 @@ class LMD:
         ),
     )
 
-    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self._metrics = metrics
-
-    def check(self) -> None:
-        """Nothing is needed."""
-
-    def signature(self, metric: str) -> Mapping[str, str]:
-        """No keys: the definition is fixed by the metric's version; the landmarks are in `faces`, the crop in `proto`."""
-        return {}
-
     def start(self, pair: Pair) -> LMDMeter:
         """A meter for one pair.
 
         Raises:
             MetricError: the pair has no landmarks or no crops.
         """
-        return LMDMeter(pair, self._metrics)
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """None of these metrics is pooled over clips."""
-        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
+        return LMDMeter(pair, self.metrics)
 
 
 class LMDMeter:

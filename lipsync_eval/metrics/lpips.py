@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import InputError, UsageError
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled, mean_of
+from lipsync_eval.errors import InputError
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, stacks
+from lipsync_eval.options import Option
 from lipsync_eval.types import Batch, Pair, Settings
 
 if TYPE_CHECKING:
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from lipsync_eval.features.lpips import LPIPS
     from lipsync_eval.weights import WeightFile
 
-NETS: Final = ("alex", "vgg", "squeeze")
+NET: Final = Option(
+    name="lpips_net",
+    heading="LPIPS",
+    help="The trunk network.",
+    kind="choice",
+    choices=("alex", "vgg", "squeeze"),
+    default="alex",
+    moves=True,
+    key="",
+    flag=True,
+)
 
 SPEC: Final = MetricSpec(
     name="lpips",
@@ -83,36 +94,39 @@ def _tensor(pictures: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-class Lpips:
-    """The family of `lpips`."""
+class Lpips(Family):
+    """lpips over the crop pairs of a clip."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
+    options: ClassVar[tuple[Option, ...]] = (NET,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
-        self.net = settings.options.get("lpips_net", "alex")
+        super().__init__(settings, metrics)
+        self.net = self.option(NET.name)
         self._network: LPIPS | None = None
         self._notes: list[str] = []
 
     def _files(self) -> tuple[WeightFile, WeightFile]:
         from lipsync_eval.features.lpips_weights import find
 
-        if self.net not in NETS:
-            raise UsageError(f"--lpips-net {self.net!r}: there is no such net; choose out of: {', '.join(NETS)}")
         return find(self.settings, self.net)
 
     def check(self) -> None:
-        """See Family: both files are here."""
+        """Both files are here."""
         self._files()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: net and version of the definition, hashes of trunk and linear layers."""
+        """feat: net and version of the definition, hashes of trunk and linear layers."""
         trunk, linear = self._files()
         return {"feat": f"{trunk.signature}+{linear.sha256[:8]}"}
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self.network(), self._notes, pair)
+    def start(self, pair: Pair) -> LpipsMeter:
+        """A meter for one pair.
+
+        Raises:
+            MetricError: the pair has no crops, or crops of two sizes.
+        """
+        return LpipsMeter(self.network(), self._notes, pair)
 
     def network(self) -> LPIPS:
         """The loaded network on the run's device."""
@@ -125,25 +139,25 @@ class Lpips:
             self._network = load(self.net, trunk, linear).to(pick(self.settings.device))
         return self._network
 
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family: LPIPS is no pooled metric."""
-        raise UsageError(f"{metric} is a mean over clips and cannot be pooled")
 
-
-class _Meter:
-    """One pair."""
+class LpipsMeter:
+    """Keeps the distance of every frame of one clip."""
 
     def __init__(self, network: LPIPS, notes: Sequence[str], pair: Pair) -> None:
         self.network, self.notes = network, notes
         self.kept = PairFrames(pair, ("lpips",))
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         if batch.both.any():
             self.kept.put(batch, "lpips", lpips(self.network, batch.gen_crops, batch.gt_crops))
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's numbers.
+
+        Raises:
+            MetricError: no frame has a crop in both videos.
+        """
         found = self.kept.measurement()
         found.frames |= self.kept.frames
         found.values["lpips"] = mean_of(found.frames["lpips"])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import MetricError, UsageError
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
-from lipsync_eval.types import Batch, Float, Pair, Settings, Side
+from lipsync_eval.errors import MetricError
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
+from lipsync_eval.types import Batch, Float, Pair, Side
 
 SHIFT: Final = 15
 """Pictures by which the sound is moved either way."""
@@ -126,36 +125,21 @@ def correlations(mouth: Float, level: Float) -> Float:
     return out
 
 
-class MouthAudio:
+class MouthAudio(Family):
     """mouth_audio_corr, mouth_audio_offset."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
 
-    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        """Keep what the run wants."""
-        self.metrics = metrics
-
-    def check(self) -> None:
-        """Nothing is needed."""
-
-    def signature(self, metric: str) -> Mapping[str, str]:
-        """Nothing beyond faces and sound moves it."""
-        return {}
-
-    def start(self, pair: Pair) -> Meter:
+    def start(self, pair: Pair) -> MouthAudioMeter:
         """A meter for one pair.
 
         Raises:
             MetricError: no sound or no face in the generated video, or nothing in them moves.
         """
-        return Meter(pair, self.metrics)
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """Not pooled: means over clips."""
-        raise UsageError(f"{metric} is not pooled")
+        return MouthAudioMeter(pair, self.metrics)
 
 
-class Meter:
+class MouthAudioMeter:
     """Both videos of one pair; the pictures themselves are not looked at."""
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:

@@ -8,16 +8,14 @@ PSNR would be above 100 dB (in 256x256 pixels: one value that is off by one leve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lipsync_eval.errors import LipsyncError
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled, mean_of
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
-from lipsync_eval.types import Batch, Float, Pair, Settings
+from lipsync_eval.types import Batch, Float, Pair
 
 CAP = 100.0
 """dB, for pictures that do not differ."""
@@ -96,7 +94,7 @@ _HUYNH_THU = "Huynh-Thu, Ghanbari: Scope of validity of PSNR in image/video qual
 _NEEDS = frozenset({"gen.crop", "gt.crop"})
 
 
-class PSNR:
+class PSNR(Family):
     """psnr, psnr_pooled and psnr_uint8wrap over the crop pairs of a clip."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (
@@ -158,27 +156,13 @@ class PSNR:
         ),
     )
 
-    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self._metrics = metrics
-
-    def check(self) -> None:
-        """Nothing is needed."""
-
-    def signature(self, metric: str) -> Mapping[str, str]:
-        """No keys: the definition is fixed by the metric's version."""
-        return {}
-
     def start(self, pair: Pair) -> PSNRMeter:
         """A meter for one pair.
 
         Raises:
             MetricError: the pair has no crops, or crops of two sizes.
         """
-        return PSNRMeter(pair, self._metrics)
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """None of these metrics is pooled over clips."""
-        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
+        return PSNRMeter(pair, self.metrics)
 
 
 class PSNRMeter:

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import Family, MetricSpec
+from lipsync_eval.options import Option, united
 
 _BUILT_IN: tuple[str, ...] = (
     # one line a family, in the order in which tables print them
@@ -48,6 +49,10 @@ def families() -> tuple[type[Family], ...]:
             ) from error
     names: dict[str, str] = {}
     for family in found:
+        if not (isinstance(family, type) and issubclass(family, Family)):
+            raise UsageError(
+                f"the metric plug-in {family!r} is no subclass of lipsync_eval.metrics.base.Family; derive it from that class"
+            )
         for spec in family.specs:
             if spec.name in names:
                 raise UsageError(
@@ -61,6 +66,16 @@ def families() -> tuple[type[Family], ...]:
 def specs() -> dict[str, MetricSpec]:
     """All metric ids with their specs, in the order in which tables print them."""
     return {spec.name: spec for family in families() for spec in family.specs}
+
+
+@cache
+def declared_options() -> dict[str, Option]:
+    """All options of all families by name.
+
+    Raises:
+        UsageError: two families declare one name in two ways.
+    """
+    return united((family.__qualname__, family.options) for family in families())
 
 
 @cache

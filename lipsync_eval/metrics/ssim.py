@@ -8,17 +8,17 @@ MS-SSIM is Wang et al. 2003 as pytorch-msssim computes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lipsync_eval.errors import InputError, LipsyncError
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled, mean_of
+from lipsync_eval.errors import InputError
+from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
 from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, similarity
-from lipsync_eval.types import Batch, Float, Pair, Settings
+from lipsync_eval.types import Batch, Float, Pair
 
 
 def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
@@ -67,7 +67,7 @@ def _too_small(name: str, size: Sequence[int], smallest: int) -> str:
 _NEEDS = frozenset({"gen.crop", "gt.crop"})
 
 
-class SSIM:
+class SSIM(Family):
     """ssim and ms_ssim over the crop pairs of a clip."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (
@@ -110,27 +110,13 @@ class SSIM:
         ),
     )
 
-    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self._metrics = metrics
-
-    def check(self) -> None:
-        """Nothing is needed."""
-
-    def signature(self, metric: str) -> Mapping[str, str]:
-        """No keys: the definition is fixed by the metric's version."""
-        return {}
-
     def start(self, pair: Pair) -> SSIMMeter:
         """A meter for one pair.
 
         Raises:
             MetricError: the pair has no crops, or crops of two sizes.
         """
-        return SSIMMeter(pair, self._metrics)
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """None of these metrics is pooled over clips."""
-        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
+        return SSIMMeter(pair, self.metrics)
 
 
 _LIMITS = {"ssim": ("SSIM", SMALLEST), "ms_ssim": ("MS-SSIM", SMALLEST_MULTISCALE)}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, LipsyncError
-from lipsync_eval.features import style_files
+from lipsync_eval.features import style_constants, style_files
 from lipsync_eval.features.style_code import FEW, cosine
-from lipsync_eval.metrics.base import Failure, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Failure, Family, Measurement
 from lipsync_eval.metrics.stylesim_collect import Collector, Encoded, Points, Scores, Spread
 from lipsync_eval.metrics.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
 from lipsync_eval.types import Batch, Float, Pair, Settings, Side
@@ -24,33 +22,28 @@ if TYPE_CHECKING:
     from lipsync_eval.weights import WeightFile
 
 
-class _StyleSim:
+class _StyleSim(Family):
     """What the four families share. `features` names the set; the hooks say how a video becomes a code."""
 
     features: ClassVar[str]
-    specs: ClassVar[tuple[MetricSpec, ...]]
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.settings = settings
+        super().__init__(settings, metrics)
         self.name = f"stylesim_{self.features}"
         self.own = self.name in metrics
         self.ref = f"{self.name}_ref" in metrics
         self._reference: tuple[Path, Float] | None = None
 
     def check(self) -> None:
-        """See Family: the reference is there where one is needed."""
+        """The reference is there where one is needed."""
         from lipsync_eval.features import reference
 
         if self.ref:
             reference.check(self.settings)
 
-    def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family."""
-        raise NotImplementedError
-
+    @abstractmethod
     def collector(self, side: Side, n_frames: int) -> Collector:
         """How one video becomes a code; raises ClipError where it cannot. `n_frames` is the pair's common length."""
-        raise NotImplementedError
 
     def reference_code(self, clip_id: str) -> Float:
         """The code of the clip's reference (one for all clips is read once); raises ClipError where there is none."""
@@ -67,17 +60,13 @@ class _StyleSim:
             self._reference = path, collector.code()[0]
         return self._reference[1]
 
-    def start(self, pair: Pair) -> _Meter:
-        """See Family."""
-        return _Meter(self, pair)
+    def start(self, pair: Pair) -> StyleSimMeter:
+        """A meter for one pair."""
+        return StyleSimMeter(self, pair)
 
     def notes(self) -> list[str]:
         """What a clip's notes should say about weights."""
         return []
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """See Family: nothing here is pooled."""
-        raise LipsyncError(f"{metric} is a mean over clips; it is not pooled")
 
 
 class StyleSimPoints68(_StyleSim):
@@ -85,6 +74,7 @@ class StyleSimPoints68(_StyleSim):
 
     features = "points68"
     specs = POINTS68
+    options = (style_constants.POINTS68,)
 
     def constants(self) -> StyleConstants:
         """What codes are standardised with."""
@@ -93,16 +83,16 @@ class StyleSimPoints68(_StyleSim):
         return load(self.settings, self.features)
 
     def check(self) -> None:
-        """See Family."""
+        """The constants can be read, and the reference is there where one is needed."""
         super().check()
         self.constants()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: feature set with version, constants by hash."""
+        """feat: the feature set with its version. const: the constants by hash."""
         return {"feat": "points68.1", "const": self.constants().digest}
 
     def collector(self, side: Side, n_frames: int) -> Collector:
-        """See _StyleSim."""
+        """The landmarks of the run's own track."""
         return Points(side, self.constants())
 
 
@@ -111,6 +101,7 @@ class StyleSimBlendshapes(_StyleSim):
 
     features = "blendshapes"
     specs = BLENDSHAPES
+    options = (style_constants.BLENDSHAPES,)
 
     def _file(self) -> WeightFile:
         from lipsync_eval.features.blendshapes import ROW
@@ -125,7 +116,7 @@ class StyleSimBlendshapes(_StyleSim):
         return load(self.settings, self.features)
 
     def check(self) -> None:
-        """See Family: mediapipe and its model are here."""
+        """mediapipe, its model and the constants are here."""
         from lipsync_eval.features.blendshapes import check_installed
 
         super().check()
@@ -134,17 +125,17 @@ class StyleSimBlendshapes(_StyleSim):
         self.constants()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: model by hash, mediapipe's version (its graph is part of the model), constants by hash."""
+        """feat: the model by hash, with mediapipe's version (its graph is part of the model). const: the constants by hash."""
         from lipsync_eval.features.blendshapes import feature_name
 
         return {"feat": feature_name(self._file().signature), "const": self.constants().digest}
 
     def notes(self) -> list[str]:
-        """See _StyleSim."""
+        """Whether the model is another file than the published one."""
         return [self._file().note] if self._file().note else []
 
     def collector(self, side: Side, n_frames: int) -> Collector:
-        """See _StyleSim."""
+        """MediaPipe on the frames, or the scores out of the cache."""
         return Scores(
             side, self.constants(), self._file().path, Cache(self.settings.cache_dir), self.signature(self.name)["feat"]
         )
@@ -166,21 +157,21 @@ class StyleSimDiffPoseTalk(_StyleSim):
         return locate(self.settings, "diffposetalk"), locate(self.settings, "diffposetalk", part="stats")
 
     def check(self) -> None:
-        """See Family."""
+        """Both files are here, and the reference where one is needed."""
         super().check()
         self._files()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family: encoder and its z-score by hash, windows."""
+        """feat: the encoder and its z-score by hash. win: the windows."""
         encoder, stats = self._files()
         return {"feat": f"{encoder.signature}+{stats.sha256[:8]}", "win": "100,50"}
 
     def notes(self) -> list[str]:
-        """See _StyleSim."""
+        """Whether the encoder's files are other ones than those published."""
         return [f.note for f in self._files() if f.note]
 
     def collector(self, side: Side, n_frames: int) -> Collector:
-        """See _StyleSim."""
+        """The coefficients in <stem>.flame.npz beside the video."""
         return Encoded(
             self._loaded(),
             style_files.read_flame(style_files.beside(side.clip.path, style_files.FLAME), side.clip.n_frames).cut(
@@ -189,7 +180,7 @@ class StyleSimDiffPoseTalk(_StyleSim):
         )
 
     def reference_code(self, clip_id: str) -> Float:
-        """See _StyleSim: from the .npz alone."""
+        """From the .npz alone."""
         return Encoded(
             self._loaded(),
             style_files.read_flame(style_files.of_reference(self.settings, clip_id, style_files.FLAME), None),
@@ -213,11 +204,11 @@ class StyleSimVertices(_StyleSim):
     specs = VERTICES
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """See Family."""
+        """feat: the feature set with its version."""
         return {"feat": "vertices.1"}
 
     def collector(self, side: Side, n_frames: int) -> Collector:
-        """See _StyleSim."""
+        """The vertices in <stem>.vertices.npz beside the video."""
         return Spread(
             style_files.read_vertices(style_files.beside(side.clip.path, style_files.VERTICES), side.clip.n_frames).cut(
                 n_frames
@@ -225,14 +216,14 @@ class StyleSimVertices(_StyleSim):
         )
 
     def reference_code(self, clip_id: str) -> Float:
-        """See _StyleSim: from the .npz alone."""
+        """From the .npz alone."""
         return Spread(
             style_files.read_vertices(style_files.of_reference(self.settings, clip_id, style_files.VERTICES), None)
         ).code()[0]
 
 
-class _Meter:
-    """One pair."""
+class StyleSimMeter:
+    """Follows both videos of one pair to their style codes."""
 
     def __init__(self, family: _StyleSim, pair: Pair) -> None:
         self.family, self.pair = family, pair
@@ -245,14 +236,14 @@ class _Meter:
             return error
 
     def update(self, batch: Batch) -> None:
-        """See Meter."""
+        """Take the next frames."""
         for name, frames in (("gen", batch.gen), ("gt", batch.gt)):
             collector = self.sides[name]
             if not isinstance(collector, LipsyncError) and collector.needs_frames:
                 collector.update(batch.start, frames)
 
     def finish(self) -> Measurement:
-        """See Meter."""
+        """The clip's numbers; a video without a code is a failure of the metrics that need it."""
         family = self.family
         found = Measurement(notes=family.notes())
         codes = {name: self._code(name, found) for name in ("gen", "gt")}

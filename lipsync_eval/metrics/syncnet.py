@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipsync_eval.errors import ClipError, UsageError
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
+from lipsync_eval.options import Option
+from lipsync_eval.protocol import SyncDetector, SyncRules
 from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.syncnet_score import Score
-    from lipsync_eval.features.syncnet_shots import Release
     from lipsync_eval.features.syncnet_side import TrackDistances
     from lipsync_eval.features.syncnet_video import VideoScorer
     from lipsync_eval.weights import WeightFile
 
-MIN_TRACK: Final = {"latentsync": 50}
-"""Detections that a track must exceed under a protocol; 100 under the others; 0.8 of the clip where that is less."""
-PIPELINE: Final = frozenset({"syncnet", "latentsync"})
-"""Protocols that find faces with S3FD unless told otherwise."""
-SHOTS: Final[dict[str, Release]] = {"latentsync": "0.6.1"}
-"""PySceneDetect's release that a protocol's official code pins; 0.5.1 under the others."""
-WHOLE: Final = "lrs"
 MOST_ROWS: Final = 10_000
+DETECTOR: Final = Option(
+    name="sync_detector",
+    heading="SyncNet",
+    help="Boxes for SyncNet's crop; not given: as the protocol says (track = the run's own landmarks).",
+    kind="choice",
+    choices=("track", "s3fd"),
+    moves=True,
+    key="",
+    flag=True,
+)
+COMPAT: Final = Option(
+    name="compat",
+    heading="SyncNet",
+    help="jpeg: SyncNet's official lossy steps; not given: lossless frames.",
+    kind="choice",
+    choices=("jpeg",),
+    moves=True,
+    flag=True,
+)
 _CITATION: Final = (
     "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; as LSE in Prajwal et al.: A Lip Sync Expert Is All "
     "You Need for Speech to Lip Generation In The Wild, ACM MM 2020, arXiv:2008.10010"
@@ -87,53 +99,47 @@ SPECS: Final = (
 )
 
 
-class SyncNet:
+class SyncNet(Family):
     """lse_c, lse_d, av_offset."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    options: ClassVar[tuple[Option, ...]] = (DETECTOR, COMPAT)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        """Cheap: reads settings only.
+        """Cheap: reads settings and the protocol's rules only.
 
         Raises:
-            UsageError: an option value that is not known.
+            UsageError: --sync-detector under a protocol that takes whole frames.
         """
-        self.settings = settings
-        self.metrics = metrics
-        self.mode = settings.protocol if settings.protocol in {WHOLE, *PIPELINE} else "track"
-        self.detector = _detector(settings, self.mode)
-        self.limit = MIN_TRACK.get(self.mode, 100)
-        self.lossy = settings.options.get("compat") == "jpeg"
-        if settings.options.get("compat", "jpeg") != "jpeg":
-            raise UsageError(f"--compat {settings.options['compat']!r}: give jpeg, or leave it out")
+        from lipsync_eval.protocols import get
+
+        super().__init__(settings, metrics)
+        self.rules = get(settings.protocol, settings.protocol_options).spec.sync
+        self.detector = _detector(self.rules, self.option(DETECTOR.name), settings.protocol)
+        self.lossy = self.option(COMPAT.name) == "jpeg"
 
     def needs(self, metric: str) -> frozenset[str]:
         """What this run's way of finding faces needs: the landmarks only when the run's own track is used."""
-        own = _COMMON["needs"]
-        return own if self.detector == "track" else own - {"gen.points"}  # type: ignore[return-value, operator]
+        needs = super().needs(metric)
+        return needs if self.detector == "track" else needs - {"gen.points"}
 
     def check(self) -> None:
         """Raise MissingWeights when SyncNet, or S3FD where it is used, is not here."""
         self._weights()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: SyncNet's file. sync: where the crops come from. compat: the lossy steps."""
+        """feat: SyncNet's file. sync: where the crops come from."""
         net, detector = (file.signature if file else "" for file in self._weights())
         where = {"track": "own-track", "none": "whole-picture"}.get(self.detector, detector)
-        parts = {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.limit}"}
-        return parts | ({"compat": "jpeg"} if self.lossy else {})
+        return {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.rules.min_track}"}
 
-    def start(self, pair: Pair) -> Meter:
+    def start(self, pair: Pair) -> SyncNetMeter:
         """Find the regions of both videos (S3FD looks through them here).
 
         Raises:
             MetricError: no sound, silence, or no track that is long enough in the generated video.
         """
-        return Meter(self, pair)
-
-    def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
-        """Not pooled: means over clips."""
-        raise UsageError(f"{metric} is not pooled")
+        return SyncNetMeter(self, pair)
 
     def notes(self) -> list[str]:
         """Which of the weights are not the published files."""
@@ -147,29 +153,25 @@ class SyncNet:
         return net, locate(self.settings, "s3fd", role="s3fd") if self.detector == "s3fd" else None
 
 
-def _detector(settings: Settings, mode: str) -> Literal["track", "s3fd", "none"]:
-    asked = settings.options.get("sync_detector")
-    if mode == WHOLE:
-        if asked is not None:
-            raise UsageError(
-                f"--sync-detector has no use under the protocol {WHOLE}, which takes whole pictures; leave it out"
-            )
-        return "none"
-    if asked == "s3fd" or (asked is None and mode in PIPELINE):
-        return "s3fd"
-    if asked not in {None, "track"}:
-        raise UsageError(f"--sync-detector {asked!r}: give track or s3fd")
-    return "track"
+def _detector(rules: SyncRules, asked: str, protocol: str) -> SyncDetector:
+    """Where this run's crops come from: as asked, else as the protocol says."""
+    if not asked:
+        return rules.detector
+    if rules.detector == "none":
+        raise UsageError(
+            f"--sync-detector has no use under the protocol {protocol}, which takes whole pictures; leave it out"
+        )
+    return "s3fd" if asked == "s3fd" else "track"
 
 
-class Meter:
+class SyncNetMeter:
     """SyncNet at work on one pair."""
 
     def __init__(self, family: SyncNet, pair: Pair) -> None:
         from lipsync_eval.features.syncnet_video import How, VideoScorer
 
         self._family, self._pair = family, pair
-        how = How(family.detector, family.limit, family.lossy, SHOTS.get(family.mode, "0.5.1"))
+        how = How(family.detector, family.rules.min_track, family.lossy, family.rules.shots)
 
         def open_side(side: Side, *, keep: bool) -> VideoScorer:
             return VideoScorer(family.settings, how, side.clip, side.audio, side.track, pair.n_frames, keep=keep)
@@ -193,10 +195,12 @@ class Meter:
         from lipsync_eval.features.syncnet_score import describe, remarks, summarise
 
         tracks = self._gen.finish()
-        own = self._family.mode == "latentsync"
-        score = summarise(tracks, mean=own)
+        mean = self._family.rules.tracks == "mean"
+        score = summarise(tracks, mean=mean)
         found = Measurement({m: score.values[m] for m in self._family.metrics}, notes=self._family.notes())
-        found.notes += [f"SyncNet: {text}" for text in remarks(tracks, self._gen.speech, self._pair.n_frames, mean=own)]
+        found.notes += [
+            f"SyncNet: {text}" for text in remarks(tracks, self._gen.speech, self._pair.n_frames, mean=mean)
+        ]
         details = describe(tracks, score, self._pair.n_frames) | {
             "speech_share": round(self._gen.speech, 3),
             "weights": self._gen.weights,
@@ -204,7 +208,7 @@ class Meter:
         self._keep(found, score, tracks)
         if self._gt is not None:
             real_tracks = self._gt.finish()
-            real = summarise(real_tracks, mean=own)
+            real = summarise(real_tracks, mean=mean)
             found.gt_values = {m: real.values[m] for m in self._family.metrics}
             details["real"] = describe(real_tracks, real, self._pair.n_frames)
             details["minus_real"] = {

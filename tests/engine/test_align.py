@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lipsync_eval.engine.align import common_length, parse_align
+from lipsync_eval.align import parse_align
+from lipsync_eval.engine.align import common_length
 from lipsync_eval.errors import AlignmentError, UsageError
 
 

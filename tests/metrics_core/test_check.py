@@ -13,7 +13,7 @@ import pytest
 from lipsync_eval import check_metric
 from lipsync_eval.errors import MetricError, UsageError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
-from lipsync_eval.types import Batch, Pair, Settings
+from lipsync_eval.types import Batch, Pair
 
 SPEC = MetricSpec(
     name="toy_mad", title="Toy", direction="down", unit="levels", range=(0.0, 255.0), decimals=2, needs=frozenset({"gen.crop", "gt.crop"}),
@@ -22,20 +22,11 @@ SPEC = MetricSpec(
 )  # fmt: skip
 
 
-class Toy:
+class Toy(Family):
     """Mean absolute difference of the crops: a sound metric, until a defect is planted."""
 
     specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
     name = "toy_mad"
-
-    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
-        self.metrics = metrics
-
-    def check(self) -> None:
-        """Nothing is needed."""
-
-    def signature(self, metric: str) -> Mapping[str, str]:
-        return {}
 
     def start(self, pair: Pair) -> Toy.Meter:
         return self.Meter(pair)

@@ -11,6 +11,9 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "types",
     "errors",
+    "options",
+    "align",
+    "settings",
     "files",
     "cache",
     "device",
@@ -25,7 +28,7 @@ ORDER = [
     "engine",
     "cli",
 ]
-BASE = {"types", "errors", "files", "cache", "device", "warp"}
+BASE = {"types", "errors", "options", "align", "settings", "files", "cache", "device", "warp"}
 SIDE_BY_SIDE = [BASE]
 SHELVES = {
     "protocols": BASE | {"protocols", "protocol", "faces", "features", "weights", "media"},
