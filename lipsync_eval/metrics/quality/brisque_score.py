@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError, MetricError
-from lipsync_eval.metrics import nss
-from lipsync_eval.metrics.grey import check
-from lipsync_eval.metrics.niqe_score import luma
+from lipsync_eval.metrics.quality import nss
+from lipsync_eval.metrics.quality.grey import check
+from lipsync_eval.metrics.quality.niqe_score import luma
 from lipsync_eval.types import Float
 
 Variant = Literal["pyiqa", "pypi"]

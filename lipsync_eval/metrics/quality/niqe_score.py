@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import MetricError
-from lipsync_eval.metrics import nss
-from lipsync_eval.metrics.grey import check, pillow_l
+from lipsync_eval.metrics.quality import nss
+from lipsync_eval.metrics.quality.grey import check, pillow_l
 from lipsync_eval.types import Float
 
 Variant = Literal["pyiqa", "basicsr", "skvideo"]

