@@ -65,20 +65,20 @@ def _timed(extractor, call, repeats=3):
 def speed(args):
     """One clip: front end, one transformer pass, and a whole AVS measurement (2 front ends, 5 passes)."""
     extractor = _random(args.size, args.device, args.dtype)
-    pictures, audio = _inputs(round(args.seconds * 25))
-    seen, heard = extractor.see(pictures), extractor.hear(audio)
-    see = _timed(extractor, lambda: extractor.see(pictures))
+    crops, audio = _inputs(round(args.seconds * 25))
+    seen, heard = extractor.see(crops), extractor.hear(audio)
+    see = _timed(extractor, lambda: extractor.see(crops))
     encode = _timed(extractor, lambda: extractor.encode(seen, heard))
     pair = 2 * see + 5 * encode
     spent = time.process_time()
-    extractor.see(pictures), extractor.encode(seen, heard)
+    extractor.see(crops), extractor.encode(seen, heard)
     spent = time.process_time() - spent
     layers = extractor.model.config.layers
     print(
         f"{args.size} {args.dtype} on {extractor.device}, {torch.get_num_threads()} threads, clip of {args.seconds:g} s"
     )
     print(
-        f"video front end {see:.3f} s ({len(pictures) / see:.0f} pictures/s); transformer {encode:.3f} s ({layers / encode:.0f} layers/s)"
+        f"video front end {see:.3f} s ({len(crops) / see:.0f} frames/s); transformer {encode:.3f} s ({layers / encode:.0f} layers/s)"
     )
     print(
         f"AVS_u + AVS_m + AVS_v of a pair: {pair:.2f} s = {1 / pair:.2f} clips/s, {pair / args.seconds:.2f} x real time"
@@ -87,7 +87,7 @@ def speed(args):
         f"processor time of one front end and one pass: {spent:.2f} s (a busy machine shows in the wall time above, hardly here with 1 thread)"
     )
     if extractor.device.type == "cpu":
-        print(f"share in matrix products and convolutions: front end {_share(lambda: extractor.see(pictures)):.0%}, "
+        print(f"share in matrix products and convolutions: front end {_share(lambda: extractor.see(crops)):.0%}, "
               f"transformer {_share(lambda: extractor.encode(seen, heard)):.0%}")  # fmt: skip
 
 
@@ -104,9 +104,9 @@ def long(args):
     extractor = _random(args.size, args.device, args.dtype)
     frames = round(args.minutes * 60 * 25)
     before = _peak()
-    pictures, audio = _inputs(frames)
+    crops, audio = _inputs(frames)
     start = time.perf_counter()
-    seen = extractor.see(pictures)
+    seen = extractor.see(crops)
     middle = time.perf_counter()
     extractor.encode(seen, extractor.hear(audio))
     end = time.perf_counter()
@@ -114,7 +114,7 @@ def long(args):
         f"{frames} frames ({args.minutes:g} min), {args.size}: front end {middle - start:.0f} s, one pass {end - middle:.0f} s"
     )
     print(
-        f"peak memory {_peak():.2f} GB, of which {before:.2f} GB before (torch and weights) and {pictures.nbytes / 1e9:.2f} GB pictures"
+        f"peak memory {_peak():.2f} GB, of which {before:.2f} GB before (torch and weights) and {crops.nbytes / 1e9:.2f} GB crops"
     )
 
 
@@ -130,8 +130,8 @@ def windows(args):
     times = np.arange(args.frames) / 8
     audio = np.stack([np.interp(times, np.arange(len(audio)), c) for c in audio.T], 1).astype(np.float32)
     coarse = np.stack([np.interp(times, np.arange(len(shown)), c) for c in shown.T], 1).reshape(-1, 8, 8)
-    pictures = np.clip(128 + 50 * coarse.repeat(11, 1).repeat(11, 2), 0, 255).astype(np.uint8)
-    seen, heard = extractor.see(pictures), extractor.hear(audio)
+    crops = np.clip(128 + 50 * coarse.repeat(11, 1).repeat(11, 2), 0, 255).astype(np.uint8)
+    seen, heard = extractor.see(crops), extractor.hear(audio)
     exact = extractor.encode(seen, None), extractor.encode(None, heard)
     score = frame_mean(*exact)
     print(f"{args.frames} frames, exact AVS_u {score:.6f}")
@@ -159,22 +159,20 @@ def _windowed(extractor, seen, heard, length, overlap):
 
 
 def bf16(args):
-    """How far bfloat16 moves AVS_u of real videos with their own sound."""
+    """How far bfloat16 moves AVS_u of real videos with their own audio."""
     from lipsync_eval.faces import track_faces
     from lipsync_eval.media import open_clip
 
     model = load(args.checkpoint).to(pick(args.device))
     for path in args.videos:
         clip = open_clip(Path(path))
-        pictures = mouth_roi(clip.frames(), track_faces(clip).points)
-        audio = audio_input(clip.audio.int16(), len(pictures))
+        crops = mouth_roi(clip.frames(), track_faces(clip).points)
+        audio = audio_input(clip.audio.int16(), len(crops))
         scores = []
         for dtype in ("float32", "bfloat16"):
             extractor = Extractor(model, dtype)
             scores.append(
-                frame_mean(
-                    extractor.encode(extractor.see(pictures), None), extractor.encode(None, extractor.hear(audio))
-                )
+                frame_mean(extractor.encode(extractor.see(crops), None), extractor.encode(None, extractor.hear(audio)))
             )
         print(
             f"{Path(path).name}: AVS_u float32 {scores[0]:.5f}, bfloat16 {scores[1]:.5f}, moved by {scores[1] - scores[0]:+.5f}"

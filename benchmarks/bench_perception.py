@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/bench_perception.py [--pairs 250] [--side 256] [--rounds 3]
 
-Every contender works in a process of its own, in turns, on the same pictures (or feature sets) and seeded weights; its time
+Every contender works in a process of its own, in turns, on the same frames (or feature sets) and seeded weights; its time
 is the least CPU time of the rounds without loading, its memory the peak less what it held when the work began (Linux). Needs
 lpips and torchvision for the first comparison; where torchvision's compiled part does not fit the torch that is
 installed, the two operators whose absence breaks its import are declared, which changes nothing that lpips runs.
@@ -25,7 +25,7 @@ import numpy as np
 Work = Callable[[], np.ndarray]
 
 
-def pictures(n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+def frames(n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     """(n, side, side, 3) uint8 parts of scikit-image's astronaut, and the same blurred."""
     import cv2
     from skimage.data import astronaut
@@ -58,7 +58,7 @@ def ours_lpips(n: int, side: int) -> Work:
     network = LPIPS("alex")
     trunk = {k: v for k, v in network.state_dict().items() if k.startswith("features.")}
     network.load_state_dict(seeded(trunk) | {k: v for k, v in network.state_dict().items() if k.startswith("lins.")})
-    real, made = pictures(n, side)
+    real, made = frames(n, side)
     network.eval().to(memory_format=torch.channels_last)
     return lambda: lpips(network, made, real)
 
@@ -78,7 +78,7 @@ def peer_lpips(n: int, side: int, batch: int) -> Work:
     for k in range(5):
         linear = getattr(network, f"lin{k}").model[1].weight
         linear.data.fill_(1 / linear.shape[1])
-    real, made = pictures(n, side)
+    real, made = frames(n, side)
 
     def work() -> np.ndarray:
         out = []
@@ -117,7 +117,7 @@ def _sets() -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours_frechet(n: int, side: int) -> Work:
-    from lipsync_eval.metrics.frechet import Moments, frechet_distance
+    from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 
     a, b = (Moments.of(x) for x in _sets())
     return lambda: np.array([frechet_distance(a.mean, a.covariance, b.mean, b.covariance)])

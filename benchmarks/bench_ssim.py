@@ -1,10 +1,10 @@
-"""SSIM and MS-SSIM of 256x256 RGB pictures: how much faster than the peers that can be imported, one thread.
+"""SSIM and MS-SSIM of 256x256 RGB frames: how much faster than the peers that can be imported, one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_ssim.py [--frames 24] [--rounds 15] [--side 256]
 
-All see the same pictures in one run, in turns, so that whatever else the machine does falls on all of them. The torch
-peers get float32 tensors that are made beforehand, one picture at a time and all at once, without gradients; the better
-of the two counts. A time is the least CPU time of the rounds, per picture: of all threads of the process, so that what
+All see the same frames in one run, in turns, so that whatever else the machine does falls on all of them. The torch
+peers get float32 tensors that are made beforehand, one frame at a time and all at once, without gradients; the better
+of the two counts. A time is the least CPU time of the rounds, per frame: of all threads of the process, so that what
 else runs on the machine counts little. Values are compared with float64 results: scikit-image for SSIM, pytorch-msssim
 on float64 tensors for MS-SSIM.
 """
@@ -55,7 +55,7 @@ def skimage_peers(module: ModuleType, a: np.ndarray, b: np.ndarray) -> dict[str,
 
 
 def torch_peers(module: ModuleType, a: np.ndarray, b: np.ndarray) -> dict[str, dict[str, Measure]]:
-    """Both metrics of a torch package: picture by picture, and in one batch."""
+    """Both metrics of a torch package: frame by frame, and in one batch."""
     import torch
 
     x, y = (torch.from_numpy(p).permute(0, 3, 1, 2).float().contiguous() for p in (a, b))
@@ -98,7 +98,7 @@ PEERS = {"skimage": skimage_peers, "pytorch_msssim": torch_peers, "piq": torch_p
 
 
 def peers(a: np.ndarray, b: np.ndarray) -> dict[str, dict[str, Measure]]:
-    """metric -> name -> what measures all pictures; ours first."""
+    """metric -> name -> what measures all frames; ours first."""
     found: dict[str, dict[str, Measure]] = {
         "ssim": {"ours": lambda: np.asarray(ssim(b, a))},
         "ms_ssim": {"ours": lambda: np.asarray(ms_ssim(b, a))},
@@ -154,7 +154,7 @@ def main() -> None:
                 measure()
                 best[metric][name] = min(best[metric][name], (time.process_time() - start) / given.frames)
     for metric, times in best.items():
-        print(f"\n{metric}, {given.frames} pictures of {given.side}x{given.side}")
+        print(f"\n{metric}, {given.frames} frames of {given.side}x{given.side}")
         for name, seconds in times.items():
             away = f"{np.abs(values[metric][name] - right[metric]).max():.1e}" if metric in right else "-"
             print(

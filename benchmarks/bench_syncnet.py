@@ -33,8 +33,8 @@ def syncnet_ways(seconds: int) -> tuple[Callable[[], object], Callable[[], objec
     from golden import synthetic_inputs
     from support import syncnet_official as official
 
-    from lipsync_eval.features import syncnet
-    from lipsync_eval.features.syncnet_net import Folded
+    from lipsync_eval.features.syncnet import track_scorer as syncnet
+    from lipsync_eval.features.syncnet.net import Folded
 
     n = 25 * seconds
     crops, sound = synthetic_inputs.clip(1, n), synthetic_inputs.audio(1, 640 * n)
@@ -56,15 +56,15 @@ def s3fd_ways(seconds: int) -> tuple[Callable[[], object], Callable[[], object]]
 
     from lipsync_eval.features import s3fd, s3fd_net
 
-    pictures = list(synthetic_inputs.clip(2, 4 * seconds, 720, 1280, waves=2, noise=0))
+    frames = list(synthetic_inputs.clip(2, 4 * seconds, 720, 1280, waves=2, noise=0))
     net = s3fd_net.S3FDNet()
     net.load_state_dict(official.s3fd_state(1, 4.0))
     detector = s3fd.S3FD(net, torch.device("cpu"))
 
     def batched() -> object:
-        return [detector.detect(pictures[i : i + 8]) for i in range(0, len(pictures), 8)]
+        return [detector.detect(frames[i : i + 8]) for i in range(0, len(frames), 8)]
 
-    return lambda: [detector.detect([p]) for p in pictures], batched
+    return lambda: [detector.detect([p]) for p in frames], batched
 
 
 def child(way: str, seconds: int, rounds: int) -> None:

@@ -22,7 +22,7 @@ _LAZY = {
     "Result": "lipsync_eval.results.schema",
     "open_clip": "lipsync_eval.media",
     "track_faces": "lipsync_eval.faces",
-    "check_metric": "lipsync_eval.metrics.check",
+    "check_metric": "lipsync_eval.metrics.checks.contract",
     "psnr": "lipsync_eval.metrics.psnr",
     "ssim": "lipsync_eval.metrics.ssim",
     "ms_ssim": "lipsync_eval.metrics.ssim",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lipsync_eval.engine.score import score as score
     from lipsync_eval.faces import track_faces as track_faces
     from lipsync_eval.media import open_clip as open_clip
-    from lipsync_eval.metrics.check import check_metric as check_metric
+    from lipsync_eval.metrics.checks.contract import check_metric as check_metric
     from lipsync_eval.metrics.lmd import lmd as lmd
     from lipsync_eval.metrics.psnr import psnr as psnr
     from lipsync_eval.metrics.ssim import ms_ssim as ms_ssim

@@ -52,7 +52,7 @@ class ProtocolSpec:
     version: int
     """+1 whenever a crop may move."""
     size: int | None
-    """Side of the square crop in px; None: the picture's own size."""
+    """Side of the square crop in px; None: the frame's own size."""
     needs_track: bool
     summary: str
     citation: str

@@ -1,4 +1,4 @@
-"""Crop protocols: which part of both pictures is compared. Installed as `lipsync_eval.protocols`.
+"""Crop protocols: which part of both frames is compared. Installed as `lipsync_eval.protocols`.
 
 Built-ins are a literal table; third parties register a factory (`lipsync_eval.protocol.ProtocolFactory`) in the entry
 point group `lipsync_eval.protocols`; a user declares one in a TOML file.
@@ -75,7 +75,7 @@ def _third_party() -> dict[str, ProtocolFactory]:
             found[point.name] = point.load()
         except Exception as error:
             raise UsageError(
-                f"the protocol plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it"
+                f"the protocol plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or repair it"
             ) from error
     return found
 

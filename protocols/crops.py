@@ -41,7 +41,7 @@ class LayoutProtocol:
         """Crops of both videos over the common length.
 
         Raises:
-            ProtocolError: no frame can be cropped, or a whole-picture crop of pictures that differ in size.
+            ProtocolError: no frame can be cropped, or a whole-frame crop of frames that differ in size.
         """
         n = min(gen.n_frames, gt.n_frames)
         if self._layout.base == "frame":
@@ -96,7 +96,7 @@ class LayoutProtocol:
 
 
 def _whole(gen: View, gt: View, n: int, spec: ProtocolSpec) -> tuple[Crop, Crop]:
-    """The whole picture of both: at its own size, or resized to the protocol's."""
+    """The whole frame of both: at its own size, or resized to the protocol's."""
     if (gen.height, gen.width) != (gt.height, gt.width):
         raise ProtocolError(
             f"protocol {spec.name} compares whole pictures, which must have one size; here {_sizes(gen, gt)}: "

@@ -26,7 +26,7 @@ def dinet_radius(points: Float, width: int, height: int, scale: float = 1.05) ->
         scale: 1.05 at inference, random in [1.05, 1.15) in training.
 
     Returns:
-        R in px, or None where upstream rejects the frames: the window leaves the picture in one of them, or the radii
+        R in px, or None where upstream rejects the frames: the window leaves the frame in one of them, or the radii
         differ by more than 1.5 times.
 
     Raises:

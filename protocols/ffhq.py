@@ -1,4 +1,4 @@
-"""FFHQ alignment (Karras et al. 2019): where the square lies, and the aligned picture itself.
+"""FFHQ alignment (Karras et al. 2019): where the square lies, and the aligned image itself.
 
 After NVlabs/ffhq-dataset@4826aa6 (download_ffhq.py, recreate_aligned_images), written anew from a description of it.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
-"""iBUG 68 points; left and right as seen in the picture."""
+"""iBUG 68 points; left and right as seen in the image."""
 
 
 def ffhq_quad(points: Float) -> Float:
@@ -71,20 +71,20 @@ class Alignment:
     """The steps of one alignment, as upstream takes them."""
 
     quad: Float
-    """(4, 2) px in the given picture."""
+    """(4, 2) px in the given image."""
     qsize: float
     """Side of the quad in px."""
     shrink: int
-    """The picture was reduced by this factor first; 0 or 1: it was not."""
+    """The image was reduced by this factor first; 0 or 1: it was not."""
     border: int
     """Margin kept around the quad, px."""
     crop: tuple[int, int, int, int]
-    """x0, y0, x1, y1 in the reduced picture."""
+    """x0, y0, x1, y1 in the reduced image."""
     pad: tuple[int, int, int, int]
     """left, top, right, bottom in px."""
     padded: bool
     quad_final: Float
-    """(4, 2) px in the reduced, cropped and padded picture."""
+    """(4, 2) px in the reduced, cropped and padded image."""
     picture: Frame
     """(output_size, output_size, 3) uint8 RGB."""
 
@@ -92,7 +92,7 @@ class Alignment:
 def ffhq_align(
     image: Frame, points: Float, output_size: int = 1024, transform_size: int = 4096, enable_padding: bool = True
 ) -> Frame:
-    """FFHQ's aligned picture: shrunk, cropped, padded (mirrored and blurred) and sampled in two steps, as upstream does.
+    """FFHQ's aligned image: shrunk, cropped, padded (mirrored and blurred) and sampled in two steps, as upstream does.
 
     For evaluation the crop protocols sample once instead; this is for training data that must look like FFHQ.
 
@@ -100,8 +100,8 @@ def ffhq_align(
         image: (H, W, 3) uint8 RGB.
         points: (68, 2) px.
         output_size: side of the result.
-        transform_size: side of the picture before the last, antialiased reduction.
-        enable_padding: mirror and blur what lies outside the picture; False: black.
+        transform_size: side of the image before the last, antialiased reduction.
+        enable_padding: mirror and blur what lies outside the image; False: black.
 
     Returns:
         (output_size, output_size, 3) uint8 RGB.
@@ -167,7 +167,7 @@ def _turned(picture: Image.Image, quad: Float, output_size: int, transform_size:
 
 
 def _padded(picture: Frame, pad: tuple[int, int, int, int], size: float) -> Frame:
-    """Mirror outside, fading into a blur and then into the median colour with the distance from the picture."""
+    """Mirror outside, fading into a blur and then into the median colour with the distance from the image."""
     import cv2
 
     left, top, right, bottom = pad

@@ -14,8 +14,8 @@ from lipsync_eval.options import Option, checked
 
 Base = Literal["ffhq", "eyes", "upright", "box", "frame"]
 """ffhq: the square that FFHQ aligns a face to (unit: its side). eyes: turned until the eyes are level (unit: distance
-of the eye centres). upright: the picture's own axes (unit: px). box: the box around the 68 points. frame: the whole
-picture."""
+of the eye centres). upright: the frame's own axes (unit: px). box: the box around the 68 points. frame: the whole
+frame."""
 CropFrom = Literal["auto", "gt", "own"]
 Radius = Literal["per-frame", "clip-median"]
 Shape = Literal["square", "stretch"]
@@ -53,7 +53,7 @@ class Layout:
     offset: tuple[float, float] = (0.0, 0.0)
     """Moves the centre right and down, in half sides."""
     crop_from: CropFrom = "auto"
-    """gt: the real video's geometry for both; own: each its own; auto: gt where the picture sizes match, else own."""
+    """gt: the real video's geometry for both; own: each its own; auto: gt where the frame sizes match, else own."""
     radius_mode: Radius = "per-frame"
     """clip-median: one half side for the whole clip, the median over its frames."""
 
@@ -61,7 +61,7 @@ class Layout:
 CROP_FROM_OPTION: Final = Option(
     name="crop_from",
     heading="Protocol",
-    help="Whose landmarks place both crops; auto: the real video's where the frame sizes match, else each its own.",
+    help="Whose landmarks crop; auto: gt if frame sizes match, else own.",
     kind="choice",
     choices=CROP_FROM,
     default="auto",
@@ -99,7 +99,7 @@ def bind(layout: Layout, options: Mapping[str, str], name: str) -> tuple[Layout,
         the layout, and the suffix of the signature: ',crop-from=gt,radius=clip-median'; empty where nothing differs.
 
     Raises:
-        UsageError: an option or value that there is not, or any option for a crop that is the whole picture.
+        UsageError: an option or value that there is not, or any option for a crop that is the whole frame.
     """
     given = checked(options_of(layout), options, f"protocol {name!r}")
     bound = replace(

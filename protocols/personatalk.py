@@ -19,8 +19,8 @@ SPEC = ProtocolSpec(
         "The paper says 'cropped to 256x256 according to face landmarks extracted by MediaPipe' and no more: box, margin and smoothing are chosen here.",
         "MediaPipe's mesh is as wide and as low as the 68 points and reaches 16 % of their height above them (measured on our clips); "
         "the box of the points is raised by 30 % of its height, so 14 % above the mesh, and widened by 10 % left and right and 5 % below.",
-        "The box is made square around its centre and follows the face picture by picture, without smoothing.",
-        "One box, the real video's, for both where the pictures have one size, else each video its own (option crop_from).",
+        "The box is made square around its centre and follows the face frame by frame, without smoothing.",
+        "One box, the real video's, for both where the frames have one size, else each video its own (option crop_from).",
     ),
 )
 

@@ -1,6 +1,6 @@
 """`radio` and `radio-tight`: the evaluation crop of RADIO (Lee et al., WACV 2024), supplement section B.
 
-The picture is FFHQ-aligned from the 68 points of the source frame; in the aligned picture, with H = the largest y (the
+The source frame is FFHQ-aligned from its 68 points; in the aligned image, with H = the largest y (the
 chin) - y of point 29 and W = x of point 54 - x of point 48 (0-based), the crop is the square of half side max(H, W)
 around point 33, resized to 256. Alignment and square are one similarity; nothing is rounded or sampled in between.
 """
@@ -19,10 +19,10 @@ _CHOICES = (
     "the top of the face would cut off the chin.",
     "'Tip of the nose (the thirty-fourth point)' is index 33, between the nostrils.",
     "'The same resolution' is 256 (MS-SSIM needs more than 160).",
-    "Landmarks are found in the source frame and mapped; they are not found again in the aligned picture.",
-    "One quad and radius, the real video's, for both where the pictures have one size, "
+    "Landmarks are found in the source frame and mapped; they are not found again in the aligned image.",
+    "One quad and radius, the real video's, for both where the frames have one size, "
     "else each video its own (option crop_from).",
-    "Outside the picture it is mirrored; FFHQ's blur of the padding is not applied.",
+    "Outside the frame it is mirrored; FFHQ's blur of the padding is not applied.",
 )
 RADIO = ProtocolSpec(
     name="radio",

@@ -1,4 +1,4 @@
-"""`raw`: the whole picture, pixel for pixel."""
+"""`raw`: the whole frame, pixel for pixel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SPEC = ProtocolSpec(
     version=1,
     size=None,
     needs_track=False,
-    summary="The whole picture at its own size; nothing is resampled.",
-    citation="none: the pictures as they are",
-    choices=("Two videos whose pictures differ in size are not compared: the clip fails.",),
+    summary="The whole frame at its own size; nothing is resampled.",
+    citation="none: the frames as they are",
+    choices=("Two videos whose frames differ in size are not compared: the clip fails.",),
 )
 
 
 def raw(options: Mapping[str, str]) -> Protocol:
-    """The whole picture. Takes no options."""
+    """The whole frame. Takes no options."""
     return LayoutProtocol(SPEC, Layout(base="frame"), options)

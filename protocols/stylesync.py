@@ -21,7 +21,7 @@ SPEC = ProtocolSpec(
         "That code aligns by brows and nose with smoothing and stretches 3:4 to a square; here the eyes alone are aligned, as the paper says, and nothing is stretched or smoothed.",
         "Eye centres are the means of points 36-41 and 42-47; the side of the crop is 3.15 times their distance.",
         "The eyes lie above the middle: the crop's centre is 0.43 half sides below the midpoint of the eyes.",
-        "One alignment, the real video's, for both where the pictures have one size, else each video its own (option crop_from).",
+        "One alignment, the real video's, for both where the frames have one size, else each video its own (option crop_from).",
     ),
 )
 _EYES = tuple(range(36, 48))

@@ -8,7 +8,7 @@ import numpy as np
 
 from lipsync_eval import warp
 from lipsync_eval.errors import ProtocolError
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features.syncnet import tracking
 from lipsync_eval.options import checked
 from lipsync_eval.protocol import Protocol, ProtocolSpec, SyncRules, View
 from lipsync_eval.types import Crop
@@ -18,15 +18,15 @@ CITATION = (
 )
 _CHOICES = (
     "LSE-C, LSE-D and the offset cut their crops as upstream does, from tracks that S3FD finds (--sync-detector track: from the "
-    "run's landmarks): whole pixels, cv2 bilinear, grey 110 outside the picture. All other metrics compare the same square, made from "
+    "run's landmarks): whole pixels, cv2 bilinear, grey 110 outside the frame. All other metrics compare the same square, made from "
     "the run's landmarks, sampled like every protocol's crop (antialiased, mirrored outside).",
     "From landmarks, the box of a WIDER FACE detector is taken to be a square of 1.29 half sides of the 68 points' bounding box, centred "
     "0.31 half sides above it (measured, see docs/metrics/syncnet.md).",
     "Upstream drops tracks of {limit} detections or fewer; a shorter clip's tracks need more than 0.8 of its frames instead.",
-    "Upstream shrinks every picture to a quarter for S3FD and drops faces up to 100 px; pictures with a side below 480 px are searched at "
+    "Upstream shrinks every frame to a quarter for S3FD and drops faces up to 100 px; frames with a side below 480 px are searched at "
     "full size, and the smallest face is 100 px or a fifth of the shorter side, whichever is less.",
     "Upstream cuts shots with PySceneDetect {scenes}; the code here is our own.",
-    "Pictures and sound are not put through ffmpeg's lossy files; --compat jpeg does it as nearly as PyAV allows (pictures only).",
+    "Frames and audio are not put through ffmpeg's lossy files; --compat jpeg does it as nearly as PyAV allows (frames only).",
     "{tracks}",
 )
 

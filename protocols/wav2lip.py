@@ -19,11 +19,11 @@ SPEC = ProtocolSpec(
         "Upstream's box is S3FD's; here it is the box of the 68 points, raised by 31 % of its height: so much higher, and no wider or lower, are the boxes "
         "of a detector trained on the same data (WIDER FACE) on our clips.",
         "Upstream's pads (0, 10, 0, 0) px and its smoothing (mean of 5 frames from the current one on) are kept; the pad is in source px as upstream.",
-        "Upstream rounds the box to whole pixels and cuts it at the picture's border; here it is neither, and what lies outside is mirrored.",
+        "Upstream rounds the box to whole pixels and cuts it at the frame's border; here it is neither, and what lies outside is mirrored.",
         "Frames without a face are left out of the mean and have no crop; upstream stops at them.",
         "The box is stretched to a square, as upstream's resize does.",
         "96 px is below what MS-SSIM needs (161): that metric fails here, and the row says so.",
-        "One box, the real video's, for both where the pictures have one size, else each video its own (option crop_from).",
+        "One box, the real video's, for both where the frames have one size, else each video its own (option crop_from).",
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.registry import declared_options
 from lipsync_eval.options import Option
 from lipsync_eval.protocols.layout import CROP_FROM_OPTION, RADIUS_OPTION
@@ -25,6 +26,14 @@ PROTOCOL_OPTIONS: Final = (CROP_FROM_OPTION, RADIUS_OPTION)
 
 class Headed(click.Command):
     """A command whose help lists its options under headings, in place of one long list."""
+
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        names = [parameter.name for parameter in self.params]
+        if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            raise UsageError(
+                f"two options are called --{twice[0].replace('_', '-')}: a plug-in takes a name that is in use"
+            )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options that most runs need, then the others by heading, then those without a flag of their own."""
@@ -56,13 +65,12 @@ flag = functools.partial(click.option, cls=_Flag)
 
 
 def declared(option: Option, default: str | None = None) -> Callable[[F], F]:
-    """The flag of a declared option; its value is `default` where it is not given."""
+    """The flag of a declared option; its value is `default` where it is not given (for a switch too)."""
     types: dict[str, Any] = {"choice": click.Choice(option.choices), "path": click.Path(path_type=Path)}
     types |= {"text": click.STRING, "int": click.INT, "float": click.FLOAT}
-    how: dict[str, Any] = (
-        {"is_flag": True} if option.kind == "flag" else {"type": types[option.kind], "default": default}
-    )
-    return flag(f"--{option.name.replace('_', '-')}", heading=option.heading, help=_help(option), **how)
+    how: dict[str, Any] = {"is_flag": True} if option.kind == "flag" else {"type": types[option.kind]}
+    name = f"--{option.name.replace('_', '-')}"
+    return flag(name, heading=option.heading, help=_help(option), default=default, **how)
 
 
 def measuring(command: F) -> F:
@@ -100,11 +108,11 @@ def measuring_settings(values: dict[str, Any]) -> dict[str, Any]:
     protocol_options = _given(values, PROTOCOL_OPTIONS)
     options = _given(values, [option for option in _families() if option.flag])
     for key, value in _pairs(take("extra"), "--option", "NAME=VALUE"):
-        own, _, name = key.rpartition("protocol.") if key.startswith("protocol.") else ("", "", key)
-        chosen = protocol_options if key != name else options
+        name = key.removeprefix("protocol.")
+        chosen = options if name == key else protocol_options
         if chosen.setdefault(name, value) != value:
-            raise click.BadParameter(f"{own}{name} is given twice, as {chosen[name]} and {value}; leave one out")
-    run = {option.name: take(option.name) for option in RUN_OPTIONS}
+            raise click.BadParameter(f"{key} is given twice, as {chosen[name]} and {value}; leave one out")
+    run = {o.name: bool(take(o.name)) if o.kind == "flag" else take(o.name) for o in RUN_OPTIONS}
     no_cache, cache = take("no_cache"), take("cache")
     return run | {
         "protocol_options": protocol_options,

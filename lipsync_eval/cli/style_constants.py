@@ -29,8 +29,8 @@ def style_constants(
       lipsync-eval style-constants corpus/ --out mine.json
       lipsync-eval style-constants corpus/ --features blendshapes --speakers who.csv --out mine.json
     """
-    from lipsync_eval.features.style_constants import build, write
-    from lipsync_eval.features.style_corpus import find_recordings, read_all
+    from lipsync_eval.features.style.constants import build, write
+    from lipsync_eval.features.style.corpus import find_recordings, read_all
 
     settings = corpus_settings(values)
     sequences = read_all(find_recordings(clips, speakers), features, settings, tell)

@@ -11,8 +11,8 @@ import click
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.style_compare import Halves
-    from lipsync_eval.features.style_corpus import Sequence52or68
+    from lipsync_eval.features.style.compare import Halves
+    from lipsync_eval.features.style.corpus import Sequence52or68
     from lipsync_eval.types import Float, Settings
 
 
@@ -77,7 +77,7 @@ def style_map(
     """
     import numpy as np
 
-    from lipsync_eval.features.style_corpus import find_recordings, read_all
+    from lipsync_eval.features.style.corpus import find_recordings, read_all
     from lipsync_eval.features.tsne import tsne
 
     settings = corpus_settings(values)
@@ -96,8 +96,8 @@ def style_map(
 
 def _statistics(settings: Settings, features: str, window: int, hop: int) -> Callable[[Sequence52or68], Float]:
     """A clip -> (W, K) codes of its windows, as StyleSim makes them."""
-    from lipsync_eval.features.style_code import window_codes
-    from lipsync_eval.features.style_constants import load
+    from lipsync_eval.features.style.code import window_codes
+    from lipsync_eval.features.style.constants import load
 
     constants = load(settings, features)
     return lambda s: constants.standardise(window_codes(constants.sequence(s.raw, s.index), s.index, window, hop))
@@ -112,7 +112,7 @@ def _encoded(path: Path, features: str, window: int, hop: int) -> Callable[[Sequ
     import numpy as np
 
     from lipsync_eval.errors import UsageError
-    from lipsync_eval.features.style_training import load
+    from lipsync_eval.features.style.training import load
 
     trained = load(path)
     if trained.constants.features != features:
@@ -184,8 +184,8 @@ def _colours(n: int) -> list[Any]:
 
 
 def _print_halves(sequences: Sequence[Sequence52or68], features: str) -> None:
-    from lipsync_eval.features.style_code import LEAST
-    from lipsync_eval.features.style_compare import halves
+    from lipsync_eval.features.style.code import LEAST
+    from lipsync_eval.features.style.compare import halves
 
     long = [s for s in sequences if len(s.index) >= 2 * LEAST]
     for s in sequences:

@@ -11,7 +11,7 @@ import click
 from lipsync_eval.types import Settings
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.style_corpus import Recording
+    from lipsync_eval.features.style.corpus import Recording
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -49,9 +49,9 @@ def style_train(clips: Path, out: Path, hold_out: int, features: str, speakers: 
       lipsync-eval style-train corpus/ --out encoder.pt --hold-out 20
       lipsync-eval style-train corpus/ --features blendshapes --window 40 --steps 500 --out encoder.pt
     """
-    from lipsync_eval.features.style_constants import build
-    from lipsync_eval.features.style_corpus import find_recordings, read_all
-    from lipsync_eval.features.style_training import Recipe, save, train
+    from lipsync_eval.features.style.constants import build
+    from lipsync_eval.features.style.corpus import find_recordings, read_all
+    from lipsync_eval.features.style.training import Recipe, save, train
 
     sequences = read_all(find_recordings(clips, speakers), features, corpus_settings(values), tell)
     by_speaker: dict[str, list[Any]] = {}

@@ -79,7 +79,7 @@ class FaceEmbedder:
         return unit
 
     def embed(self, frames: list[Frame], points: Float) -> NDArray[np.float32]:
-        """(N, D) unit vectors of the faces at points (N, 68, 2) in N source pictures."""
+        """(N, D) unit vectors of the faces at points (N, 68, 2) in N source frames."""
         faces = [align(frame, five) for frame, five in zip(frames, five_points(points), strict=True)]
         return self(np.stack(faces)) if faces else np.empty((0, 0), np.float32)
 

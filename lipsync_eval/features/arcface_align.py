@@ -1,4 +1,4 @@
-"""ArcFace's five-point alignment: a face in a picture -> 112 x 112.
+"""ArcFace's five-point alignment: a face in a frame -> 112 x 112.
 
 Source: deepinsight/insightface@7fadd42, python-package/insightface/utils/face_align.py (template, norm_crop). Its
 similarity fit (Umeyama) has this closed form in two dimensions when no mirroring is allowed.
@@ -17,7 +17,7 @@ from lipsync_eval.types import Float, Frame
 TEMPLATE: Final = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""(5, 2) px in a 112 x 112 face: left eye, right eye (as seen in the picture), nose tip, mouth corners."""
+"""(5, 2) px in a 112 x 112 face: left eye, right eye (as seen in the frame), nose tip, mouth corners."""
 
 
 def five_points(points: Float) -> Float:
@@ -67,7 +67,7 @@ def align_matrix(points5: Float, size: int = 112) -> Float:
 
 
 def align(frame: Frame, points5: Float, size: int = 112) -> NDArray[np.uint8]:
-    """(H, W, 3) picture -> (size, size, 3), bilinear, black outside; OpenCV's versions differ by up to 4 grey levels here."""
+    """(H, W, 3) frame -> (size, size, 3), bilinear, black outside; OpenCV's versions differ by up to 4 grey levels here."""
     import cv2
 
     warped = cv2.warpAffine(

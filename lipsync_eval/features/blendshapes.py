@@ -1,6 +1,6 @@
 """MediaPipe's 52 blendshape scores of a face. mediapipe is not a dependency: it is used where it is installed.
 
-Every picture is looked at alone (image mode): no smoothing over time, so order and batches do not move a score.
+Every frame is looked at alone (image mode): no smoothing over time, so order and batches do not move a score.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def score_key(clip: Clip, track: Track | None, feature: str) -> dict[str, str]:
 
 
 def _square(frame: Frame, points: Float) -> NDArray[np.uint8] | None:
-    """The part of the picture around a face, as far as it lies in the picture."""
+    """The part of the frame around a face, as far as it lies in the frame."""
     low, high = points.min(0), points.max(0)
     centre, half = (low + high) / 2, MARGIN * float((high - low).max()) / 2
     x0, y0 = np.maximum(np.floor(centre - half), 0).astype(int)

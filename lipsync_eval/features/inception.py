@@ -1,4 +1,4 @@
-"""FID's Inception: the 2015 TensorFlow network as ported by pytorch-fid, pictures in, 2048 pool3 features out.
+"""FID's Inception: the 2015 TensorFlow network as ported by pytorch-fid, images in, 2048 pool3 features out.
 
 Source: mseitzer/pytorch-fid@b9c1811 (patched blocks: average pools leave padding out, the last block pools by maximum),
 resize of GaParmar/clean-fid@e88c4d6. Key names are those of pt_inception-2015-12-05-6726825d.pth. torchvision is not needed.
@@ -18,7 +18,7 @@ from lipsync_eval.errors import InputError, UsageError
 Resize = Literal["pytorch", "clean"]
 DIM: Final = 2048
 SIDE: Final = 299
-"""Side in px of the picture that the network sees."""
+"""Side in px of the image that the network sees."""
 
 
 class _Conv(nn.Module):
@@ -152,7 +152,7 @@ class _E(nn.Module):
 
 
 class Inception(nn.Module):
-    """Pictures already at 299 x 299 in [-1, 1] -> pool3 features; weights are random until `fit`."""
+    """Images already at 299 x 299 in [-1, 1] -> pool3 features; weights are random until `fit`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -179,11 +179,11 @@ class Inception(nn.Module):
         return x.mean((2, 3))
 
 
-def prepare(pictures: Tensor, resize: str) -> Tensor:
+def prepare(images: Tensor, resize: str) -> Tensor:
     """Crops -> what the network sees.
 
     Args:
-        pictures: (N, 3, H, W) uint8 RGB.
+        images: (N, 3, H, W) uint8 RGB.
         resize: 'pytorch' (pytorch-fid: /255, bilinear without antialias, 2x - 1) or 'clean' (clean-fid: bicubic with
             antialias on float32, clipped to 0..255, (x - 128) / 128).
 
@@ -194,24 +194,22 @@ def prepare(pictures: Tensor, resize: str) -> Tensor:
         InputError: wrong shape or dtype.
         UsageError: another resize.
     """
-    if pictures.dtype != torch.uint8:
+    if images.dtype != torch.uint8:
         raise InputError(
-            f"FID takes uint8 RGB pictures; got {pictures.dtype}: convert with (x * 255).round().clip(0, 255).to(torch.uint8)"
+            f"FID takes uint8 RGB pictures; got {images.dtype}: convert with (x * 255).round().clip(0, 255).to(torch.uint8)"
         )
-    if pictures.ndim != 4 or pictures.shape[1] != 3 or min(pictures.shape[2:]) < 2:
-        raise InputError(f"FID takes (N, 3, H, W) RGB of at least 2 x 2 px; got {tuple(pictures.shape)}")
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < 2:
+        raise InputError(f"FID takes (N, 3, H, W) RGB of at least 2 x 2 px; got {tuple(images.shape)}")
     if resize == "pytorch":
-        return (
-            2 * functional.interpolate(pictures.float() / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) - 1
-        )
+        return 2 * functional.interpolate(images.float() / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) - 1
     if resize == "clean":
-        return (clean_resize(pictures) - 128) / 128
+        return (clean_resize(images) - 128) / 128
     raise UsageError(f"there is no FID resize {resize!r}; choose out of: pytorch, clean")
 
 
-def clean_resize(pictures: Tensor) -> Tensor:
+def clean_resize(images: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 -> (N, 3, 299, 299) float32 in 0..255: Pillow's bicubic (a = -0.5, antialiased) per channel, as clean-fid."""
-    big = functional.interpolate(pictures.float(), (SIDE, SIDE), mode="bicubic", antialias=True, align_corners=False)
+    big = functional.interpolate(images.float(), (SIDE, SIDE), mode="bicubic", antialias=True, align_corners=False)
     return big.clamp_(0, 255)
 
 

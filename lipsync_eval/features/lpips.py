@@ -1,4 +1,4 @@
-"""LPIPS v0.1: a distance between pictures in the features of an ImageNet network, as a differentiable torch module.
+"""LPIPS v0.1: a distance between images in the features of an ImageNet network, as a differentiable torch module.
 
 Source: Zhang et al., CVPR 2018 (arXiv:1801.03924); richzhang/PerceptualSimilarity@082bb24 (version 0.1, with linear layers).
 The trunks read torchvision's state dicts by their own key names; torchvision itself is not needed.
@@ -29,7 +29,7 @@ CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
     "squeeze": (64, 128, 256, 384, 384, 512, 512),
 }
 MIN_SIDE: Final[Mapping[str, int]] = {"alex": 31, "vgg": 16, "squeeze": 17}
-"""Smallest picture side in px of which every tap still has a pixel."""
+"""Smallest image side in px of which every tap still has a pixel."""
 _SHIFT: Final = (-0.030, -0.088, -0.188)
 _SCALE: Final = (0.458, 0.448, 0.450)
 
@@ -106,7 +106,7 @@ class LPIPS(nn.Module):
         self.register_buffer("scale", torch.tensor(_SCALE).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, a: Tensor, b: Tensor, *, check: bool = True) -> Tensor:
-        """Distances, lower is more alike; differentiable in both pictures.
+        """Distances, lower is more alike; differentiable in both images.
 
         Args:
             a, b: (N, 3, H, W) float, RGB in [-1, 1].
@@ -129,7 +129,7 @@ class LPIPS(nn.Module):
         return torch.stack(parts, 1)
 
     def _taps(self, a: Tensor, b: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The features of both pictures after each tap, one tap at a time."""
+        """The features of both images after each tap, one tap at a time."""
         taps = TAPS[self.net]
         a, b = (a - self.shift) / self.scale, (b - self.shift) / self.scale
         for index, layer in enumerate(self.features):

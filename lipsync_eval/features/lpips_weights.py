@@ -68,5 +68,5 @@ def load(net: str, trunk: WeightFile, linear: WeightFile) -> LPIPS:
         state(net, load_tensors(trunk.path), load_tensors(linear.path)),
         source=f"{trunk.path.name} with {linear.path.name}",
     )
-    # channels last is how pictures lie in memory, and twice as fast on CPUs
+    # channels last is how images lie in memory, and twice as fast on CPUs
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

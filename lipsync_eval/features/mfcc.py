@@ -1,4 +1,4 @@
-"""MFCC as python_speech_features 0.6 computes it by default, in pieces (memory does not grow with the sound); loudness.
+"""MFCC as python_speech_features 0.6 computes it by default, in pieces (memory does not grow with the audio); loudness.
 
 400-sample windows every 160 samples, rectangular, FFT 512, pre-emphasis 0.97, 26 mel filters over 0..8 kHz, natural
 logarithm, orthonormal DCT, 13 coefficients, lifter 22, the first replaced by the log of the window's energy.
@@ -29,12 +29,12 @@ _EPSILON: Final = float(np.finfo(np.float64).eps)
 
 
 def n_columns(n_samples: int) -> int:
-    """Number of MFCC columns of a sound: 1 + ceil((n - 400) / 160), and 1 for up to 400 samples."""
+    """Number of MFCC columns of audio: 1 + ceil((n - 400) / 160), and 1 for up to 400 samples."""
     return 1 if n_samples <= WINDOW else 1 + math.ceil((n_samples - WINDOW) / STEP)
 
 
 def mfcc(samples: NDArray[np.int16], start: int = 0, stop: int | None = None) -> Float:
-    """Columns start..stop-1 of the MFCC of a whole sound.
+    """Columns start..stop-1 of the MFCC of a whole audio.
 
     Args:
         samples: (N,) int16 at 16 kHz (the values are used as they are, not scaled to [-1, 1]).
@@ -63,14 +63,14 @@ def mfcc(samples: NDArray[np.int16], start: int = 0, stop: int | None = None) ->
 
 
 def loudness(samples: NDArray[np.int16], n_frames: int) -> Float:
-    """Level of the sound under each picture.
+    """Level of the audio under each frame.
 
     Args:
-        samples: (N,) int16 at 16 kHz; sample 0 sounds with picture 0.
-        n_frames: pictures.
+        samples: (N,) int16 at 16 kHz; sample 0 sounds with frame 0.
+        n_frames: frames.
 
     Returns:
-        (n_frames,) root mean square of the picture's 40 ms in dBFS (0 = full scale), at least -100; -100 beyond the end.
+        (n_frames,) root mean square of the frame's 40 ms in dBFS (0 = full scale), at least -100; -100 beyond the end.
     """
     per_frame = RATE // FPS
     out = np.full(n_frames, SILENCE)
@@ -82,7 +82,7 @@ def loudness(samples: NDArray[np.int16], n_frames: int) -> Float:
 
 
 def _windows(samples: NDArray[np.int16], start: int, stop: int) -> Float:
-    """(stop - start, 400) pre-emphasised windows, zero beyond the end of the sound."""
+    """(stop - start, 400) pre-emphasised windows, zero beyond the end of the audio."""
     first, last = start * STEP, (stop - 1) * STEP + WINDOW
     part = samples[max(first - 1, 0) : last].astype(np.float64)
     before = 0.0 if first == 0 else part[0]

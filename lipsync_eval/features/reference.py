@@ -36,7 +36,7 @@ def check(settings: Settings) -> Path:
 
 def content(settings: Settings) -> str:
     """First 8 hex digits of a sha256 over what --reference names, for the signature: a file's bytes and those of the .npz files that
-    belong to it, or names and bytes of a folder's pictures, videos and .npz files.
+    belong to it, or names and bytes of a folder's images, videos and .npz files.
 
     Raises:
         UsageError: none was given, or it does not exist.
@@ -86,7 +86,7 @@ def find(settings: Settings, clip_id: str) -> Path:
 
 
 def open_reference(path: Path) -> Clip:
-    """An image or a video as a Clip; an image is a clip of one picture.
+    """An image or a video as a Clip; an image is a clip of one image.
 
     Raises:
         MediaError: it cannot be decoded.
@@ -116,10 +116,10 @@ def _image(path: Path) -> Clip:
         raise MediaError(f"the reference {path} cannot be read: {error}") from error
     if decoded is None:
         raise MediaError(f"the reference {path} is no picture that OpenCV can decode")
-    picture: Frame = np.ascontiguousarray(decoded[..., ::-1])
+    image: Frame = np.ascontiguousarray(decoded[..., ::-1])
 
     def read(start: int, stop: int) -> Iterator[Frame]:
         for _ in range(start, min(stop, 1)):
-            yield picture.copy()
+            yield image.copy()
 
-    return Clip(path, 1, picture.shape[0], picture.shape[1], float(FPS), sha256(path), None, read)
+    return Clip(path, 1, image.shape[0], image.shape[1], float(FPS), sha256(path), None, read)

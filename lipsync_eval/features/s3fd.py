@@ -1,4 +1,4 @@
-"""Faces in pictures by S3FD, batched, on any device.
+"""Faces in frames by S3FD, batched, on any device.
 
 Source: joonson/syncnet_python@6efbb1c, detectors/s3fd (detect_faces with conf_th 0.9 and one scale).
 """
@@ -39,29 +39,29 @@ class S3FD:
     def __init__(self, net: S3FDNet, device: torch.device) -> None:
         self.device = device
         self.batch = 16 if device.type == "cuda" else 1
-        """Pictures per pass that suit the device (on a CPU batches gain nothing and cost memory)."""
+        """Frames per pass that suit the device (on a CPU batches gain nothing and cost memory)."""
         self._net = net.eval().requires_grad_(False).to(device)
         if device.type == "cpu":
             self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def detect(self, pictures: Sequence[Frame], *, scale: float = 0.25, confidence: float = CONFIDENCE) -> list[Boxes]:
-        """Faces of each picture.
+    def detect(self, frames: Sequence[Frame], *, scale: float = 0.25, confidence: float = CONFIDENCE) -> list[Boxes]:
+        """Faces of each frame.
 
         Args:
-            pictures: (H, W, 3) uint8 RGB, all of one size.
-            scale: pictures are shrunk by this first (cv2 bilinear), as upstream's facedet_scale.
+            frames: (H, W, 3) uint8 RGB, all of one size.
+            scale: frames are shrunk by this first (cv2 bilinear), as upstream's facedet_scale.
             confidence: a face needs a score above this.
 
         Returns:
-            per picture (n, 5) x1, y1, x2, y2 in px of the picture, score; best first.
+            per frame (n, 5) x1, y1, x2, y2 in px of the frame, score; best first.
 
         Raises:
-            InputError: the shrunk picture has a side below 28 px.
+            InputError: the shrunk frame has a side below 28 px.
         """
         import cv2
 
-        height, width = pictures[0].shape[:2]
-        small = [cv2.resize(p, (0, 0), fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) for p in pictures]
+        height, width = frames[0].shape[:2]
+        small = [cv2.resize(p, (0, 0), fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) for p in frames]
         if min(small[0].shape[:2]) < _SMALLEST:
             raise InputError(
                 f"S3FD needs pictures of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
@@ -84,7 +84,7 @@ class S3FD:
 def candidates(
     offsets: NDArray[np.float32], scores: NDArray[np.float32], prior: NDArray[np.float32], lowest: float = _LOWEST
 ) -> NDArray[np.float32]:
-    """Boxes of one picture after the first suppression.
+    """Boxes of one frame after the first suppression.
 
     Args:
         offsets: (P, 4); scores: (P,) face probability; prior: (P, 4).
@@ -118,7 +118,7 @@ def load(path: Path, digest: str, device: torch.device) -> S3FD:
 
 
 def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
-    """`weights verify s3fd`: the file fits the network, and a grey picture has no face.
+    """`weights verify s3fd`: the file fits the network, and a grey frame has no face.
 
     Args:
         settings: weights, device.
@@ -127,13 +127,13 @@ def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
 
     Raises:
         RefusedCheckpoint: the file does not fit the network.
-        WeightsError: a face was found in a grey picture.
+        WeightsError: a face was found in a grey frame.
     """
     file = locate(settings, name, role="s3fd")
     detector = load(file.path, file.sha256, pick(settings.device))
     faces = detector.detect([np.full((256, 256, 3), 110, np.uint8)], scale=1.0)[0]
     if len(faces):
         raise WeightsError(
-            f"{file.path} finds {len(faces)} faces in a plain grey picture: these are not S3FD's published weights"
+            f"{file.path} finds {len(faces)} faces in a plain grey frame: these are not S3FD's published weights"
         )
-    return [f"{file.path.name}: fits the network, and finds no face in a plain grey picture"]
+    return [f"{file.path.name}: fits the network, and finds no face in a plain grey frame"]

@@ -1,7 +1,7 @@
 """t-SNE for a few thousand points: exact, deterministic, numpy only.
 
 Source: van der Maaten, Hinton: Visualizing Data using t-SNE, JMLR 9, 2008. Started from the first two principal components,
-so the same points give the same picture. It keeps neighbours together; distances between groups mean nothing.
+so the same points give the same image. It keeps neighbours together; distances between groups mean nothing.
 """
 
 from __future__ import annotations

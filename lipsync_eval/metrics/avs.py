@@ -1,19 +1,18 @@
-"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and sound are."""
+"""AVS_u, AVS_m and AVS_v: how alike AV-HuBERT's features of lips and audio are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, MetricError
-from lipsync_eval.metrics.avs_specs import READINGS, ROW, SCORES, SPECS, Score
-from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
+from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
 from lipsync_eval.metrics.mouth_audio import QUIETEST
-from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -22,26 +21,6 @@ if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
 
-ROI: Final = Option(
-    name="roi",
-    heading="AV-HuBERT",
-    help="The mouth region that the network sees.",
-    kind="choice",
-    choices=("align", "center88", "resize"),
-    default="align",
-    moves=True,
-    flag=True,
-)
-DTYPE: Final = Option(
-    name="avhubert_dtype",
-    heading="AV-HuBERT",
-    help="Number format of the network.",
-    kind="choice",
-    choices=("float32", "bfloat16"),
-    default="float32",
-    moves=True,
-    key="",
-)
 _DTYPES: Final = {"float32": "fp32", "bfloat16": "bf16"}
 _Features = NDArray[np.float32]
 
@@ -90,8 +69,8 @@ _READING: Final[Mapping[str, Callable[[_Features, _Features], float]]] = {
 class Avs(Family):
     """All AVS metrics: up to five passes of the transformer, one of each video through the front end."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (ROI, DTYPE)
+    specs = SPECS
+    options = (ROI, DTYPE)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -160,7 +139,7 @@ class Avs(Family):
 
 
 class AvsMeter:
-    """One pair: mouth pictures while the pictures pass, features at the end."""
+    """One pair: mouth crops while the frames pass, features at the end."""
 
     def __init__(self, family: Avs, pair: Pair) -> None:
         family.memory()
@@ -181,7 +160,7 @@ class AvsMeter:
             self.gt.take(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
-        """The clip's numbers; a score without sound or without the real video's mouth is a failure of its own."""
+        """The clip's numbers; a score without audio or without the real video's mouth is a failure of its own."""
         branches = _Branches(self)
         for score in SCORES:
             wanted = [score + reading for reading in READINGS if score + reading in self.family.metrics]
@@ -199,7 +178,7 @@ class AvsMeter:
         return self.found
 
     def _hush(self) -> None:
-        """A silent sound has a score, which says nothing; that is noted."""
+        """Silent audio has a score, which says nothing; that is noted."""
         from lipsync_eval.features.mfcc import loudness
 
         audio, scored = self.pair.gen.audio, self.found.values.keys() | self.found.states.keys()
@@ -252,8 +231,8 @@ class _Branches:
         from lipsync_eval.features.avhubert.cached import Mouth
 
         self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter
-        self.gen = Mouth(self.memory.extractor, meter.gen.pictures)
-        self.gt = Mouth(self.memory.extractor, meter.gt.pictures) if meter.gt is not None else None
+        self.gen = Mouth(self.memory.extractor, meter.gen.crops)
+        self.gt = Mouth(self.memory.extractor, meter.gt.crops) if meter.gt is not None else None
         self.heard: dict[int, NDArray[np.float32]] = {}
         self.known: dict[tuple[int, bytes], _Features] = {}
 
@@ -261,17 +240,17 @@ class _Branches:
         """(T, D) twice.
 
         Raises:
-            ClipError: no sound, or no mouth in the real video.
+            ClipError: no audio, or no mouth in the real video.
         """
         if score == "avs_u":
-            return self._features(self.gen, None), self._features(None, self._sound())
+            return self._features(self.gen, None), self._features(None, self._audio())
         if self.gt is None:
             raise self.meter.gt_error
-        sound = self._sound() if score == "avs_m" else None
-        return self._features(self.gen, sound), self._features(self.gt, sound)
+        audio = self._audio() if score == "avs_m" else None
+        return self._features(self.gen, audio), self._features(self.gt, audio)
 
     def real(self) -> tuple[_Features, _Features] | None:
-        """What AVS_u compares in the real video with its own sound; None where it has no face or no sound."""
+        """What AVS_u compares in the real video with its own audio; None where it has no face or no audio."""
         own = self.pair.gt.audio
         if self.gt is None or own is None or not len(own.samples):
             return None
@@ -284,7 +263,7 @@ class _Branches:
             self.known[key] = self.memory.features(mouth, audio, keep=mouth is not self.gen)
         return self.known[key]
 
-    def _sound(self) -> NDArray[np.float32]:
+    def _audio(self) -> NDArray[np.float32]:
         audio = self.pair.gen.audio
         if audio is None or not len(audio.samples):
             raise MetricError(

@@ -1,7 +1,7 @@
 """What a metric is: a spec that declares everything, and a family that measures clips.
 
 A *family* is one file: pure functions on arrays, a MetricSpec for every id, and a class that the engine drives.
-For every pair the engine calls `family.start(pair)`, then `meter.update(batch)` for all pictures in order, then
+For every pair the engine calls `family.start(pair)`, then `meter.update(batch)` for all frames in order, then
 `meter.finish()`. A family module must import quickly: torch and weights are touched in `start`, never at import and
 never in `__init__`.
 """
@@ -104,7 +104,7 @@ class Meter(Protocol):
     """One family at work on one pair."""
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures. Batches come in order and cover 0..n_frames-1 once; their length is arbitrary."""
+        """Take the next frames. Batches come in order and cover 0..n_frames-1 once; their length is arbitrary."""
         ...
 
     def finish(self) -> Measurement:

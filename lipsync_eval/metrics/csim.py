@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,58 +25,67 @@ ROW: Final = "w600k_r50"
 NET: Final = Option(
     name="csim_net",
     heading="CSIM",
-    help=f"Face recognition network: a weights row of the role arcface; not given: {ROW}, or what --weights arcface= names.",
+    help=f"Network: a weights row of the role arcface; not given: {ROW}.",
     kind="text",
     moves=True,
     key="",
 )
 REFERENCE_STEP: Final = 5
-"""Every 5th picture of a reference video enters its template."""
+"""Every 5th frame of a reference video enters its template."""
 _CACHED_FRAMES: Final = 15_000
 """Real videos up to 10 minutes have their vectors cached."""
 
-_CITATION: Final = "Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition, CVPR 2019, arXiv:1801.07698"
-_REFERENCE: Final = "deepinsight/insightface@7fadd42"
-_PAIR: Final = frozenset({"gen.points", "gt.points", "gen.frames", "gt.frames", "weights"})
 _READS: Final = (
     "Same person near 1 (0.6 to 0.9 across poses), different people near 0 to 0.3; where the line lies depends on the network, so numbers of different networks "
     "cannot be compared. Blur, occlusion and head turns lower it too. Against the real video of the same frames a real clip scores exactly 1."
 )
 
 
-def _spec(name: str, title: str, summary: str, reads: str, needs: frozenset[str], *, group: str) -> MetricSpec:
-    return MetricSpec(
-        name=name, title=title, direction="up", unit="1", range=(-1.0, 1.0), decimals=3, needs=needs, pooling="clip-mean",
-        group="user-file" if group == "user-file" else "weights", weights=(ROW,), summary=summary, reads=reads,
-        citation=_CITATION, reference=_REFERENCE, tolerance=1e-3, version=1,
-    )  # fmt: skip
-
-
+_CSIM: Final = MetricSpec(
+    name="csim",
+    title="CSIM",
+    direction="up",
+    unit="1",
+    range=(-1.0, 1.0),
+    decimals=3,
+    needs=frozenset({"gen.points", "gt.points", "gen.frames", "gt.frames", "weights"}),
+    pooling="clip-mean",
+    group="weights",
+    weights=(ROW,),
+    summary="Cosine of ArcFace vectors of the generated and the real face in the same frame, five-point alignment at 112 x 112; mean over frames with both faces.",
+    reads=_READS,
+    citation="Deng, Guo, Xue, Zafeiriou: ArcFace: Additive Angular Margin Loss for Deep Face Recognition, CVPR 2019, arXiv:1801.07698",
+    reference="deepinsight/insightface@7fadd42",
+    tolerance=1e-3,
+    version=1,
+)
 SPECS: Final = (
-    _spec(
-        "csim", "CSIM",
-        "Cosine of ArcFace vectors of the generated and the real face in the same frame, five-point alignment at 112 x 112; mean over frames with both faces.",
-        _READS, _PAIR, group="weights",
+    _CSIM,
+    replace(
+        _CSIM,
+        name="csim_p5",
+        title="CSIM (5th percentile)",
+        summary="5th percentile over the frames of a clip of the same cosines (linear between ranks); mean over clips.",
+        reads="How bad the worst moments are: a face that slips for a second moves this and hardly the mean. " + _READS,
     ),
-    _spec(
-        "csim_p5", "CSIM (5th percentile)",
-        "5th percentile over the frames of a clip of the same cosines (linear between ranks); mean over clips.",
-        "How bad the worst moments are: a face that slips for a second moves this and hardly the mean. " + _READS, _PAIR, group="weights",
+    replace(
+        _CSIM,
+        name="csim_ref",
+        title="CSIM (reference)",
+        needs=frozenset({"gen.points", "gen.frames", "reference", "weights"}),
+        group="user-file",
+        summary="Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th frame of a video); mean over frames.",
+        reads="Identity against another recording of the person, so the real video itself stays below 1: its own value is given beside. "
+        + _READS,
     ),
-    _spec(
-        "csim_ref", "CSIM (reference)",
-        "Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th picture of a video); mean over frames.",
-        "Identity against another recording of the person, so the real video itself stays below 1: its own value is given beside. " + _READS,
-        frozenset({"gen.points", "gen.frames", "reference", "weights"}), group="user-file",
-    ),
-)  # fmt: skip
+)
 
 
 class Csim(Family):
     """csim, csim_p5 and csim_ref."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (NET,)
+    specs = SPECS
+    options = (NET,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -180,7 +190,7 @@ class CsimMeter:
             self.cosines[both] = np.clip(np.einsum("nd,nd->n", gen[i], gt[j]), -1.0, 1.0)
 
     def _vectors(self, side: Side, index: NDArray[np.intp], frames: Sequence[Frame]) -> tuple[NDArray[np.intp], Float]:
-        """Picture numbers that have a face, and their unit vectors (n, D)."""
+        """Frame numbers that have a face, and their unit vectors (n, D)."""
         if side.track is None:
             return np.empty(0, np.intp), np.empty((0, 0))
         has = np.flatnonzero(side.track.valid[index])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,8 @@ from numpy.typing import NDArray
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, Pooled
-from lipsync_eval.metrics.fid_stats import STATS, StatsFile
-from lipsync_eval.metrics.frechet import Moments, frechet_distance
-from lipsync_eval.options import Option
+from lipsync_eval.metrics.helpers.fid_stats import STATS, StatsFile
+from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -26,47 +26,51 @@ if TYPE_CHECKING:
 ROW: Final = "inception-fid"
 RESIZE: Final[Mapping[str, str]] = {"fid": "pytorch", "fid_clean": "clean"}
 ENOUGH: Final = 2048
-"""Pictures a side below which the covariance of 2048 numbers is singular."""
+"""Frames a side below which the covariance of 2048 numbers is singular."""
 KEPT: Final = 2048
 """Up to so many feature vectors of a clip are kept as they are; more become a mean and a scatter (33 MB)."""
 
-_READS: Final = (
-    "Distance between two clouds of picture features: sharpness and artefacts move it, who is shown does too, lip sync hardly. It compares sets, not pairs, "
-    "falls with the number of pictures (biased upwards below some 10,000), and depends on crop and resize: compare only equal signatures and equal counts."
+_FID: Final = MetricSpec(
+    name="fid",
+    title="FID",
+    direction="down",
+    unit="1",
+    range=(0.0, float("inf")),
+    decimals=2,
+    needs=frozenset({"gen.crop", "gt.crop", "weights"}),
+    pooling="pooled",
+    group="weights",
+    weights=(ROW,),
+    summary="Frechet distance of Inception pool3 features over all crops of the run, all clips together; bilinear resize to 299 without antialias, as pytorch-fid.",
+    reads=(
+        "Distance between two clouds of image features: sharpness and artefacts move it, who is shown does too, lip sync hardly. It compares sets, not pairs, "
+        "falls with the number of frames (biased upwards below some 10,000), and depends on crop and resize: compare only equal signatures and equal counts."
+    ),
+    citation=(
+        "Heusel et al.: GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, NeurIPS 2017, arXiv:1706.08500; "
+        "Parmar, Zhang, Zhu: On Aliased Resizing and Surprising Subtleties in GAN Evaluation, CVPR 2022, arXiv:2104.11222"
+    ),
+    reference="pytorch-fid==0.3.0",
+    tolerance=1e-4,
+    version=1,
 )
-_CITATION: Final = (
-    "Heusel et al.: GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, NeurIPS 2017, arXiv:1706.08500; "
-    "Parmar, Zhang, Zhu: On Aliased Resizing and Surprising Subtleties in GAN Evaluation, CVPR 2022, arXiv:2104.11222"
-)
-
-
-def _spec(name: str, title: str, summary: str, reference: str) -> MetricSpec:
-    return MetricSpec(
-        name=name, title=title, direction="down", unit="1", range=(0.0, float("inf")), decimals=2,
-        needs=frozenset({"gen.crop", "gt.crop", "weights"}), pooling="pooled", group="weights", weights=(ROW,),
-        summary=summary, reads=_READS, citation=_CITATION, reference=reference, tolerance=1e-4, version=1,
-    )  # fmt: skip
-
-
 SPECS: Final = (
-    _spec(
-        "fid", "FID",
-        "Frechet distance of Inception pool3 features over all crops of the run, all clips together; bilinear resize to 299 without antialias, as pytorch-fid.",
-        "pytorch-fid==0.3.0",
+    _FID,
+    replace(
+        _FID,
+        name="fid_clean",
+        title="FID (clean)",
+        summary="The same with clean-fid's resize (bicubic with antialias) and scaling, in pytorch-fid's port of the same network.",
+        reference="clean-fid==0.1.35",
     ),
-    _spec(
-        "fid_clean", "FID (clean)",
-        "The same with clean-fid's resize (bicubic with antialias) and scaling, in pytorch-fid's port of the same network.",
-        "clean-fid==0.1.35",
-    ),
-)  # fmt: skip
+)
 
 
 class Fid(Family):
     """fid and fid_clean over all crops of a run."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (STATS,)
+    specs = SPECS
+    options = (STATS,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -241,7 +245,7 @@ def _grown(total: Moments | None, state: Mapping[str, NDArray[np.generic]], pref
 
 
 def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
-    """Everything that the real side's features hang on: content, pictures, crops, network, resize."""
+    """Everything that the real side's features hang on: content, frames, crops, network, resize."""
     side = pair.gt
     return {
         "what": "fid-features.1",

@@ -10,7 +10,8 @@ measurement and are left out, counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -145,102 +146,79 @@ _MEASURES = {
     "f_lmd": f_lmd,
     "lmd_atvg_sum": lmd_atvg_sum,
 }
-_NEEDS = frozenset({"gen.crop", "gt.crop", "gen.points", "gt.points"})
 _CHEN_2018 = "Chen, Li, Maddox, Duan, Xu: Lip Movements Generation at a Glance, ECCV 2018, arXiv:1803.10404"
 _ATVG = "Chen, Maddox, Duan, Xu: Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss, CVPR 2019, arXiv:1905.03820"
 _EAT = "Gan, Yang, Yue, Sun, Yang: Efficient Emotional Adaptation for Audio-Driven Talking-Head Generation, ICCV 2023, arXiv:2309.04946"
 _ERNERF = "Li, Zhang, Bai, Zhou, Gu: Efficient Region-Aware Neural Radiance Fields for High-Fidelity Talking Portrait Synthesis, ICCV 2023, arXiv:2307.09323"
 _300W = "Sagonas, Antonakos, Tzimiropoulos, Zafeiriou, Pantic: 300 Faces In-The-Wild Challenge: Database and Results, IVC 47, 2016, doi:10.1016/j.imavis.2016.01.002"
 _FRAMES = "mean over the frames whose landmarks were found in both videos, then over clips."
-_READS = (
-    "How far the lips are from the real ones: place, opening and shape together. The landmark detector's own error is in it, "
-    "and lips that move right but late score as badly as wrong ones."
+_LMD: Final = MetricSpec(
+    name="lmd",
+    title="LMD",
+    direction="down",
+    unit="px",
+    range=(0.0, np.inf),
+    decimals=3,
+    needs=frozenset({"gen.crop", "gt.crop", "gen.points", "gt.points"}),
+    pooling="clip-mean",
+    group="core",
+    weights=(),
+    summary=f"Mean Euclidean distance of the 20 lip points (48-67) in the aligned crop at 256 px; {_FRAMES}",
+    reads="How far the lips are from the real ones: place, opening and shape together. The landmark detector's own error is in it, "
+    "and lips that move right but late score as badly as wrong ones.",
+    citation=_CHEN_2018,
+    reference="ours",
+    tolerance=0.0,
+    version=1,
 )
-
-
-def _spec(
-    name: str,
-    title: str,
-    summary: str,
-    reads: str,
-    citation: str,
-    reference: str,
-    tolerance: float,
-    unit: str = "px",
-    opt_in: bool = False,
-) -> MetricSpec:
-    return MetricSpec(
-        name=name,
-        title=title,
-        direction="down",
-        unit=unit,
-        range=(0.0, np.inf),
-        decimals=4 if unit == "1" else 3,
-        needs=_NEEDS,
-        pooling="clip-mean",
-        group="opt-in" if opt_in else "core",
-        weights=(),
-        summary=f"{summary}; {_FRAMES}",
-        reads=reads,
-        citation=citation,
-        reference=reference,
-        tolerance=tolerance,
-        version=1,
-    )
+SPECS: Final = (
+    _LMD,
+    replace(
+        _LMD,
+        name="lmd_centered",
+        title="LMD (centred)",
+        summary=f"As lmd after each frame's 20 lip points had their mean subtracted; {_FRAMES}",
+        reads="Opening and shape of the lips without their place: a mouth that sits 4 px too low costs nothing. The detector's own error is in it.",
+        citation=f"{_ERNERF} (LMD); {_EAT} (M-LMD)",
+        reference="Fictionarry/ER-NeRF@0cf72d8",
+        tolerance=1e-5,
+    ),
+    replace(
+        _LMD,
+        name="lmd_norm",
+        title="LMD (normalised)",
+        unit="1",
+        decimals=4,
+        summary=f"lmd divided by the distance of the real face's outer eye corners (36, 45) in the same frame; {_FRAMES}",
+        reads="As lmd, but it does not depend on how large the face is in the crop. It grows when the head turns away, because the eyes draw together.",
+        citation=f"{_CHEN_2018}; normalised as in {_300W}",
+    ),
+    replace(
+        _LMD,
+        name="f_lmd",
+        title="F-LMD",
+        summary=f"Mean Euclidean distance of all 68 points in the aligned crop at 256 px; {_FRAMES}",
+        reads="Pose, face shape and lips together; mostly pose.",
+        citation=_EAT + " (F-LMD, there centred)",
+    ),
+    replace(
+        _LMD,
+        name="lmd_atvg_sum",
+        title="LMD (ATVG sum)",
+        group="opt-in",
+        summary=f"Sum of the distances of the 20 centred lip points: 20 times lmd_centered; {_FRAMES}",
+        reads="Only for comparison with tables made by ATVGnet's code, which does not divide by the number of points.",
+        citation=_ATVG + " (its evaluation code)",
+        reference="lelechen63/ATVGnet@02d8f8f",
+        tolerance=1e-9,
+    ),
+)
 
 
 class LMD(Family):
     """lmd, lmd_centered, lmd_norm, f_lmd and lmd_atvg_sum of the landmarks of a clip."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
-        _spec(
-            "lmd",
-            "LMD",
-            "Mean Euclidean distance of the 20 lip points (48-67) in the aligned crop at 256 px",
-            _READS,
-            _CHEN_2018,
-            "ours",
-            0.0,
-        ),
-        _spec(
-            "lmd_centered",
-            "LMD (centred)",
-            "As lmd after each frame's 20 lip points had their mean subtracted",
-            "Opening and shape of the lips without their place: a mouth that sits 4 px too low costs nothing. The detector's own error is in it.",
-            f"{_ERNERF} (LMD); {_EAT} (M-LMD)",
-            "Fictionarry/ER-NeRF@0cf72d8",
-            1e-5,
-        ),
-        _spec(
-            "lmd_norm",
-            "LMD (normalised)",
-            "lmd divided by the distance of the real face's outer eye corners (36, 45) in the same frame",
-            "As lmd, but it does not depend on how large the face is in the crop. It grows when the head turns away, because the eyes draw together.",
-            f"{_CHEN_2018}; normalised as in {_300W}",
-            "ours",
-            0.0,
-            unit="1",
-        ),
-        _spec(
-            "f_lmd",
-            "F-LMD",
-            "Mean Euclidean distance of all 68 points in the aligned crop at 256 px",
-            "Pose, face shape and lips together; mostly pose.",
-            _EAT + " (F-LMD, there centred)",
-            "ours",
-            0.0,
-        ),
-        _spec(
-            "lmd_atvg_sum",
-            "LMD (ATVG sum)",
-            "Sum of the distances of the 20 centred lip points: 20 times lmd_centered",
-            "Only for comparison with tables made by ATVGnet's code, which does not divide by the number of points.",
-            _ATVG + " (its evaluation code)",
-            "lelechen63/ATVGnet@02d8f8f",
-            1e-9,
-            opt_in=True,
-        ),
-    )
+    specs = SPECS
 
     def start(self, pair: Pair) -> LMDMeter:
         """A meter for one pair.
@@ -252,7 +230,7 @@ class LMD(Family):
 
 
 class LMDMeter:
-    """Compares the two tracks of one clip; the pictures are not looked at."""
+    """Compares the two tracks of one clip; the frames are not looked at."""
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._n = pair.n_frames
@@ -264,7 +242,7 @@ class LMDMeter:
         self._points = [np.where(self._found[:, None, None], p, np.nan) for p in (gen, gt)]
 
     def update(self, batch: Batch) -> None:
-        """Pictures are not needed."""
+        """Frames are not needed."""
 
     def finish(self) -> Measurement:
         """The clip's numbers.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
-from lipsync_eval.metrics.pictures import PairFrames, stacks
+from lipsync_eval.metrics.helpers.frames import PairFrames, stacks
 from lipsync_eval.options import Option
 from lipsync_eval.types import Batch, Pair, Settings
 
@@ -32,42 +32,44 @@ NET: Final = Option(
     flag=True,
 )
 
-SPEC: Final = MetricSpec(
-    name="lpips",
-    title="LPIPS",
-    direction="down",
-    unit="1",
-    range=(0.0, float("inf")),
-    decimals=4,
-    needs=frozenset({"gen.crop", "gt.crop", "weights"}),
-    pooling="clip-mean",
-    group="weights",
-    weights=("lpips-alex",),
-    summary="LPIPS v0.1 with the AlexNet trunk (vgg or squeeze by --lpips-net), per picture on the protocol's crops, RGB in [-1, 1]; mean over pictures.",
-    reads=(
-        "Distance in the features of an ImageNet network, weighted by human judgements of small distortions. It sees blur and texture that PSNR does not. "
-        "It depends on the trunk and on the size of the crop, and says nothing about lip sync. Papers rarely name the trunk: compare signatures."
+SPECS: Final = (
+    MetricSpec(
+        name="lpips",
+        title="LPIPS",
+        direction="down",
+        unit="1",
+        range=(0.0, float("inf")),
+        decimals=4,
+        needs=frozenset({"gen.crop", "gt.crop", "weights"}),
+        pooling="clip-mean",
+        group="weights",
+        weights=("lpips-alex",),
+        summary="LPIPS v0.1 with the AlexNet trunk (vgg or squeeze by --lpips-net), per frame on the protocol's crops, RGB in [-1, 1]; mean over frames.",
+        reads=(
+            "Distance in the features of an ImageNet network, weighted by human judgements of small distortions. It sees blur and texture that PSNR does not. "
+            "It depends on the trunk and on the size of the crop, and says nothing about lip sync. Papers rarely name the trunk: compare signatures."
+        ),
+        citation="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018, arXiv:1801.03924",
+        reference="lpips==0.1.4",
+        tolerance=1e-4,
+        version=1,
     ),
-    citation="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018, arXiv:1801.03924",
-    reference="lpips==0.1.4",
-    tolerance=1e-4,
-    version=1,
 )
 
 
 def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8) -> NDArray[np.float64]:
-    """LPIPS of uint8 pictures.
+    """LPIPS of uint8 frames.
 
     Args:
         network: from features.lpips_weights.load.
         gen, gt: (N, H, W, 3) uint8 RGB.
-        batch: pictures a step; does not move a value beyond rounding.
+        batch: frames a step; does not move a value beyond rounding.
 
     Returns:
-        (N,) float64, lower is more alike, 0 for identical pictures.
+        (N,) float64, lower is more alike, 0 for identical frames.
 
     Raises:
-        InputError: wrong dtype or shape, or pictures too small for the net.
+        InputError: wrong dtype or shape, or frames too small for the net.
     """
     import torch
 
@@ -88,17 +90,17 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
     return out
 
 
-def _tensor(pictures: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+def _tensor(frames: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Lpips(Family):
     """lpips over the crop pairs of a clip."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
-    options: ClassVar[tuple[Option, ...]] = (NET,)
+    specs = SPECS
+    options = (NET,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)

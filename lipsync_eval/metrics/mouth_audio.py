@@ -1,8 +1,9 @@
-"""How well the opening of the mouth follows the level of the sound: coarse, our own, no weights."""
+"""How well the opening of the mouth follows the level of the audio: coarse, our own, no weights."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,57 +13,55 @@ from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
 from lipsync_eval.types import Batch, Float, Pair, Side
 
 SHIFT: Final = 15
-"""Pictures by which the sound is moved either way."""
+"""Frames by which the audio is moved either way."""
 LEAST: Final = 25
 """Pairs of opening and level (1 s) that a shift needs."""
 DEPTH: Final = 40.0
 """dB: the level is cut this far below its loud parts (95th percentile), so that pauses count alike."""
 QUIETEST: Final = -60.0
-"""dBFS: a sound that nowhere reaches this is silent."""
+"""dBFS: audio that nowhere reaches this is silent."""
 _INNER: Final = ((61, 67), (62, 66), (63, 65))
 _NOSE: Final = (27, 33)
 
-_COMMON: Final = {
-    "needs": frozenset({"gen.points", "gen.audio"}),
-    "pooling": "clip-mean",
-    "group": "core",
-    "weights": (),
-    "citation": "none: defined by lipsync-eval",
-    "reference": "ours",
-    "tolerance": 1e-6,
-    "version": 1,
-}
-SPECS: Final = (
-    MetricSpec(
-        name="mouth_audio_corr",
-        title="Mouth-audio corr.",
-        direction="up",
-        unit="1",
-        range=(-1.0, 1.0),
-        decimals=3,
-        summary=(
-            "Best Pearson correlation, over shifts of -15..15 pictures, between the mouth's opening (mean of three inner-lip distances over "
-            "the nose's length, from 68 points) and the sound's level under each picture (dB, cut 40 dB below its loud parts)."
-        ),
-        reads=(
-            "Coarse: it knows loud from quiet, not one vowel from another, and real speech seldom exceeds 0.6. Not comparable with LSE. "
-            "Use it where SyncNet's weights are not to be had, beside the real video's own value."
-        ),
-        **_COMMON,  # type: ignore[arg-type]
+_CORR: Final = MetricSpec(
+    name="mouth_audio_corr",
+    title="Mouth-audio corr.",
+    direction="up",
+    unit="1",
+    range=(-1.0, 1.0),
+    decimals=3,
+    summary=(
+        "Best Pearson correlation, over shifts of -15..15 frames, between the mouth's opening (mean of three inner-lip distances over "
+        "the nose's length, from 68 points) and the audio's level under each frame (dB, cut 40 dB below its loud parts)."
     ),
-    MetricSpec(
+    reads=(
+        "Coarse: it knows loud from quiet, not one vowel from another, and real speech seldom exceeds 0.6. Not comparable with LSE. "
+        "Use it where SyncNet's weights are not available, beside the real video's own value."
+    ),
+    needs=frozenset({"gen.points", "gen.audio"}),
+    pooling="clip-mean",
+    group="core",
+    weights=(),
+    citation="none: defined by lipsync-eval",
+    reference="ours",
+    tolerance=1e-6,
+    version=1,
+)
+SPECS: Final = (
+    _CORR,
+    replace(
+        _CORR,
         name="mouth_audio_offset",
         title="Mouth-audio offset",
         direction="zero",
         unit="frames",
         range=(-15.0, 15.0),
         decimals=1,
-        summary="The shift at which that correlation peaks, in pictures at 25 fps. Positive: the sound leads the lips (as av_offset).",
+        summary="The shift at which that correlation peaks, in frames at 25 fps. Positive: the audio leads the lips (as av_offset).",
         reads=(
-            "Read it as a difference: when the sound of a clip is moved, it moves along (within 2 pictures where mouth_audio_corr is 0.4 or "
+            "Read it as a difference: when the audio of a clip is moved, it moves along (within 2 frames where mouth_audio_corr is 0.4 or "
             "more). Its absolute value is coarse: pauses and the rhythm of syllables give side peaks, so single clips may be off by 10."
         ),
-        **_COMMON,  # type: ignore[arg-type]
     ),
 )
 
@@ -83,10 +82,10 @@ def opening(points: Float) -> Float:
 
 
 def speech_level(samples: NDArray[np.int16], n_frames: int) -> Float:
-    """(n_frames,) level of the sound under each picture in dBFS, cut 40 dB below its 95th percentile.
+    """(n_frames,) level of the audio under each frame in dBFS, cut 40 dB below its 95th percentile.
 
     Raises:
-        MetricError: the sound is silent or shorter than 0.2 s.
+        MetricError: the audio is silent or shorter than 0.2 s.
     """
     from lipsync_eval.features.mfcc import loudness
     from lipsync_eval.types import RATE
@@ -107,7 +106,7 @@ def correlations(mouth: Float, level: Float) -> Float:
         level: (T,).
 
     Returns:
-        (31,) index k pairs mouth[t] with level[t - (k - 15)]: at offset k - 15 > 0 the sound leads. NaN where fewer than
+        (31,) index k pairs mouth[t] with level[t - (k - 15)]: at offset k - 15 > 0 the audio leads. NaN where fewer than
         25 pairs are left or one side does not move.
     """
     out = np.full(2 * SHIFT + 1, np.nan)
@@ -128,26 +127,26 @@ def correlations(mouth: Float, level: Float) -> Float:
 class MouthAudio(Family):
     """mouth_audio_corr, mouth_audio_offset."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
+    specs = SPECS
 
     def start(self, pair: Pair) -> MouthAudioMeter:
         """A meter for one pair.
 
         Raises:
-            MetricError: no sound or no face in the generated video, or nothing in them moves.
+            MetricError: no audio or no face in the generated video, or nothing in them moves.
         """
         return MouthAudioMeter(pair, self.metrics)
 
 
 class MouthAudioMeter:
-    """Both videos of one pair; the pictures themselves are not looked at."""
+    """Both videos of one pair; the frames themselves are not looked at."""
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._pair, self._metrics = pair, metrics
         self._mouth, self._level, self._curve = _measure(pair.gen, pair.n_frames)
 
     def update(self, batch: Batch) -> None:
-        """Pictures are not needed."""
+        """Frames are not needed."""
 
     def finish(self) -> Measurement:
         """The clip's numbers."""

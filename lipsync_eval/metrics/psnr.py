@@ -1,4 +1,4 @@
-"""Peak signal-to-noise ratio of uint8 RGB pictures, in dB; higher is better.
+"""Peak signal-to-noise ratio of uint8 RGB frames, in dB; higher is better.
 
     PSNR = 10 log10(255^2 / mse), mse = mean of (gen - gt)^2 over pixels and channels, in float64
 
@@ -8,28 +8,29 @@ PSNR would be above 100 dB (in 256x256 pixels: one value that is off by one leve
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
-from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
+from lipsync_eval.metrics.helpers.frames import PairFrames, Stack, stacks
 from lipsync_eval.types import Batch, Float, Pair
 
 CAP = 100.0
-"""dB, for pictures that do not differ."""
+"""dB, for frames that do not differ."""
 
 
 def psnr(gen: ArrayLike, gt: ArrayLike) -> Float | float:
-    """PSNR of every pair of pictures.
+    """PSNR of every pair of frames.
 
     Args:
         gen: (H, W, 3) or (N, H, W, 3) uint8 RGB, generated.
         gt: the same shape, real.
 
     Returns:
-        dB in 0..100, higher is better: a float for one pair, (N,) float64 for stacks. 100 where the pictures are equal.
+        dB in 0..100, higher is better: a float for one pair, (N,) float64 for stacks. 100 where the frames are equal.
 
     Raises:
         InputError: other dtypes, shapes that differ or are not RGB.
@@ -40,9 +41,9 @@ def psnr(gen: ArrayLike, gt: ArrayLike) -> Float | float:
 
 
 def psnr_pooled(gen: ArrayLike, gt: ArrayLike) -> float:
-    """PSNR of the mean squared error over all pictures together, in dB (0..100); arguments and errors as `psnr`.
+    """PSNR of the mean squared error over all frames together, in dB (0..100); arguments and errors as `psnr`.
 
-    One equal picture does not lift it, unlike the mean of PSNRs.
+    One equal frame does not lift it, unlike the mean of PSNRs.
     """
     a, b, _ = stacks(gen, gt)
     return float(decibel(mean_squared_errors(a, b).mean()))
@@ -52,8 +53,8 @@ def psnr_uint8wrap(gen: ArrayLike, gt: ArrayLike) -> Float | float:
     """Legacy: PSNR with the difference and its square wrapped modulo 256, in dB; arguments and errors as `psnr`.
 
     It is what `np.mean((a - b) ** 2)` gives on uint8 arrays (lelechen63/ATVGnet@02d8f8f psnr_f, Sxjdwang/TalkLip@7ed53ee
-    PSNR): never below 24.2 dB, near 28 dB for unrelated pictures, and not monotone in the error. 100 where the wrapped
-    error is 0, which holds for pictures that differ by multiples of 16 everywhere, too.
+    PSNR): never below 24.2 dB, near 28 dB for unrelated frames, and not monotone in the error. 100 where the wrapped
+    error is 0, which holds for frames that differ by multiples of 16 everywhere, too.
 
     Returns:
         a float for one pair, (N,) float64 for stacks.
@@ -91,70 +92,53 @@ def decibel(mse: ArrayLike, cap: float = CAP) -> Float:
 
 
 _HUYNH_THU = "Huynh-Thu, Ghanbari: Scope of validity of PSNR in image/video quality assessment, Electronics Letters 44(13), 2008, doi:10.1049/el:20080522"
-_NEEDS = frozenset({"gen.crop", "gt.crop"})
+_PSNR: Final = MetricSpec(
+    name="psnr",
+    title="PSNR",
+    direction="up",
+    unit="dB",
+    range=(0.0, CAP),
+    decimals=3,
+    needs=frozenset({"gen.crop", "gt.crop"}),
+    pooling="clip-mean",
+    group="core",
+    weights=(),
+    summary="10 log10(255^2 / mse) of each crop pair, mse over RGB in float64, at most 100 dB; mean over frames, then over clips.",
+    reads="How near the pixels are. A shift of one pixel costs more than a visible blur, and equal frames count 100 dB each: "
+    "details name how many there were. It says nothing about whether the lips fit the audio.",
+    citation=_HUYNH_THU,
+    reference="scikit-image==0.26.0",
+    tolerance=1e-9,
+    version=1,
+)
+SPECS: Final = (
+    _PSNR,
+    replace(
+        _PSNR,
+        name="psnr_pooled",
+        title="PSNR (pooled)",
+        summary="PSNR of the mean squared error over all frames of a clip, at most 100 dB; mean over clips.",
+        reads="As psnr, but single equal or nearly equal frames do not lift it: the worst frames decide.",
+    ),
+    replace(
+        _PSNR,
+        name="psnr_uint8wrap",
+        title="PSNR (uint8 wrap, legacy)",
+        range=(24.0, np.inf),
+        group="opt-in",
+        summary="PSNR whose difference and square wrap modulo 256, as two public evaluation codes compute it on uint8 arrays; mean over frames, then over clips.",
+        reads="Only for comparison with tables made by such code. An arithmetic overflow: it never falls below 24.2 dB, bad results "
+        "crowd between 28 and 34 dB, and a brightness change of 16 levels counts as none. Do not report it as PSNR.",
+        citation="Chen, Maddox, Duan, Xu: Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss, CVPR 2019, arXiv:1905.03820 (its evaluation code)",
+        reference="lelechen63/ATVGnet@02d8f8f",
+    ),
+)
 
 
 class PSNR(Family):
     """psnr, psnr_pooled and psnr_uint8wrap over the crop pairs of a clip."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
-        MetricSpec(
-            name="psnr",
-            title="PSNR",
-            direction="up",
-            unit="dB",
-            range=(0.0, CAP),
-            decimals=3,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="core",
-            weights=(),
-            summary="10 log10(255^2 / mse) of each crop pair, mse over RGB in float64, at most 100 dB; mean over frames, then over clips.",
-            reads="How near the pixels are. A shift of one pixel costs more than a visible blur, and equal frames count 100 dB each: "
-            "details name how many there were. It says nothing about whether the lips fit the sound.",
-            citation=_HUYNH_THU,
-            reference="scikit-image==0.26.0",
-            tolerance=1e-9,
-            version=1,
-        ),
-        MetricSpec(
-            name="psnr_pooled",
-            title="PSNR (pooled)",
-            direction="up",
-            unit="dB",
-            range=(0.0, CAP),
-            decimals=3,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="core",
-            weights=(),
-            summary="PSNR of the mean squared error over all frames of a clip, at most 100 dB; mean over clips.",
-            reads="As psnr, but single equal or nearly equal frames do not lift it: the worst frames decide.",
-            citation=_HUYNH_THU,
-            reference="scikit-image==0.26.0",
-            tolerance=1e-9,
-            version=1,
-        ),
-        MetricSpec(
-            name="psnr_uint8wrap",
-            title="PSNR (uint8 wrap, legacy)",
-            direction="up",
-            unit="dB",
-            range=(24.0, np.inf),
-            decimals=3,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="opt-in",
-            weights=(),
-            summary="PSNR whose difference and square wrap modulo 256, as two public evaluation codes compute it on uint8 arrays; mean over frames, then over clips.",
-            reads="Only for comparison with tables made by such code. An arithmetic overflow: it never falls below 24.2 dB, bad results "
-            "crowd between 28 and 34 dB, and a brightness change of 16 levels counts as none. Do not report it as PSNR.",
-            citation="Chen, Maddox, Duan, Xu: Hierarchical Cross-Modal Talking Face Generation with Dynamic Pixel-Wise Loss, CVPR 2019, arXiv:1905.03820 (its evaluation code)",
-            reference="lelechen63/ATVGnet@02d8f8f",
-            tolerance=1e-9,
-            version=1,
-        ),
-    )
+    specs = SPECS
 
     def start(self, pair: Pair) -> PSNRMeter:
         """A meter for one pair.
@@ -173,7 +157,7 @@ class PSNRMeter:
         self._kept = PairFrames(pair, ("mse", "wrapped"))
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures."""
+        """Take the next frames."""
         if self._metrics & {"psnr", "psnr_pooled"}:
             self._kept.put(batch, "mse", mean_squared_errors(batch.gen_crops, batch.gt_crops))
         if "psnr_uint8wrap" in self._metrics:

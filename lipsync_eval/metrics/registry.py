@@ -49,7 +49,7 @@ def families() -> tuple[type[Family], ...]:
             found.append(point.load())
         except Exception as error:
             raise UsageError(
-                f"the metric plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or mend it"
+                f"the metric plug-in {point.name!r} ({point.value}) cannot be loaded: {error!r}; uninstall or repair it"
             ) from error
     names: dict[str, str] = {}
     for family in found:

@@ -1,4 +1,4 @@
-"""Structural similarity (SSIM) and its multi-scale form (MS-SSIM) of uint8 RGB pictures; higher is better, 1 is equal.
+"""Structural similarity (SSIM) and its multi-scale form (MS-SSIM) of uint8 RGB frames; higher is better, 1 is equal.
 
 SSIM is the definition of Wang et al. 2004: an 11x11 Gaussian window of sigma 1.5, population covariance, K = (0.01,
 0.03), range 255, mean over the region in which the window fits, then over the three channels. It equals scikit-image's
@@ -9,30 +9,31 @@ MS-SSIM is Wang et al. 2003 as pytorch-msssim computes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
-from lipsync_eval.metrics.pictures import PairFrames, Stack, stacks
-from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, similarity
+from lipsync_eval.metrics.helpers.frames import PairFrames, Stack, stacks
+from lipsync_eval.metrics.helpers.ssim_windows import SMALLEST, SMALLEST_MULTISCALE, similarity
 from lipsync_eval.types import Batch, Float, Pair
 
 
 def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
-    """SSIM of every pair of pictures.
+    """SSIM of every pair of frames.
 
     Args:
         gen: (H, W, 3) or (N, H, W, 3) uint8 RGB, generated; both sides at least 11 px.
         gt: the same shape, real.
 
     Returns:
-        -1..1, higher is better, exactly 1 for equal pictures: a float for one pair, (N,) float64 for stacks.
+        -1..1, higher is better, exactly 1 for equal frames: a float for one pair, (N,) float64 for stacks.
 
     Raises:
-        InputError: other dtypes, shapes that differ or are not RGB, or pictures that are too small.
+        InputError: other dtypes, shapes that differ or are not RGB, or frames that are too small.
     """
     a, b, single = stacks(gen, gt)
     _require("SSIM", a, SMALLEST)
@@ -41,13 +42,13 @@ def ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
 
 
 def ms_ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
-    """MS-SSIM of every pair of pictures; arguments as `ssim`, both sides at least 161 px.
+    """MS-SSIM of every pair of frames; arguments as `ssim`, both sides at least 161 px.
 
     Returns:
-        0..1, higher is better, exactly 1 for equal pictures: a float for one pair, (N,) float64 for stacks.
+        0..1, higher is better, exactly 1 for equal frames: a float for one pair, (N,) float64 for stacks.
 
     Raises:
-        InputError: other dtypes, shapes that differ or are not RGB, or pictures that are too small.
+        InputError: other dtypes, shapes that differ or are not RGB, or frames that are too small.
     """
     a, b, single = stacks(gen, gt)
     _require("MS-SSIM", a, SMALLEST_MULTISCALE)
@@ -55,60 +56,53 @@ def ms_ssim(gen: ArrayLike, gt: ArrayLike) -> Float | float:
     return float(values[0]) if single else values
 
 
-def _require(name: str, pictures: Stack, smallest: int) -> None:
-    if min(pictures.shape[1:3]) < smallest:
-        raise InputError(_too_small(name, pictures.shape[1:3], smallest))
+def _require(name: str, frames: Stack, smallest: int) -> None:
+    if min(frames.shape[1:3]) < smallest:
+        raise InputError(_too_small(name, frames.shape[1:3], smallest))
 
 
 def _too_small(name: str, size: Sequence[int], smallest: int) -> str:
     return f"{name} needs pictures of at least {smallest} px on both sides, got {size[0]}x{size[1]} (height x width)"
 
 
-_NEEDS = frozenset({"gen.crop", "gt.crop"})
+_SSIM: Final = MetricSpec(
+    name="ssim",
+    title="SSIM",
+    direction="up",
+    unit="1",
+    range=(-1.0, 1.0),
+    decimals=4,
+    needs=frozenset({"gen.crop", "gt.crop"}),
+    pooling="clip-mean",
+    group="core",
+    weights=(),
+    summary="Structural similarity of each crop pair: 11x11 Gaussian window of sigma 1.5, population covariance, range 255, RGB; mean over frames, then over clips.",
+    reads="How alike local contrast and structure are. It depends on the size of the crop, favours blur over a shift of one "
+    "pixel, and says nothing about whether the lips fit the audio.",
+    citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 13(4), 2004, doi:10.1109/TIP.2003.819861",
+    reference="scikit-image==0.26.0",
+    tolerance=1e-5,
+    version=1,
+)
+SPECS: Final = (
+    _SSIM,
+    replace(
+        _SSIM,
+        name="ms_ssim",
+        title="MS-SSIM",
+        range=(0.0, 1.0),
+        summary="SSIM over five scales, each half the size of the one before, of each crop pair; mean over frames, then over clips. Crops of at least 161 px.",
+        reads="As ssim, but coarse structure counts most, so it is kinder to small shifts and blur. It depends on the size of the crop.",
+        citation="Wang, Simoncelli, Bovik: Multi-Scale Structural Similarity for Image Quality Assessment, Asilomar 2003, doi:10.1109/ACSSC.2003.1292216",
+        reference="pytorch-msssim==1.0.0",
+    ),
+)
 
 
 class SSIM(Family):
     """ssim and ms_ssim over the crop pairs of a clip."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (
-        MetricSpec(
-            name="ssim",
-            title="SSIM",
-            direction="up",
-            unit="1",
-            range=(-1.0, 1.0),
-            decimals=4,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="core",
-            weights=(),
-            summary="Structural similarity of each crop pair: 11x11 Gaussian window of sigma 1.5, population covariance, range 255, RGB; mean over frames, then over clips.",
-            reads="How alike local contrast and structure are. It depends on the size of the crop, favours blur over a shift of one "
-            "pixel, and says nothing about whether the lips fit the sound.",
-            citation="Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 13(4), 2004, doi:10.1109/TIP.2003.819861",
-            reference="scikit-image==0.26.0",
-            tolerance=1e-5,
-            version=1,
-        ),
-        MetricSpec(
-            name="ms_ssim",
-            title="MS-SSIM",
-            direction="up",
-            unit="1",
-            range=(0.0, 1.0),
-            decimals=4,
-            needs=_NEEDS,
-            pooling="clip-mean",
-            group="core",
-            weights=(),
-            summary="SSIM over five scales, each half the size of the one before, of each crop pair; mean over frames, then over clips. Crops of at least 161 px.",
-            reads="As ssim, but coarse structure counts most, so it is kinder to small shifts and blur. It depends on the size of the crop.",
-            citation="Wang, Simoncelli, Bovik: Multi-Scale Structural Similarity for Image Quality Assessment, Asilomar 2003, doi:10.1109/ACSSC.2003.1292216",
-            reference="pytorch-msssim==1.0.0",
-            tolerance=1e-5,
-            version=1,
-        ),
-    )
+    specs = SPECS
 
     def start(self, pair: Pair) -> SSIMMeter:
         """A meter for one pair.
@@ -132,7 +126,7 @@ class SSIMMeter:
         self._names = [name for name in names if name not in self._small]
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures."""
+        """Take the next frames."""
         if not self._names:
             return
         wanted = {"single": "ssim" in self._names, "multi": "ms_ssim" in self._names}

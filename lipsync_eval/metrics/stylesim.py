@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, LipsyncError
-from lipsync_eval.features import style_constants, style_files
-from lipsync_eval.features.style_code import FEW, cosine
+from lipsync_eval.features.style import constants as style_constants
+from lipsync_eval.features.style import files as style_files
+from lipsync_eval.features.style.code import FEW, cosine
 from lipsync_eval.metrics.base import Failure, Family, Measurement
-from lipsync_eval.metrics.stylesim_collect import Collector, Encoded, Points, Scores, Spread
-from lipsync_eval.metrics.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
+from lipsync_eval.metrics.helpers.stylesim_codes import Collector, Encoded, Points, Scores, Spread
+from lipsync_eval.metrics.helpers.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
 from lipsync_eval.types import Batch, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.diffposetalk import DiffPoseTalk
-    from lipsync_eval.features.style_constants import StyleConstants
+    from lipsync_eval.features.style.constants import StyleConstants
+    from lipsync_eval.features.style.diffposetalk import DiffPoseTalk
     from lipsync_eval.weights import WeightFile
 
 
@@ -78,7 +79,7 @@ class StyleSimPoints68(_StyleSim):
 
     def constants(self) -> StyleConstants:
         """What codes are standardised with."""
-        from lipsync_eval.features.style_constants import load
+        from lipsync_eval.features.style.constants import load
 
         return load(self.settings, self.features)
 
@@ -111,7 +112,7 @@ class StyleSimBlendshapes(_StyleSim):
 
     def constants(self) -> StyleConstants:
         """What codes are standardised with."""
-        from lipsync_eval.features.style_constants import load
+        from lipsync_eval.features.style.constants import load
 
         return load(self.settings, self.features)
 
@@ -189,7 +190,7 @@ class StyleSimDiffPoseTalk(_StyleSim):
     def _loaded(self) -> DiffPoseTalk:
         if self._model is None:
             from lipsync_eval.device import pick
-            from lipsync_eval.features.diffposetalk import load
+            from lipsync_eval.features.style.diffposetalk import load
 
             encoder, stats = self._files()
             self._model = load(encoder.path, stats.path)

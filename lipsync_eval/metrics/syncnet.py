@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,16 +15,16 @@ from lipsync_eval.protocol import SyncDetector, SyncRules
 from lipsync_eval.types import Batch, Pair, Settings, Side
 
 if TYPE_CHECKING:
-    from lipsync_eval.features.syncnet_score import Score
-    from lipsync_eval.features.syncnet_side import TrackDistances
-    from lipsync_eval.features.syncnet_video import VideoScorer
+    from lipsync_eval.features.syncnet.side_scorer import TrackDistances
+    from lipsync_eval.features.syncnet.summary import Score
+    from lipsync_eval.features.syncnet.video_scorer import VideoScorer
     from lipsync_eval.weights import WeightFile
 
 MOST_ROWS: Final = 10_000
 DETECTOR: Final = Option(
     name="sync_detector",
     heading="SyncNet",
-    help="Boxes for SyncNet's crop; not given: as the protocol says (track = the run's own landmarks).",
+    help="Source of SyncNet's boxes; track: the run's; not given: the protocol's.",
     kind="choice",
     choices=("track", "s3fd"),
     moves=True,
@@ -43,58 +44,53 @@ _CITATION: Final = (
     "Chung, Zisserman: Out of time: automated lip sync in the wild, ACCV Workshops 2016; as LSE in Prajwal et al.: A Lip Sync Expert Is All "
     "You Need for Speech to Lip Generation In The Wild, ACM MM 2020, arXiv:2008.10010"
 )
-_COMMON: Final = {
-    "needs": frozenset({"gen.points", "gen.audio", "gen.frames", "weights"}),
-    "pooling": "clip-mean",
-    "group": "weights",
-    "weights": ("syncnet",),
-    "citation": _CITATION,
-    "reference": "joonson/syncnet_python@6efbb1c",
-    "tolerance": 1e-3,
-    "version": 2,
-}
-SPECS: Final = (
-    MetricSpec(
-        name="lse_c",
-        title="LSE-C",
-        direction="up",
-        unit="1",
-        range=(0.0, float("inf")),
-        decimals=3,
-        summary=(
-            "SyncNet's confidence: median minus minimum of the mean distances between lip and sound embeddings over 31 shifts of the sound "
-            "(-15..15 pictures). 224 px crops, lossless pictures, no JPEG on the way unless --compat jpeg."
-        ),
-        reads=(
-            "High when one shift fits much better than the others. Compare it with the real video's own value beside it: a generator can "
-            "exceed reality by training on SyncNet. It depends on crop, codec and length; compare signatures."
-        ),
-        **_COMMON,  # type: ignore[arg-type]
+_LSE_C: Final = MetricSpec(
+    name="lse_c",
+    title="LSE-C",
+    direction="up",
+    unit="1",
+    range=(0.0, float("inf")),
+    decimals=3,
+    summary=(
+        "SyncNet's confidence: median minus minimum of the mean distances between lip and audio embeddings over 31 shifts of the audio "
+        "(-15..15 frames). 224 px crops, lossless frames, no JPEG on the way unless --compat jpeg."
     ),
-    MetricSpec(
+    reads=(
+        "High when one shift fits much better than the others. Compare it with the real video's own value beside it: a generator can "
+        "exceed reality by training on SyncNet. It depends on crop, codec and length; compare signatures."
+    ),
+    needs=frozenset({"gen.points", "gen.audio", "gen.frames", "weights"}),
+    pooling="clip-mean",
+    group="weights",
+    weights=("syncnet",),
+    citation=_CITATION,
+    reference="joonson/syncnet_python@6efbb1c",
+    tolerance=1e-3,
+    version=2,
+)
+SPECS: Final = (
+    _LSE_C,
+    replace(
+        _LSE_C,
         name="lse_d",
         title="LSE-D",
         direction="down",
-        unit="1",
-        range=(0.0, float("inf")),
-        decimals=3,
-        summary="SyncNet's distance: the smallest of the mean distances between lip and sound embeddings over 31 shifts of the sound.",
+        summary="SyncNet's distance: the smallest of the mean distances between lip and audio embeddings over 31 shifts of the audio.",
         reads=(
-            "Low when lips and sound fit at the best shift, wherever that is: a video that is late as a whole still scores well, "
+            "Low when lips and audio fit at the best shift, wherever that is: a video that is late as a whole still scores well, "
             "so read av_offset too."
         ),
-        **_COMMON,  # type: ignore[arg-type]
     ),
-    MetricSpec(
+    replace(
+        _LSE_C,
         name="av_offset",
         title="AV offset",
         direction="zero",
         unit="frames",
         range=(-15.0, 15.0),
         decimals=1,
-        summary="The shift at which SyncNet's mean distance is smallest, in pictures at 25 fps. Positive: the sound leads the lips.",
-        reads="Within one picture of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
-        **_COMMON,  # type: ignore[arg-type]
+        summary="The shift at which SyncNet's mean distance is smallest, in frames at 25 fps. Positive: the audio leads the lips.",
+        reads="Within one frame of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
     ),
 )
 
@@ -102,8 +98,8 @@ SPECS: Final = (
 class SyncNet(Family):
     """lse_c, lse_d, av_offset."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = (DETECTOR, COMPAT)
+    specs = SPECS
+    options = (DETECTOR, COMPAT)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: reads settings and the protocol's rules only.
@@ -137,7 +133,7 @@ class SyncNet(Family):
         """Find the regions of both videos (S3FD looks through them here).
 
         Raises:
-            MetricError: no sound, silence, or no track that is long enough in the generated video.
+            MetricError: no audio, silence, or no track that is long enough in the generated video.
         """
         return SyncNetMeter(self, pair)
 
@@ -159,7 +155,7 @@ def _detector(rules: SyncRules, asked: str, protocol: str) -> SyncDetector:
         return rules.detector
     if rules.detector == "none":
         raise UsageError(
-            f"--sync-detector has no use under the protocol {protocol}, which takes whole pictures; leave it out"
+            f"--sync-detector has no use under the protocol {protocol}, which takes whole frames; leave it out"
         )
     return "s3fd" if asked == "s3fd" else "track"
 
@@ -168,7 +164,7 @@ class SyncNetMeter:
     """SyncNet at work on one pair."""
 
     def __init__(self, family: SyncNet, pair: Pair) -> None:
-        from lipsync_eval.features.syncnet_video import How, VideoScorer
+        from lipsync_eval.features.syncnet.video_scorer import How, VideoScorer
 
         self._family, self._pair = family, pair
         how = How(family.detector, family.rules.min_track, family.lossy, family.rules.shots)
@@ -185,14 +181,14 @@ class SyncNetMeter:
             self._lost = str(error)
 
     def update(self, batch: Batch) -> None:
-        """Take the next pictures of both videos."""
+        """Take the next frames of both videos."""
         self._gen.update(batch.start, batch.gen)
         if self._gt is not None:
             self._gt.update(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
         """Scores of the track that counts, of all tracks in the details, and the real video's own."""
-        from lipsync_eval.features.syncnet_score import describe, remarks, summarise
+        from lipsync_eval.features.syncnet.summary import describe, remarks, summarise
 
         tracks = self._gen.finish()
         mean = self._family.rules.tracks == "mean"
@@ -221,7 +217,7 @@ class SyncNetMeter:
         return found
 
     def _keep(self, found: Measurement, score: Score, tracks: Sequence[TrackDistances]) -> None:
-        """Curves over the pictures (a row counts for the middle of its five) and over the shifts."""
+        """Curves over the frames (a row counts for the middle of its five) and over the shifts."""
         found.arrays["syncnet_distance"] = score.reading.mean
         rows = sum(len(t.distances) for t in tracks)
         if rows <= MOST_ROWS:

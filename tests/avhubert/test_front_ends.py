@@ -19,7 +19,7 @@ from lipsync_eval.features.avhubert import (
     video_input,
     video_tensor,
 )
-from lipsync_eval.features.avhubert.roi import MEAN_FACE, STABLE, fill_missing, similarity, smoothed, whole_picture
+from lipsync_eval.features.avhubert.roi import MEAN_FACE, STABLE, fill_missing, similarity, smoothed, whole_frame
 
 AUDIO = ["exact25", "odd_short", "audio_longer", "audio_shorter", "silence_mid", "clipped", "tiny401"]
 
@@ -46,7 +46,7 @@ def test_audio_equals_official(case):
 @settings(max_examples=30, deadline=None)
 @given(samples=st.integers(1, 1_400_000), seed=st.integers(0, 99))
 def test_blocks_equal_one_pass(samples, seed):
-    """The blockwise filter banks equal python_speech_features on the whole sound (float32 of the same float64)."""
+    """The blockwise filter banks equal python_speech_features on the whole audio (float32 of the same float64)."""
     from python_speech_features import logfbank
 
     samples = min(samples, 700_000) if seed else samples
@@ -125,17 +125,17 @@ def test_mouth_roi_equals_official(case, missing):
 
 
 @needs_golden
-def test_no_face_is_an_error_not_a_whole_picture():
-    """The official tool resizes the whole picture where no frame has a face. We refuse."""
+def test_no_face_is_an_error_not_a_whole_frame():
+    """The official tool resizes the whole frame where no frame has a face. We refuse."""
     with pytest.raises(FaceError, match="no frame has a face"):
         locate_mouths(_points(arrays("F_roi/mouth_roi.npz"), "all_missing"))
 
 
 @needs_golden
-def test_whole_picture_equals_the_official_fallback():
+def test_whole_frame_equals_the_official_fallback():
     golden = arrays("F_roi/mouth_roi.npz")
     expected = golden["all_missing__crops_all"]
-    ours = np.stack([whole_picture(f) for f, _ in zip(_frames(golden), expected)])
+    ours = np.stack([whole_frame(f) for f, _ in zip(_frames(golden), expected)])
     assert np.abs(ours.astype(int) - expected).max() <= 1
 
 
@@ -147,7 +147,7 @@ def _face(rng, n=20, shift=(0.0, 0.0)):
 
 
 def test_no_level_between_black_and_the_darkest_of_the_picture():
-    """scikit-image 0.17.2 (which the official tool pins) lifts what mixes with the black outside to the picture's darkest level."""
+    """scikit-image 0.17.2 (which the official tool pins) lifts what mixes with the black outside to the frame's darkest level."""
     rng = np.random.default_rng(3)
     frame = rng.integers(100, 256, (90, 120, 3), np.uint8)
     turned = np.array([[1.3, 0.2, 40.0], [-0.2, 1.3, 60.0]])
@@ -170,7 +170,7 @@ def test_88_pixels_are_the_middle_of_96():
 
 
 def test_roi_follows_the_face_exactly():
-    """Picture and points moved together by whole pixels: the same mouth pictures."""
+    """Frame and points moved together by whole pixels: the same mouth crops."""
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 256, (20, 260, 300, 3), np.uint8)
     points = _face(rng, shift=(10, -5))

@@ -1,4 +1,4 @@
-"""avs_loss: its value, its gradient, padding, the interval, and that a picture can be moved by it."""
+"""avs_loss: its value, its gradient, padding, the interval, and that a frame can be moved by it."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_value_is_minus_log_of_the_official_score(variant, score):
 def test_gradient_equals_finite_differences(variant):
     """Along the gradient and across it; PReLU and max-pooling have kinks, hence the small step and 1e-4."""
     model, video, rest = _batch(batch=1)
-    model.feature_extractor_video.proj.weight.mul_(30)  # random weights hardly look at the picture
+    model.feature_extractor_video.proj.weight.mul_(30)  # random weights hardly look at the frame
     video.requires_grad_(True)
     avs_loss(model, video, variant=variant, **rest).backward()
     along = video.grad / video.grad.norm()
@@ -112,7 +112,7 @@ def test_equal_features_give_zero():
 
 
 def test_descending_the_gradient_lowers_the_loss():
-    """Usable in training: ten steps on the pictures, no gradient into the frozen expert."""
+    """Usable in training: ten steps on the frames, no gradient into the frozen expert."""
     model, video, rest = _batch(batch=1, steps=4, dtype=torch.float32)
     video.requires_grad_(True)
     optimiser = torch.optim.Adam([video], lr=0.05)

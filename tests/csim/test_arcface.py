@@ -53,11 +53,11 @@ def test_embeddings(case: str) -> None:
 @pytest.mark.parametrize("size", [112, 128])
 def test_alignment(face: int, size: int) -> None:
     g = golden("arcface/case2_align")
-    picture = skimage.data.astronaut()
-    assert crc(picture) == g["astronaut_crc32"]
+    frame = skimage.data.astronaut()
+    assert crc(frame) == g["astronaut_crc32"]
     points = g["landmarks5"][face]
     np.testing.assert_allclose(align_matrix(points, size), g[f"p{face}_M_{size}"], atol=1e-4)
-    difference = np.abs(align(picture[..., ::-1].copy(), points, size).astype(int) - g[f"p{face}_crop_bgr_{size}"])
+    difference = np.abs(align(frame[..., ::-1].copy(), points, size).astype(int) - g[f"p{face}_crop_bgr_{size}"])
     assert difference.max() <= 6 and difference.mean() <= 0.3
 
 

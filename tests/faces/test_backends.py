@@ -32,9 +32,9 @@ def test_signature_names_what_moves_a_point(tmp_path):
 
 
 def test_unknown_names_list_the_known():
-    with pytest.raises(UsageError, match="'openface' is not known; give one of: dlib68, mediapipe, fan"):
+    with pytest.raises(UsageError, match=r"'openface' is not known\. Give one of: dlib68, mediapipe, fan"):
         signature("openface", None)
-    with pytest.raises(UsageError, match="--detector 'dlib68' is not known; give one of: hog, yunet"):
+    with pytest.raises(UsageError, match=r"--detector 'dlib68' is not known\. Give one of: hog, yunet"):
         track_faces(clip_of([head(64)]), detector="dlib68")
     with pytest.raises(UsageError, match="--face 'biggest' is not known; give one of: largest, single"):
         track_faces(clip_of([head(64)]), face="biggest")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.perception import golden
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.metrics.frechet import Moments, frechet_distance
+from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 
 
 def sets(tag: str) -> tuple[np.ndarray, np.ndarray]:

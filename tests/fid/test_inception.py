@@ -40,10 +40,10 @@ def test_features(network: Inception, name: str) -> None:
 
 
 def test_batches_do_not_matter(network: Inception) -> None:
-    pictures = torch.stack([tensor(image(k, 96, 96))[0] for k in range(3)])
+    images = torch.stack([tensor(image(k, 96, 96))[0] for k in range(3)])
     with torch.inference_mode():
-        together = network(prepare(pictures, "clean")).numpy()
-        alone = np.concatenate([network(prepare(p[None], "clean")).numpy() for p in pictures])
+        together = network(prepare(images, "clean")).numpy()
+        alone = np.concatenate([network(prepare(p[None], "clean")).numpy() for p in images])
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 

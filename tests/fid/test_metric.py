@@ -15,9 +15,9 @@ from lipsync_eval.engine.score import score
 from lipsync_eval.errors import UsageError
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics import fid as module
-from lipsync_eval.metrics import fid_stats
 from lipsync_eval.metrics.fid import Fid, _Pile
-from lipsync_eval.metrics.frechet import Moments
+from lipsync_eval.metrics.helpers import fid_stats
+from lipsync_eval.metrics.helpers.frechet import Moments
 from lipsync_eval.types import Settings
 
 DIM = 64
@@ -32,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fake(self: Fid, crops: np.ndarray, metric: str) -> np.ndarray:
-    """Cheap features: 64 mixtures of means of patches; linear in the pictures, other ones for fid_clean."""
+    """Cheap features: 64 mixtures of means of patches; linear in the frames, other ones for fid_clean."""
     if not hasattr(fake, "mix"):
         fake.mix = np.random.default_rng(0).normal(size=(4 * 4 * 3, DIM))  # type: ignore[attr-defined]
     side = crops.shape[1] // 4 * 4
@@ -120,7 +120,7 @@ def test_short_and_long_clips_pool_alike(quick: Any, weights: Path) -> None:
     assert one.value == pytest.approx(two.value, rel=1e-8)
 
 
-def test_one_picture_has_no_covariance(quick: Any, weights: Path, tmp_path: Path) -> None:
+def test_one_frame_has_no_covariance(quick: Any, weights: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", frames(1, size=96))
     result = score(
         tmp_path / "a.mkv", tmp_path / "a.mkv", metrics="fid", protocol="raw", cache=None, weights_dir=weights

@@ -18,11 +18,12 @@ from support.quality import write_fvd
 from lipsync_eval import check_metric
 from lipsync_eval.errors import MetricError, UsageError
 from lipsync_eval.metrics.base import Measurement
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.fvd.distance import extrapolated, frechet
 from lipsync_eval.metrics.fvd.family import Fvd
 from lipsync_eval.metrics.fvd.readings import READINGS
-from lipsync_eval.metrics.synthetic import synthetic_pair
-from lipsync_eval.types import Batch, Pair, Settings
+from lipsync_eval.settings import Settings
+from lipsync_eval.types import Batch, Pair
 
 IDS = tuple(READINGS)
 

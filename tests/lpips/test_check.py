@@ -10,7 +10,7 @@ import torch
 from support.perception import GOLDEN, golden, linear, write_inception, write_lpips, write_r18
 
 from lipsync_eval.errors import WeightsError
-from lipsync_eval.metrics import perception_check as module
+from lipsync_eval.metrics.checks import networks as module
 from lipsync_eval.types import Settings
 from lipsync_eval.weights.verify import verify
 

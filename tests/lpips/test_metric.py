@@ -1,4 +1,4 @@
-"""The lpips metric: its weights, its contract, and real pictures end to end."""
+"""The lpips metric: its weights, its contract, and real frames end to end."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_more_blur_is_worse_and_no_blur_is_0(weights: Path, tmp_path: Path) -> N
     assert values[0] == 0 and values == sorted(values) and len(set(values)) == 4
 
 
-def test_pictures_too_small_are_a_failure_row(weights: Path, tmp_path: Path) -> None:
+def test_frames_too_small_are_a_failure_row(weights: Path, tmp_path: Path) -> None:
     write_video(tmp_path / "gt.mkv", frames(3, size=24))
     result = score(
         tmp_path / "gt.mkv", tmp_path / "gt.mkv", metrics="lpips,psnr", protocol="raw", cache=None, weights_dir=weights

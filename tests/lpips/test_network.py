@@ -28,7 +28,7 @@ def network(case: str) -> LPIPS:
     return net.eval().to(memory_format=torch.channels_last)
 
 
-def pictures(case: str) -> tuple[np.ndarray, np.ndarray]:
+def images(case: str) -> tuple[np.ndarray, np.ndarray]:
     g = golden(f"lpips/{case}")
     a, b = (distorted(kind, g["image_seeds"], g["size"], g["kinds"]) for kind in "ab")
     assert crc(a) == g["images_a_crc32"] and crc(b) == g["images_b_crc32"]
@@ -42,7 +42,7 @@ def tensor(x: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize("case", CASES)
 def test_golden(case: str) -> None:
     g, net = golden(f"lpips/{case}"), network(case)
-    a, b = pictures(case)
+    a, b = images(case)
     np.testing.assert_allclose(lpips(net, a, b), g["lpips"], rtol=1e-4, atol=1e-6)
     with torch.inference_mode():
         np.testing.assert_allclose(net.per_layer(tensor(a), tensor(b)).numpy(), g["per_layer"], rtol=1e-4, atol=1e-6)
@@ -51,17 +51,17 @@ def test_golden(case: str) -> None:
     assert (g["lpips"][g["kinds"] == "same"] == 0).all()
 
 
-def test_equal_pictures_are_exactly_0_and_batches_do_not_matter() -> None:
+def test_equal_images_are_exactly_0_and_batches_do_not_matter() -> None:
     net = network("case1_alex_64")
-    a, b = pictures("case1_alex_64")
+    a, b = images("case1_alex_64")
     assert (lpips(net, a, a) == 0).all()
     np.testing.assert_allclose(lpips(net, a, b, batch=1), lpips(net, a, b, batch=6), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(lpips(net, a[::-1], b[::-1])[::-1], lpips(net, a, b), rtol=1e-5, atol=1e-7)
 
 
-def test_gradients_are_finite_even_for_equal_and_flat_pictures() -> None:
+def test_gradients_are_finite_even_for_equal_and_flat_images() -> None:
     net = network("case1_alex_64")
-    a, b = (tensor(x)[:2] for x in pictures("case1_alex_64"))
+    a, b = (tensor(x)[:2] for x in images("case1_alex_64"))
     b = torch.stack([b[1], torch.full_like(b[0], -1.0)])
     a = torch.stack([a[1], torch.full_like(a[0], -1.0)]).requires_grad_()
     net(a, b).sum().backward()
@@ -87,7 +87,7 @@ def test_gradients_are_finite_even_for_equal_and_flat_pictures() -> None:
 )
 def test_wrong_input_says_what_to_do(change: object, words: str) -> None:
     net = LPIPS("alex")
-    x = tensor(pictures("case1_alex_64")[0])
+    x = tensor(images("case1_alex_64")[0])
     with pytest.raises(InputError, match=words):
         net(change(x), change(x))  # type: ignore[operator]
 
@@ -98,7 +98,7 @@ def test_sizes_must_agree() -> None:
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_smallest_picture(net: str) -> None:
+def test_smallest_image(net: str) -> None:
     side = MIN_SIDE[net]
     small = torch.rand(1, 3, side, side) * 2 - 1
     with torch.inference_mode():

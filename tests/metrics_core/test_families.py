@@ -11,10 +11,10 @@ import pytest
 from lipsync_eval import ms_ssim, psnr, ssim
 from lipsync_eval.errors import LipsyncError, MetricError
 from lipsync_eval.metrics.base import Family, Measurement
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.lmd import LMD, lmd, lmd_norm
 from lipsync_eval.metrics.psnr import PSNR, psnr_pooled, psnr_uint8wrap
 from lipsync_eval.metrics.ssim import SSIM
-from lipsync_eval.metrics.synthetic import synthetic_pair
 from lipsync_eval.types import FILLED, MISSING, Batch, Crop, Pair, Settings, Side
 
 
@@ -46,7 +46,7 @@ def scaled(crop: Crop, factor: float) -> Crop:
     return replace(crop, matrix=crop.matrix * factor, size=(round(crop.size[0] * factor), round(crop.size[1] * factor)))
 
 
-def test_picture_metrics_are_the_means_of_the_functions() -> None:
+def test_frame_metrics_are_the_means_of_the_functions() -> None:
     pair = synthetic_pair(9, noise=10)
     gen, gt = stacks(pair)
     found = measure(PSNR, pair)
@@ -70,7 +70,7 @@ def test_a_clip_against_itself() -> None:
     assert measure(LMD, pair).values == dict.fromkeys(("lmd", "lmd_centered", "lmd_norm", "f_lmd", "lmd_atvg_sum"), 0.0)
 
 
-def test_more_blur_is_worse_for_every_picture_metric() -> None:
+def test_more_blur_is_worse_for_every_frame_metric() -> None:
     import cv2
 
     pair = synthetic_pair(4)
@@ -108,7 +108,7 @@ def test_frames_without_a_crop_are_left_out_and_named(length: int) -> None:
 def test_psnr_counts_identical_frames() -> None:
     pair = synthetic_pair(6, noise=8)
     real = list(pair.gt.clip.frames())
-    mixed = [real[i] if i in (1, 4) else picture for i, picture in enumerate(pair.gen.clip.frames())]
+    mixed = [real[i] if i in (1, 4) else frame for i, frame in enumerate(pair.gen.clip.frames())]
     clip = replace(pair.gen.clip, read=lambda start, stop: iter(mixed[start:stop]))
     found = measure(PSNR, replace(pair, gen=replace(pair.gen, clip=clip)), ["psnr"])
     assert found.details == {"psnr_identical_frames": 2}
@@ -164,7 +164,7 @@ def test_lmd_does_not_depend_on_the_size_of_the_crop() -> None:
         assert values == {name: pytest.approx(value, rel=1e-9) for name, value in reference.items()}
 
 
-def test_wide_pictures_are_256_on_the_longer_side() -> None:
+def test_wide_frames_are_256_on_the_longer_side() -> None:
     pair = moved(synthetic_pair(5, size=128), (4, 0))
     wide = with_crop(pair, lambda crop: replace(crop, size=(128, 512)))
     assert measure(LMD, wide).values["lmd"] == pytest.approx(2.0, rel=1e-12)

@@ -28,7 +28,7 @@ def test_golden(case: str) -> None:
 
 @pytest.mark.parametrize("size", [(256, 256), (96, 96)])
 def test_the_use_of_the_legacy_codes(size: tuple[int, int]) -> None:
-    """ATVGnet compares grey 256x256 pictures, TalkLip 96x96 ones: the same function on what they feed it."""
+    """ATVGnet compares grey 256x256 frames, TalkLip 96x96 ones: the same function on what they feed it."""
     import cv2
 
     t = table("case1_192")
@@ -41,7 +41,7 @@ def test_the_use_of_the_legacy_codes(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(values, t.columns[column], rtol=1e-9)
 
 
-def test_one_picture_gives_a_float_and_a_stack_an_array() -> None:
+def test_one_frame_gives_a_float_and_a_stack_an_array() -> None:
     a, b = table("case3_96").a, table("case3_96").b
     one = psnr(a, b[4])
     assert type(one) is float
@@ -52,7 +52,7 @@ def test_one_picture_gives_a_float_and_a_stack_an_array() -> None:
     assert type(psnr_pooled(a, b[4])) is float
 
 
-def test_equal_pictures_have_100() -> None:
+def test_equal_frames_have_100() -> None:
     a = photograph("case3_96")
     assert psnr(a, a) == psnr_pooled(a, a) == psnr_uint8wrap(a, a) == 100.0
     assert list(psnr(np.stack([a, a]), np.stack([a, 255 - a]))) == [100.0, psnr(a, 255 - a)]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from lipsync_eval import check_metric
+from lipsync_eval.cli import run
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics import registry
-from lipsync_eval.metrics.rules import spec_faults
+from lipsync_eval.metrics.checks.rules import spec_faults
+from lipsync_eval.settings import Settings
 
 BESIDE = {"weights", "npz", "reference"}
 """What the user has to bring."""
@@ -82,7 +84,7 @@ class Toy(PSNR):
 @pytest.fixture
 def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on sys.path in which a distribution can be laid down as pip does."""
-    caches = (registry.families, registry.specs, registry.family_of)
+    caches = (registry.families, registry.specs, registry.family_of, registry.declared_options)
     monkeypatch.syspath_prepend(str(tmp_path))
     for cached in caches:
         cached.cache_clear()
@@ -107,6 +109,28 @@ def test_a_third_party_adds_a_metric(plug_in: Path) -> None:
     assert "toy_psnr" in registry.select("core")
     assert registry.family_of("toy_psnr").__module__ == "toy_metric"
     assert check_metric("toy_psnr", n_frames=10).metrics == ("toy_psnr",)
+
+
+def test_a_third_partys_option_is_checked_shown_and_signed(plug_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    option = 'Option(name="toy_gain", heading="Toy", help="Louder.", kind="float", default="1.5", moves=True)'
+    toy = TOY.replace("NAME", "toy_psnr").replace("    def start", f"    options = ({option},)\n    def start")
+    install(plug_in, toy.replace("from dataclasses", "from lipsync_eval.options import Option\nfrom dataclasses"))
+    made = Settings(options={"toy-gain": 2})
+    assert registry.family_of("toy_psnr")(made, frozenset({"toy_psnr"})).keys("toy_psnr") == {"toy_gain": "2.0"}
+    with pytest.raises(UsageError, match=r"no option 'toy_gian'\. Did you mean toy_gain"):
+        Settings(options={"toy_gian": "2"})
+    with pytest.raises(UsageError, match="toy_gain='loud': expected a number"):
+        Settings(options={"toy_gain": "loud"})
+    assert run(["show", "toy_psnr"]) == run(["score", "-h"]) == 0
+    printed = capsys.readouterr().out
+    assert "toy_gain = number [default: 1.5]: Louder." in printed
+    assert "--option toy_gain=" in printed
+
+
+def test_a_class_without_the_base_class_is_refused(plug_in: Path) -> None:
+    install(plug_in, "from lipsync_eval.metrics.psnr import PSNR\nclass Toy:\n    specs = PSNR.specs\n")
+    with pytest.raises(UsageError, match=r"toy_metric\.Toy.* is no subclass of lipsync_eval\.metrics\.base\.Family"):
+        registry.specs()
 
 
 def test_a_third_party_cannot_take_a_name(plug_in: Path) -> None:

@@ -13,7 +13,7 @@ from support.pictures import photograph, table
 
 from lipsync_eval import ms_ssim, ssim
 from lipsync_eval.errors import InputError
-from lipsync_eval.metrics.windows import SMALLEST, SMALLEST_MULTISCALE, similarity
+from lipsync_eval.metrics.helpers.ssim_windows import SMALLEST, SMALLEST_MULTISCALE, similarity
 
 
 def skimage_ssim(a: np.ndarray, b: np.ndarray) -> float:
@@ -104,7 +104,7 @@ HARD = {
 
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("noise", [1, 5, 12])
-def test_flat_dark_and_bright_pictures(name: str, noise: float) -> None:
+def test_flat_dark_and_bright_frames(name: str, noise: float) -> None:
     """Where E[x^2] - E[x]^2 in float32 fails: the same 1e-6 as elsewhere."""
     a = HARD[name]
     b = np.clip(np.rint(a + np.random.default_rng(int(noise)).normal(0, noise, a.shape)), 0, 255).astype(np.uint8)
@@ -114,7 +114,7 @@ def test_flat_dark_and_bright_pictures(name: str, noise: float) -> None:
 
 
 @pytest.mark.parametrize("level", [10, 128, 245])
-def test_opposite_noise_on_flat_pictures(level: int) -> None:
+def test_opposite_noise_on_flat_frames(level: int) -> None:
     """The worst case for cancellation: gen + gt is constant, so the structure term hangs on a variance of zero."""
     n = np.rint(np.random.default_rng(3).normal(0, 3, (200, 200, 3))).clip(-9, 9)
     a, b = (level + n).astype(np.uint8), (level - n).astype(np.uint8)
@@ -131,7 +131,7 @@ def test_black_against_white() -> None:
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_equal_pictures_have_exactly_1(name: str) -> None:
+def test_equal_frames_have_exactly_1(name: str) -> None:
     a = HARD[name]
     assert ssim(a, a.copy()) == 1.0
     if min(a.shape[:2]) >= SMALLEST_MULTISCALE:
@@ -147,7 +147,7 @@ def test_equal_noise_has_exactly_1(seed: int, height: int, width: int) -> None:
     assert -1 <= ssim(a, 255 - a) < 0
 
 
-def test_a_stack_is_its_pictures() -> None:
+def test_a_stack_is_its_frames() -> None:
     t = table("case1_192")
     a = np.broadcast_to(t.a, t.b.shape)
     for function in (ssim, ms_ssim):
@@ -210,7 +210,7 @@ def test_more_blur_is_worse() -> None:
 
 
 @pytest.mark.parametrize(("function", "smallest"), [(ssim, SMALLEST), (ms_ssim, SMALLEST_MULTISCALE)])
-def test_the_smallest_picture(function: object, smallest: int) -> None:
+def test_the_smallest_frame(function: object, smallest: int) -> None:
     assert callable(function)
     assert {ssim: 11, ms_ssim: 161}[function] == smallest
     a = np.random.default_rng(0).integers(0, 256, (smallest, smallest, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The drawn pair: equal without noise, worse with it, repeatable, with sound that fits the mouth."""
+"""The drawn pair: equal without noise, worse with it, repeatable, with audio that fits the mouth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.metrics.synthetic import synthetic_pair
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.types import FOUND, MISSING, Pair
 
 
@@ -21,7 +21,7 @@ def test_without_noise_both_sides_are_equal() -> None:
     np.testing.assert_array_equal(pair.gen.track.points, pair.gt.track.points)
 
 
-def test_equal_digests_mean_equal_pictures() -> None:
+def test_equal_digests_mean_equal_frames() -> None:
     pairs = [
         synthetic_pair(3, 32),
         synthetic_pair(3, 32, noise=2),
@@ -49,8 +49,8 @@ def test_shapes() -> None:
 def test_streams_belong_to_the_caller() -> None:
     pair = synthetic_pair(3, size=32)
     before = pictures(pair)
-    for picture in pair.gen.clip.frames():
-        picture[:] = 0
+    for frame in pair.gen.clip.frames():
+        frame[:] = 0
     np.testing.assert_array_equal(pictures(pair), before)
     np.testing.assert_array_equal(pictures(pair), pictures(synthetic_pair(3, size=32)))
     assert len(list(pair.gen.clip.frames(1, 9))) == 2
@@ -64,7 +64,7 @@ def test_noise_is_as_asked() -> None:
     assert (pair.gen.track.points - pair.gt.track.points).std() == pytest.approx(2, rel=0.15)
 
 
-def test_the_mouth_opens_with_the_sound() -> None:
+def test_the_mouth_opens_with_the_audio() -> None:
     pair = synthetic_pair(100)
     assert pair.gt.track is not None and pair.gt.audio is not None
     opening = pair.gt.track.points[:, 66, 1] - pair.gt.track.points[:, 62, 1]

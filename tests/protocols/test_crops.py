@@ -215,7 +215,7 @@ def test_the_common_length_is_cropped():
     assert len(a.matrix) == len(b.matrix) == 6
 
 
-def test_raw_is_the_picture_itself():
+def test_raw_is_the_frame_itself():
     gen, gt = View(48, 64, 5, None), View(48, 64, 4, None)
     a, b = protocols.get("raw").crops(gen, gt)
     for crop in (a, b):
@@ -231,11 +231,11 @@ def test_raw_is_the_picture_itself():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("radio", {"margin": "2"}, r"no option 'margin'; there are: crop_from, radius"),
-        ("radio", {"crop_from": "both"}, r"crop_from='both' is not one of auto, gt, own"),
-        ("radio", {"radius": "mean"}, r"radius='mean' is not one of per-frame, clip-median"),
-        ("raw", {"crop_from": "gt"}, r"no option 'crop_from'; it has none"),
-        ("wav2lip", {"radius": "clip-median"}, r"no option 'radius'; there are: crop_from"),
+        ("radio", {"margin": "2"}, r"no option 'margin'. There are: crop_from, radius"),
+        ("radio", {"crop_from": "both"}, r"crop_from='both': expected one of auto, gt, own"),
+        ("radio", {"radius": "mean"}, r"radius='mean': expected one of per-frame, clip-median"),
+        ("raw", {"crop_from": "gt"}, r"no option 'crop_from'. It has none"),
+        ("wav2lip", {"radius": "clip-median"}, r"no option 'radius'. There are: crop_from"),
         ("radoi", {}, r"no protocol 'radoi'. Did you mean radio"),
     ],
 )

@@ -78,7 +78,7 @@ def test_the_golden_faces_reach_every_branch():
     assert seen == {"padded": {0, 1}, "shrink": {False, True}}
 
 
-def test_one_sampling_lies_where_the_official_picture_lies():
+def test_one_sampling_lies_where_the_official_image_lies():
     """The protocols' single sampling of FFHQ's square, against FFHQ's own steps: near, and nearest when not shifted."""
     golden = load("ffhq_align", "case1_astronaut")
     image, quad = picture("case1_astronaut", golden), golden["f0_quad"]

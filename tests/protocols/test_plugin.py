@@ -7,14 +7,16 @@ import pytest
 
 from lipsync_eval import protocols
 from lipsync_eval.errors import UsageError
+from lipsync_eval.options import Option
 from lipsync_eval.protocol import ProtocolSpec, View
-from lipsync_eval.types import Crop
+from lipsync_eval.types import Crop, Settings
 
 
 class Corner:
     spec = ProtocolSpec(
-        name="corner", version=3, size=16, needs_track=False, summary="The corner.", citation="none", choices=("All.",)
-    )
+        name="corner", version=3, size=16, needs_track=False, summary="The corner.", citation="none", choices=("All.",),
+        options=(Option(name="which_corner", heading="Protocol", help="Which one.", kind="int", default="1", moves=True),),
+    )  # fmt: skip
 
     def __init__(self, options):
         self.options = dict(options)
@@ -50,8 +52,14 @@ def test_a_plug_in_is_a_protocol_like_any_other(installed):
         installed(("corner", "corner_plugin:Corner"))
         assert protocols.names()[-1] == "corner"
         assert protocols.spec("corner").version == 3
-        got = protocols.get("corner", {"a": "b"})
-        assert got.options == {"a": "b"}
+        got = protocols.get("corner", {"which-corner": "02"})
+        assert got.options == {"which_corner": "2"}
+        with pytest.raises(
+            UsageError, match=r"protocol 'corner' has no option 'wich_corner'. Did you mean which_corner"
+        ):
+            protocols.get("corner", {"wich_corner": "2"})
+        with pytest.raises(UsageError, match="which_corner='two': expected a whole number"):
+            Settings(protocol="corner", protocol_options={"which_corner": "two"})
         assert got.crops(View(32, 32, 4, None), View(32, 32, 5, None))[0].size == (16, 16)
     finally:
         del sys.modules["corner_plugin"]

@@ -9,7 +9,7 @@ from support.faces68 import clip, view
 
 from lipsync_eval import protocols
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.protocol import View
+from lipsync_eval.protocol import SyncRules, View
 
 HEAD = 'name = "mine"\nsize = 64\n[crop]\n'
 RADIO = """
@@ -80,6 +80,14 @@ def test_what_the_file_declares_is_not_repeated_in_the_options(declare):
     assert protocols.get(path, {"crop_from": "auto"}).signature().endswith(",crop-from=auto")
 
 
+def test_syncnets_rules_can_be_declared(declare):
+    assert protocols.spec(declare(UPRIGHT)).sync == SyncRules()
+    rules = 'detector = "s3fd"\nmin_track = 50\nshots = "0.6.1"\ntracks = "mean"\n'
+    assert protocols.spec(declare(UPRIGHT + "[sync]\n" + rules)).sync == protocols.spec("latentsync").sync
+    with pytest.raises(ParseError, match=r"mine\.toml, line 8: sync\.min_track"):
+        protocols.get(declare(UPRIGHT + "[sync]\nmin_track = 0.5"))
+
+
 def test_the_spec_is_what_the_file_says(declare):
     spec = protocols.spec(
         declare('summary = "S"\ncitation = "C"\nchoices = ["one."]\nversion = 7\n' + HEAD + 'base = "frame"\n')
@@ -91,7 +99,7 @@ def test_the_spec_is_what_the_file_says(declare):
     assert "mine.toml" in bare.summary
 
 
-def test_a_whole_picture_may_be_resized(declare):
+def test_a_whole_frame_may_be_resized(declare):
     path = declare(HEAD + 'base = "frame"\n')
     crop = protocols.get(path).crops(View(32, 128, 2, None), View(32, 128, 2, None))[0]
     assert crop.size == (64, 64)
@@ -104,6 +112,12 @@ def test_a_whole_picture_may_be_resized(declare):
 
 UPRIGHT = HEAD + 'base = "upright"\ncentre = [33]\nradius = ["x54 - x48"]\n'
 WRONG = [
+    ("sync = 3\n" + UPRIGHT, r"sync: expected a table \[sync\]"),
+    (UPRIGHT + '[sync]\ndetecter = "s3fd"', r"sync.detecter: expected one of detector, .*Did you mean detector"),
+    (UPRIGHT + '[sync]\ndetector = "yunet"', r"sync.detector: expected one of track, s3fd, none, found 'yunet'"),
+    (UPRIGHT + "[sync]\nmin_track = -1", r"sync.min_track: expected a whole number of frames.*found -1"),
+    (UPRIGHT + '[sync]\nshots = "1.0"', r"sync.shots: expected one of 0.5.1, 0.6.1, found '1.0'"),
+    (UPRIGHT + '[sync]\ntracks = "best"', r"sync.tracks: expected one of longest, mean, found 'best'"),
     ("name = ", "cannot be read as TOML"),
     (b'name = "\xff"', "cannot be read as TOML"),
     ('size = 64\n[crop]\nbase = "frame"', r"name: expected small letters, digits"),
@@ -111,7 +125,7 @@ WRONG = [
     ('name = "a:b"\n[crop]\nbase = "frame"', r"name: expected small letters.*found 'a:b'"),
     ('name = "mine"\n', r"crop: expected a table \[crop\]"),
     ('name = "mine"\ncrop = 3\n', r"crop: expected a table \[crop\]"),
-    ("colour = 1\n" + UPRIGHT, r"colour: expected one of choices, citation, crop, name, size, summary, version"),
+    ("colour = 1\n" + UPRIGHT, r"colour: expected one of choices, citation, crop, name, size, summary, sync, version"),
     ("version = 0\n" + UPRIGHT, r"version: expected a whole number from 1 on, found 0"),
     ("version = true\n" + UPRIGHT, r"version: expected a whole number from 1 on, found True"),
     ("summary = 3\n" + UPRIGHT, r"summary: expected a text, found 3"),
@@ -186,9 +200,9 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 def test_options_are_those_of_the_declared_base(declare):
-    with pytest.raises(UsageError, match="it has none"):
+    with pytest.raises(UsageError, match="It has none"):
         protocols.get(declare(HEAD + 'base = "frame"'), {"crop_from": "gt"})
-    with pytest.raises(UsageError, match="there are: crop_from, radius"):
+    with pytest.raises(UsageError, match="There are: crop_from, radius"):
         protocols.get(declare(UPRIGHT), {"size": "3"})
 
 

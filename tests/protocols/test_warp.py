@@ -11,7 +11,7 @@ from lipsync_eval import warp
 from lipsync_eval.errors import InputError
 
 RNG = np.random.default_rng(5)
-PICTURE = RNG.integers(0, 256, (60, 80, 3), np.uint8)
+FRAME = RNG.integers(0, 256, (60, 80, 3), np.uint8)
 
 
 def similarity(scale, angle=0.0, shift=(0.0, 0.0)):
@@ -45,36 +45,36 @@ def bilinear(frame, matrix, size):
 
 
 def test_identity_is_the_source_and_a_copy():
-    out = warp.render(PICTURE, similarity(1.0), PICTURE.shape[:2])
-    np.testing.assert_array_equal(out, PICTURE)
-    assert not np.shares_memory(out, PICTURE)
+    out = warp.render(FRAME, similarity(1.0), FRAME.shape[:2])
+    np.testing.assert_array_equal(out, FRAME)
+    assert not np.shares_memory(out, FRAME)
 
 
 @given(st.integers(-20, 70), st.integers(-20, 50), st.integers(1, 70), st.integers(1, 70))
 @settings(max_examples=60, deadline=None)
 def test_whole_pixel_shifts_are_exact(x, y, height, width):
-    out = warp.render(PICTURE, similarity(1.0, shift=(-x, -y)), (height, width))
+    out = warp.render(FRAME, similarity(1.0, shift=(-x, -y)), (height, width))
     rows = [mirrored(y + i, 60) for i in range(height)]
     columns = [mirrored(x + i, 80) for i in range(width)]
-    np.testing.assert_array_equal(out, PICTURE[rows][:, columns])
+    np.testing.assert_array_equal(out, FRAME[rows][:, columns])
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, -2.0, np.pi / 2])
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, (0.3, -0.7)), (2.5, (-60.0, -40.0)), (4.0, (50.0, 30.0))])
 def test_enlarging_is_bilinear(angle, scale, shift):
     matrix = similarity(scale, angle, shift)
-    exact = bilinear(PICTURE, matrix, (37, 41))
-    assert np.abs(warp.render(PICTURE, matrix, (37, 41)) - exact).max() <= 0.5 + 1e-3
+    exact = bilinear(FRAME, matrix, (37, 41))
+    assert np.abs(warp.render(FRAME, matrix, (37, 41)) - exact).max() <= 0.5 + 1e-3
 
 
 def test_an_axis_aligned_scaling_may_stretch():
     matrix = np.array([[2.0, 0.0, 3.5], [0.0, 1.25, -9.0]])
-    assert np.abs(warp.render(PICTURE, matrix, (50, 90)) - bilinear(PICTURE, matrix, (50, 90))).max() <= 0.5 + 1e-3
+    assert np.abs(warp.render(FRAME, matrix, (50, 90)) - bilinear(FRAME, matrix, (50, 90))).max() <= 0.5 + 1e-3
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])
 def test_shrinking_is_antialiased_as_pillow_does(factor):
-    """The kernel has Pillow's variance but another shape: on noise, the hardest picture, they differ by less than 6
+    """The kernel has Pillow's variance but another shape: on noise, the hardest frame, they differ by less than 6
     levels (root mean square); plain bilinear sampling differs by more than three times as much."""
     side = 40
     noise = RNG.integers(0, 256, (side * factor, side * factor, 3), np.uint8)
@@ -90,7 +90,7 @@ def test_shrinking_is_antialiased_as_pillow_does(factor):
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_shrinking_a_smooth_picture_agrees_with_pillow(factor):
+def test_shrinking_a_smooth_frame_agrees_with_pillow(factor):
     y, x = np.mgrid[: 40 * factor, : 40 * factor] / factor
     wave = np.uint8(np.rint(127 + 100 * np.sin(x / 3) * np.cos(y / 4)))
     smooth = np.dstack([wave, wave[::-1], 255 - wave])
@@ -101,7 +101,7 @@ def test_shrinking_a_smooth_picture_agrees_with_pillow(factor):
 
 @given(st.integers(0, 255), st.floats(0.05, 8), st.floats(-3, 3), st.floats(-200, 200))
 @settings(max_examples=40, deadline=None)
-def test_a_flat_picture_stays_flat(level, scale, angle, shift):
+def test_a_flat_frame_stays_flat(level, scale, angle, shift):
     flat = np.full((23, 31, 3), level, np.uint8)
     assert (warp.render(flat, similarity(scale, angle, (shift, -shift)), (20, 24)) == level).all()
 
@@ -111,14 +111,14 @@ def test_a_flat_picture_stays_flat(level, scale, angle, shift):
 def test_a_part_of_a_crop_is_that_part(scale, angle, height):
     """Rows are sampled in strips; where a crop ends must not matter to the pixels that both have."""
     matrix = similarity(scale, angle, (20.0, 30.0))
-    whole = warp.render(PICTURE, matrix, (90, 40))
-    part = warp.render(PICTURE, matrix, (height, 40))
+    whole = warp.render(FRAME, matrix, (90, 40))
+    part = warp.render(FRAME, matrix, (height, 40))
     assert np.abs(whole[:height].astype(int) - part).max() <= 1
     assert (whole[:height] != part).mean() < 1e-3
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
-def test_pictures_of_one_pixel_side(shape):
+def test_frames_of_one_pixel_side(shape):
     frame = RNG.integers(0, 256, (*shape, 3), np.uint8)
     matrix = similarity(1.7, 0.2, (1.0, 2.0))
     out = warp.render(frame, matrix, (6, 6))
@@ -139,7 +139,7 @@ def test_pictures_of_one_pixel_side(shape):
     ],
 )
 def test_overflow_is_exact(matrix, share):
-    """A crop of 10 x 10 px on a picture of 10 x 10 px."""
+    """A crop of 10 x 10 px on a frame of 10 x 10 px."""
     assert warp.overflow(matrix[None], (10, 10), (10, 10))[0] == pytest.approx(share, abs=1e-12)
 
 
@@ -151,14 +151,14 @@ def test_overflow_of_a_missing_crop_is_nan():
 @pytest.mark.parametrize(
     ("frame", "matrix", "words"),
     [
-        (PICTURE[..., 0], similarity(1.0), "picture"),
-        (PICTURE.astype(np.float32), similarity(1.0), "float32"),
-        (PICTURE[:0], similarity(1.0), "picture"),
-        (PICTURE, np.full((2, 3), np.nan), "finite"),
-        (PICTURE, np.eye(3), "finite"),
-        (PICTURE, np.zeros((2, 3)), "inverted"),
-        (PICTURE, similarity(1e-5), "at most"),
-        (PICTURE, similarity(1.0, shift=(1e20, 0.0)), "px away"),
+        (FRAME[..., 0], similarity(1.0), "picture"),
+        (FRAME.astype(np.float32), similarity(1.0), "float32"),
+        (FRAME[:0], similarity(1.0), "picture"),
+        (FRAME, np.full((2, 3), np.nan), "finite"),
+        (FRAME, np.eye(3), "finite"),
+        (FRAME, np.zeros((2, 3)), "inverted"),
+        (FRAME, similarity(1e-5), "at most"),
+        (FRAME, similarity(1.0, shift=(1e20, 0.0)), "px away"),
     ],
 )
 def test_render_refuses(frame, matrix, words):

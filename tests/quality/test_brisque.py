@@ -19,7 +19,7 @@ from lipsync_eval.metrics.quality.brisque import Brisque
 from lipsync_eval.metrics.quality.brisque_score import Model, brisque, features
 from lipsync_eval.metrics.quality.live_ranges import HIGH, LOW
 from lipsync_eval.metrics.quality.models import load_brisque_live, load_brisque_pypi
-from lipsync_eval.types import Settings
+from lipsync_eval.settings import Settings
 
 CASE = golden("brisque/case1_images")
 NAMES = list(map(str, CASE["names"]))

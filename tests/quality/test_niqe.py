@@ -12,11 +12,11 @@ from support.quality import MODELS, frame, niqe_model, write_quality
 
 from lipsync_eval import check_metric
 from lipsync_eval.errors import InputError, MetricError, RefusedCheckpoint
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.quality.models import load_niqe
 from lipsync_eval.metrics.quality.niqe import Niqe
 from lipsync_eval.metrics.quality.niqe_score import VARIANTS, features, luma, niqe
-from lipsync_eval.metrics.synthetic import synthetic_pair
-from lipsync_eval.types import Settings
+from lipsync_eval.settings import Settings
 
 CASE = golden("niqe/case1_images")
 NAMES = list(map(str, CASE["names"]))

@@ -12,8 +12,8 @@ from lipsync_eval.cli.style_constants import style_constants
 from lipsync_eval.cli.style_map import style_map
 from lipsync_eval.cli.style_train import split, style_train
 from lipsync_eval.errors import UsageError
-from lipsync_eval.features.style_constants import read
-from lipsync_eval.features.style_corpus import find_recordings
+from lipsync_eval.features.style.constants import read
+from lipsync_eval.features.style.corpus import find_recordings
 
 NAMES = ("grid_bbaf2n", "grid_lbax4n", "grid_lrwp9a", "grid_pwij3p", "grid_sbia1a")
 

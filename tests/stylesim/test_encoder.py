@@ -11,9 +11,9 @@ from golden.synthetic_inputs import crc, motion
 from support.perception import GOLDEN, filled, golden
 
 from lipsync_eval.errors import InputError, RefusedCheckpoint
-from lipsync_eval.features.diffposetalk import load, read_stats
-from lipsync_eval.features.style_encoder import StyleEncoder, embed, motion_of, position_vector, windows
-from lipsync_eval.features.style_files import Flame
+from lipsync_eval.features.style.diffposetalk import load, read_stats
+from lipsync_eval.features.style.encoder import StyleEncoder, embed, motion_of, position_vector, windows
+from lipsync_eval.features.style.files import Flame
 
 CASES = ["case1_head_54", "case2_nohead_51"]
 CHECKPOINT = GOLDEN / "style_encoder" / "case2_nohead_51_iter_0034000.pt"

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipsync_eval.errors import InputError, ParseError, UsageError
-from lipsync_eval.features import style_constants
 from lipsync_eval.features.blendshapes import LIP, NAMES
-from lipsync_eval.features.style_code import cosine, moments, standardise, statistics, window_codes
-from lipsync_eval.features.style_compare import halves
-from lipsync_eval.features.style_constants import StyleConstants, build, load, read, shipped, write
-from lipsync_eval.features.style_corpus import Recording, Sequence52or68
-from lipsync_eval.features.style_points import MOVING, PoseModel, expression, learn_mean_face, smooth
+from lipsync_eval.features.style import constants as style_constants
+from lipsync_eval.features.style.code import cosine, moments, standardise, statistics, window_codes
+from lipsync_eval.features.style.compare import halves
+from lipsync_eval.features.style.constants import StyleConstants, build, load, read, shipped, write
+from lipsync_eval.features.style.corpus import Recording, Sequence52or68
+from lipsync_eval.features.style.points import MOVING, PoseModel, expression, learn_mean_face, smooth
 from lipsync_eval.types import Settings
 
 MODEL = shipped("points68").pose
@@ -150,7 +150,7 @@ class TestConstants:
         "change", [{"version": 2}, {"code_mean": [1.0]}, {"code_std": ["a"]}, {"pose": {}}, {"features": "hands"}]
     )
     def test_malformed(self, change: dict[str, object], tmp_path: Path) -> None:
-        place_ = Path(str(style_constants.files("lipsync_eval.features").joinpath("style_points68.json")))
+        place_ = Path(str(style_constants.files("lipsync_eval.features.style").joinpath("points68.json")))
         (tmp_path / "a.json").write_text(json.dumps(json.loads(place_.read_text()) | change))
         with pytest.raises(ParseError, match=r"a\.json"):
             read(tmp_path / "a.json")
@@ -184,7 +184,7 @@ class TestHalves:
             asked.append(frozenset(speakers))
             return original(features, speakers, provenance)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("lipsync_eval.features.style_compare.build", spy)
+        monkeypatch.setattr("lipsync_eval.features.style.compare.build", spy)
         halves("points68", self.sequences()[:4])
         everyone = frozenset(f"s{k}" for k in range(4))
         assert {everyone - a for a in asked} == {frozenset({f"s{i}", f"s{j}"}) for i in range(4) for j in range(i, 4)}

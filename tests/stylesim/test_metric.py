@@ -17,9 +17,9 @@ from lipsync_eval.engine.plan import make_plan
 from lipsync_eval.engine.score import score
 from lipsync_eval.errors import InputError, MissingWeights, UsageError
 from lipsync_eval.features.blendshapes import installed
-from lipsync_eval.features.style_constants import shipped
-from lipsync_eval.features.style_encoder import StyleEncoder
-from lipsync_eval.features.style_training import Recipe, TrainedEncoder, load, nt_xent, save, train
+from lipsync_eval.features.style.constants import shipped
+from lipsync_eval.features.style.encoder import StyleEncoder
+from lipsync_eval.features.style.training import Recipe, TrainedEncoder, load, nt_xent, save, train
 from lipsync_eval.files import sha256
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics.stylesim import StyleSimBlendshapes, StyleSimPoints68

@@ -1,4 +1,4 @@
-"""t-SNE: neighbours stay neighbours, twice the same picture."""
+"""t-SNE: neighbours stay neighbours, twice the same image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_groups_stay_together() -> None:
     np.testing.assert_allclose(place.mean(0), 0, atol=1e-9)
 
 
-def test_the_same_points_give_the_same_picture() -> None:
+def test_the_same_points_give_the_same_image() -> None:
     points, _ = groups(5)
     np.testing.assert_array_equal(tsne(points, steps=50), tsne(points, steps=50))
 

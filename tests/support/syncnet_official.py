@@ -16,7 +16,7 @@ from golden import seeded_weights
 from numpy.typing import NDArray
 
 from lipsync_eval.features.s3fd_net import S3FDNet
-from lipsync_eval.features.syncnet_net import SyncNet
+from lipsync_eval.features.syncnet.net import SyncNet
 
 SCALE = ((r"^netcnnlip\.0\.weight$", 1 / 64), (r"^netcnnaud\.0\.weight$", 1 / 8))
 S3FD_SCALE = (

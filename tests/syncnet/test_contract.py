@@ -17,6 +17,6 @@ def test_mouth_audio() -> None:
 
 
 def test_syncnet_with_the_runs_own_track(tmp_path: Path) -> None:
-    """Under lrs it takes whole pictures, with or without a face, so only the default mode is held to the rules on faces."""
+    """Under lrs it takes whole frames, with or without a face, so only the default mode is held to the rules on faces."""
     weights = official.seeded_file(tmp_path / "syncnet_v2.model")
     check_metric(SyncNet, Settings(weights={"syncnet": weights}), monotone=False, n_frames=20)

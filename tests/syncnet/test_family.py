@@ -16,7 +16,7 @@ from support import syncnet_official as official
 import lipsync_eval
 from lipsync_eval.cli import run
 from lipsync_eval.errors import MissingWeights, UsageError
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features.syncnet import tracking
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.syncnet import SyncNet
 from lipsync_eval.types import Settings
@@ -31,7 +31,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def film(path: Path, pictures: np.ndarray, sound: np.ndarray | None) -> Path:
-    """A lossless video of BGR pictures and int16 sound."""
+    """A lossless video of BGR frames and int16 audio."""
     path.parent.mkdir(exist_ok=True)
     write_video(path, pictures[..., ::-1], audio=None if sound is None else sound.astype(np.float32) / 32768)
     return path
@@ -165,7 +165,7 @@ def test_no_track_long_enough(weights: Path, tmp_path: Path) -> None:
     assert "|sync:s3fd@" in result.scores[0].signature
 
 
-def test_real_video_without_sound_costs_only_its_own_score(weights: Path, tmp_path: Path) -> None:
+def test_real_video_without_audio_costs_only_its_own_score(weights: Path, tmp_path: Path) -> None:
     pictures = synthetic_inputs.clip(1, 10)
     gen, gt = film(tmp_path / "gen.mkv", pictures, SPEECH[:6400]), film(tmp_path / "gt.mkv", pictures, None)
     result = score(gen, gt, weights)
@@ -214,6 +214,16 @@ def test_modes(
     assert sync in family.signature("lse_c")["sync"]
 
 
+def test_a_protocol_of_a_users_own_states_syncnets_rules(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "s3fd.pth").write_bytes(b"x")
+    crop = 'name = "mine"\nsize = 64\n[crop]\nbase = "frame"\n'
+    wanted = {"": "own-track,min100", "min_track = 40": "own-track,min40", 'detector = "none"': "whole-picture"}
+    for rules, sync in wanted.items():
+        (tmp_path / "mine.toml").write_text(f"{crop}[sync]\n{rules}\n")
+        settings = Settings(protocol=str(tmp_path / "mine.toml"), weights={"syncnet": weights})
+        assert SyncNet(settings, frozenset({"lse_c"})).signature("lse_c")["sync"] == sync
+
+
 def test_s3fd_is_asked_for_where_it_is_used(weights: Path) -> None:
     family = SyncNet(Settings(protocol="syncnet", weights={"syncnet": weights}), frozenset({"lse_c"}))
     with pytest.raises(MissingWeights, match="weights pull s3fd"):
@@ -233,7 +243,7 @@ def test_memory_does_not_grow_with_the_track() -> None:
     """Ten minutes of track through a net that gives random embeddings: only the rows themselves are kept."""
     import tracemalloc
 
-    from lipsync_eval.features.syncnet import TrackScorer
+    from lipsync_eval.features.syncnet.track_scorer import TrackScorer
 
     class Net:
         rows = 16
@@ -247,11 +257,11 @@ def test_memory_does_not_grow_with_the_track() -> None:
 
     n = 25 * 600
     samples = np.tile(SPEECH, math.ceil(n * 640 / len(SPEECH)))[: n * 640]
-    picture = np.zeros((224, 224, 3), np.uint8)
+    frame = np.zeros((224, 224, 3), np.uint8)
     tracemalloc.start()
     scorer = TrackScorer(Net(), samples, n)  # type: ignore[arg-type]
     for _ in range(n):
-        scorer.add(picture)
+        scorer.add(frame)
     distances = scorer.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

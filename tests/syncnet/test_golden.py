@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from support import syncnet_official as official
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.features import s3fd, s3fd_net, syncnet, syncnet_net
-from lipsync_eval.features import syncnet_track as tracking
+from lipsync_eval.features import s3fd, s3fd_net
 from lipsync_eval.features.mfcc import mfcc, n_columns
-from lipsync_eval.features.syncnet_net import Folded
+from lipsync_eval.features.syncnet import net as syncnet_net
+from lipsync_eval.features.syncnet import track_scorer as syncnet
+from lipsync_eval.features.syncnet import tracking
+from lipsync_eval.features.syncnet.net import Folded
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = ["case1_T60", "case2_T29_lrw", "case3_T20_edge"]
@@ -34,29 +36,29 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def case(name: str) -> tuple[dict[str, np.ndarray], np.ndarray, Folded]:
-    """Golden numbers, BGR pictures and the network; checksums are compared first."""
+    """Golden numbers, BGR frames and the network; checksums are compared first."""
     g = dict(np.load(GOLDEN / "syncnet" / f"{name}.npz"))
     seed, bias = int(g["weights_seed"]), float(g["shared_bias"])
     assert seeded_weights.digest(official.seeded_state(seed, bias)) == str(g["weights_digest"])
-    pictures = synthetic_inputs.clip(int(g["clip_seed"]), int(g["T"]))
-    assert synthetic_inputs.crc(pictures) == g["clip_crc32"]
-    return g, pictures, Folded(official.seeded_net(seed, bias), CPU)
+    frames = synthetic_inputs.clip(int(g["clip_seed"]), int(g["T"]))
+    assert synthetic_inputs.crc(frames) == g["clip_crc32"]
+    return g, frames, Folded(official.seeded_net(seed, bias), CPU)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_embeddings_and_distances(name: str, threads: int) -> None:
-    g, pictures, net = case(name)
+    g, frames, net = case(name)
     rows = int(g["n_common"]) - 5
     chosen = g["window_index"][::3]
-    lip = np.concatenate([net.lip(pictures[k : k + 5]) for k in chosen])
+    lip = np.concatenate([net.lip(frames[k : k + 5]) for k in chosen])
     aud = net.audio(mfcc(g["audio"], 0, 4 * (rows - 1) + 20))
     np.testing.assert_allclose(lip, g["lip_emb"][::3], rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(aud[chosen], g["aud_emb"][::3], rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(np.linalg.norm(lip, axis=1), g["lip_norm"][chosen], rtol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(aud, axis=1), g["aud_norm"], rtol=1e-4)
-    scorer = syncnet.TrackScorer(net, g["audio"], len(pictures))
-    for picture in pictures:
-        scorer.add(picture)
+    scorer = syncnet.TrackScorer(net, g["audio"], len(frames))
+    for frame in frames:
+        scorer.add(frame)
     distances = scorer.finish()
     np.testing.assert_allclose(distances, g["D"], rtol=1e-4, atol=1e-3)
     found = syncnet.read(distances)
@@ -69,9 +71,9 @@ def test_embeddings_and_distances(name: str, threads: int) -> None:
 
 def test_the_official_steps_of_the_tests_are_the_official_ones() -> None:
     """The slow reference that other tests compare with gives the golden numbers itself."""
-    g, pictures, _ = case(CASES[2])
+    g, frames, _ = case(CASES[2])
     offset, confidence, distance, matrix = official.evaluate(
-        official.seeded_net(int(g["weights_seed"]), float(g["shared_bias"])), pictures, g["audio"]
+        official.seeded_net(int(g["weights_seed"]), float(g["shared_bias"])), frames, g["audio"]
     )
     assert offset == g["offset"]
     assert (confidence, distance) == pytest.approx((float(g["conf"]), float(g["mindist"])), rel=1e-5)
@@ -79,14 +81,14 @@ def test_the_official_steps_of_the_tests_are_the_official_ones() -> None:
 
 
 def test_batch_1_equals_batch_n(monkeypatch: pytest.MonkeyPatch) -> None:
-    g, pictures, net = case(CASES[2])
+    g, frames, net = case(CASES[2])
     found = []
-    for rows, sound_rows in ((1, 1), (4, 3), (16, 128)):
+    for rows, audio_rows in ((1, 1), (4, 3), (16, 128)):
         net.rows = rows
-        monkeypatch.setattr(syncnet, "_AUDIO_ROWS", sound_rows)
-        scorer = syncnet.TrackScorer(net, g["audio"], len(pictures))
-        for picture in pictures:
-            scorer.add(picture)
+        monkeypatch.setattr(syncnet, "_AUDIO_ROWS", audio_rows)
+        scorer = syncnet.TrackScorer(net, g["audio"], len(frames))
+        for frame in frames:
+            scorer.add(frame)
         found.append(scorer.finish())
     np.testing.assert_allclose(found[0], found[2], rtol=1e-5)
     np.testing.assert_allclose(found[1], found[2], rtol=1e-5)
@@ -115,15 +117,15 @@ def test_mfcc_refuses_floats() -> None:
         mfcc(np.zeros(100, np.float32))  # type: ignore[arg-type]
 
 
-def test_shifting_the_sound_shifts_the_unpadded_columns() -> None:
-    """Sound k pictures later: column c of a row becomes column c + k, wherever neither looks at padding or at a cut end."""
-    g, pictures, net = case(CASES[0])
-    pictures, sound = pictures[:40], g["audio"][: 40 * 640]
+def test_shifting_the_audio_shifts_the_unpadded_columns() -> None:
+    """Audio k frames later: column c of a row becomes column c + k, wherever neither looks at padding or at a cut end."""
+    g, frames, net = case(CASES[0])
+    frames, sound = frames[:40], g["audio"][: 40 * 640]
 
     def matrix(samples: np.ndarray) -> np.ndarray:
-        scorer = syncnet.TrackScorer(net, samples, len(pictures))
-        for picture in pictures:
-            scorer.add(picture)
+        scorer = syncnet.TrackScorer(net, samples, len(frames))
+        for frame in frames:
+            scorer.add(frame)
         return scorer.finish()
 
     plain = matrix(sound)
@@ -133,18 +135,18 @@ def test_shifting_the_sound_shifts_the_unpadded_columns() -> None:
         moved = np.concatenate([none, sound])[: len(sound)] if k > 0 else np.concatenate([sound[-640 * k :], none])
         late = matrix(moved)
         row, column = np.mgrid[:rows, :31]
-        heard = row + column - 15  # the sound window that a column hears
+        heard = row + column - 15  # the audio window that a column hears
         good = (heard > abs(k)) & (heard < rows - abs(k)) & (column + k >= 0) & (column + k < 31)
         assert good.sum() > 400
         np.testing.assert_allclose(late[row[good], column[good] + k], plain[good], atol=1e-3)
 
 
 def test_one_row_ties_at_the_first_shift() -> None:
-    """Six pictures: every padded shift has the same distance; the first wins, as upstream."""
-    _, pictures, net = case(CASES[2])
+    """Six frames: every padded shift has the same distance; the first wins, as upstream."""
+    _, frames, net = case(CASES[2])
     scorer = syncnet.TrackScorer(net, np.zeros(640 * 6, np.int16), 6)
-    for picture in pictures[:6]:
-        scorer.add(picture)
+    for frame in frames[:6]:
+        scorer.add(frame)
     found = syncnet.read(scorer.finish())
     assert found.offset == 15 and found.confidence == pytest.approx(0, abs=1e-6)
 
@@ -158,8 +160,8 @@ def test_tracks_smoothing_and_crops(name: str) -> None:
         faces, min_track=int(g["min_track"]), min_face=int(g["min_face_size"]), gap=int(g["num_failed_det"])
     )
     assert len(found) == g["n_tracks"]
-    pictures = synthetic_inputs.clip(int(g["clip_seed"]), n, h, w, waves=3, noise=0)
-    assert synthetic_inputs.crc(pictures) == g["clip_crc32"]
+    frames = synthetic_inputs.clip(int(g["clip_seed"]), n, h, w, waves=3, noise=0)
+    assert synthetic_inputs.crc(frames) == g["clip_crc32"]
     for i, track in enumerate(found):
         numbers = g[f"t{i}_frame"]
         assert track.first == numbers[0] and len(track) == len(numbers)
@@ -170,7 +172,7 @@ def test_tracks_smoothing_and_crops(name: str) -> None:
         np.testing.assert_array_equal(where.pad, g[f"t{i}_pad"])
         slices = np.concatenate([where.rows, where.columns], axis=1) + where.pad[:, None]
         np.testing.assert_array_equal(slices, g[f"t{i}_rows_cols_padded"])
-        crops = [tracking.cut(pictures[k], where, j) for j, k in enumerate(numbers)]
+        crops = [tracking.cut(frames[k], where, j) for j, k in enumerate(numbers)]
         means = [crop.reshape(-1, 3).mean(axis=0) for crop in crops if crop is not None]
         np.testing.assert_allclose(means, g[f"t{i}_crop_mean"], atol=0.05)
         if i == 0:
@@ -185,12 +187,12 @@ def test_s3fd_network_and_detector(threads: int) -> None:
     net = s3fd_net.S3FDNet()
     net.load_state_dict(state)
     h, w = (int(v) for v in g["image_hw"])
-    picture = synthetic_inputs.image(int(g["image_seed"]), h, w)
-    assert synthetic_inputs.crc(picture) == g["image_crc32"]
+    frame = synthetic_inputs.image(int(g["image_seed"]), h, w)
+    assert synthetic_inputs.crc(frame) == g["image_crc32"]
     detector = s3fd.S3FD(net, CPU)
     with torch.inference_mode():
         loc, scores, maps = net(
-            torch.from_numpy(picture).permute(2, 0, 1)[None].float() - torch.tensor(s3fd._MEAN)[:, None, None]
+            torch.from_numpy(frame).permute(2, 0, 1)[None].float() - torch.tensor(s3fd._MEAN)[:, None, None]
         )
     prior = s3fd_net.priors(h, w, maps)
     np.testing.assert_allclose(loc[0], g["loc"], rtol=1e-4, atol=1e-5)
@@ -199,8 +201,8 @@ def test_s3fd_network_and_detector(threads: int) -> None:
     np.testing.assert_allclose(
         s3fd.candidates(loc[0].numpy(), scores[0, :, 1].numpy(), prior), g["detect_out"], atol=1e-5
     )
-    batch = [picture, picture[::-1].copy(), picture]
-    one = detector.detect([picture], scale=float(g["scales"][0]), confidence=float(g["conf_th"]))[0]
+    batch = [frame, frame[::-1].copy(), frame]
+    one = detector.detect([frame], scale=float(g["scales"][0]), confidence=float(g["conf_th"]))[0]
     many = detector.detect(batch, scale=float(g["scales"][0]), confidence=float(g["conf_th"]))
     assert one.shape == g["bboxes"].shape
     np.testing.assert_allclose(one, g["bboxes"], atol=1e-2)
@@ -225,7 +227,7 @@ def test_s3fd_decoding_and_suppression() -> None:
     np.testing.assert_allclose(early, rows[rows[:, 0] > 0.9], atol=0)
 
 
-def test_s3fd_refuses_pictures_that_are_too_small() -> None:
+def test_s3fd_refuses_frames_that_are_too_small() -> None:
     detector = s3fd.S3FD(s3fd_net.S3FDNet(), CPU)
     with pytest.raises(InputError, match="at least 28 px"):
         detector.detect([np.zeros((108, 120, 3), np.uint8)])
@@ -238,10 +240,10 @@ def test_s3fd_refuses_pictures_that_are_too_small() -> None:
 def test_folding_changes_nothing() -> None:
     """The network that runs equals the one with the official names, with batch norm statistics that are not trivial."""
     net = official.seeded_net()
-    pictures = synthetic_inputs.clip(5, 6)
-    folded = Folded(net, CPU).lip(pictures)
+    frames = synthetic_inputs.clip(5, 6)
+    folded = Folded(net, CPU).lip(frames)
     with torch.inference_mode():
-        window = torch.from_numpy(pictures[1:6]).float().permute(3, 0, 1, 2)[None]
+        window = torch.from_numpy(frames[1:6]).float().permute(3, 0, 1, 2)[None]
         plain = net.netfclip(net.netcnnlip(window).flatten(1))[0].numpy()
     np.testing.assert_allclose(folded[1], plain, rtol=1e-4, atol=1e-4 * np.abs(plain).max())
     assert len(plain) == syncnet_net.DIMENSION
@@ -253,8 +255,8 @@ def test_cuda_equals_cpu() -> None:
         pytest.skip("no CUDA device here")
     from lipsync_eval.device import pick
 
-    g, pictures, net = case(CASES[2])
+    g, frames, net = case(CASES[2])
     there = Folded(official.seeded_net(int(g["weights_seed"]), float(g["shared_bias"])), pick("cuda"))
-    np.testing.assert_allclose(there.lip(pictures[:10]), net.lip(pictures[:10]), rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(there.lip(frames[:10]), net.lip(frames[:10]), rtol=1e-3, atol=1e-2)
     columns = mfcc(g["audio"], 0, 40)
     np.testing.assert_allclose(there.audio(columns), net.audio(columns), rtol=1e-3, atol=1e-2)

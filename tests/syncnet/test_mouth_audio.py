@@ -22,7 +22,7 @@ def talk(n: int, seed: int = 0) -> np.ndarray:
 
 
 def sound(level: np.ndarray) -> np.ndarray:
-    """int16 noise whose level under picture t is -40 dBFS + 30 dB x level[t]."""
+    """int16 noise whose level under frame t is -40 dBFS + 30 dB x level[t]."""
     noise = np.random.default_rng(1).standard_normal(len(level) * 640)
     gain = 10 ** ((-40 + 30 * np.repeat(level, 640)) / 20)
     return np.clip(noise * gain * 32768 / 3, -32768, 32767).astype(np.int16)
@@ -38,7 +38,7 @@ def faces(opening: np.ndarray, size: float = 200.0) -> np.ndarray:
 @settings(max_examples=25, deadline=None)
 @given(late=st.integers(-15, 15), seed=st.integers(0, 50))
 def test_peak_lies_at_the_shift(late: int, seed: int) -> None:
-    """Sound that comes `late` pictures after the lips gives offset -late, with a correlation of nearly 1."""
+    """Audio that comes `late` frames after the lips gives offset -late, with a correlation of nearly 1."""
     course = talk(180, seed)
     lips, heard = course[20:140], course[20 - late : 140 - late]
     curve = m.correlations(m.opening(faces(lips)), m.speech_level(sound(heard), 120))
@@ -54,7 +54,7 @@ def test_size_of_the_face_and_loudness_do_not_matter() -> None:
     np.testing.assert_allclose(a, b, atol=0.01)
 
 
-def test_missing_pictures_are_left_out() -> None:
+def test_missing_frames_are_left_out() -> None:
     course = talk(120)
     mouth = m.opening(faces(course))
     mouth[30:50] = np.nan
@@ -79,12 +79,12 @@ def test_nothing_that_moves_has_no_correlation() -> None:
 @pytest.mark.parametrize(
     ("samples", "reason"), [(np.zeros(64000, np.int16), "silent"), (np.full(3000, 9, np.int16), "lasts 0.19 s")]
 )
-def test_sound_that_says_nothing(samples: np.ndarray, reason: str) -> None:
+def test_audio_that_says_nothing(samples: np.ndarray, reason: str) -> None:
     with pytest.raises(MetricError, match=reason):
         m.speech_level(samples, 100)
 
 
-def test_sound_beyond_its_end_counts_as_silence() -> None:
+def test_audio_beyond_its_end_counts_as_silence() -> None:
     level = m.speech_level(sound(np.ones(50)), 100)
     assert level[:50].min() > level[50:].max() and (level[50:] == level[60]).all()
 
@@ -101,7 +101,7 @@ def peak(path: Path, cache: Path) -> dict[str, float]:
 
 
 def test_follows_the_shifted_example(data: Path, tmp_path: Path) -> None:
-    """By timestamp the sound of shift5 and shift12 lies 4.7 and 11.7 pictures later than in the original."""
+    """By timestamp the audio of shift5 and shift12 lies 4.7 and 11.7 frames later than in the original."""
     found = {
         n: peak(data / "clips" / "original" / f"syncnet_example_{n}.avi", tmp_path)
         for n in ("offset3", "shift5", "shift12")

@@ -10,14 +10,15 @@ from support import syncnet_official as official
 
 from lipsync_eval import protocols
 from lipsync_eval.errors import MetricError, UsageError, WeightsError
-from lipsync_eval.features import syncnet_check, syncnet_regions
-from lipsync_eval.features import syncnet_track as tracking
-from lipsync_eval.features.syncnet import Reading, read
-from lipsync_eval.features.syncnet_lossy import crop_chain, source_chain
-from lipsync_eval.features.syncnet_net import Folded
-from lipsync_eval.features.syncnet_score import remarks, summarise
-from lipsync_eval.features.syncnet_shots import Shots
-from lipsync_eval.features.syncnet_side import SideScorer, TrackDistances
+from lipsync_eval.features.syncnet import check as syncnet_check
+from lipsync_eval.features.syncnet import regions as syncnet_regions
+from lipsync_eval.features.syncnet import tracking
+from lipsync_eval.features.syncnet.lossy import crop_chain, source_chain
+from lipsync_eval.features.syncnet.net import Folded
+from lipsync_eval.features.syncnet.shots import Shots
+from lipsync_eval.features.syncnet.side_scorer import SideScorer, TrackDistances
+from lipsync_eval.features.syncnet.summary import remarks, summarise
+from lipsync_eval.features.syncnet.track_scorer import Reading, read
 from lipsync_eval.protocol import View
 from lipsync_eval.types import FOUND, MISSING, Track
 from lipsync_eval.warp import render
@@ -63,13 +64,13 @@ def test_cuts_end_tracks() -> None:
 def test_shots_are_found_at_hard_cuts_only() -> None:
     shots = Shots()
     a, b = synthetic_inputs.clip(1, 40, 120, 160), synthetic_inputs.clip(2, 40, 120, 160)
-    for picture in [*a, *(255 - b)]:
-        shots.add(picture)
+    for frame in [*a, *(255 - b)]:
+        shots.add(frame)
     assert shots.cuts == [40]
 
 
 def cuts(release: str, levels: list[int], width: int = 64) -> list[int]:
-    """Cuts of grey pictures; a change of n levels is one of n / 3 in HSV."""
+    """Cuts of grey frames; a change of n levels is one of n / 3 in HSV."""
     shots = Shots(release)  # type: ignore[arg-type]
     for level in levels:
         shots.add(np.full((48, width, 3), level, np.uint8))
@@ -77,7 +78,7 @@ def cuts(release: str, levels: list[int], width: int = 64) -> list[int]:
 
 
 def test_the_two_releases_of_the_shot_detector() -> None:
-    """0.5.1 cuts at a change of 30, at once; 0.6.1 at 27, not in the first 15 pictures; both not within 15 of a cut."""
+    """0.5.1 cuts at a change of 30, at once; 0.6.1 at 27, not in the first 15 frames; both not within 15 of a cut."""
     levels = [10] * 3 + [100] * 20 + [182] * 5 + [10] * 30
     assert cuts("0.5.1", levels) == [3, 28]
     assert cuts("0.6.1", levels) == [23]
@@ -93,8 +94,8 @@ def test_the_shot_detector_looks_at_every_kth_pixel(width: int, step: int) -> No
     second, unseen = first.copy(), np.full_like(first, 255)
     second[::step, ::step] = 255
     unseen[::step, ::step] = 0
-    for picture in (first, unseen, second):
-        shots.add(picture)
+    for frame in (first, unseen, second):
+        shots.add(frame)
     assert shots.cuts == [2]
 
 
@@ -131,13 +132,13 @@ def test_boxes_from_points_do_not_depend_on_place_and_scale() -> None:
 
 @pytest.mark.parametrize("name", ["syncnet", "latentsync"])
 def test_protocol_crop_is_upstreams_square(name: str) -> None:
-    """The matrix that all metrics use and the slices that SyncNet uses show the same part of the picture."""
+    """The matrix that all metrics use and the slices that SyncNet uses show the same part of the frame."""
     points = synthetic_inputs.track68(3, 30, size=120.0, centre=(256.0, 240.0))
-    picture = synthetic_inputs.image(4, 512, 512, waves=3, noise=0)
+    frame = synthetic_inputs.image(4, 512, 512, waves=3, noise=0)
     view = View(512, 512, 30, track_of(points))
     crop, _ = protocols.get(name).crops(view, view)
     where = tracking.windows(tracking.boxes_from_points(points))
-    ours, theirs = render(picture, crop.matrix[15], (224, 224)), tracking.cut(picture, where, 15)
+    ours, theirs = render(frame, crop.matrix[15], (224, 224)), tracking.cut(frame, where, 15)
     assert theirs is not None
     assert np.abs(ours.astype(int) - theirs).mean() < 3
 
@@ -150,19 +151,19 @@ def test_protocols_take_no_options() -> None:
 
 
 def test_lossy_steps_repeat_and_lose_little() -> None:
-    pictures = synthetic_inputs.clip(6, 6, waves=3, noise=0)
+    frames = synthetic_inputs.clip(6, 6, waves=3, noise=0)
     for make in (source_chain, lambda: crop_chain(written=True), lambda: crop_chain(written=False)):
         first, second = make(), make()
-        for picture in pictures:
-            once, again = first.through(picture), second.through(picture)
+        for frame in frames:
+            once, again = first.through(frame), second.through(frame)
             np.testing.assert_array_equal(once, again)
-            assert 0 < np.abs(once.astype(int) - picture).mean() < 12
+            assert 0 < np.abs(once.astype(int) - frame).mean() < 12
 
 
-def test_whole_pictures_become_jpeg_before_they_are_resized() -> None:
+def test_whole_frames_become_jpeg_before_they_are_resized() -> None:
     """As calculate_scores_LRS.py: ffmpeg writes JPEGs of the file's own size, cv2 resizes what it reads."""
     net = Folded(official.seeded_net(), torch.device("cpu"))
-    pictures, sound = synthetic_inputs.clip(8, 7, 120, 160), synthetic_inputs.audio(8, 7 * 640)
+    frames, sound = synthetic_inputs.clip(8, 7, 120, 160), synthetic_inputs.audio(8, 7 * 640)
 
     def distances(shown: list[np.ndarray], *, lossy: bool) -> np.ndarray:
         scorer = SideScorer(net, syncnet_regions.whole(7), sound, lossy=lossy)
@@ -170,9 +171,9 @@ def test_whole_pictures_become_jpeg_before_they_are_resized() -> None:
         return scorer.finish()[0].distances
 
     jpeg = crop_chain(written=False)
-    wanted = distances([jpeg.through(picture) for picture in pictures], lossy=False)
-    np.testing.assert_array_equal(distances(list(pictures), lossy=True), wanted)
-    assert np.abs(wanted - distances(list(pictures), lossy=False)).max() > 0.1
+    wanted = distances([jpeg.through(frame) for frame in frames], lossy=False)
+    np.testing.assert_array_equal(distances(list(frames), lossy=True), wanted)
+    assert np.abs(wanted - distances(list(frames), lossy=False)).max() > 0.1
 
 
 def reading(offset: int, distance: float, confidence: float) -> Reading:

@@ -1,7 +1,7 @@
-"""Audio front end: 16 kHz sound -> (T, 104) at 25 Hz.
+"""Audio front end: 16 kHz audio -> (T, 104) at 25 Hz.
 
 26 natural-log filter banks every 10 ms (python_speech_features' defaults: 25 ms window, 512-point FFT, pre-emphasis 0.97),
-four consecutive ones stacked, trimmed or zero-padded to the pictures, then layer norm of every frame by itself.
+four consecutive ones stacked, trimmed or zero-padded to the frames, then layer norm of every frame by itself.
 Facts: av_hubert/hubert_dataset.py (facebookresearch/av_hubert@258fb50).
 """
 
@@ -26,13 +26,13 @@ _BLOCK: Final = 4096
 
 
 def audio_input(samples: NDArray[np.int16], n_frames: int, normalize: bool = True) -> NDArray[np.float32]:
-    """What AV-HuBERT hears beside n_frames pictures.
+    """What AV-HuBERT hears beside n_frames frames.
 
     A frame that is padding in part is normalised with its zeros inside, a frame of padding only stays 0: as officially.
 
     Args:
         samples: (N,) int16 mono at 16 kHz, N >= 1.
-        n_frames: T, pictures at 25 fps.
+        n_frames: T, frames at 25 fps.
         normalize: layer norm per frame (true in every released checkpoint; `AVHuBERT.config.normalize`).
 
     Returns:

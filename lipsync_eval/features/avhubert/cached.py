@@ -1,4 +1,4 @@
-"""Features of one clip with several sounds: the video front end runs once, and what may come again is kept in the run's cache."""
+"""Features of one clip with several audio tracks: the video front end runs once, and what may come again is kept in the run's cache."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _VERSION = "1"
 
 
 class Mouth:
-    """The mouth pictures of one clip, with their hash and, once asked for, their front end features."""
+    """The mouth crops of one clip, with their hash and, once asked for, their front end features."""
 
-    def __init__(self, extractor: Extractor, pictures: Gray) -> None:
+    def __init__(self, extractor: Extractor, crops: Gray) -> None:
         self.extractor = extractor
-        self.pictures = pictures
+        self.crops = crops
 
     @cached_property
     def seen(self) -> Tensor:
         """(1, D, T) front end features."""
-        return self.extractor.see(self.pictures)
+        return self.extractor.see(self.crops)
 
     @cached_property
     def digest(self) -> str:
         """sha256 of pixels and shape."""
-        return _digest(self.pictures)
+        return _digest(self.crops)
 
 
 class Memory:
-    """Features by content: the key is made of the pixels and sounds that enter the network, the weights and the dtype."""
+    """Features by content: the key is made of the pixels and audio that enter the network, the weights and the dtype."""
 
     def __init__(self, extractor: Extractor, cache: Cache, weights: str) -> None:
         """Bind an extractor to a cache.
@@ -51,12 +51,12 @@ class Memory:
         self.weights = weights
 
     def features(self, mouth: Mouth | None, audio: NDArray[np.float32] | None, keep: bool) -> NDArray[np.float32]:
-        """(T, D) float32 features of a video, a sound, or both.
+        """(T, D) float32 features of a video, of audio, or of both.
 
         Args:
             mouth: None for no video.
-            audio: (T, 104) from `audio_input`; None for no sound.
-            keep: whether to look in the cache and to store there (for inputs that come again: real videos, sounds).
+            audio: (T, 104) from `audio_input`; None for no audio.
+            keep: whether to look in the cache and to store there (for inputs that come again: real videos, audio).
         """
         key = {
             "kind": "avhubert", "version": _VERSION, "weights": self.weights, "dtype": self.extractor.dtype,

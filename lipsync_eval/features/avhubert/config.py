@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HEAD_WIDTH: Final = 64
 """Width of an attention head in both released sizes; used only where the cfg says nothing."""
 CROP: Final = 88
-"""Side in px of the picture that the network was trained on."""
+"""Side in px of the frame that the network was trained on."""
 STACKED: Final = 104
 """26 log filter banks of 4 consecutive 10 ms frames."""
 _LAYER: Final = re.compile(r"encoder\.layers\.(\d+)\.")

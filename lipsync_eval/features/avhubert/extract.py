@@ -17,12 +17,12 @@ from lipsync_eval.features.avhubert.video import Gray, centre_crop, video_input
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: Final[tuple[Dtype, ...]] = ("float32", "bfloat16")
 _CHUNK: Final = {"cpu": 32, "cuda": 256}
-"""Pictures that go through the video front end at once: bounds memory, moves no number beyond rounding."""
+"""Frames that go through the video front end at once: bounds memory, moves no number beyond rounding."""
 
 
 class Extractor:
     """One network and the number format it computes in. Front ends and transformer are separate steps, so that a video is
-    looked at once and encoded with several sounds.
+    looked at once and encoded with several audio tracks.
 
     A clip always goes through the transformer as a whole: attention and the positional convolution see all of it, and windows
     would give other numbers.
@@ -44,18 +44,18 @@ class Extractor:
         self.dtype = dtype
         self.device = next(model.parameters()).device
 
-    def see(self, pictures: Gray) -> Tensor:
-        """(T, H, W) uint8 gray mouth pictures (96x96 from `mouth_roi`) -> (1, D, T) video front end features.
+    def see(self, crops: Gray) -> Tensor:
+        """(T, H, W) uint8 gray mouth crops (96x96 from `mouth_roi`) -> (1, D, T) video front end features.
 
         Raises:
             InputError: wrong shape or dtype.
         """
         config, parts = self.model.config, []
-        pictures, chunk = centre_crop(pictures), _CHUNK[self.device.type]
-        for start in range(0, len(pictures), chunk):
-            stop = min(start + chunk, len(pictures))
-            low, high = max(0, start - HALO), min(len(pictures), stop + HALO)
-            x = torch.from_numpy(video_input(pictures[low:high], config.image_mean, config.image_std))[None, None]
+        crops, chunk = centre_crop(crops), _CHUNK[self.device.type]
+        for start in range(0, len(crops), chunk):
+            stop = min(start + chunk, len(crops))
+            low, high = max(0, start - HALO), min(len(crops), stop + HALO)
+            x = torch.from_numpy(video_input(crops[low:high], config.image_mean, config.image_std))[None, None]
             with torch.inference_mode(), self._autocast():
                 parts.append(self.model.feature_extractor_video(x.to(self.device), (start - low, high - stop)).float())
         return torch.cat(parts, dim=2)
@@ -95,7 +95,7 @@ def features(
 
     Args:
         model: from `load`.
-        video: (T, H, W) uint8 gray mouth pictures, 96x96 from `mouth_roi` (the middle 88x88 is looked at).
+        video: (T, H, W) uint8 gray mouth crops, 96x96 from `mouth_roi` (the middle 88x88 is looked at).
         audio: (T, 104) float32 from `audio_input`.
         layer: 1..layers: that layer's output, without the final layer norm. None: the whole network.
         dtype: see `Extractor`.

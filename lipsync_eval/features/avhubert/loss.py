@@ -31,16 +31,16 @@ def avs_loss(
 ) -> Tensor:
     """-log(CS), averaged over the clips of a batch; CS is the mean over `frames` of the cosine per frame, as in the metrics.
 
-    With all frames, exp(-loss) of one clip is its AVS_u, AVS_v or AVS_m. The paper puts the generated pictures into the real
+    With all frames, exp(-loss) of one clip is its AVS_u, AVS_v or AVS_m. The paper puts the generated frames into the real
     video, encodes all of it and counts the generated interval only: pass the whole clip, and the interval as `frames`.
     The paper leaves open what happens where CS <= 0; here -log goes on as its tangent below 0.01, so that gradients stay.
 
     Gradients flow into `video` (and into the weights, unless frozen as `load` leaves them); the side it is compared with
-    (sound alone, or the real video) is computed without gradients.
+    (audio alone, or the real video) is computed without gradients.
 
     Args:
         model: from `load`, on the tensors' device.
-        video: (B, 1, T, 88, 88) network input with the generated pictures, e.g. of `video_tensor`.
+        video: (B, 1, T, 88, 88) network input with the generated frames, e.g. of `video_tensor`.
         audio: (B, 104, T) from `audio_input`; needed by unsupervised and multimodal.
         target: (B, 1, T, 88, 88), the real video; needed by visual-visual and multimodal.
         variant: unsupervised compares (video, -) with (-, audio); visual-visual (video, -) with (target, -); multimodal
@@ -60,10 +60,10 @@ def avs_loss(
         raise InputError(f"the {variant} loss needs audio (B, 104, T)")
     if target is None and variant != "unsupervised":
         raise InputError(f"the {variant} loss needs the real video as target (B, 1, T, 88, 88)")
-    sound = audio if variant == "multimodal" else None
-    made = model(video, sound, padding_mask)
+    shared = audio if variant == "multimodal" else None
+    made = model(video, shared, padding_mask)
     with torch.no_grad():
-        real = model(None, audio, padding_mask) if variant == "unsupervised" else model(target, sound, padding_mask)
+        real = model(None, audio, padding_mask) if variant == "unsupervised" else model(target, shared, padding_mask)
     return similarity_loss(made, real, _counting(made, frames, padding_mask))
 
 

@@ -65,7 +65,7 @@ class AVHuBERT(nn.Module):
     def encode(
         self, video: Tensor | None, audio: Tensor | None, padding_mask: Tensor | None = None, layer: int | None = None
     ) -> Tensor:
-        """The same from front end features (B, D, T), so that one video can be encoded with several sounds."""
+        """The same from front end features (B, D, T), so that one video can be encoded with several audio tracks."""
         if layer is not None and not 1 <= layer <= self.config.layers:
             raise InputError(f"layer {layer} does not exist; this network has layers 1..{self.config.layers}")
         return self.encoder(self.fuse(video, audio), padding_mask, layer)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Video front end of AV-HuBERT: one 3-D convolution, then ResNet-18 on every picture.
+"""Video front end of AV-HuBERT: one 3-D convolution, then ResNet-18 on every frame.
 
 Written from the description of av_hubert/resnet.py (facebookresearch/av_hubert@258fb50); module names are those of its state
 dict, so that official tensors fit by name.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 HALO: Final = 2
-"""The first convolution looks 2 pictures back and 2 ahead; at the ends of a clip it sees zeros."""
+"""The first convolution looks 2 frames back and 2 ahead; at the ends of a clip it sees zeros."""
 
 
 class _Block(nn.Module):
@@ -68,7 +68,7 @@ class ResNet(nn.Module):
         self.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # an eighth faster on CPUs
 
     def forward(self, x: Tensor, halo: tuple[int, int] = (0, 0)) -> Tensor:
-        """Features of the pictures between the first halo[0] and the last halo[1], which are only looked at."""
+        """Features of the frames between the first halo[0] and the last halo[1], which are only looked at."""
         y = self.frontend3D(x)[:, :, halo[0] : x.shape[2] - halo[1]]
         batch, channels, frames, height, width = y.shape
         y = y.transpose(1, 2).reshape(batch * frames, channels, height, width)

@@ -1,4 +1,4 @@
-"""The mouth pictures that AV-HuBERT was trained on: where they lie in a source picture, and their pixels.
+"""The mouth crops that AV-HuBERT was trained on: where they lie in a source frame, and their pixels.
 
 Every frame is turned, scaled and shifted so that nose and eyes (5 points, averaged over this frame and the 11 after it) fall
 on those of a mean face in a 256x256 canvas; the 96x96 square around the frame's own mouth is cut out of the canvas.
@@ -43,7 +43,7 @@ _WINDOW: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Mouths:
-    """Where the mouth pictures of one clip lie."""
+    """Where the mouth crops of one clip lie."""
 
     matrix: Float
     """(T, 2, 3) source pixel -> canvas pixel, a similarity."""
@@ -126,10 +126,10 @@ def similarity(source: Float, target: Float) -> Float:
 
 
 def cut_mouth(frame: Frame, matrix: Float, corner: NDArray[np.intp], size: int = SIDE) -> Frame:
-    """One mouth picture, bilinear from the source, black outside it, levels truncated as in the official tool.
+    """One mouth crop, bilinear from the source, black outside it, levels truncated as in the official tool.
 
     As in scikit-image==0.17.2, which the official tool pins, no level falls below the darkest one of the whole source
-    picture, except black from outside it alone: a border pixel mixed with black is lifted to that level.
+    frame, except black from outside it alone: a border pixel mixed with black is lifted to that level.
 
     Args:
         frame: (H, W, 3) uint8.
@@ -157,14 +157,14 @@ def cut_mouth(frame: Frame, matrix: Float, corner: NDArray[np.intp], size: int =
     return out
 
 
-def whole_picture(frame: Frame) -> Frame:
-    """The whole picture as one mouth picture: what the official tool silently does where it finds no face at all.
+def whole_frame(frame: Frame) -> Frame:
+    """The whole frame as one mouth crop: what the official tool silently does where it finds no face at all.
 
     Args:
         frame: (H, W, 3) uint8.
 
     Returns:
-        (96, 96, 3) uint8, bilinear by OpenCV; a 96x96 picture comes back as it is.
+        (96, 96, 3) uint8, bilinear by OpenCV; a 96x96 frame comes back as it is.
     """
     import cv2
 
@@ -172,7 +172,7 @@ def whole_picture(frame: Frame) -> Frame:
 
 
 def _pick(frame: Frame, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Float:
-    """(h, w, 3) values / 255 at whole pixels, 0 outside the picture."""
+    """(h, w, 3) values / 255 at whole pixels, 0 outside the frame."""
     height, width = frame.shape[:2]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     picked = frame[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)] / 255.0
@@ -181,22 +181,22 @@ def _pick(frame: Frame, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Fl
 
 
 def mouth_roi(frames: Iterable[Frame], points: Float) -> Gray:
-    """(T, 96, 96) uint8 gray mouth pictures of a clip.
+    """(T, 96, 96) uint8 gray mouth crops of a clip.
 
     Args:
-        frames: T source pictures (H, W, 3) uint8 RGB.
+        frames: T source frames (H, W, 3) uint8 RGB.
         points: (T, 68, 2) their landmarks; NaN where a frame has no face.
 
     Raises:
         FaceError: no frame has a face.
     """
     mouths = locate_mouths(points)
-    pictures = [gray(cut_mouth(f, m, c)) for f, m, c in zip(frames, mouths.matrix, mouths.corner, strict=True)]
-    return np.stack(pictures)
+    crops = [gray(cut_mouth(f, m, c)) for f, m, c in zip(frames, mouths.matrix, mouths.corner, strict=True)]
+    return np.stack(crops)
 
 
 def sample_mouths(frames: torch.Tensor, mouths: Mouths) -> torch.Tensor:
-    """The differentiable counterpart of `cut_mouth`, for training: gradients flow into the source pictures.
+    """The differentiable counterpart of `cut_mouth`, for training: gradients flow into the source frames.
 
     Args:
         frames: (T, 3, H, W) float in 0..1.

@@ -1,4 +1,4 @@
-"""Mouth pictures of one video, taken while its pictures pass by."""
+"""Mouth crops of one video, taken while its frames pass by."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import FaceError, InputError
 from lipsync_eval.features.avhubert.config import CROP
-from lipsync_eval.features.avhubert.roi import SIDE, Mouths, cut_mouth, locate_mouths, whole_picture
+from lipsync_eval.features.avhubert.roi import SIDE, Mouths, cut_mouth, locate_mouths, whole_frame
 from lipsync_eval.features.avhubert.video import centre_crop, gray
 from lipsync_eval.types import Float, Frame
 
 Roi = Literal["align", "center88", "resize"]
-"""align: the official mouth alignment. center88: the middle 88x88 of the picture (LRS2's 160x160 faces, or 96x96 mouths).
-resize: the whole picture made 96x96."""
+"""align: the official mouth alignment. center88: the middle 88x88 of the frame (LRS2's 160x160 faces, or 96x96 mouths).
+resize: the whole frame made 96x96."""
 ROIS: Final[tuple[Roi, ...]] = get_args(Roi)
 
 
 class MouthStream:
-    """(T, 88, 88) gray, 7.7 kB a picture, filled in batch by batch."""
+    """(T, 88, 88) gray, 7.7 kB a frame, filled in batch by batch."""
 
     def __init__(self, roi: Roi, size: tuple[int, int], n_frames: int, points: Float | None) -> None:
         """Place the mouths; no pixel is looked at yet.
 
         Args:
             roi: where the mouth is.
-            size: (height, width) of the source pictures.
+            size: (height, width) of the source frames.
             n_frames: T.
-            points: (T, 68, 2) landmarks, NaN where a picture has no face; only looked at with align.
+            points: (T, 68, 2) landmarks, NaN where a frame has no face; only looked at with align.
 
         Raises:
-            FaceError: align, and no picture has a face.
-            InputError: center88, and the pictures are smaller than that.
+            FaceError: align, and no frame has a face.
+            InputError: center88, and the frames are smaller than that.
         """
         self.roi = roi
-        self.pictures: NDArray[np.uint8] = np.zeros((n_frames, CROP, CROP), np.uint8)
+        self.crops: NDArray[np.uint8] = np.zeros((n_frames, CROP, CROP), np.uint8)
         self.mouths: Mouths | None = None
         if roi == "align":
             if points is None:
@@ -47,10 +47,10 @@ class MouthStream:
             raise InputError(f"pictures are {size[1]}x{size[0]}; the middle {CROP}x{CROP} of each is needed")
 
     def take(self, start: int, frames: Iterable[Frame]) -> None:
-        """The next pictures, (H, W, 3) uint8 RGB, of which the first is number `start`."""
+        """The next frames, (H, W, 3) uint8 RGB, of which the first is number `start`."""
         for i, frame in enumerate(frames, start):
             if self.mouths is not None:
                 inner = self.mouths.corner[i] + (SIDE - CROP) // 2
-                self.pictures[i] = gray(cut_mouth(frame, self.mouths.matrix[i], inner, CROP))
+                self.crops[i] = gray(cut_mouth(frame, self.mouths.matrix[i], inner, CROP))
             else:
-                self.pictures[i] = centre_crop(gray(whole_picture(frame) if self.roi == "resize" else frame))
+                self.crops[i] = centre_crop(gray(whole_frame(frame) if self.roi == "resize" else frame))

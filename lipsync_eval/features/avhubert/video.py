@@ -1,4 +1,4 @@
-"""Video front end: pictures -> gray -> (T, 88, 88) tensors. Facts: av_hubert/utils.py and hubert_dataset.py
+"""Video front end: frames -> gray -> (T, 88, 88) tensors. Facts: av_hubert/utils.py and hubert_dataset.py
 (facebookresearch/av_hubert@258fb50)."""
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ def gray(rgb: NDArray[np.uint8]) -> Gray:
     return out
 
 
-def centre_crop(pictures: Gray) -> Gray:
+def centre_crop(crops: Gray) -> Gray:
     """(..., H, W) -> (..., 88, 88) from the middle, offset floor((H - 88) / 2).
 
     Raises:
-        InputError: the picture is smaller than 88x88.
+        InputError: the frame is smaller than 88x88.
     """
-    height, width = pictures.shape[-2:]
+    height, width = crops.shape[-2:]
     if height < CROP or width < CROP:
         raise InputError(f"pictures are {width}x{height}; the middle {CROP}x{CROP} of each is needed")
     top, left = (height - CROP) // 2, (width - CROP) // 2
-    return pictures[..., top : top + CROP, left : left + CROP]
+    return crops[..., top : top + CROP, left : left + CROP]
 
 
-def video_input(pictures: Gray, mean: float = BASE.image_mean, std: float = BASE.image_std) -> NDArray[np.float32]:
+def video_input(crops: Gray, mean: float = BASE.image_mean, std: float = BASE.image_std) -> NDArray[np.float32]:
     """(T, H, W) uint8 gray -> (T, 88, 88) float32, (x / 255 - mean) / std of the middle 88x88.
 
     Raises:
         InputError: not uint8 gray, or smaller than 88x88.
     """
-    if pictures.dtype != np.uint8 or pictures.ndim != 3:
+    if crops.dtype != np.uint8 or crops.ndim != 3:
         raise InputError(
-            f"pictures must be (T, H, W) uint8 gray, got {pictures.shape} {pictures.dtype}; see gray and mouth_roi"
+            f"pictures must be (T, H, W) uint8 gray, got {crops.shape} {crops.dtype}; see gray and mouth_roi"
         )
     levels = ((np.arange(256) / 255.0 - mean) / std).astype(np.float32)
-    return levels[centre_crop(pictures)]
+    return levels[centre_crop(crops)]
 
 
 def video_tensor(rgb: torch.Tensor, mean: float = BASE.image_mean, std: float = BASE.image_std) -> torch.Tensor:
-    """The differentiable counterpart for training: colour mouth pictures to network input.
+    """The differentiable counterpart for training: colour mouth crops to network input.
 
     Args:
-        rgb: (B, 3, T, H, W) float in 0..1, R first, H and W at least 88: mouth pictures, e.g. of `sample_mouths`.
+        rgb: (B, 3, T, H, W) float in 0..1, R first, H and W at least 88: mouth crops, e.g. of `sample_mouths`.
         mean: of gray.
         std: of gray.
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.metrics.frechet import Moments, frechet_distance
+from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 
 SIZES: Final = 15
 """Sizes of subsets from which is extrapolated."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.metrics.base import Family, MetricSpec, Pooled
 from lipsync_eval.metrics.fvd.readings import EXTRAPOLATE, OPTIONS, READINGS, Reading, reading_of
-from lipsync_eval.options import Option
-from lipsync_eval.types import Frame, Pair, Settings
+from lipsync_eval.settings import Settings
+from lipsync_eval.types import Frame, Pair
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,8 +73,8 @@ SPECS: Final = (
 class Fvd(Family):
     """Four readings of FVD; each id is one of them."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = SPECS
-    options: ClassVar[tuple[Option, ...]] = OPTIONS
+    specs = SPECS
+    options = OPTIONS
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)

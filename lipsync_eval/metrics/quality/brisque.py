@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from lipsync_eval.metrics.base import MetricSpec
 from lipsync_eval.metrics.quality.brisque_score import SMALLEST, VARIANTS, Variant, brisque
@@ -55,8 +55,8 @@ SPEC: Final = MetricSpec(
 class Brisque(NoReference):
     """brisque of every crop."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
-    options: ClassVar[tuple[Option, ...]] = (VARIANT,)
+    specs = (SPEC,)
+    options = (VARIANT,)
 
     @property
     def variant(self) -> Variant:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 
 from lipsync_eval.metrics.base import MetricSpec
 from lipsync_eval.metrics.quality.meter import NoReference, Scorer
@@ -33,7 +33,7 @@ SPEC: Final = MetricSpec(
 class Cpbd(NoReference):
     """cpbd of every crop."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
+    specs = (SPEC,)
 
     @property
     def smallest(self) -> int:

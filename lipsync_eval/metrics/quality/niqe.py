@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from lipsync_eval.metrics.base import MetricSpec
 from lipsync_eval.metrics.quality.meter import NoReference, Scorer
@@ -50,8 +50,8 @@ SPEC: Final = MetricSpec(
 class Niqe(NoReference):
     """niqe of every crop."""
 
-    specs: ClassVar[tuple[MetricSpec, ...]] = (SPEC,)
-    options: ClassVar[tuple[Option, ...]] = (VARIANT,)
+    specs = (SPEC,)
+    options = (VARIANT,)
 
     @property
     def variant(self) -> Variant:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.blendshapes import score_key
-from lipsync_eval.features.style_code import statistics
-from lipsync_eval.features.style_files import Flame, Vertices
+from lipsync_eval.features.style.code import statistics
+from lipsync_eval.features.style.files import Flame, Vertices
 from lipsync_eval.types import Float, Frame, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.blendshapes import Blendshapes
-    from lipsync_eval.features.diffposetalk import DiffPoseTalk
-    from lipsync_eval.features.style_constants import StyleConstants
+    from lipsync_eval.features.style.constants import StyleConstants
+    from lipsync_eval.features.style.diffposetalk import DiffPoseTalk
 
 WINDOW: Final = 100
 """Frames that DiffPoseTalk's encoder was trained on."""
@@ -37,11 +37,11 @@ class Collector(Protocol):
 
     @property
     def needs_frames(self) -> bool:
-        """Whether it looks at pictures."""
+        """Whether it looks at frames."""
         ...
 
     def update(self, start: int, frames: Sequence[Frame]) -> None:
-        """Take the next pictures (only where needs_frames)."""
+        """Take the next frames (only where needs_frames)."""
         ...
 
     def code(self) -> tuple[Float, int]:
@@ -50,7 +50,7 @@ class Collector(Protocol):
 
 
 class Points:
-    """68 points -> code; they are known before the pictures pass."""
+    """68 points -> code; they are known before the frames pass."""
 
     needs_frames = False
     notes: Sequence[str] = ()
@@ -72,7 +72,7 @@ class Points:
 
 
 class Scores:
-    """Pictures -> blendshapes -> code. With a cache, scores of a video that was seen before are taken from it."""
+    """Frames -> blendshapes -> code. With a cache, scores of a video that was seen before are taken from it."""
 
     def __init__(self, side: Side, constants: StyleConstants, model: Path, cache: Cache, weights: str) -> None:
         self.side, self.constants, self.model = side, constants, model

@@ -20,7 +20,7 @@ from lipsync_eval.types import Float, Settings
 STATS: Final = Option(
     name="fid_stats",
     heading="FID",
-    help="Statistics of the real crops (.npz): read where the file exists, else written.",
+    help="Statistics of the real crops (.npz): read if the file exists, else written.",
     kind="path",
     moves=True,
     key="",
@@ -81,7 +81,7 @@ class StatsFile:
                 )
 
     def read(self, metric: str) -> tuple[Float, Float, int | None]:
-        """Mean (2048,), covariance (2048, 2048) and number of pictures (None where the file does not say)."""
+        """Mean (2048,), covariance (2048, 2048) and number of frames (None where the file does not say)."""
         held = self._load()
         mean, cov = self._pick(held, metric)
         n = held.get(f"{PREFIX[metric]}n")

@@ -1,4 +1,4 @@
-"""What metrics on pairs of pictures share: checking stacks of pictures, and keeping one number per frame."""
+"""What metrics on pairs of frames share: checking stacks of frames, and keeping one number per frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Stack = NDArray[np.uint8]
 
 
 def stacks(gen: ArrayLike, gt: ArrayLike) -> tuple[Stack, Stack, bool]:
-    """Check two pictures or two stacks of pictures.
+    """Check two frames or two stacks of frames.
 
     Args:
         gen: (H, W, 3) or (N, H, W, 3) uint8 RGB.
         gt: the same shape.
 
     Returns:
-        both as (N, H, W, 3), and whether single pictures were given.
+        both as (N, H, W, 3), and whether single frames were given.
 
     Raises:
         InputError: wrong dtype, wrong shape, nothing in it, or shapes that differ.
@@ -38,9 +38,9 @@ def stacks(gen: ArrayLike, gt: ArrayLike) -> tuple[Stack, Stack, bool]:
     return a, b, False
 
 
-def _stack(name: str, pictures: ArrayLike) -> Stack:
+def _stack(name: str, frames: ArrayLike) -> Stack:
     try:
-        a = np.asarray(pictures)
+        a = np.asarray(frames)
     except ValueError as error:
         raise InputError(f"{name} must be one array (N, H, W, 3); its pictures differ in size: {error}") from error
     if a.dtype != np.uint8:
@@ -103,7 +103,7 @@ class PairFrames:
         self._n = n
 
     def put(self, batch: Batch, name: str, values: Float) -> None:
-        """Keep the values of a batch: one for every picture that has a crop in both videos."""
+        """Keep the values of a batch: one for every frame that has a crop in both videos."""
         self.frames[name][batch.index[batch.both]] = values
 
     def measurement(self) -> Measurement:

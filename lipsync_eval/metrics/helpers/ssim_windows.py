@@ -1,12 +1,12 @@
-"""The windowed statistics behind SSIM and MS-SSIM, on one pair of pictures.
+"""The windowed statistics behind SSIM and MS-SSIM, on one pair of images.
 
 With s = gen + gt and d = gen - gt, both terms of SSIM follow from four windowed means instead of five:
 
     luminance = (E[s]^2 - E[d]^2 + 2 C1) / (E[s]^2 + E[d]^2 + 2 C1)
     contrast  = (var s - var d + 2 C2) / (var s + var d + 2 C2)
 
-Equal pictures have d = 0 and give exactly 1. Variances are E[x^2] - E[x]^2 in float32; the cancellation that makes other
-float32 codes lose the fifth digit is kept small by taking each strip of the picture relative to its own mean colour,
+Equal images have d = 0 and give exactly 1. Variances are E[x^2] - E[x]^2 in float32; the cancellation that makes other
+float32 codes lose the fifth digit is kept small by taking each strip of the image relative to its own mean colour,
 to which variances are blind.
 """
 
@@ -37,7 +37,7 @@ _MARGIN = WINDOW // 2
 _STRIP_PIXELS = 24_576
 """Size of a strip: small enough for a processor's cache, large enough that calls cost little."""
 
-Picture = NDArray[np.uint8] | NDArray[np.float32]
+Image = NDArray[np.uint8] | NDArray[np.float32]
 """(H, W, 3)"""
 Map = NDArray[np.float32]
 
@@ -56,8 +56,8 @@ def similarity(gen: Frame, gt: Frame, *, single: bool = True, multi: bool = True
     """
     last = len(SCALE_WEIGHTS) - 1 if multi else 0
     ssim, product = np.nan, np.ones(3)
-    a: Picture = gen
-    b: Picture = gt
+    a: Image = gen
+    b: Image = gt
     for scale in range(last + 1):
         total, contrast = _terms(a, b, luminance=scale == last or (scale == 0 and single))
         if scale == 0 and single:
@@ -68,7 +68,7 @@ def similarity(gen: Frame, gt: Frame, *, single: bool = True, multi: bool = True
     return ssim, float(product.mean()) if multi else np.nan
 
 
-def _terms(gen: Picture, gt: Picture, *, luminance: bool) -> tuple[Float, Float]:
+def _terms(gen: Image, gt: Image, *, luminance: bool) -> tuple[Float, Float]:
     """(3,) mean of luminance x contrast (only with `luminance`) and of contrast, per channel, wherever the window fits."""
     import cv2
 
@@ -82,13 +82,13 @@ def _terms(gen: Picture, gt: Picture, *, luminance: bool) -> tuple[Float, Float]
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
-    """Overlapping rows of the picture, such that the windows that fit into each of them cover `height` rows once."""
+    """Overlapping rows of the image, such that the windows that fit into each of them cover `height` rows once."""
     count = -(-height // max(32, _STRIP_PIXELS // width))
     edges = [round(i * height / count) for i in range(count + 1)]
     return (slice(top, bottom + 2 * _MARGIN) for top, bottom in pairwise(edges))
 
 
-def _strip_terms(gen: Picture, gt: Picture, luminance: bool) -> list[Map]:
+def _strip_terms(gen: Image, gt: Image, luminance: bool) -> list[Map]:
     """(h - 10, W, 3) contrast and, if wanted, luminance x contrast; the outer 5 columns mean nothing.
 
     The arithmetic runs in place on whole rows of kept memory, which is what makes it fast. The maps are overwritten by
@@ -131,15 +131,15 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def _centred(picture: Picture, out: Map) -> Map:
-    """Write the picture less a colour to `out` (h, 3W); return that colour (3W,).
+def _centred(image: Image, out: Map) -> Map:
+    """Write the image less a colour to `out` (h, 3W); return that colour (3W,).
 
     It is the mean colour, roughly, in whole levels so that the differences are exact.
     """
     import cv2
 
-    colour = np.tile(np.rint(cv2.mean(picture[::8])[:3]).astype(np.float32), picture.shape[1])
-    np.subtract(picture.reshape(out.shape), colour, out=out)
+    colour = np.tile(np.rint(cv2.mean(image[::8])[:3]).astype(np.float32), image.shape[1])
+    np.subtract(image.reshape(out.shape), colour, out=out)
     return colour
 
 
@@ -160,12 +160,12 @@ def _kernel() -> Map:
     return out
 
 
-def _halved(picture: Picture) -> Map:
+def _halved(image: Image) -> Map:
     """Mean of 2x2 blocks, exact in float32; an odd side gets zeros at both ends first, and they count."""
     import cv2
 
-    odd = picture.shape[0] % 2, picture.shape[1] % 2
-    even: NDArray[Any] = np.pad(picture, ((odd[0], odd[0]), (odd[1], odd[1]), (0, 0))) if any(odd) else picture
+    odd = image.shape[0] % 2, image.shape[1] % 2
+    even: NDArray[Any] = np.pad(image, ((odd[0], odd[0]), (odd[1], odd[1]), (0, 0))) if any(odd) else image
     height, width = even.shape[0] // 2, even.shape[1] // 2
     out = np.empty((height, width, 3), np.float32)
     step = max(16, _STRIP_PIXELS // (2 * width))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import RefusedCheckpoint
-from lipsync_eval.features.style_encoder import DIM, StyleEncoder, embed, motion_of
-from lipsync_eval.features.style_files import Flame
+from lipsync_eval.features.style.encoder import DIM, StyleEncoder, embed, motion_of
+from lipsync_eval.features.style.files import Flame
 from lipsync_eval.types import Float
 from lipsync_eval.weights import Stub, fit, load_checkpoint
 

@@ -10,7 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import Measurement, MetricSpec
+from lipsync_eval.options import Option, clean
 
 NEEDS: Final = frozenset(
     {
@@ -48,6 +50,25 @@ def spec_faults(spec: MetricSpec) -> Iterator[str]:
     yield from _number_faults(spec)
 
 
+def option_faults(options: Sequence[Option]) -> Iterator[str]:
+    """Everything that is wrong with what a family declares about its options; nothing for good ones."""
+    for option in options:
+        if not re.fullmatch(r"[a-z][a-z0-9_.]*", option.name) or option.name.startswith("protocol."):
+            yield f"option {option.name!r}: write lower case letters, digits, underscores and points; protocol. is taken"
+        for field in ("heading", "help"):
+            if not getattr(option, field).strip() or "\n" in getattr(option, field):
+                yield f"option {option.name}: {field} must be one line of text"
+        if (option.kind == "choice") != bool(option.choices):
+            yield f"option {option.name}: choices belong to the kind choice, and only to it"
+        elif option.default:
+            try:
+                clean(option, option.default)
+            except UsageError as error:
+                yield f"option {option.name}: its default is none of its values: {error}"
+    if len({option.name for option in options}) < len(options):
+        yield "two options have one name"
+
+
 def _number_faults(spec: MetricSpec) -> Iterator[str]:
     low, high = spec.range
     if math.isnan(low) or math.isnan(high) or not low < high:
@@ -63,7 +84,7 @@ def _number_faults(spec: MetricSpec) -> Iterator[str]:
 
 
 def compares(spec: MetricSpec) -> bool:
-    """Whether a metric sets the generated video's pictures or landmarks against the real video's."""
+    """Whether a metric sets the generated video's frames or landmarks against the real video's."""
     return bool(spec.needs & {"gt.crop", "gt.points", "gt.frames"}) and spec.direction != "zero"
 
 

@@ -16,15 +16,15 @@ import numpy as np
 
 from lipsync_eval.errors import ClipError, MetricError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
+from lipsync_eval.metrics.checks.rules import compares, measurement_faults, option_faults, spec_faults
+from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.registry import family_of
-from lipsync_eval.metrics.rules import compares, measurement_faults, spec_faults
-from lipsync_eval.metrics.synthetic import synthetic_pair
 from lipsync_eval.types import Batch, Pair, Settings
 
 LEVELS: Final = (4.0, 12.0, 36.0)
-"""Noise of the generated pictures in grey levels; landmarks move by an eighth of it, in px."""
+"""Noise of the generated frames in grey levels; landmarks move by an eighth of it, in px."""
 _TOLERANCE = 1e-6
-"""Relative, for results that must not depend on how the pictures were batched."""
+"""Relative, for results that must not depend on how the frames were batched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,12 @@ def check_metric(
         UsageError: no such metric, or it cannot run here (e.g. MissingWeights).
     """
     family = family_of(metric) if isinstance(metric, str) else metric
+    if not (isinstance(family, type) and issubclass(family, Family)):
+        raise MetricError(f"{family!r} is no metric family: derive it from lipsync_eval.metrics.base.Family")
     specs = tuple(s for s in family.specs if not isinstance(metric, str) or s.name == metric)
     if not specs:
         raise MetricError(f"{family.__name__} declares no metric: give it `specs`")
-    if faults := [fault for spec in specs for fault in spec_faults(spec)]:
+    if faults := [*(fault for spec in specs for fault in spec_faults(spec)), *option_faults(family.options)]:
         raise MetricError(_listed(specs, faults))
     bench = _Bench(family, specs, settings or Settings(), n_frames)
     checks: dict[str, _Check] = {
@@ -112,7 +114,7 @@ class _Bench:
         return self.family(self.settings, names)
 
     def measure(self, pair: Pair, lengths: Sequence[int] = (8,), names: frozenset[str] | None = None) -> Measurement:
-        """Measure a pair whose pictures come in batches of these lengths, over and over."""
+        """Measure a pair whose frames come in batches of these lengths, over and over."""
         meter = self.open(names or self.names).start(pair)
         start, turn = 0, 0
         while start < pair.n_frames:
@@ -229,11 +231,11 @@ def _monotone(bench: _Bench) -> Iterator[str]:
 
 def _signature(bench: _Bench) -> Iterator[str]:
     for name in bench.names:
-        keys = bench.open(bench.names).signature(name)
+        keys = bench.open(bench.names).keys(name)
         for text in (*keys, *keys.values()):
             if not isinstance(text, str) or not text or "|" in text or ":" in text:
                 yield f"{name}: {text!r} in the signature; keys and values are texts without | and :"
-        if dict(keys) != dict(bench.open(frozenset({name})).signature(name)):
+        if keys != bench.open(frozenset({name})).keys(name):
             yield f"{name}: its signature depends on which other metrics are asked for"
 
 

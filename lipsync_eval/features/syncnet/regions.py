@@ -1,4 +1,4 @@
-"""Which parts of a video SyncNet looks at: whole pictures, the run's own face track, or tracks found by S3FD."""
+"""Which parts of a video SyncNet looks at: whole frames, the run's own face track, or tracks found by S3FD."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Final
 import numpy as np
 
 from lipsync_eval.errors import MetricError
-from lipsync_eval.features import syncnet_track as tracking
 from lipsync_eval.features.s3fd import S3FD
-from lipsync_eval.features.syncnet_shots import Shots
+from lipsync_eval.features.syncnet import tracking
+from lipsync_eval.features.syncnet.shots import Shots
 from lipsync_eval.protocol import ShotRule
 from lipsync_eval.types import Float, Frame, Track
 
 SMALL: Final = 480
-"""px: pictures with a shorter side below this are searched at full size (upstream always shrinks to a quarter)."""
+"""px: frames with a shorter side below this are searched at full size (upstream always shrinks to a quarter)."""
 SCALE: Final = 0.25
 MIN_FACE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One face (or the whole picture) through consecutive pictures."""
+    """One face (or the whole frame) through consecutive frames."""
 
     first: int
     n_frames: int
     windows: tracking.Windows | None
-    """None: the whole picture."""
+    """None: the whole frame."""
 
-    def cut(self, picture: Frame, number: int) -> Frame:
-        """The crop of picture `number` (of the video), (224, 224, 3) uint8.
+    def cut(self, frame: Frame, number: int) -> Frame:
+        """The crop of frame `number` (of the video), (224, 224, 3) uint8.
 
         Raises:
-            MetricError: the face lies outside the picture.
+            MetricError: the face lies outside the frame.
         """
         import cv2
 
         if self.windows is None:
-            return np.asarray(cv2.resize(picture, (tracking.SIDE, tracking.SIDE)), np.uint8)
-        crop = tracking.cut(picture, self.windows, number - self.first)
+            return np.asarray(cv2.resize(frame, (tracking.SIDE, tracking.SIDE)), np.uint8)
+        crop = tracking.cut(frame, self.windows, number - self.first)
         if crop is None:
             raise MetricError(
                 f"the face track leaves the picture at frame {number}: there is nothing to crop for SyncNet"
@@ -55,7 +55,7 @@ def shortest(n_frames: int, limit: int) -> float:
 
 
 def whole(n_frames: int) -> list[Region]:
-    """The whole picture, for videos that are face crops already (Wav2Lip's calculate_scores_LRS.py)."""
+    """The whole frame, for videos that are face crops already (Wav2Lip's calculate_scores_LRS.py)."""
     return [Region(0, n_frames, None)]
 
 
@@ -80,9 +80,9 @@ def from_faces(faces: Sequence[Float], cuts: Sequence[int], shape: tuple[int, in
     """Regions of the tracks that upstream would make of a detector's faces.
 
     Args:
-        faces: per picture (n, 4 or more) boxes in px, best first.
-        cuts: numbers of the pictures at which a new shot begins (without 0).
-        shape: (height, width) of the pictures.
+        faces: per frame (n, 4 or more) boxes in px, best first.
+        cuts: numbers of the frames at which a new shot begins (without 0).
+        shape: (height, width) of the frames.
         limit: upstream's min_track.
 
     Raises:
@@ -92,10 +92,10 @@ def from_faces(faces: Sequence[Float], cuts: Sequence[int], shape: tuple[int, in
     tracks = []
     for a, b in zip((0, *cuts), (*cuts, len(faces)), strict=True):
         if b - a >= least:
-            shot = [[tuple(map(float, box[:4])) for box in picture] for picture in faces[a:b]]
+            shot = [[tuple(map(float, box[:4])) for box in frame] for frame in faces[a:b]]
             tracks += tracking.link(shot, first=a, min_track=least, min_face=smallest)
     if not tracks:
-        seen = sum(len(picture) > 0 for picture in faces)
+        seen = sum(len(frame) > 0 for frame in faces)
         raise MetricError(
             f"no face track is long enough for SyncNet: S3FD found a face in {seen} of {len(faces)} frames, and a track needs "
             f"more than {least:g} detections within one shot and a face of more than {smallest:g} px"
@@ -103,22 +103,22 @@ def from_faces(faces: Sequence[Float], cuts: Sequence[int], shape: tuple[int, in
     return [Region(t.first, len(t), tracking.windows(t.boxes)) for t in tracks]
 
 
-def search(detector: S3FD, pictures: Iterable[Frame], release: ShotRule = "0.5.1") -> tuple[list[Float], list[int]]:
-    """Faces of every picture, and where shots begin, in one pass.
+def search(detector: S3FD, frames: Iterable[Frame], release: ShotRule = "0.5.1") -> tuple[list[Float], list[int]]:
+    """Faces of every frame, and where shots begin, in one pass.
 
     Args:
         detector: on its device.
-        pictures: (H, W, 3) uint8 RGB, in order.
+        frames: (H, W, 3) uint8 RGB, in order.
         release: of PySceneDetect, whose rule finds the shots.
 
     Returns:
-        per picture (n, 5) x1, y1, x2, y2, score; and the cuts for `from_faces`.
+        per frame (n, 5) x1, y1, x2, y2, score; and the cuts for `from_faces`.
     """
     faces: list[Float] = []
     shots = Shots(release)
-    stream = iter(pictures)
+    stream = iter(frames)
     while batch := list(islice(stream, detector.batch)):
         faces += detector.detect(batch, scale=SCALE if min(batch[0].shape[:2]) >= SMALL else 1.0)
-        for picture in batch:
-            shots.add(picture)
+        for frame in batch:
+            shots.add(frame)
     return faces, shots.cuts

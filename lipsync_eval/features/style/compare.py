@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.features.style_code import LEAST, cosine, statistics
-from lipsync_eval.features.style_constants import StyleConstants, build
-from lipsync_eval.features.style_corpus import Sequence52or68
+from lipsync_eval.features.style.code import LEAST, cosine, statistics
+from lipsync_eval.features.style.constants import StyleConstants, build
+from lipsync_eval.features.style.corpus import Sequence52or68
 from lipsync_eval.types import Float
 
 

@@ -1,4 +1,4 @@
-"""SyncNet on one video of a pair: all its regions, in one pass over its pictures."""
+"""SyncNet on one video of a pair: all its regions, in one pass over its frames."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from lipsync_eval.cache import Arrays
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mfcc import loudness
-from lipsync_eval.features.syncnet import Distances, TrackScorer, n_rows
-from lipsync_eval.features.syncnet_lossy import Chain, crop_chain, source_chain
-from lipsync_eval.features.syncnet_net import Folded, to_bgr
-from lipsync_eval.features.syncnet_regions import Region
+from lipsync_eval.features.syncnet.lossy import Chain, crop_chain, source_chain
+from lipsync_eval.features.syncnet.net import Folded, to_bgr
+from lipsync_eval.features.syncnet.regions import Region
+from lipsync_eval.features.syncnet.track_scorer import Distances, TrackScorer, n_rows
 from lipsync_eval.types import FPS, RATE, Frame
 
 SILENT: Final = -60.0
-"""dBFS: a sound that nowhere reaches this is silent."""
+"""dBFS: audio that nowhere reaches this is silent."""
 QUIET: Final = -45.0
-"""dBFS: a picture's sound above this counts as speech energy."""
+"""dBFS: a frame's audio above this counts as speech energy."""
 SPEECH_LEAST: Final = 0.2
-"""Share of pictures with speech energy below which a warning is due."""
+"""Share of frames with speech energy below which a warning is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class TrackDistances:
     """What came out for one track."""
 
     first: int
-    """Number of its first picture."""
+    """Number of its first frame."""
     n_frames: int
     distances: Distances
     """(rows, 31)."""
 
 
 class SideScorer:
-    """All regions of one video; pictures come in order and once."""
+    """All regions of one video; frames come in order and once."""
 
     def __init__(self, net: Folded, regions: Sequence[Region], samples: NDArray[np.int16], *, lossy: bool) -> None:
         """Prepare.
@@ -47,29 +47,29 @@ class SideScorer:
         Args:
             net: SyncNet.
             regions: from syncnet_regions.
-            samples: (N,) int16 at 16 kHz, sample 0 with picture 0 of the video.
-            lossy: put pictures and crops through the official lossy steps.
+            samples: (N,) int16 at 16 kHz, sample 0 with frame 0 of the video.
+            lossy: put frames and crops through the official lossy steps.
 
         Raises:
             MetricError: no region has a single row.
         """
-        self._regions = [r for r in regions if n_rows(r.n_frames, len(_sound(samples, r)))]
+        self._regions = [r for r in regions if n_rows(r.n_frames, len(_audio(samples, r)))]
         if not self._regions:
             most = max((r.n_frames for r in regions), default=0)
             raise MetricError(
                 f"SyncNet needs at least 6 pictures with 0.24 s of sound; here are {most} pictures and "
                 f"{len(samples) / RATE:.2f} s of sound"
             )
-        self._scorers = [TrackScorer(net, _sound(samples, r), r.n_frames) for r in self._regions]
+        self._scorers = [TrackScorer(net, _audio(samples, r), r.n_frames) for r in self._regions]
         found = any(r.windows is not None for r in self._regions)
         self._source = (source_chain() if found else crop_chain(written=False)) if lossy else None
-        """Whole pictures become JPEG at their own size, and are resized after that."""
+        """Whole frames become JPEG at their own size, and are resized after that."""
         self._crops = [crop_chain(written=True) if lossy and found else None for _ in self._regions]
 
-    def update(self, start: int, pictures: Sequence[Frame]) -> None:
-        """Take pictures start, start + 1..., (H, W, 3) uint8 RGB."""
-        for number, picture in enumerate(pictures, start):
-            shown = self._source.through(picture) if self._source is not None else picture
+    def update(self, start: int, frames: Sequence[Frame]) -> None:
+        """Take frames start, start + 1..., (H, W, 3) uint8 RGB."""
+        for number, frame in enumerate(frames, start):
+            shown = self._source.through(frame) if self._source is not None else frame
             for region, scorer, chain in zip(self._regions, self._scorers, self._crops, strict=True):
                 if region.first <= number < region.first + region.n_frames:
                     scorer.add(_prepare(region.cut(shown, number), chain))
@@ -80,11 +80,11 @@ class SideScorer:
         return [TrackDistances(r.first, r.n_frames, s.finish()) for r, s in pairs]
 
 
-def check_sound(samples: NDArray[np.int16], n_frames: int) -> float:
-    """Share of the pictures that have speech energy.
+def check_audio(samples: NDArray[np.int16], n_frames: int) -> float:
+    """Share of the frames that have speech energy.
 
     Raises:
-        MetricError: less than 0.2 s of sound, or silence.
+        MetricError: less than 0.2 s of audio, or silence.
     """
     if len(samples) < RATE // 5:
         raise MetricError(f"the sound lasts {len(samples) / RATE:.2f} s; SyncNet listens in windows of 0.2 s")
@@ -116,7 +116,7 @@ def regions_digest(regions: Sequence[Region]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _sound(samples: NDArray[np.int16], region: Region) -> NDArray[np.int16]:
+def _audio(samples: NDArray[np.int16], region: Region) -> NDArray[np.int16]:
     per_frame = RATE // FPS
     return samples[region.first * per_frame : (region.first + region.n_frames) * per_frame]
 

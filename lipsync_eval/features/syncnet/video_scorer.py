@@ -1,4 +1,4 @@
-"""From a video with its sound to a SyncNet scorer: weights, faces, regions, cache."""
+"""From a video with its audio to a SyncNet scorer: weights, faces, regions, cache."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from lipsync_eval.cache import Cache
 from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError, MetricError
-from lipsync_eval.features import s3fd, syncnet_net
-from lipsync_eval.features import syncnet_regions as regions
-from lipsync_eval.features.syncnet_lossy import source_chain
-from lipsync_eval.features.syncnet_side import (
+from lipsync_eval.features import s3fd
+from lipsync_eval.features.syncnet import net as syncnet_net
+from lipsync_eval.features.syncnet import regions
+from lipsync_eval.features.syncnet.lossy import source_chain
+from lipsync_eval.features.syncnet.side_scorer import (
     SideScorer,
     TrackDistances,
-    check_sound,
+    check_audio,
     from_arrays,
     regions_digest,
     to_arrays,
@@ -35,7 +36,7 @@ class How:
     """Where SyncNet's crops come from."""
 
     detector: SyncDetector
-    """The run's own face track; S3FD and upstream's tracking; or whole pictures."""
+    """The run's own face track; S3FD and upstream's tracking; or whole frames."""
     min_track: int
     """Upstream's limit; 0.8 of the clip where that is less."""
     lossy: bool
@@ -45,7 +46,7 @@ class How:
 
 
 class VideoScorer:
-    """SyncNet on one video: pictures in, distances out."""
+    """SyncNet on one video: frames in, distances out."""
 
     def __init__(
         self,
@@ -64,19 +65,19 @@ class VideoScorer:
             settings: weights, device, cache.
             how: where the crops come from.
             clip: the video.
-            audio: the sound that is scored.
+            audio: the audio that is scored.
             track: the run's own face track, for How.detector == 'track'.
-            n_frames: pictures that are scored.
+            n_frames: frames that are scored.
             keep: look for distances in the cache, and put them there.
 
         Raises:
-            MetricError: no sound, silence, no face, no track that is long enough, too few pictures.
+            MetricError: no audio, silence, no face, no track that is long enough, too few frames.
         """
         if audio is None:
             raise MetricError("the video has no sound to score")
         samples = audio.int16()
-        self.speech = check_sound(samples, n_frames)
-        """Share of the pictures with speech energy."""
+        self.speech = check_audio(samples, n_frames)
+        """Share of the frames with speech energy."""
         self._cache = Cache(settings.cache_dir if keep else None)
         found = _regions(settings, how, clip, track, n_frames)
         file = locate(settings, "syncnet", role="syncnet")
@@ -98,16 +99,16 @@ class VideoScorer:
             net = syncnet_net.load(file.path, file.sha256, pick(settings.device))
             self._scorer = SideScorer(net, found, samples, lossy=how.lossy)
 
-    def update(self, start: int, pictures: Sequence[Frame]) -> None:
-        """Take pictures start, start + 1..., (H, W, 3) uint8 RGB, in order."""
+    def update(self, start: int, frames: Sequence[Frame]) -> None:
+        """Take frames start, start + 1..., (H, W, 3) uint8 RGB, in order."""
         if self._scorer is not None:
-            self._scorer.update(start, pictures)
+            self._scorer.update(start, frames)
 
     def finish(self) -> list[TrackDistances]:
         """Distances of every track.
 
         Raises:
-            MetricError: pictures are missing.
+            MetricError: frames are missing.
         """
         if self._tracks is None:
             if self._scorer is None:
@@ -130,7 +131,7 @@ def _regions(settings: Settings, how: How, clip: Clip, track: Track | None, n_fr
 
 
 def _faces(settings: Settings, how: How, clip: Clip, n_frames: int) -> tuple[list[Float], list[int]]:
-    """S3FD's faces in every picture, out of the cache where they are there."""
+    """S3FD's faces in every frame, out of the cache where they are there."""
     file = locate(settings, "s3fd", role="s3fd")
     key = {
         "what": "s3fd-faces",
@@ -145,12 +146,12 @@ def _faces(settings: Settings, how: How, clip: Clip, n_frames: int) -> tuple[lis
     held = cache.get(key)
     if held is None:
         detector = s3fd.load(file.path, file.sha256, pick(settings.device))
-        pictures = clip.frames(0, n_frames)
+        frames = clip.frames(0, n_frames)
         if how.lossy:
             chain = source_chain()
-            pictures = (chain.through(picture) for picture in pictures)
+            frames = (chain.through(frame) for frame in frames)
         try:
-            faces, cuts = regions.search(detector, pictures, how.shots)
+            faces, cuts = regions.search(detector, frames, how.shots)
         except InputError as error:
             raise MetricError(str(error)) from error
         counts = np.array([len(f) for f in faces], np.int64)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.features.blendshapes import LIP
-from lipsync_eval.features.style_code import PARTS, moments, standardise, window_codes
-from lipsync_eval.features.style_points import COMPONENTS, DIM, MOVING, RIGID, PoseModel, expression, learn_pose
+from lipsync_eval.features.style.code import PARTS, moments, standardise, window_codes
+from lipsync_eval.features.style.points import COMPONENTS, DIM, MOVING, RIGID, PoseModel, expression, learn_pose
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Settings
@@ -27,7 +27,7 @@ from lipsync_eval.types import Float, Settings
 POINTS68: Final = Option(
     name="style_constants.points68",
     heading="StyleSim",
-    help="Constants of stylesim_points68, made with `style-constants`; not given: those that come with the package.",
+    help="Constants made by `style-constants`; not given: the shipped ones.",
     kind="path",
     moves=True,
     key="",
@@ -35,7 +35,6 @@ POINTS68: Final = Option(
 BLENDSHAPES: Final = replace(
     POINTS68,
     name="style_constants.blendshapes",
-    help="Constants of stylesim_blendshapes, made with `style-constants`; not given: those that come with the package.",
 )
 FEATURES: Final = ("points68", "blendshapes")
 VERSION: Final = 1
@@ -93,7 +92,7 @@ def load(settings: Settings, features: str) -> StyleConstants:
 @lru_cache
 def shipped(features: str) -> StyleConstants:
     """The file that comes with the package."""
-    place = files("lipsync_eval.features").joinpath(f"style_{features}.json")
+    place = files("lipsync_eval.features.style").joinpath(f"{features}.json")
     return read(Path(str(place)))
 
 

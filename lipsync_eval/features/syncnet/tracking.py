@@ -28,12 +28,12 @@ LIFT: Final = 0.31
 
 @dataclass(frozen=True, slots=True)
 class FaceTrack:
-    """One face through consecutive pictures."""
+    """One face through consecutive frames."""
 
     first: int
-    """Number of its first picture."""
+    """Number of its first frame."""
     boxes: Float
-    """(L, 4) x1, y1, x2, y2 in px, one for every picture from `first` on."""
+    """(L, 4) x1, y1, x2, y2 in px, one for every frame from `first` on."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -41,7 +41,7 @@ class FaceTrack:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Where the crops of a track lie, in whole source pixels; they may reach outside the picture."""
+    """Where the crops of a track lie, in whole source pixels; they may reach outside the frame."""
 
     rows: NDArray[np.int64]
     """(L, 2) first row, row after the last."""
@@ -65,16 +65,16 @@ def link(
 ) -> list[FaceTrack]:
     """Tracks through one shot, greedily as upstream.
 
-    A face joins when it overlaps the track's last box by more than half and comes at most `gap` pictures later. Upstream
-    takes faces out of the very list it walks over, so after a face has joined, the next face of that picture is skipped
+    A face joins when it overlaps the track's last box by more than half and comes at most `gap` frames later. Upstream
+    takes faces out of the very list it walks over, so after a face has joined, the next face of that frame is skipped
     for this track; that is kept, since it decides which boxes a track gets.
 
     Args:
-        faces: per picture, boxes x1, y1, x2, y2 in the order in which the detector gave them.
-        first: number of the shot's first picture.
+        faces: per frame, boxes x1, y1, x2, y2 in the order in which the detector gave them.
+        first: number of the shot's first frame.
         min_track: a track needs more detections than this.
         min_face: px; a track's mean width or height must be larger.
-        gap: pictures without a detection that a track survives.
+        gap: frames without a detection that a track survives.
 
     Returns:
         tracks in the order in which upstream writes them; boxes between detections are interpolated.
@@ -115,15 +115,15 @@ def windows(boxes: Float) -> Windows:
     return Windows(rows - pad[:, None], columns - pad[:, None], pad)
 
 
-def cut(picture: Frame, where: Windows, i: int) -> Frame | None:
-    """Crop number i of a track, resized to 224 x 224 (cv2 bilinear); outside the picture it is grey (110).
+def cut(frame: Frame, where: Windows, i: int) -> Frame | None:
+    """Crop number i of a track, resized to 224 x 224 (cv2 bilinear); outside the frame it is grey (110).
 
     Returns:
-        (224, 224, 3) uint8, channels as in `picture`; None where the window is empty.
+        (224, 224, 3) uint8, channels as in `frame`; None where the window is empty.
     """
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = frame.shape[:2]
     pad = int(where.pad[i])
     top, bottom = (int(v) for v in np.clip(where.rows[i], -pad, height + pad))
     left, right = (int(v) for v in np.clip(where.columns[i], -pad, width + pad))
@@ -132,7 +132,7 @@ def cut(picture: Frame, where: Windows, i: int) -> Frame | None:
     out = np.full((bottom - top, right - left, 3), GREY, np.uint8)
     y0, y1, x0, x1 = max(top, 0), min(bottom, height), max(left, 0), min(right, width)
     if y1 > y0 and x1 > x0:
-        out[y0 - top : y1 - top, x0 - left : x1 - left] = picture[y0:y1, x0:x1]
+        out[y0 - top : y1 - top, x0 - left : x1 - left] = frame[y0:y1, x0:x1]
     return np.asarray(cv2.resize(out, (SIDE, SIDE)), np.uint8)
 
 
@@ -165,7 +165,7 @@ def _take(left: list[list[tuple[int, tuple[float, ...]]]], gap: int) -> list[tup
 
 
 def _interpolated(taken: list[tuple[int, tuple[float, ...]]]) -> FaceTrack:
-    """Boxes for every picture, linear between detections."""
+    """Boxes for every frame, linear between detections."""
     known = np.array([n for n, _ in taken], np.float64)
     boxes = np.array([box for _, box in taken], np.float64)
     at = np.arange(int(known[0]), int(known[-1]) + 1)
@@ -176,7 +176,7 @@ def boxes_from_points(points: Float) -> Float:
     """Boxes like those of a WIDER FACE detector (S3FD), from 68 points.
 
     With h half the longer side of the points' bounding box, the box is a square of half side 1.29 h whose centre lies
-    0.31 h above that of the bounding box. Measured on 296 pictures of 19 clips against YuNet, which was trained on the
+    0.31 h above that of the bounding box. Measured on 296 frames of 19 clips against YuNet, which was trained on the
     same boxes as S3FD (docs/metrics/syncnet.md): half as much spread as from dlib's own boxes, which jump with the
     detector's pyramid.
 

@@ -4,7 +4,7 @@
 `<stem>.vertices.npz`  vertices (T, L, 3) or (T, 3 L): expression only (shape and pose 0), any topology and unit;
                        template (L, 3) or (3 L,), optional: the face at rest, subtracted from every frame
 
-T is the number of the clip's pictures at 25 fps. Arrays of numbers only: nothing is unpickled.
+T is the number of the clip's frames at 25 fps. Arrays of numbers only: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def read_flame(path: Path, n_frames: int | None) -> Flame:
 
     Args:
         path: a .flame.npz.
-        n_frames: pictures of the clip that it must cover; None: any number.
+        n_frames: frames of the clip that it must cover; None: any number.
 
     Raises:
         MetricError: it is missing or malformed; the message says what belongs in it.

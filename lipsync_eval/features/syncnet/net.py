@@ -2,7 +2,7 @@
 
 The module holds the parameters under their official names. Scoring runs a folded copy: batch norm is put into the
 convolutions (in float64), and the lip branch, whose kernels span time in the first layer only, runs as 2-D convolutions
-over 15 channels (5 pictures of 3). Both are the same sums in another order (within 1e-5 relative).
+over 15 channels (5 frames of 3). Both are the same sums in another order (within 1e-5 relative).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
 
 WINDOW: Final = 5
-"""Pictures per lip window."""
+"""Frames per lip window."""
 COLUMNS: Final = 20
 """MFCC columns per audio window (0.2 s)."""
 SIDE: Final = 224
@@ -81,16 +81,16 @@ class Folded:
         if device.type == "cpu":
             self._lip = self._lip.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def lip(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def lip(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings of all lip windows.
 
         Args:
-            pictures: (n + 4, 224, 224, 3) uint8 in BGR order, consecutive at 25 fps; used as 0..255, not scaled.
+            crops: (n + 4, 224, 224, 3) uint8 in BGR order, consecutive at 25 fps; used as 0..255, not scaled.
 
         Returns:
             (n, 1024) float32, not normalised.
         """
-        frames = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)
+        frames = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2)
         windows = frames.unfold(0, WINDOW, 1).permute(0, 1, 4, 2, 3)  # n, 3, 5, 224, 224
         stacked = windows.reshape(len(windows), 3 * WINDOW, SIDE, SIDE).float()
         if self.device.type == "cpu":
@@ -190,6 +190,6 @@ def load(path: Path, digest: str, device: torch.device) -> Folded:
     return Folded(net, device)
 
 
-def to_bgr(picture: Frame) -> Frame:
+def to_bgr(frame: Frame) -> Frame:
     """(H, W, 3) uint8 RGB -> BGR, contiguous: the order in which the network was trained."""
-    return np.ascontiguousarray(picture[:, :, ::-1])
+    return np.ascontiguousarray(frame[:, :, ::-1])

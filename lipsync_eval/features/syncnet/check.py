@@ -9,10 +9,10 @@ import numpy as np
 
 from lipsync_eval.device import pick
 from lipsync_eval.errors import WeightsError
-from lipsync_eval.features import syncnet_net
-from lipsync_eval.features.syncnet import Reading, read
-from lipsync_eval.features.syncnet_regions import whole
-from lipsync_eval.features.syncnet_side import SideScorer
+from lipsync_eval.features.syncnet import net as syncnet_net
+from lipsync_eval.features.syncnet.regions import whole
+from lipsync_eval.features.syncnet.side_scorer import SideScorer
+from lipsync_eval.features.syncnet.track_scorer import Reading, read
 from lipsync_eval.files import sha256
 from lipsync_eval.media import open_clip
 from lipsync_eval.types import Settings
@@ -82,8 +82,8 @@ def _score(net: syncnet_net.Folded, path: Path, *, lossy: bool) -> Reading:
     clip = open_clip(path)
     samples = clip.audio.int16() if clip.audio is not None else np.zeros(0, np.int16)
     scorer = SideScorer(net, whole(clip.n_frames), samples, lossy=lossy)
-    for number, picture in enumerate(clip.frames()):
-        scorer.update(number, [picture])
+    for number, frame in enumerate(clip.frames()):
+        scorer.update(number, [frame])
     return read(scorer.finish()[0].distances)
 
 

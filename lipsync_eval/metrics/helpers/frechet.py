@@ -2,7 +2,7 @@
 
 Source: Heusel et al., NeurIPS 2017 (arXiv:1706.08500), eq. 6. Compared with pytorch-fid==0.3.0, whose matrix square root
 (scipy's sqrtm) is replaced: with S = R R^T (R from the eigenvectors of S), tr sqrt(S1 S2) is the sum of the singular
-values of R1^T R2. That stays exact where a covariance is singular (fewer pictures than dimensions) and has no imaginary
+values of R1^T R2. That stays exact where a covariance is singular (fewer frames than dimensions) and has no imaginary
 part.
 """
 

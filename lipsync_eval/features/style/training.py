@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lipsync_eval.errors import InputError, RefusedCheckpoint
-from lipsync_eval.features.style_constants import Sequence68, StyleConstants
-from lipsync_eval.features.style_encoder import StyleEncoder, embed
-from lipsync_eval.features.style_points import PoseModel
+from lipsync_eval.features.style.constants import Sequence68, StyleConstants
+from lipsync_eval.features.style.encoder import StyleEncoder, embed
+from lipsync_eval.features.style.points import PoseModel
 from lipsync_eval.files import atomic
 from lipsync_eval.types import Float
 from lipsync_eval.weights import fit, load_checkpoint

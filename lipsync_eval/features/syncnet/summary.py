@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from lipsync_eval.features.syncnet import Reading, read
-from lipsync_eval.features.syncnet_side import QUIET, SPEECH_LEAST, TrackDistances
+from lipsync_eval.features.syncnet.side_scorer import QUIET, SPEECH_LEAST, TrackDistances
+from lipsync_eval.features.syncnet.track_scorer import Reading, read
 from lipsync_eval.types import Json
 
 SHORT: Final = 100
@@ -42,7 +42,7 @@ def summarise(tracks: Sequence[TrackDistances], *, mean: bool) -> Score:
 
     Args:
         tracks: at least one.
-        mean: the mean over tracks, the offset cut to a whole picture (LatentSync's eval_sync_conf.py); else the longest
+        mean: the mean over tracks, the offset cut to a whole frame (LatentSync's eval_sync_conf.py); else the longest
             track, the first of several.
     """
     if mean:
@@ -90,8 +90,8 @@ def remarks(tracks: Sequence[TrackDistances], speech: float, n_frames: int, *, m
 
     Args:
         tracks: of the video.
-        speech: share of its pictures with speech energy.
-        n_frames: pictures of the video.
+        speech: share of its frames with speech energy.
+        n_frames: frames of the video.
         mean: the score is the mean over tracks.
     """
     texts = []

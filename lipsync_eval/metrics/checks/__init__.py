@@ -1,0 +1,1 @@
+"""What every metric must keep to, and how that is tried out."""

@@ -1,0 +1,1 @@
+"""What single families are made of: one file serves one family, or several (frames)."""
