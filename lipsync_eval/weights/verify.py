@@ -24,6 +24,13 @@ CHECKS: Final[dict[str, str]] = {
     "lpips-vgg": "lipsync_eval.metrics.checks.networks:check_lpips",
     "lpips-squeeze": "lipsync_eval.metrics.checks.networks:check_lpips",
     "inception-fid": "lipsync_eval.metrics.checks.networks:check_inception",
+    "niqe": "lipsync_eval.metrics.checks.quality:check_niqe",
+    "niqe-skvideo": "lipsync_eval.metrics.checks.quality:check_niqe",
+    "brisque": "lipsync_eval.metrics.checks.quality:check_brisque",
+    "brisque-pypi": "lipsync_eval.metrics.checks.quality:check_brisque",
+    "i3d-torchscript": "lipsync_eval.metrics.checks.fvd:check_fvd",
+    "i3d-kinetics400": "lipsync_eval.metrics.checks.fvd:check_fvd",
+    "r3d18": "lipsync_eval.metrics.checks.fvd:check_fvd",
     "arcface": "lipsync_eval.metrics.checks.networks:check_arcface",
     "diffposetalk": "lipsync_eval.metrics.checks.networks:check_diffposetalk",
 }
