@@ -75,9 +75,9 @@ def open_sound(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]] | Non
     """(N,) float32 samples at 16 kHz mono of a sound file or of a video's sound, from its first sample."""
     from fractions import Fraction
 
-    from lipsync_eval.media.sound import read_sound
+    from lipsync_eval.media.audio import read_audio
 
-    found = read_sound(path, origin=None, seconds=Fraction(10**6))
+    found = read_audio(path, origin=None, seconds=Fraction(10**6))
     return None if found is None else found.samples
 
 

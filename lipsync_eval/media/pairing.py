@@ -6,23 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipsync_eval.errors import PairingError
-from lipsync_eval.media.names import VIDEO_SUFFIXES, key, sounds_of
+from lipsync_eval.media.names import VIDEO_SUFFIXES, audio_files_of, key
+from lipsync_eval.media.pairs import PairPaths as PairPaths
+from lipsync_eval.media.table import read_pairs
 from lipsync_eval.media.tree import Tree, find_clips, is_image_folder, seen
-
-
-@dataclass(frozen=True, slots=True)
-class PairPaths:
-    """One line of the run: a generated video and the real one."""
-
-    id: str
-    gen: Path | None
-    """None: there is no generated video of this name (a failure row)."""
-    gt: Path | None
-    """None: there is no real video of this name (a failure row)."""
-    audio: Path | None
-    """Sound file that replaces the generated video's own track; None: its own track."""
-    gt_audio: Path | None = None
-    """Sound file beside the real video; None: its own track."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +46,13 @@ def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing
         pairs_csv: a CSV file with the columns gen,gt[,audio,id] (see `lipsync_eval.media.table`).
 
     Raises:
-        PairingError: a missing or empty folder, no pair, doubled names, two sound files for one video: all are listed.
+        PairingError: a missing or empty folder, no pair, doubled names, two audio files for one video: all are listed.
     """
     gen, gt = Path(gen), Path(gt)
     for path, side in ((gen, "GEN"), (gt, "GT")):
         if not path.exists():
             raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
     if pairs_csv is not None:
-        from lipsync_eval.media.table import read_pairs
-
         return _complete(read_pairs(Path(pairs_csv), gen, gt))
     if _is_clip(gen) and _is_clip(gt):
         name = key(gen.resolve().name if gen.is_dir() else gen.stem)
@@ -121,10 +106,10 @@ def _by_name(gen: Tree, gt: Tree) -> Pairing:
 
 
 def _complete(pairs: list[PairPaths]) -> Pairing:
-    """Add the sound files that lie beside the videos; sort."""
+    """Add the audio files that lie beside the videos; sort."""
     problems: list[str] = []
     done = [
-        PairPaths(p.id, p.gen, p.gt, p.audio or _sound(p.gen, problems), p.gt_audio or _sound(p.gt, problems))
+        PairPaths(p.id, p.gen, p.gt, p.audio or _audio(p.gen, problems), p.gt_audio or _audio(p.gt, problems))
         for p in sorted(pairs, key=lambda pair: pair.id)
     ]
     if problems:
@@ -134,8 +119,8 @@ def _complete(pairs: list[PairPaths]) -> Pairing:
     return Pairing(tuple(done))
 
 
-def _sound(video: Path | None, problems: list[str]) -> Path | None:
-    found = sounds_of(video) if video is not None else []
+def _audio(video: Path | None, problems: list[str]) -> Path | None:
+    found = audio_files_of(video) if video is not None else []
     if len(found) > 1:
         problems.append(f"{str(video)!r} has {len(found)} sound files: {listed([str(p) for p in found])}")
     return found[0] if found else None

@@ -48,7 +48,7 @@ def write_video(
         times: for pictures at uneven times: s at which each one is shown, from 0, increasing; `fps` is then their mean.
             Kept to 1/90000 s (.mkv: to 1 ms), which may not make two of them one.
         audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first picture; written whole, whatever its length.
-        rate: samples per second of `audio`; for "h264" one that AAC has (see `sound_rates`).
+        rate: samples per second of `audio`; for "h264" one that AAC has (see `audio_rates`).
         codec: "lossless" or "h264".
         crf: quality of "h264": 0 (best) to 51.
 
@@ -224,7 +224,7 @@ def _size(frame: Frame, codec: str) -> tuple[int, int]:
     return height, width
 
 
-def sound_rates(codec: Codec) -> tuple[int, ...]:
+def audio_rates(codec: Codec) -> tuple[int, ...]:
     """Samples per second that sound beside "h264" (AAC) may have, ascending; empty where any will do ("lossless": PCM)."""
     from av.codec import Codec as Coder
 
@@ -236,7 +236,7 @@ def _checked(audio: NDArray[np.float32], rate: int, codec: Codec) -> NDArray[np.
         raise InputError("audio must be (N,) float samples in [-1, 1], mono")
     if not np.isfinite(audio).all() or rate <= 0:
         raise InputError(f"audio must be finite and its rate positive; the rate is {rate}")
-    if (rates := sound_rates(codec)) and rate not in rates:
+    if (rates := audio_rates(codec)) and rate not in rates:
         raise InputError(
             f"the rate of audio is {rate}; AAC, the sound of h264 files, has {', '.join(map(str, rates))}: "
             "resample it, or write lossless"

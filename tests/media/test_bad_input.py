@@ -14,7 +14,7 @@ from support.videos import make_sound, make_video, stamped, tone
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.container import check_size
-from lipsync_eval.media.sound import read_sound
+from lipsync_eval.media.audio import read_audio
 
 
 def pictures(n=50):
@@ -201,7 +201,7 @@ def test_sound_with_nan_is_refused(tmp_path):
     samples[100] = np.nan
     path = make_sound(tmp_path / "a.wav", samples[None], rate=16000, codec="pcm_f32le")
     with pytest.raises(MediaError, match="no numbers"):
-        read_sound(path, origin=None, seconds=1)
+        read_audio(path, origin=None, seconds=1)
 
 
 def test_a_file_that_shrinks_after_it_was_opened_is_an_error(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from support.videos import clicks, make_sound, number_in, onsets, stamped
 
 from lipsync_eval.errors import MediaError
-from lipsync_eval.media import find_pairs, has_sound, open_clip
+from lipsync_eval.media import find_pairs, has_audio, open_clip
 
 
 def write(folder, names):
@@ -75,7 +75,7 @@ def test_sound_in_the_folder_or_beside_it(tmp_path, place):
     make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
     clip = open_clip(folder)
     assert onsets(clip.audio.samples) == pytest.approx([0.4], abs=0.001)
-    assert has_sound(folder)
+    assert has_audio(folder)
 
 
 def test_two_sounds_are_refused(tmp_path):

@@ -10,7 +10,7 @@ from support.ffmpeg import mono16k, needs_ffmpeg, rgb
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media import find_pairs, open_clip
-from lipsync_eval.media.sound import read_sound
+from lipsync_eval.media.audio import read_audio
 
 # name: (pictures, (height, width), rate of the file, has sound)
 EXPECTED = {
@@ -64,7 +64,7 @@ def test_pixels_are_ffmpegs(data, name):
 )
 def test_sound_is_ffmpegs_within_rounding(data, name):
     path = data / "clips" / name
-    ours, theirs = read_sound(path, origin=None, seconds=Fraction(60)).int16(), mono16k(path)
+    ours, theirs = read_audio(path, origin=None, seconds=Fraction(60)).int16(), mono16k(path)
     assert len(ours) == len(theirs)
     assert np.abs(ours.astype(int) - theirs).max() <= 8
     rms = [np.sqrt((x.astype(float) ** 2).mean()) for x in (ours, theirs)]

@@ -7,8 +7,8 @@ import pytest
 from support.ffmpeg import mono16k, needs_ffmpeg
 from support.videos import clicks, make_sound, make_video, onsets, stamped, tone
 
-from lipsync_eval.media import has_sound, open_clip
-from lipsync_eval.media.sound import read_sound
+from lipsync_eval.media import has_audio, open_clip
+from lipsync_eval.media.audio import read_audio
 from lipsync_eval.types import RATE
 
 SECONDS = 1
@@ -28,7 +28,7 @@ def pictures(n=25):
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
 def test_equal_channels_keep_their_loudness(tmp_path, rate, channels, codec):
     path = make_sound(tmp_path / "a.wav", np.stack([tone(SECONDS, rate)] * channels), rate=rate, codec=codec)
-    audio = read_sound(path, origin=None, seconds=SECONDS)
+    audio = read_audio(path, origin=None, seconds=SECONDS)
     assert audio.samples.dtype == np.float32 and len(audio.samples) == RATE
     expected = tone(SECONDS)
     tolerance = 1.5 / 128 if codec == "pcm_u8" else 2e-3
@@ -38,13 +38,13 @@ def test_equal_channels_keep_their_loudness(tmp_path, rate, channels, codec):
 def test_one_silent_channel_halves_the_loudness(tmp_path):
     for codec in ("pcm_s16le", "pcm_f32le"):
         path = make_sound(tmp_path / "a.wav", np.stack([tone(1), 0 * tone(1)]), rate=16000, codec=codec)
-        assert np.abs(read_sound(path, origin=None, seconds=1).samples - tone(1) / 2).max() < 2 * LSB
+        assert np.abs(read_audio(path, origin=None, seconds=1).samples - tone(1) / 2).max() < 2 * LSB
 
 
 def test_16_bit_mono_at_16_khz_is_exact(tmp_path):
     values = np.random.default_rng(0).integers(-32768, 32768, 16000)
     path = make_sound(tmp_path / "a.wav", (values / 32768)[None], rate=16000)
-    np.testing.assert_array_equal(read_sound(path, origin=None, seconds=1).int16(), values)
+    np.testing.assert_array_equal(read_audio(path, origin=None, seconds=1).int16(), values)
 
 
 @needs_ffmpeg
@@ -56,7 +56,7 @@ def test_as_the_ffmpeg_program_within_rounding(tmp_path, rate, channels, codec):
     rng = np.random.default_rng(channels)
     noise = np.clip(np.cumsum(rng.normal(0, 0.02, (channels, rate)), axis=1) % 1.0 - 0.5, -0.5, 0.5)
     path = make_sound(tmp_path / "a.wav", noise, rate=rate, codec=codec)
-    ours, theirs = read_sound(path, origin=None, seconds=1).int16(), mono16k(path)
+    ours, theirs = read_audio(path, origin=None, seconds=1).int16(), mono16k(path)
     assert len(ours) == len(theirs)
     assert np.abs(ours.astype(int) - theirs).max() <= (1 if codec == "pcm_f32le" else 8)
 
@@ -97,11 +97,11 @@ def test_length_is_left_natural_and_noted(tmp_path):
 def test_no_sound_is_none(tmp_path):
     path = make_video(tmp_path / "a.mkv", pictures(3))
     assert open_clip(path).audio is None
-    assert not has_sound(path)
+    assert not has_audio(path)
     make_sound(tmp_path / "a.wav", tone(1)[None], rate=16000)
-    assert has_sound(path)
-    assert has_sound(make_video(tmp_path / "b.mkv", pictures(3), sound=tone(1)[None]))
-    assert not has_sound(tmp_path / "missing.mp4")
+    assert has_audio(path)
+    assert has_audio(make_video(tmp_path / "b.mkv", pictures(3), sound=tone(1)[None]))
+    assert not has_audio(tmp_path / "missing.mp4")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_no_sound_is_none(tmp_path):
 def test_delays_of_codecs_are_taken_off(tmp_path, suffix, codec):
     rate = 48000
     path = make_sound(tmp_path / f"a{suffix}", np.stack([clicks(1.5, [0.25, 1.0], rate)] * 2), rate=rate, codec=codec)
-    audio = read_sound(path, origin=None, seconds=1.5)
+    audio = read_audio(path, origin=None, seconds=1.5)
     assert onsets(audio.samples) == pytest.approx([0.25, 1.0], abs=0.004)
 
 
@@ -141,7 +141,7 @@ def test_a_gap_in_the_sound_is_filled_and_noted(tmp_path):
 def test_full_scale_overshoot_is_clipped_and_noted(tmp_path):
     loud = np.clip(tone(1, level=1.5), -1.5, 1.5)
     path = make_sound(tmp_path / "a.wav", loud[None], rate=16000, codec="pcm_f32le")
-    audio = read_sound(path, origin=None, seconds=1)
+    audio = read_audio(path, origin=None, seconds=1)
     assert np.abs(audio.samples).max() == 1.0
     assert any("samples beyond full scale clipped" in note for note in audio.notes)
 

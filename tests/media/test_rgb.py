@@ -11,7 +11,7 @@ from support.ffmpeg import needs_ffmpeg, rgb
 from support.videos import make_video, stamped
 
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.pictures import turns
+from lipsync_eval.media.rgb import turns
 
 INTERLACED = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
 
