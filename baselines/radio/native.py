@@ -12,10 +12,10 @@ import numpy as np
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
 from lipsync_eval.media import open_clip
+from lipsync_eval.media.audio import read_audio
 from lipsync_eval.media.container import opened
 from lipsync_eval.media.reader import Reader
 from lipsync_eval.media.scan import scan
-from lipsync_eval.media.audio import read_audio
 from lipsync_eval.media.writer import Codec, audio_rates
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Float
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lipsync_eval.errors import MediaError
+from lipsync_eval.media.header import recordings
 from lipsync_eval.media.packets import Health
-from lipsync_eval.media.timing import Times
+from lipsync_eval.media.timing import JOINED, Times
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -40,6 +41,10 @@ def check_damage(path: Path, container: InputContainer, stream: Any, times: Time
             f"{path.name!r}: {health.failed} of about {n + health.failed} pictures cannot be decoded"
             f"{f' ({why})' if why else ''}: the file is damaged or cut off; make it again"
         )
+    if recordings(path, container.format.name, health.read) > 1:
+        raise MediaError(
+            f"{path.name!r} holds more than one recording, of which players show the first alone: {JOINED}"
+        )
     gap = max(_short(container, stream, times, health), default=Fraction(0))
     if gap > TOLERANCE:
         raise MediaError(
@@ -54,8 +59,7 @@ def check_damage(path: Path, container: InputContainer, stream: Any, times: Time
         )
     if hole > JUMP and container.format.name in _JUMPING:
         raise MediaError(
-            f"{path.name!r}: the timestamps jump ahead by {float(hole):.0f} s: the file seems to be several recordings joined, and "
-            f"ffmpeg would leave the hole out; join them with ffmpeg's concat demuxer, or score each alone"
+            f"{path.name!r}: the timestamps jump ahead by {float(hole):.0f} s, and ffmpeg would leave the hole out: {JOINED}"
         )
     return _notes(gap, health)
 

@@ -49,7 +49,7 @@ def open_images(folder: Path, audio: Path | None = None) -> Clip:
     audio_file = audio or _only_audio(folder)
     length = Fraction(len(images), FPS)
     track = None if audio_file is None else _audio(audio_file, length)
-    height, width = _sizes(images)
+    (height, width), turned = _sizes(images)
     return Clip(
         path=folder,
         n_frames=len(images),
@@ -59,7 +59,10 @@ def open_images(folder: Path, audio: Path | None = None) -> Clip:
         digest=sha256(*images, *([audio_file] if audio_file else [])),
         audio=track,
         read=_Images(tuple(images)),
-        notes=(f"images taken as {FPS} a second",),
+        notes=(
+            f"images taken as {FPS} a second",
+            *([f"{turned} image(s) turned as their EXIF orientation asks"] if turned else []),
+        ),
     )
 
 
@@ -109,15 +112,18 @@ class _Images:
             yield Converter()(_decoded(path))  # a new one each time: every file may be turned in its own way
 
 
-def _sizes(images: list[Path]) -> tuple[int, int]:
-    """Decode every image once; (height, width) of all of them.
+def _sizes(images: list[Path]) -> tuple[tuple[int, int], int]:
+    """Decode every image once; (height, width) of all of them, and how many are turned for display.
 
     Raises:
         MediaError: one is damaged, or not of the size of the first.
     """
     first: tuple[int, int] | None = None
+    turned = 0
     for path in images:
-        size = Display().size(_decoded(path, strict=True))
+        frame, display = _decoded(path, strict=True), Display()
+        size = display.size(frame)
+        turned += bool(display.chain(frame))
         first = first or size
         if size != first:
             raise MediaError(
@@ -125,7 +131,7 @@ def _sizes(images: list[Path]) -> tuple[int, int]:
             )
     if first is None:
         raise MediaError("no image given; give at least one")
-    return first
+    return first, turned
 
 
 def _decoded(path: Path, *, strict: bool = False) -> VideoFrame:

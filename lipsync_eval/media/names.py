@@ -47,6 +47,15 @@ def number(path: Path) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether the path can be written to a text file: Python keeps bytes that are no UTF-8 as lone surrogates."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def key(text: str) -> str:
     """Text by which names are compared and clips are called: Unicode NFC, bytes that are no UTF-8 as \\xNN."""
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -29,6 +29,8 @@ class Health:
     """First complaint of the demuxer; empty when it had none."""
     end: Fraction = Fraction(0)
     """s, the latest end of a packet of any track."""
+    read: int = 0
+    """Bytes of the file up to the end of the last packet."""
 
 
 def packets(container: Any, streams: Sequence[Any], health: Health) -> Iterator[Any]:
@@ -50,6 +52,7 @@ def packets(container: Any, streams: Sequence[Any], health: Health) -> Iterator[
         time = packet.pts if packet.pts is not None else packet.dts
         if time is not None:
             health.end = max(health.end, (time + (packet.duration or 0)) * packet.time_base)
+        health.read = max(health.read, (packet.pos or 0) + packet.size)
         yield packet
 
 

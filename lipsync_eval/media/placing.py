@@ -8,13 +8,14 @@ a slow change is drift (the samples are stretched); what comes and goes is jitte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import MediaError
-from lipsync_eval.media.timing import BACKWARDS
+from lipsync_eval.media.timing import BACKWARDS, JOINED
 from lipsync_eval.types import Float
 
 _STEP: Final = 0.0015
@@ -61,24 +62,22 @@ def placed(line: NDArray[np.float32], starts: Float, late: Float, rate: int, *, 
     if not len(late) or (float(np.abs(late).max()) <= _STRAY):
         return Placed(line)
     calm = _median(late)
-    cuts = [0, *(_jumps(calm, late) + 1), len(late)]
+    usual = float(np.median(np.abs(np.diff(late)))) if len(late) > 1 else 0.0
+    cuts = [0, *(_jumps(calm, usual) + 1), len(late)]
     # The head was placed by its first timestamp alone. What that one was rounded by is no step between the pieces.
     head = float(np.median(calm[: cuts[1]]))
     calm = calm - head if abs(head) <= _STEP else calm
     pieces: list[NDArray[np.float32]] = []
     at = filled = cut = 0
     stretched = 0.0
-    for first, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, stop in pairwise(cuts):
         begin = round(starts[first] * rate) if first else 0
         end = round(starts[stop] * rate) if stop < len(starts) else len(line)
-        piece, shift, drift = _piece(line[begin:end], starts[first:stop], calm[first:stop], begin, rate)
+        piece, shift, drift = _piece(line[begin:end], starts[first:stop], calm[first:stop], begin, rate, usual)
         stretched += drift
         gap = begin + shift - at
         if gap < -float(BACKWARDS) * rate:
-            raise MediaError(
-                f"time runs backwards by {-gap / rate:.2f} s: the file seems to be several recordings joined; join them with ffmpeg's "
-                "concat demuxer"
-            )
+            raise MediaError(f"time runs backwards by {-gap / rate:.2f} s: {JOINED}")
         filled, cut = filled + max(gap, 0), cut + min(max(-gap, 0), len(piece))
         if filled > most * rate:
             raise MediaError(f"more than {most:.0f} s are missing in it")
@@ -95,12 +94,15 @@ def placed(line: NDArray[np.float32], starts: Float, late: Float, rate: int, *, 
 
 
 def _piece(
-    line: NDArray[np.float32], starts: Float, calm: Float, begin: int, rate: int
+    line: NDArray[np.float32], starts: Float, calm: Float, begin: int, rate: int, usual: float
 ) -> tuple[NDArray[np.float32], int, float]:
-    """One unbroken piece as it is to sound, samples by which it is moved, and s by which it was stretched."""
+    """One unbroken piece as it is to sound, samples by which it is moved, and s by which it was stretched.
+
+    `usual`: s by which the lateness changes from frame to frame; what is below that is no drift.
+    """
     middle = float(np.median(calm))
     smooth = _smoothed(calm, starts)
-    if float(np.abs(smooth - middle).max()) <= _STRAY:
+    if float(np.abs(smooth - middle).max()) <= max(_STRAY, usual):
         return line, round(middle * rate), 0.0
     places = np.arange(len(line)) + begin
     targets = places + np.interp(places / rate, starts, smooth) * rate
@@ -122,9 +124,8 @@ def _median(values: Float) -> Float:
     return out
 
 
-def _jumps(calm: Float, late: Float) -> NDArray[np.int64]:
+def _jumps(calm: Float, usual: float) -> NDArray[np.int64]:
     """Index of the last frame before each jump."""
-    usual = float(np.median(np.abs(np.diff(late)))) if len(late) > 1 else 0.0
     least = min(max(_STEP, _NOISE * usual), _JUMP)
     return np.flatnonzero(np.abs(np.diff(calm)) > least).astype(np.int64)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lipsync_eval.errors import MediaError
-from lipsync_eval.media.aperture import Margins
+from lipsync_eval.media.header import NO_MARGINS, Margins
 from lipsync_eval.types import Frame
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _DEFAULT: Final = 2
 class Display:
     """How frames that come one after the other are to be cut and turned for display."""
 
-    def __init__(self, margins: Margins = Margins()) -> None:
+    def __init__(self, margins: Margins = NO_MARGINS) -> None:
         self._margins = margins
         self._angle: int | None = None
         self._matrix = _IDENTITY

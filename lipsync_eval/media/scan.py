@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lipsync_eval.errors import MediaError
-from lipsync_eval.media.aperture import Margins, margins
 from lipsync_eval.media.avi import video_chunks
 from lipsync_eval.media.container import check_size, opened
 from lipsync_eval.media.damage import check_damage
+from lipsync_eval.media.header import NO_MARGINS, Margins, margins
 from lipsync_eval.media.messages import Messages, listening
 from lipsync_eval.media.packets import Health, decode, packets
 from lipsync_eval.media.rgb import Converter, Display, matrix_note
-from lipsync_eval.media.timing import NO_TIME, Times, place
-from lipsync_eval.media.tracks import rates, video_notes, video_track
+from lipsync_eval.media.timing import JOINED, NO_TIME, Times, place
+from lipsync_eval.media.tracks import is_cover, rates, video_notes, video_track
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -31,6 +31,9 @@ _BY_DECODING: Final = ("avi", "h264", "hevc", "m4v", "mpegvideo", "mjpeg")
 
 _HDR: Final = (16, 18)
 """Transfer curves PQ (SMPTE 2084) and HLG (ARIB STD-B67), as H.273 numbers them."""
+
+_LATE: Final = 2
+"""Packets of a track that may come after the first of the next one though they lie before it in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,37 @@ class Scan:
     seeks: bool
     """The container has an index by presentation time, so that a reader may begin at a keyframe."""
     notes: tuple[str, ...]
-    margins: Margins = Margins()
+    margins: Margins = NO_MARGINS
     """What the container says to cut off each frame."""
+
+
+@dataclass
+class Beside:
+    """Where the packets of other video tracks lie among those of the one that is read."""
+
+    packets: int = 0
+    """Of the track that is read."""
+    others: dict[int, list[int]] = field(default_factory=dict)
+    """Track -> packets of the read one before its first; its packets; those of them after the first of the read one."""
+
+    def other(self, packet: Any) -> None:
+        """Count a packet of another track."""
+        stream = packet.stream
+        if packet.size and stream.type == "video" and not is_cover(stream):
+            counts = self.others.setdefault(stream.index, [self.packets, 0, 0])
+            counts[1] += 1
+            counts[2] += self.packets > 0
+
+    @property
+    def one_after_another(self) -> bool:
+        """Whether one track begins where another ends: recordings joined whose tracks have other numbers.
+
+        MPEG-TS gives the last two frames of a track late, when the end of the file is seen.
+        """
+        return any(
+            min(count, self.packets) > 2 * _LATE and (self.packets - before <= _LATE or after <= _LATE)
+            for before, count, after in self.others.values()
+        )
 
 
 @dataclass
@@ -63,6 +95,7 @@ class _Found:
     """Tick at which the last packet ends, whether a frame came of it or not."""
     before: list[int] = field(default_factory=list)
     """Times of the packets up to the one that gave the first frame."""
+    beside: Beside = field(default_factory=Beside)
 
 
 def scan(path: Path) -> Scan:
@@ -83,6 +116,8 @@ def scan(path: Path) -> Scan:
             raise MediaError(
                 f"{path.name!r} holds no picture that can be decoded; it is cut off or damaged: make it again"
             )
+        if found.beside.one_after_another:
+            raise MediaError(f"{path.name!r} has video tracks one after the other: {JOINED}")
         times = _times(path, container, stream, found)
         first = int(times.ticks[0])
         health.early = max(health.early, sum(time < first for time in found.before))
@@ -109,7 +144,9 @@ def _gather(container: InputContainer, stream: Any, health: Health, found: _Foun
     started = False
     for packet in packets(container, list(container.streams), health):
         if packet.stream.index != stream.index:
+            found.beside.other(packet)
             continue
+        found.beside.packets += packet.size > 0
         if by_decoding and packet.dts is not None:
             # A frame takes over the time of its packet. So it is known which packets gave no frame.
             packet.pts = packet.dts

@@ -14,14 +14,18 @@ from lipsync_eval.errors import MediaError
 
 NO_TIME: Final = -(1 << 63)
 """Stands for a frame without a timestamp."""
-MAX_HELD: Final = 600
+MAX_HELD: Final = 60
 """s that one frame may be shown. A damaged or hostile header could else ask for any number of samples."""
 MAX_RATE: Final = 1000
 """Frames per second that a file may have on average."""
 BACKWARDS: Final = Fraction(1, 10)
 """s. Timestamps that step back by more than this begin another recording (ffmpeg's threshold too)."""
-_LEFT_OUT: Final = Fraction(1, 5)
-"""s of frames that may be left out because their timestamps are not later than one before."""
+_LEFT_OUT: Final = (5, 20)
+"""Frames that may be left out because their timestamps are not later than one before: so many, or one in so many."""
+JOINED: Final = (
+    "the file seems to be several recordings joined; join them with ffmpeg's concat demuxer, or score each alone"
+)
+"""What is said of a file that is more than one recording."""
 _JITTER: Final = Fraction(1, 500)
 """s. Steps between frames that differ by less are rounding of the container's clock."""
 
@@ -91,7 +95,7 @@ def place(
         notes.append(f"{untimed} pictures without a timestamp: put {1 / float(step * tick):.4g} to the second")
     elif by_decoding:
         ticks = np.sort(ticks)
-    later = _later(ticks, tick, step)
+    later = _later(ticks, tick)
     if not later.all():
         notes.append(f"{int((~later).sum())} pictures left out whose timestamp is not later than one before")
     number = np.flatnonzero(later).astype(np.int64)
@@ -109,22 +113,23 @@ def place(
     return Times(ticks, number, tick, last * tick, tuple(rates), tuple(notes))
 
 
-def _later(ticks: Integers, tick: Fraction, step: int) -> NDArray[np.bool_]:
+def _later(ticks: Integers, tick: Fraction) -> NDArray[np.bool_]:
     """(N,) whether each frame comes later than all before it.
 
     Raises:
-        MediaError: time steps back, or stands still for long.
+        MediaError: time steps back, or stands still for many frames.
     """
     before = np.maximum.accumulate(ticks)
     back = before[:-1] - ticks[1:]
     later: NDArray[np.bool_] = np.concatenate([[True], back < 0])
     worst = int(back.max(initial=0)) * tick
     lost = int((~later).sum())
-    if worst > BACKWARDS or lost * step * tick > _LEFT_OUT:
+    few, share = _LEFT_OUT
+    if worst > BACKWARDS or lost > max(few, len(ticks) // share):
         first = int(np.flatnonzero(~later)[0])
         raise MediaError(
-            f"time runs backwards at frame {first} of {len(ticks)} (by {float(worst):.2f} s; {lost} frames lie before one that came "
-            "earlier): the file seems to be several recordings joined; join them with ffmpeg's concat demuxer, or score each alone"
+            f"time runs backwards or stands still at frame {first} of {len(ticks)} (by {float(worst):.2f} s; {lost} frames are not "
+            f"later than one before): {JOINED}"
         )
     return later
 

@@ -36,7 +36,7 @@ def video_track(container: InputContainer, path: Path) -> Any:
         )
     if container.format.name.endswith("_pipe"):
         raise MediaError(f"{path.name!r} is a still image, not a video; give a video or a folder of numbered images")
-    if _is_cover(stream):
+    if is_cover(stream):
         raise MediaError(f"{path.name!r} is a sound file with a cover picture, not a video; give a video")
     check_size(path, stream.codec_context.width, stream.codec_context.height)
     stream.codec_context.thread_type = "SLICE"
@@ -54,7 +54,7 @@ def audio_track(container: InputContainer) -> Any:
 
 def video_notes(container: InputContainer, stream: Any) -> list[str]:
     """Which of several video tracks is read."""
-    return _choice([s for s in container.streams.video if not _is_cover(s)], stream, "picture tracks", _area)
+    return _choice([s for s in container.streams.video if not is_cover(s)], stream, "picture tracks", _area)
 
 
 def audio_notes(container: InputContainer, stream: Any) -> list[str]:
@@ -73,7 +73,7 @@ def _best(streams: Sequence[Any], score: Callable[[Any], int]) -> Any:
 
 
 def _area(stream: Any) -> int:
-    if _is_cover(stream):
+    if is_cover(stream):
         return 1
     context = stream.codec_context
     return (context.width * context.height if context is not None else 0) + _marked(stream)
@@ -89,7 +89,8 @@ def _marked(stream: Any) -> int:
     return _DEFAULT if stream.disposition & Disposition.default else 0
 
 
-def _is_cover(stream: Any) -> bool:
+def is_cover(stream: Any) -> bool:
+    """Whether a video track is the cover picture of an audio file."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)

@@ -13,8 +13,8 @@ from support.videos import make_sound, make_video, stamped, tone
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.container import check_size
 from lipsync_eval.media.audio import read_audio
+from lipsync_eval.media.container import check_size
 
 
 def pictures(n=50):

@@ -42,11 +42,12 @@ def test_frames_that_are_not_later_are_left_out_and_counted():
         [*range(0, 1200, 40), *range(0, 1200, 40)],  # joined; the second part as long
         [*range(0, 400, 40), *range(0, 4000, 40)],  # and longer than the first
         [0, 40, 80, 120, 160, 19, 200],  # one step back of more than 0.1 s
-        [0, 40, 40, 40, 40, 40, 40, 40, 80],  # standing still for more than 0.2 s
+        [0, 40, 40, 40, 40, 40, 40, 40, 80],  # standing still for more than 5 frames
+        [0] * 50,
     ],
 )
 def test_time_that_runs_backwards_is_refused(pts):
-    with pytest.raises(MediaError, match=r"time runs backwards at frame \d+ of .*joined"):
+    with pytest.raises(MediaError, match=r"time runs backwards or stands still at frame \d+ of .*joined"):
         times(pts, MS, 40)
 
 
@@ -74,11 +75,11 @@ def test_a_variable_rate_is_noted_and_rounded_clocks_are_not():
 
 @pytest.mark.parametrize(("pts", "last"), [([0, 40, 700_000], 40), ([0, 40], 86_000_000), ([0], 700_000)])
 def test_a_frame_that_is_held_for_hours_is_refused(pts, last):
-    with pytest.raises(MediaError, match="one frame is held for .* at most 600 s"):
+    with pytest.raises(MediaError, match=r"one frame is held for .* at most 60 s"):
         times(pts, MS, last)
 
 
 def test_a_million_frames_a_second_are_refused():
-    with pytest.raises(MediaError, match="50 frames within 4.9e-05 s, more than 1000 a second"):
+    with pytest.raises(MediaError, match=r"50 frames within 4\.9e-05 s, more than 1000 a second"):
         times(range(50), Fraction(1, 1_000_000), 1)
     assert times(range(50), MS, 1).seconds == Fraction(50, 1000)

@@ -1,7 +1,7 @@
-"""The part of the coded frame that the container says to show: `clap` in mp4 and mov, PixelCrop in Matroska and WebM.
+"""What the headers of mp4 and Matroska say that PyAV does not hand out.
 
-QuickTime, mkvtoolnix's players and ffmpeg's program (from 7.1 on) cut the rest off. PyAV does not hand the rectangle out, so
-that it is read from the header here.
+The part of the coded frame that is to be shown: `clap` in mp4 and mov, PixelCrop in Matroska and WebM. QuickTime and ffmpeg's
+program (from 7.1 on) cut the rest off. And whether the file is several recordings, of which players show the first alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ from typing import BinaryIO, Final, NamedTuple
 
 _MAX_PARTS: Final = 100_000
 """Parts of a header that are looked at; a real one has a few hundred."""
+
+_BEGINNINGS: Final = {
+    "flv": b"FLV\1",
+    "ogg": b"OggS\0\2",
+    "nut": b"nut/multimedia container\0",
+    "asf": b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c",
+}
+"""What a file begins with, of formats that ffmpeg stops to read where another file begins."""
+_BLOCK, _LONGEST = 1 << 20, 24
 
 
 class Margins(NamedTuple):
@@ -30,6 +39,9 @@ class Margins(NamedTuple):
         return (
             (x, y, w, h) if min(x, y) >= 0 < min(w, h) and x + w <= width and y + h <= height else (0, 0, width, height)
         )
+
+
+NO_MARGINS: Final = Margins()
 
 
 def margins(path: Path, form: str, track: int) -> Margins:
@@ -50,6 +62,32 @@ def margins(path: Path, form: str, track: int) -> Margins:
         else:
             return Margins()
         return found[track] if track < len(found) else Margins()
+
+
+def recordings(path: Path, form: str, read: int) -> int:
+    """How many recordings a file holds, of which ffmpeg reads the first alone: 1, or more.
+
+    Args:
+        path: the file.
+        form: ffmpeg's name of its format.
+        read: bytes of the file up to the end of the last packet that ffmpeg read.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        if form.startswith("mov,"):
+            return max(1, sum(name == b"moov" for name, _, _ in _Parts(file).boxes(0, end)))
+        if form not in _BEGINNINGS:
+            return 1
+        file.seek(read)
+        return 2 if any(_BEGINNINGS[form] in block for block in _blocks(file)) else 1
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in blocks, each with the last bytes of the one before."""
+    kept = b""
+    while block := file.read(_BLOCK):
+        yield kept + block
+        kept = block[-_LONGEST:]
 
 
 Part = tuple[bytes, int, int]
