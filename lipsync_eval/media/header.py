@@ -17,11 +17,10 @@ _MAX_PARTS: Final = 100_000
 _BEGINNINGS: Final = {
     "flv": b"FLV\1",
     "ogg": b"OggS\0\2",
-    "nut": b"nut/multimedia container\0",
     "asf": b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c",
 }
 """What a file begins with, of formats that ffmpeg stops to read where another file begins."""
-_BLOCK, _LONGEST = 1 << 20, 24
+_BLOCK, _LONGEST = 1 << 20, 15
 
 
 class Margins(NamedTuple):
@@ -125,8 +124,9 @@ class _Parts:
             if not name or not size:
                 return
             begin = start + name + size
-            value = int.from_bytes(head[name : name + size], "big") & ~(0x80 << 8 * (size - 1))
-            unknown = value == (1 << 7 * size) - 1
+            largest = (1 << 7 * size) - 1
+            value = int.from_bytes(head[name : name + size], "big") & largest
+            unknown = value == largest
             stop = end if unknown else min(begin + value, end)
             yield head[:name], begin, stop
             start = stop

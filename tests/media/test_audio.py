@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import wave
+
 import numpy as np
 import pytest
-from support.ffmpeg import mono16k, needs_ffmpeg
-from support.videos import clicks, make_sound, make_video, onsets, stamped, tone
+from support.ffmpeg import mono16k, needs_ffmpeg, run_ffmpeg
+from support.videos import _encode_sound, clicks, make_sound, make_video, onsets, stamped, tone
 
+from lipsync_eval.errors import MediaError
 from lipsync_eval.media import has_audio, open_clip
 from lipsync_eval.media.audio import read_audio
 from lipsync_eval.types import RATE
@@ -168,3 +172,160 @@ def test_of_several_tracks_the_default_one_is_used_and_noted(tmp_path):
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.2], abs=0.001)
     assert "2 tracks of sound: track 1 used, which ffmpeg takes by default" in audio.notes
+
+
+def wav(path, channels, rate=16000):
+    """A WAV file of any number of channels without a layout; PyAV's encoder wants one."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(len(channels))
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.stack(channels, axis=1) * 32000).astype("<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("n", [9, 17, 32, 63, 64, 200])
+def test_channels_without_a_layout_are_refused_in_words(tmp_path, n):
+    path = wav(tmp_path / "a.wav", [tone(0.2)] * n)
+    with pytest.raises(
+        MediaError,
+        match=rf"the sound of 'a.wav' cannot be used: {n} channels in the layout '{n} channels' cannot be mixed",
+    ):
+        read_audio(path, origin=None, seconds=1)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 7, 8, 16, 24])
+def test_usual_numbers_of_channels_are_mixed(tmp_path, n):
+    audio = read_audio(wav(tmp_path / "a.wav", [tone(1)] * n), origin=None, seconds=1)
+    assert np.abs(audio.samples - tone(1) * 32000 / 32768).max() < 2e-3
+
+
+@pytest.mark.parametrize(("right", "cancels"), [(-1.0, True), (-0.95, True), (-0.6, False), (0.0, False), (1.0, False)])
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le", "pcm_u8", "aac"])
+def test_stereo_in_opposite_phase_is_named_as_that(tmp_path, right, cancels, codec):
+    path = make_video(
+        tmp_path / ("a.mp4" if codec == "aac" else "a.mkv"),
+        pictures(25),
+        codec="libx264",
+        pixels="yuv420p",
+        sound=np.stack([tone(1), right * tone(1)]),
+        sound_codec=codec,
+    )
+    clip = open_clip(path)
+    told = any("two channels are in opposite phase and cancel each other" in note for note in clip.notes)
+    assert told == cancels == (clip.audio is None)
+
+
+def test_silent_stereo_is_silent_and_nothing_else(tmp_path):
+    path = make_sound(tmp_path / "a.wav", np.zeros((2, 16000)), rate=16000)
+    assert not read_audio(path, origin=None, seconds=1).samples.any()
+
+
+def several(path, tracks, default=()):
+    """A file with one video and these audio tracks: (samples (channels, n), codec, rate, bit rate)."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        made = []
+        for samples, codec, rate, bits in tracks:
+            stream = container.add_stream(codec, rate=rate)
+            stream.layout, stream.bit_rate = {1: "mono", 2: "stereo", 6: "5.1"}[len(samples)], bits
+            made.append(stream)
+        if default:
+            for i, stream in enumerate(made):
+                stream.disposition = 1 if i in default else 0
+        for i in range(25):
+            frame = av.VideoFrame.from_ndarray(stamped(i), format="rgb24").reformat(format="yuv420p")
+            frame.pts = i
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        for stream, (samples, _, rate, _) in zip(made, tracks, strict=True):
+            _encode_sound(container, stream, samples, rate, 0.0)
+    return path
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mov"])
+@pytest.mark.parametrize(
+    ("channels", "bits", "default"),
+    [
+        ((2, 1), (64_000, 128_000), ()),
+        ((1, 2), (128_000, 64_000), ()),
+        ((1, 1), (64_000, 128_000), ()),
+        ((2, 1), (64_000, 128_000), (1,)),
+        ((1, 2, 2), (64_000, 64_000, 64_000), (0, 2)),
+        ((2, 6), (64_000, 384_000), ()),
+    ],
+)
+def test_the_track_is_that_of_the_ffmpeg_program(tmp_path, suffix, channels, bits, default):
+    codec = "mp2" if 6 not in channels else "ac3"
+    tracks = [
+        (np.stack([clicks(1, [0.2 + 0.2 * i], 48000)] * n), codec, 48000, b)
+        for i, (n, b) in enumerate(zip(channels, bits, strict=True))
+    ]
+    path = several(tmp_path / f"a{suffix}", tracks, default)
+    raw = run_ffmpeg("-i", str(path), "-ac", "1", "-ar", "16000", "-f", "s16le", "-")  # no -map: its own choice
+    theirs = onsets(np.frombuffer(raw, np.int16).astype(np.float32) / 20000)
+    audio = read_audio(path, origin=None, seconds=1)
+    assert onsets(audio.samples) == pytest.approx(theirs, abs=0.02)  # the other clicks are 0.2 s away
+    assert any(f"{len(channels)} tracks of sound: track" in note for note in audio.notes)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_track_without_a_decoder_is_never_taken(tmp_path, first):
+    """As recent iPhones write it: an AAC track, and one of a codec that nothing here knows, both enabled."""
+    good, bad = (
+        (clicks(1, [0.3], 48000)[None], "aac", 48000, 64_000),
+        (np.stack([tone(1, 48000)] * 2), "aac", 48000, 256_000),
+    )
+    path = several(tmp_path / "a.mp4", [bad, good] if first else [good, bad])
+    data = bytearray(path.read_bytes())
+    at = [found.start() for found in re.finditer(b"mp4a", data)][0 if first else 1]
+    data[at : at + 4] = b"apac"
+    at = data.index(b"esds", at)
+    data[at : at + 4] = b"dapa"
+    path.write_bytes(data)
+    audio = open_clip(path).audio
+    assert onsets(audio.samples) == pytest.approx([0.3], abs=0.003)
+    assert any("the only one that can be decoded" in note for note in audio.notes)
+
+
+def test_a_video_whose_only_track_has_no_decoder_says_so(tmp_path):
+    path = several(tmp_path / "a.mp4", [(tone(1, 48000)[None], "aac", 48000, 64_000)])
+    data = path.read_bytes()
+    at = data.index(b"mp4a")
+    path.write_bytes(data[:at] + data[at:].replace(b"mp4a", b"apac").replace(b"esds", b"dapa"))
+    clip = open_clip(path)
+    assert clip.audio is None and has_audio(path)
+    assert any(
+        "the sound of 'a.mp4' cannot be used: it is in a format that cannot be decoded here" in n for n in clip.notes
+    )
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+@pytest.mark.parametrize("larger", [0, 1])
+def test_the_video_track_is_that_of_the_ffmpeg_program(tmp_path, suffix, larger):
+    import av
+
+    sizes = [(96, 128) if i == larger else (48, 64) for i in range(2)]
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for height, width in sizes:
+            stream = container.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt, stream.bit_rate = width, height, "yuv420p", 400_000
+            streams.append(stream)
+        for i in range(25):
+            for stream, size in zip(streams, sizes, strict=True):
+                frame = av.VideoFrame.from_ndarray(stamped(i, *size), format="rgb24").reformat(format="yuv420p")
+                frame.pts = i
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    clip = open_clip(path)
+    raw = run_ffmpeg("-i", str(path), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    assert len(raw) == clip.height * clip.width * 3 == 96 * 128 * 3
+    assert f"2 picture tracks: track {larger} used, which ffmpeg takes by default" in clip.notes

@@ -257,3 +257,48 @@ def test_no_frame_outlives_its_turn(tmp_path):
     finally:
         gc.enable()
     assert before < most < before + 5
+
+
+@pytest.mark.parametrize("lost", [2, 3, 11])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        (".mkv", "libx264", {"g": "10", "bf": "2"}),
+        (".ts", "libx264", {"g": "10", "bf": "2"}),
+        (".mkv", "mpeg2video", {"g": "10", "bf": "2"}),
+        (".ts", "mpeg2video", {"g": "10"}),
+        (".mp4", "libx264", {"g": "10"}),
+        (".mkv", "libx265", {"x265-params": "keyint=10:log-level=none"}),
+        (".webm", "libvpx-vp9", {"g": "10", "cpu-used": "8", "deadline": "realtime"}),
+    ],
+)
+def test_leading_frames_that_are_lost_are_noted_and_move_no_audio(tmp_path, suffix, codec, options, lost):
+    """A cut without encoding anew: H.264 and MPEG-2 drop what they cannot decode at the beginning without a word."""
+    sound = "libopus" if suffix == ".webm" else "mp2" if suffix == ".ts" else "aac"
+    whole = make_video(
+        tmp_path / f"whole{suffix}",
+        [stamped(i) for i in range(50)],
+        codec=codec,
+        pixels="yuv420p",
+        options=options,
+        sound=clicks(2, [1.2, 1.6], 48000)[None],
+        sound_codec=sound,
+        rate=48000,
+    )
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        made = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        count = 0
+        for packet in source.demux():
+            if packet.size:
+                count += packet.stream.type == "video"
+                if packet.stream.type == "video" and count <= lost:
+                    continue
+                packet.stream = made[packet.stream.index]
+                target.mux(packet)
+    before, after = open_clip(whole), open_clip(path)
+    left = numbers(after)
+    assert left == list(range(left[0], 50)) and left[0] > 0
+    moved = [x - left[0] / 25 for x in onsets(before.audio.samples)]
+    assert onsets(after.audio.samples) == pytest.approx([x for x in moved if x > 0], abs=0.004)
+    assert any("before the first complete picture left out" in note for note in after.notes)

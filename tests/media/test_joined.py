@@ -19,7 +19,6 @@ KINDS = {
     ".mp4": ("libx264", "aac"),
     ".mov": ("mjpeg", "pcm_s16le"),
     ".flv": ("libx264", "aac"),
-    ".nut": ("libx264", "aac"),
     ".wmv": ("wmv2", "wmav2"),
     ".ogv": ("libvpx", "libopus"),
 }
