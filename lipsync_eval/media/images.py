@@ -135,21 +135,21 @@ def _sizes(images: list[Path]) -> tuple[tuple[int, int], int]:
 
 
 def _decoded(path: Path, *, strict: bool = False) -> VideoFrame:
-    """The one picture of an image file.
+    """The picture of an image file.
 
     Raises:
         MediaError: it cannot be decoded; `strict`: or was decoded with complaints (cut off).
     """
     if not strict:
-        return _picture(path, Messages())
+        return _read(path, Messages())
     with listening() as messages:
-        frame = _picture(path, messages)
+        frame = _read(path, messages)
         if len(messages):
             raise MediaError(f"the image {path.name!r} is damaged ({messages.first()}); make it again")
         return frame
 
 
-def _picture(path: Path, messages: Messages) -> VideoFrame:
+def _read(path: Path, messages: Messages) -> VideoFrame:
     """The file goes to the decoder as it is: a demuxer would decode it once more, without bounds, to find out what it is."""
     import av
 
@@ -164,8 +164,8 @@ def _picture(path: Path, messages: Messages) -> VideoFrame:
         for packet in (av.Packet(without_text(data)), None):
             for frame in context.decode(packet):
                 check_size(path, frame.width, frame.height)
-                picture: VideoFrame = frame
-                return picture
+                found: VideoFrame = frame
+                return found
     except av.error.FFmpegError as error:
         why = messages.first() or reason(error)
     raise MediaError(

@@ -1,4 +1,4 @@
-"""Sound: loudness, rate, place on the clock."""
+"""Audio: loudness, rate, place on the clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def own(path):
     return open_clip(path).audio
 
 
-def pictures(n=25):
+def stamps(n=25):
     return [stamped(i) for i in range(n)]
 
 
@@ -56,7 +56,7 @@ def test_16_bit_mono_at_16_khz_is_exact(tmp_path):
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
 def test_as_the_ffmpeg_program_within_rounding(tmp_path, rate, channels, codec):
-    """ffmpeg resamples 16-bit sound in 16 bits, this package in float: up to a few units of the last bit; float sound is equal."""
+    """ffmpeg resamples 16-bit audio in 16 bits, this package in float: up to a few units of the last bit; float audio is equal."""
     rng = np.random.default_rng(channels)
     noise = np.clip(np.cumsum(rng.normal(0, 0.02, (channels, rate)), axis=1) % 1.0 - 0.5, -0.5, 0.5)
     path = make_sound(tmp_path / "a.wav", noise, rate=rate, codec=codec)
@@ -67,10 +67,10 @@ def test_as_the_ffmpeg_program_within_rounding(tmp_path, rate, channels, codec):
 
 @pytest.mark.parametrize("start", [0.1, 0.25])
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "pcm_s16le"), (".mp4", "aac")])
-def test_sound_that_begins_late_is_padded(tmp_path, suffix, codec, start):
+def test_audio_that_begins_late_is_padded(tmp_path, suffix, codec, start):
     path = make_video(
         tmp_path / f"a{suffix}",
-        pictures(50),
+        stamps(50),
         codec="libx264",
         pixels="yuv420p",
         sound=clicks(1.5, [0.3, 1.0])[None],
@@ -82,29 +82,29 @@ def test_sound_that_begins_late_is_padded(tmp_path, suffix, codec, start):
     assert any("after the first picture: silence put before it" in note for note in audio.notes)
 
 
-def test_sound_before_the_first_picture_is_cut(tmp_path):
-    path = make_video(tmp_path / "a.mkv", pictures(50), times=range(5, 55), sound=clicks(2, [0.1, 0.5, 1.0])[None])
+def test_audio_before_the_first_frame_is_cut(tmp_path):
+    path = make_video(tmp_path / "a.mkv", stamps(50), times=range(5, 55), sound=clicks(2, [0.1, 0.5, 1.0])[None])
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.3, 0.8], abs=0.001)
     assert "sound begins 0.200 s before the first picture: cut there" in audio.notes
 
 
 def test_length_is_left_natural_and_noted(tmp_path):
-    short = own(make_video(tmp_path / "a.mkv", pictures(50), sound=tone(1.5)[None]))
+    short = own(make_video(tmp_path / "a.mkv", stamps(50), sound=tone(1.5)[None]))
     assert len(short.samples) == 24000 and "sound 0.50 s shorter than the picture: left so" in short.notes
-    long = own(make_video(tmp_path / "b.mkv", pictures(50), sound=tone(2.5)[None]))
+    long = own(make_video(tmp_path / "b.mkv", stamps(50), sound=tone(2.5)[None]))
     assert len(long.samples) == 40000 and "sound 0.50 s longer than the picture: left so" in long.notes
-    fits = own(make_video(tmp_path / "c.mkv", pictures(50), sound=tone(2.02)[None]))
+    fits = own(make_video(tmp_path / "c.mkv", stamps(50), sound=tone(2.02)[None]))
     assert fits.notes == ()
 
 
-def test_no_sound_is_none(tmp_path):
-    path = make_video(tmp_path / "a.mkv", pictures(3))
+def test_no_audio_is_none(tmp_path):
+    path = make_video(tmp_path / "a.mkv", stamps(3))
     assert open_clip(path).audio is None
     assert not has_audio(path)
     make_sound(tmp_path / "a.wav", tone(1)[None], rate=16000)
     assert has_audio(path)
-    assert has_audio(make_video(tmp_path / "b.mkv", pictures(3), sound=tone(1)[None]))
+    assert has_audio(make_video(tmp_path / "b.mkv", stamps(3), sound=tone(1)[None]))
     assert not has_audio(tmp_path / "missing.mp4")
 
 
@@ -118,7 +118,7 @@ def test_delays_of_codecs_are_taken_off(tmp_path, suffix, codec):
     assert onsets(audio.samples) == pytest.approx([0.25, 1.0], abs=0.004)
 
 
-def test_a_gap_in_the_sound_is_filled_and_noted(tmp_path):
+def test_a_gap_in_the_audio_is_filled_and_noted(tmp_path):
     import av
 
     path = tmp_path / "a.mkv"
@@ -154,7 +154,7 @@ def test_of_several_tracks_the_default_one_is_used_and_noted(tmp_path):
     import av
 
     parts = [
-        make_video(tmp_path / f"{i}.mkv", pictures(25), sound=clicks(1, [at])[None]) for i, at in enumerate((0.2, 0.7))
+        make_video(tmp_path / f"{i}.mkv", stamps(25), sound=clicks(1, [at])[None]) for i, at in enumerate((0.2, 0.7))
     ]
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as target:
@@ -205,7 +205,7 @@ def test_usual_numbers_of_channels_are_mixed(tmp_path, n):
 def test_stereo_in_opposite_phase_is_named_as_that(tmp_path, right, cancels, codec):
     path = make_video(
         tmp_path / ("a.mp4" if codec == "aac" else "a.mkv"),
-        pictures(25),
+        stamps(25),
         codec="libx264",
         pixels="yuv420p",
         sound=np.stack([tone(1), right * tone(1)]),

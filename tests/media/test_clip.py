@@ -1,4 +1,4 @@
-"""A file becomes a Clip: times, sound, notes, streaming."""
+"""A file becomes a Clip: times, audio, notes, streaming."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_25_fps_is_untouched_and_has_no_note(tmp_path):
     np.testing.assert_array_equal(np.stack(list(clip.frames())), np.stack([stamped(i) for i in range(30)]))
 
 
-def test_variable_rate_follows_timestamps_from_the_first_picture(tmp_path):
+def test_variable_rate_follows_timestamps_from_the_first_frame(tmp_path):
     at = [500, 533, 600, 750, 760, 800, 1000, 1040]
     path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(8)], times=at, tick=Fraction(1, 1000))
     clip = open_clip(path)
@@ -63,8 +63,8 @@ def test_variable_rate_follows_timestamps_from_the_first_picture(tmp_path):
     assert any(note.startswith("variable rate: 10 to 200 ms") for note in clip.notes)
 
 
-def test_a_held_first_picture_is_repeated(tmp_path):
-    """What `ffmpeg -async 1 -r 25` leaves in AVI files: slots without a picture."""
+def test_a_held_first_frame_is_repeated(tmp_path):
+    """What `ffmpeg -async 1 -r 25` leaves in AVI files: slots without a frame."""
     path = make_video(
         tmp_path / "a.avi", [stamped(i) for i in range(10)], times=[0, *range(3, 12)], codec="mpeg4", pixels="yuv420p"
     )
@@ -72,7 +72,7 @@ def test_a_held_first_picture_is_repeated(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4", ".mov", ".ts"])
-def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix):
+def test_frames_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix):
     """AVI has no presentation times, TS and Matroska begin late: the same clip all the same."""
     sound = clicks(2, [0.5, 1.2])[None]
     codec = "aac" if suffix in {".mp4", ".mov", ".ts"} else "pcm_s16le"
@@ -94,7 +94,7 @@ def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix)
 @pytest.mark.parametrize(
     "extra", [{}, {"x264-params": "open-gop=1:keyint=20:bframes=3"}, {"x264-params": "intra-refresh=1:keyint=20"}]
 )
-def test_any_window_equals_the_same_pictures_of_the_whole(tmp_path, suffix, extra):
+def test_any_window_equals_the_same_frames_of_the_whole(tmp_path, suffix, extra):
     path = make_video(
         tmp_path / f"a{suffix}",
         [stamped(i) for i in range(200)],
@@ -150,7 +150,7 @@ def test_threads_do_not_move_a_pixel(tmp_path, codec):
 
 
 @pytest.mark.parametrize("width", [224, 360, 700, 63])
-def test_pictures_belong_to_the_caller(tmp_path, width):
+def test_frames_belong_to_the_caller(tmp_path, width):
     """A view into the decoder's buffer changes when the file is closed; widths with padding showed it."""
     path = make_video(tmp_path / "a.mp4", [stamped(i, 48, width) for i in range(12)], codec="libx264", pixels="yuv444p")
     clip = open_clip(path)
@@ -163,7 +163,7 @@ def test_pictures_belong_to_the_caller(tmp_path, width):
         np.testing.assert_array_equal(frame, copy)
 
 
-def test_repeated_pictures_do_not_share_memory(tmp_path):
+def test_repeated_frames_do_not_share_memory(tmp_path):
     clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(i) for i in range(3)], tick=Fraction(1, 10)))
     first, second = list(clip.frames(0, 2))
     second[:] = 0
@@ -186,7 +186,7 @@ def test_a_clip_goes_to_another_process(tmp_path):
     np.testing.assert_array_equal(again.audio.samples, clip.audio.samples)
 
 
-def test_one_picture_is_a_clip(tmp_path):
+def test_one_frame_is_a_clip(tmp_path):
     clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(7)]))
     assert (clip.n_frames, numbers(clip)) == (1, [7])
     assert "a single picture" in clip.notes
@@ -208,7 +208,7 @@ def test_rotation_metadata_is_applied(tmp_path, degrees):
     assert any("display matrix" in note for note in clip.notes)
 
 
-def test_a_sound_file_replaces_the_track_and_is_in_the_digest(tmp_path):
+def test_a_audio_file_replaces_the_track_and_is_in_the_digest(tmp_path):
     path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(25)], sound=clicks(1, [0.2])[None])
     other = make_sound(tmp_path / "b.wav", clicks(1, [0.7])[None], rate=16000)
     own, given = open_clip(path), open_clip(path, audio=other)

@@ -76,7 +76,7 @@ def test_png_is_exact_and_in_the_digest(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["a/sound.wav", "a.wav"])
-def test_sound_in_the_folder_or_beside_it(tmp_path, place):
+def test_audio_in_the_folder_or_beside_it(tmp_path, place):
     folder = write(tmp_path / "a", [f"{i}.png" for i in range(25)])
     make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
     clip = open_clip(folder)
@@ -84,7 +84,7 @@ def test_sound_in_the_folder_or_beside_it(tmp_path, place):
     assert has_audio(folder)
 
 
-def test_two_sounds_are_refused(tmp_path):
+def test_two_audio_are_refused(tmp_path):
     folder = write(tmp_path / "a", ["0.png"])
     for place in ("a/sound.wav", "a.wav"):
         make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
@@ -150,7 +150,7 @@ TURNED = {
     7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
     8: lambda a: np.rot90(a),
 }
-"""EXIF orientation -> what is to be seen of the coded picture."""
+"""EXIF orientation -> what is to be seen of the coded frame."""
 
 
 @pytest.mark.parametrize("orientation", TURNED)
@@ -206,7 +206,7 @@ def chunk(name, data):
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP", b"iTXt", b"tEXt"])
 @pytest.mark.parametrize("where", ["folder", "video"])
 def test_texts_and_profiles_of_png_are_not_unpacked(tmp_path, kind, where):
-    """200 MB in 200 kB of a picture that is whole otherwise; several of them would fill any memory."""
+    """200 MB in 200 kB of a frame that is whole otherwise; several of them would fill any memory."""
     from fractions import Fraction
 
     import av

@@ -91,7 +91,7 @@ def test_two_files_are_one_pair_called_by_gen(sides):
     assert (pair.id, pair.gen, pair.gt) == ("one", gen / "one.mp4", gt / "other.avi")
 
 
-def test_hidden_sound_and_other_files_are_no_clips(sides):
+def test_hidden_audio_and_other_files_are_no_clips(sides):
     gen, gt = sides(
         ["a.mp4", ".b.mp4", "._a.mp4", ".hidden/c.mp4", "a.wav", "d.wav", "thumbnail.png", "frame_1.png", "readme.txt"],
         ["a.mp4"],
@@ -99,7 +99,7 @@ def test_hidden_sound_and_other_files_are_no_clips(sides):
     assert ids(find_pairs(gen, gt)) == ["a"]
 
 
-def test_sound_beside_a_video(sides):
+def test_audio_beside_a_video(sides):
     gen, gt = sides(
         ["a.mp4", "a.WAV", "b.mp4", "c.mp4", "x/d.mp4", "d.wav"], ["a.mp4", "b.mp4", "b.flac", "c.mp4", "x/d.mp4"]
     )
@@ -109,7 +109,7 @@ def test_sound_beside_a_video(sides):
     assert pairs["c"].audio is None and pairs["x/d"].audio is None
 
 
-def test_two_sounds_for_one_video_are_all_listed(sides):
+def test_two_audio_for_one_video_are_all_listed(sides):
     with pytest.raises(PairingError) as caught:
         find_pairs(*sides(["a.mp4", "a.wav", "a.mp3", "b.mp4"], ["a.mp4", "b.mp4", "b.wav", "b.m4a"]))
     text = str(caught.value)

@@ -118,7 +118,7 @@ def test_progressive_8_bit_equals_pyavs_default_conversion(tmp_path, pixels):
         ),
     ],
 )
-def test_what_is_done_to_pictures_is_noted(tmp_path, case, note):
+def test_what_is_done_to_frames_is_noted(tmp_path, case, note):
     assert note in open_clip(make_video(tmp_path / "a.mkv", noisy(3, 48, 64), **case)).notes
 
 
