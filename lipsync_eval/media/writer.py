@@ -200,9 +200,7 @@ def _ticks(times: Sequence[float], muxer: str) -> list[int]:
         raise InputError("times must begin at 0 and increase by at least 1/90000 s from frame to frame")
     kept = [(2 * tick * _MKV_CLOCK + _CLOCK) // (2 * _CLOCK) for tick in ticks]  # rounded as the muxer does
     if muxer == "matroska" and any(later == before for before, later in pairwise(kept)):
-        raise InputError(
-            "two of the times are the same ms, the clock of .mkv: readers would drop a frame; write .mp4"
-        )
+        raise InputError("two of the times are the same ms, the clock of .mkv: readers would drop a frame; write .mp4")
     return ticks
 
 

@@ -19,7 +19,7 @@ KINDS = {
     ".mp4": ("libx264", "aac"),
     ".mov": ("mjpeg", "pcm_s16le"),
     ".flv": ("libx264", "aac"),
-    ".wmv": ("wmv2", "wmav2"),
+    ".wmv": ("wmv2", "libmp3lame"),
     ".ogv": ("libvpx", "libopus"),
 }
 
@@ -31,7 +31,7 @@ def test_joined_with_cat(tmp_path, suffix, second):
     parts = []
     for k, n in enumerate((30, second)):
         path = tmp_path / f"{k}{suffix}"
-        rate = 44100 if sound in ("mp2", "wmav2") else 48000
+        rate = 44100 if sound in ("mp2",) else 48000
         try:
             parts.append(
                 make_video(

@@ -127,7 +127,7 @@ def noise(seconds, rate=RATE):
     st.sampled_from([0.0, 1 / 1000, 1 / 90_000]),
     st.sampled_from([0.016, 0.02, 1024 / 44100, 0.064]),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_every_hole_is_filled_where_it_is(holes, clock, step):
     """Frames of `step` s; before some of them the clock goes on without audio; times are rounded to the clock."""
     gaps = {}

@@ -43,7 +43,7 @@ def in_the_middle(seconds, n):
     st.integers(-10_000, 10_000),
     st.sampled_from([MS, Fraction(1001, 30_000), Fraction(1, 25)]),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_sample_is_what_is_on_the_screen_in_the_middle(steps, start, tick):
     pts = [int(p) for p in start + np.cumsum(steps)]
     assume((pts[-1] - pts[0]) * tick < 100)
@@ -143,7 +143,7 @@ def test_as_ffmpegs_fps_filter(tmp_path, rate, suffix):
 
 @needs_ffmpeg
 @given(st.data())
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_variable_rates_are_as_ffmpeg_shows_them(tmp_path_factory, data):
     """Times of a recorder: any whole ms, in Matroska, as ffmpeg's filter and its copy at constant rate have them."""
     steps = data.draw(st.lists(st.integers(8, 400), min_size=6, max_size=25))
