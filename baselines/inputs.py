@@ -43,7 +43,7 @@ def stage(entry: Entry, work: Path, *, reference: str) -> Inputs:
 
     try:
         clip = open_clip(entry.video)
-        sound = clip.audio if entry.audio == entry.video else open_sound(entry.audio)
+        sound = clip.audio if entry.audio == entry.video else open_audio(entry.audio)
         if sound is None:
             raise BaselineError(f"{entry.audio.name!r} holds no sound to dub with")
         write_video(work / "video.mkv", clip.frames(), codec="lossless")
@@ -71,13 +71,13 @@ def stage(entry: Entry, work: Path, *, reference: str) -> Inputs:
     return Inputs(clip.n_frames, seconds, clip.height, clip.width, tuple(notes))
 
 
-def open_sound(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
+def open_audio(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
     """(N,) float32 samples at 16 kHz mono of a sound file or of a video's sound, from its first sample."""
     from fractions import Fraction
 
-    from lipsync_eval.media.sound import read_sound
+    from lipsync_eval.media.audio import read_audio
 
-    found = read_sound(path, origin=None, seconds=Fraction(10**6))
+    found = read_audio(path, origin=None, seconds=Fraction(10**6))
     return None if found is None else found.samples
 
 

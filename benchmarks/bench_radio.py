@@ -131,7 +131,7 @@ def dubbing(args):
         (FFHQ, "crop", "align"),
         (RadioGenerator, "__call__", "network"),
         (dub_module, "paste", "paste"),
-        (writer._Writer, "picture", "encode"),
+        (writer._Writer, "frame", "encode"),
     ):
         spent(owner, name, times, stage)
     generator = load_generator(args.checkpoint, args.device) if args.checkpoint else untrained(args.preset, args.device)

@@ -20,6 +20,9 @@ from lipsync_eval.files import atomic
 
 Arrays = dict[str, NDArray[np.generic]]
 
+_READING = "2"
+"""Version of how files become frames and audio (docs/media.md); part of every key, since keys name clips by their bytes."""
+
 
 def default_cache_dir() -> Path:
     """LIPSYNC_EVAL_CACHE, else $XDG_CACHE_HOME/lipsync-eval, else ~/.cache/lipsync-eval."""
@@ -62,6 +65,6 @@ class Cache:
     def _path(self, key: Mapping[str, str]) -> Path | None:
         if self.folder is None:
             return None
-        text = json.dumps(dict(sorted(key.items())), ensure_ascii=True)
+        text = json.dumps(dict(sorted(key.items())) | {"reading": _READING}, ensure_ascii=True)
         name = hashlib.sha256(text.encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.npz"

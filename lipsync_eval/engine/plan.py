@@ -98,7 +98,7 @@ def _without_audio(
     chosen: tuple[str, ...], text: str, pairs: Sequence[PairPaths], settings: Settings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Drop core metrics that need audio when no pair has any and the user named only a group."""
-    from lipsync_eval.media import has_sound
+    from lipsync_eval.media import has_audio
 
     named = {p.strip() for p in text.split(",")}
     audio = tuple(
@@ -108,7 +108,7 @@ def _without_audio(
         return chosen, ()
     for pair in pairs:
         source, beside = (pair.gt, pair.gt_audio) if settings.audio == "gt" else (pair.gen, pair.audio)
-        if source is not None and (beside or has_sound(source)):
+        if source is not None and (beside or has_audio(source)):
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
     return kept, (f"no pair has audio to score (--audio {settings.audio}): {', '.join(audio)} left out",)

@@ -1,4 +1,4 @@
-"""File -> Clip: the facts of a scan, and a reader that streams pictures at 25 fps."""
+"""File -> Clip: the facts of a scan, and a reader that streams frames at 25 fps."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import numpy as np
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
+from lipsync_eval.media.audio import read_audio
 from lipsync_eval.media.container import check_file
 from lipsync_eval.media.reader import Reader
+from lipsync_eval.media.sampling import sample
 from lipsync_eval.media.scan import scan
-from lipsync_eval.media.sound import read_sound
-from lipsync_eval.media.timing import Integers, Times, sample
+from lipsync_eval.media.timing import Integers, Times
 from lipsync_eval.types import FPS, Audio, Clip
 
 
 def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
-    """Open a video file, or a folder of numbered images, as a Clip at 25 fps with sound at 16 kHz.
+    """Open a video file, or a folder of numbered images, as a Clip at 25 fps with audio at 16 kHz.
 
-    The file is decoded once without conversion to find what is in it; pictures are decoded again, as a stream, by
-    `Clip.frames()`. What was done on the way in is in the notes of the clip and of its sound.
+    The file is decoded once without conversion to find what is in it; frames are decoded again, as a stream, by
+    `Clip.frames()`. What was done on the way in is in the notes of the clip and of its audio.
 
     Args:
         path: the video or folder.
-        audio: a sound file that replaces the video's own track; its first sample sounds at the first picture.
+        audio: an audio file that replaces the video's own track; its first sample sounds at the first frame.
 
     Raises:
         MediaError: the file cannot be used; the message says what was found and what to do.
@@ -40,7 +41,7 @@ def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
         check_file(audio)
     found = scan(path)
     picks = sample(found.times)
-    sound, told = _sound(path, audio, found.times, len(picks))
+    own, told = _audio(path, audio, found.times, len(picks))
     return Clip(
         path=path,
         n_frames=len(picks),
@@ -48,30 +49,30 @@ def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
         width=found.width,
         source_fps=float(len(found.times.ticks) / found.times.seconds),
         digest=sha256(path, *([audio] if audio else [])),
-        audio=sound,
+        audio=own,
         read=Reader(path, found, picks),
         notes=(*resampled(found.times, picks), *found.notes, *told),
     )
 
 
-def _sound(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio | None, tuple[str, ...]]:
-    """The clip's sound, and notes for the clip where its own track is of no use."""
+def _audio(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio | None, tuple[str, ...]]:
+    """The clip's audio, and notes for the clip where its own track is of no use."""
     seconds = Fraction(n, FPS)
     if audio is not None:
-        sound = read_sound(audio, origin=None, seconds=seconds)
-        if sound is None:
+        given = read_audio(audio, origin=None, seconds=seconds)
+        if given is None:
             raise MediaError(
                 f"{audio.name!r} has no sound track; give a sound file, or none to use the video's own track"
             )
-        return sound, ()
+        return given, ()
     try:
-        return read_sound(path, origin=times.origin, seconds=seconds), ()
+        return read_audio(path, origin=times.origin, seconds=seconds), ()
     except MediaError as error:
         return None, (str(error),)
 
 
 def resampled(times: Times, picks: Integers) -> list[str]:
-    """A note when the pictures of the clip are not exactly those of the file."""
+    """A note when the frames of the clip are not exactly those of the file."""
     n = len(times.ticks)
     if np.array_equal(picks, np.arange(n)):
         return []

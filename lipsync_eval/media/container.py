@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MAX_PIXELS: Final = 1 << 26
-"""Largest picture that is decoded (8192 x 8192): a few bytes can claim a picture that fills the memory."""
+"""Largest frame that is decoded (8192 x 8192): a few bytes can claim a frame that fills the memory."""
 
 _FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,mpeg1video,mpeg2video,m4v,h264,hevc,av1,obu,ivf,flv,"
@@ -62,7 +62,7 @@ def opened(path: Path, messages: Messages | None = None, form: str | None = None
         yield container
     finally:
         container.close()
-        # Frames whose side data was read (pictures.Display) are tied to themselves; only this frees them in time.
+        # Frames whose side data was read (rgb.Display) are tied to themselves; only this frees them in time.
         gc.collect(1)
 
 
@@ -91,7 +91,7 @@ def check_file(path: Path) -> None:
 
 
 def check_size(path: Path, width: int, height: int) -> None:
-    """Refuse pictures of no size or of absurd size before memory is asked for.
+    """Refuse frames of no size or of absurd size before memory is asked for.
 
     Raises:
         MediaError: more than MAX_PIXELS pixels, or none.

@@ -9,26 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lipsync_eval.errors import MediaError
+from lipsync_eval.media.header import recordings
 from lipsync_eval.media.packets import Health
-from lipsync_eval.media.timing import Times
+from lipsync_eval.media.timing import JOINED, Times
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 TOLERANCE: Final = Fraction(1, 5)
-"""s. A file that states more than it holds by more than this (5 pictures at 25 fps) was cut off."""
+"""s. A file that states more than it holds by more than this (5 frames at 25 fps) was cut off."""
 _NOTED: Final = Fraction(2, 25)
 """s. Less than this is rounding and the delay of codecs."""
+JUMP: Final = 10
+"""s. ffmpeg takes a longer step in formats whose clock may start anew for a seam, not for time that passed."""
+_JUMPING: Final = ("mpeg", "mpegts")
 _STATED: Final = ("mov,", "matroska", "avi", "flv", "asf")
 """Formats whose header states a duration; for others ffmpeg derives it from what is there."""
 
 
 def check_damage(path: Path, container: InputContainer, stream: Any, times: Times, health: Health) -> list[str]:
-    """Refuse a file with pictures that are damaged or missing; name the damage that decoders covered up.
+    """Refuse a file with frames that are damaged or missing; name the damage that decoders covered up.
 
     Raises:
-        MediaError: pictures cannot be decoded, or more than TOLERANCE of the stated duration is missing, or the
-            container is damaged and there is a hole of more than TOLERANCE in the pictures.
+        MediaError: frames cannot be decoded, or more than TOLERANCE of the stated duration is missing, or the
+            container is damaged and there is a hole of more than TOLERANCE in the frames, or a jump of more than JUMP.
     """
     n = len(times.ticks)
     if health.failed:
@@ -36,6 +40,10 @@ def check_damage(path: Path, container: InputContainer, stream: Any, times: Time
         raise MediaError(
             f"{path.name!r}: {health.failed} of about {n + health.failed} pictures cannot be decoded"
             f"{f' ({why})' if why else ''}: the file is damaged or cut off; make it again"
+        )
+    if recordings(path, container.format.name, health.read) > 1:
+        raise MediaError(
+            f"{path.name!r} holds more than one recording, of which players show the first alone: {JOINED}"
         )
     gap = max(_short(container, stream, times, health), default=Fraction(0))
     if gap > TOLERANCE:
@@ -48,6 +56,10 @@ def check_damage(path: Path, container: InputContainer, stream: Any, times: Time
         raise MediaError(
             f"{path.name!r} is damaged ({health.container}): {float(hole):.2f} s of pictures are missing in the middle; "
             "make it again"
+        )
+    if hole > JUMP and container.format.name in _JUMPING:
+        raise MediaError(
+            f"{path.name!r}: the timestamps jump ahead by {float(hole):.0f} s, and ffmpeg would leave the hole out: {JOINED}"
         )
     return _notes(gap, health)
 
@@ -87,7 +99,7 @@ def _short(container: InputContainer, stream: Any, times: Times, health: Health)
 
 
 def _hole(times: Times) -> Fraction:
-    """s by which the longest time between two pictures exceeds the usual one."""
+    """s by which the longest time between two frames exceeds the usual one."""
     if len(times.ticks) < 3:
         return Fraction(0)
     gaps = np.diff(times.ticks)

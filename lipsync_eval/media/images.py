@@ -1,4 +1,4 @@
-"""A folder of numbered images (and a sound file in it or beside it) -> Clip at 25 fps."""
+"""A folder of numbered images (and an audio file in it or beside it) -> Clip at 25 fps."""
 
 from __future__ import annotations
 
@@ -11,55 +11,58 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
-from lipsync_eval.media.container import check_file, check_size, opened
+from lipsync_eval.media.audio import read_audio
+from lipsync_eval.media.container import MAX_PIXELS, check_file, check_size, reason
 from lipsync_eval.media.messages import Messages, listening
-from lipsync_eval.media.names import IMAGE_SUFFIXES, is_hidden, is_image, number, sounds_of
-from lipsync_eval.media.packets import Health, decode, packets
-from lipsync_eval.media.pictures import Converter, Display
-from lipsync_eval.media.sound import read_sound
+from lipsync_eval.media.names import IMAGE_SUFFIXES, audio_files_of, is_hidden, is_image, number
+from lipsync_eval.media.png import without_text
+from lipsync_eval.media.rgb import Converter, Display
 from lipsync_eval.types import FPS, Audio, Clip, Frame
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
-_FORMS: Final = {
-    b"\xff\xd8": "jpeg_pipe",
-    b"\x89PNG": "png_pipe",
-    b"BM": "bmp_pipe",
-    b"II*\0": "tiff_pipe",
-    b"MM\0*": "tiff_pipe",
-    b"RIFF": "webp_pipe",
+_CODECS: Final = {
+    b"\xff\xd8": "mjpeg",
+    b"\x89PNG": "png",
+    b"BM": "bmp",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"RIFF": "webp",
 }
-"""First bytes of an image file -> the demuxer that reads this one file."""
+"""First bytes of an image file -> ffmpeg's decoder."""
 
 
 def open_images(folder: Path, audio: Path | None = None) -> Clip:
-    """A folder of images numbered without gaps, taken as 25 pictures a second.
+    """A folder of images numbered without gaps, taken as 25 frames a second.
 
     Args:
         folder: holds .png, .jpg, .jpeg, .bmp, .tif or .tiff files whose names end in a number (0001.png, frame_12.jpg);
             they are shown in the order of those numbers, which may begin anywhere. Other files in it are left alone.
-        audio: the sound; by default the one sound file in the folder, or beside it with its name.
+        audio: the audio; by default the one audio file in the folder, or beside it with its name.
 
     Raises:
         MediaError: no image, gaps or doubles in the numbers, images of several sizes or that cannot be decoded, more than
-            one sound file.
+            one audio file.
     """
     images = numbered(folder)
-    sound_file = audio or _only_sound(folder)
+    audio_file = audio or _only_audio(folder)
     length = Fraction(len(images), FPS)
-    sound = None if sound_file is None else _sound(sound_file, length)
-    height, width = _sizes(images)
+    track = None if audio_file is None else _audio(audio_file, length)
+    (height, width), turned = _sizes(images)
     return Clip(
         path=folder,
         n_frames=len(images),
         height=height,
         width=width,
         source_fps=float(FPS),
-        digest=sha256(*images, *([sound_file] if sound_file else [])),
-        audio=sound,
+        digest=sha256(*images, *([audio_file] if audio_file else [])),
+        audio=track,
         read=_Images(tuple(images)),
-        notes=(f"images taken as {FPS} a second",),
+        notes=(
+            f"images taken as {FPS} a second",
+            *([f"{turned} image(s) turned as their EXIF orientation asks"] if turned else []),
+        ),
     )
 
 
@@ -109,15 +112,18 @@ class _Images:
             yield Converter()(_decoded(path))  # a new one each time: every file may be turned in its own way
 
 
-def _sizes(images: list[Path]) -> tuple[int, int]:
-    """Decode every image once; (height, width) of all of them.
+def _sizes(images: list[Path]) -> tuple[tuple[int, int], int]:
+    """Decode every image once; (height, width) of all of them, and how many are turned for display.
 
     Raises:
         MediaError: one is damaged, or not of the size of the first.
     """
     first: tuple[int, int] | None = None
+    turned = 0
     for path in images:
-        size = Display().size(_decoded(path, strict=True))
+        frame, display = _decoded(path, strict=True), Display()
+        size = display.size(frame)
+        turned += bool(display.chain(frame))
         first = first or size
         if size != first:
             raise MediaError(
@@ -125,60 +131,64 @@ def _sizes(images: list[Path]) -> tuple[int, int]:
             )
     if first is None:
         raise MediaError("no image given; give at least one")
-    return first
+    return first, turned
 
 
 def _decoded(path: Path, *, strict: bool = False) -> VideoFrame:
-    """The one picture of an image file.
+    """The picture of an image file.
 
     Raises:
         MediaError: it cannot be decoded; `strict`: or was decoded with complaints (cut off).
     """
     if not strict:
-        return _picture(path, Messages())
+        return _read(path, Messages())
     with listening() as messages:
-        frame = _picture(path, messages)
+        frame = _read(path, messages)
         if len(messages):
             raise MediaError(f"the image {path.name!r} is damaged ({messages.first()}); make it again")
         return frame
 
 
-def _picture(path: Path, messages: Messages) -> VideoFrame:
-    health = Health(messages)
-    with opened(path, messages, _form(path)) as container:
-        stream: Any = container.streams.best("video")
-        if stream is not None:
-            check_size(path, stream.codec_context.width, stream.codec_context.height)
-            stream.codec_context.thread_count = 1
-            for packet in packets(container, [stream], health):
-                for frame in decode(packet, health, False):
-                    check_size(path, frame.width, frame.height)
-                    picture: VideoFrame = frame
-                    return picture
-    raise MediaError(f"the image {path.name!r} cannot be decoded; it is damaged or of another kind: make it again")
+def _read(path: Path, messages: Messages) -> VideoFrame:
+    """The file goes to the decoder as it is: a demuxer would decode it once more, without bounds, to find out what it is."""
+    import av
+
+    check_file(path)
+    with path.open("rb") as file:
+        data = file.read()
+    context: Any = av.CodecContext.create(_codec(path, data), "r")
+    context.thread_count = 1
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    why = ""
+    try:
+        for packet in (av.Packet(without_text(data)), None):
+            for frame in context.decode(packet):
+                check_size(path, frame.width, frame.height)
+                found: VideoFrame = frame
+                return found
+    except av.error.FFmpegError as error:
+        why = messages.first() or reason(error)
+    raise MediaError(
+        f"the image {path.name!r} cannot be decoded{f' ({why})' if why else ''}; it is damaged or of another kind: make it again"
+    )
 
 
-def _form(path: Path) -> str:
-    """ffmpeg's demuxer by the file's first bytes, whatever the suffix.
-
-    Left to itself ffmpeg goes by the suffix for most JPEGs, and takes `image2`, which reads further files by patterns in the name.
+def _codec(path: Path, data: bytes) -> str:
+    """ffmpeg's decoder by the file's first bytes, whatever the suffix.
 
     Raises:
         MediaError: no image of a known kind.
     """
-    check_file(path)
-    with path.open("rb") as file:
-        head = file.read(4)
-    for start, form in _FORMS.items():
-        if head.startswith(start):
-            return form
+    for start, codec in _CODECS.items():
+        if data.startswith(start):
+            return codec
     raise MediaError(
         f"the image {path.name!r} is no PNG, JPEG, BMP or TIFF file by its first bytes; it is damaged or of another kind: make it again"
     )
 
 
-def _only_sound(folder: Path) -> Path | None:
-    found = sounds_of(folder)
+def _only_audio(folder: Path) -> Path | None:
+    found = audio_files_of(folder)
     if len(found) > 1:
         raise MediaError(
             f"the folder {folder.name!r} has {len(found)} sound files: {', '.join(repr(p.name) for p in found)}; keep one, or "
@@ -187,9 +197,9 @@ def _only_sound(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _sound(path: Path, length: Fraction) -> Audio:
+def _audio(path: Path, length: Fraction) -> Audio:
     check_file(path)
-    sound = read_sound(path, origin=None, seconds=length)
-    if sound is None:
+    found = read_audio(path, origin=None, seconds=length)
+    if found is None:
         raise MediaError(f"{path.name!r} has no sound track; give a sound file")
-    return sound
+    return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipsync_eval.errors import PairingError
-from lipsync_eval.media.names import VIDEO_SUFFIXES, key, sounds_of
+from lipsync_eval.media.names import VIDEO_SUFFIXES, audio_files_of, is_utf8, key
 from lipsync_eval.media.pairs import PairPaths as PairPaths
 from lipsync_eval.media.table import read_pairs
 from lipsync_eval.media.tree import Tree, find_clips, is_image_folder, seen
@@ -46,12 +46,14 @@ def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing
         pairs_csv: a CSV file with the columns gen,gt[,audio,id,speaker] (see `lipsync_eval.media.table`).
 
     Raises:
-        PairingError: a missing or empty folder, no pair, doubled names, two sound files for one video: all are listed.
+        PairingError: a missing or empty folder, no pair, doubled names, two audio files for one video, names
+            that are not UTF-8: all are listed.
     """
     gen, gt = Path(gen), Path(gt)
     for path, side in ((gen, "GEN"), (gt, "GT")):
         if not path.exists():
             raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
+    _check_names([gen, gt])
     if pairs_csv is not None:
         return _complete(read_pairs(Path(pairs_csv), gen, gt))
     if _is_clip(gen) and _is_clip(gt):
@@ -106,21 +108,36 @@ def _by_name(gen: Tree, gt: Tree) -> Pairing:
 
 
 def _complete(pairs: list[PairPaths]) -> Pairing:
-    """Add the sound files that lie beside the videos; sort."""
+    """Add the audio files that lie beside the videos; sort."""
     problems: list[str] = []
     done = [
-        replace(p, audio=p.audio or _sound(p.gen, problems), gt_audio=p.gt_audio or _sound(p.gt, problems))
+        replace(p, audio=p.audio or _audio(p.gen, problems), gt_audio=p.gt_audio or _audio(p.gt, problems))
         for p in sorted(pairs, key=lambda pair: pair.id)
     ]
     if problems:
         raise PairingError(
             "; ".join(problems) + "; keep one sound file a video, or name it in the audio column of --pairs"
         )
+    _check_names([path for pair in done for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio)])
     return Pairing(tuple(done))
 
 
-def _sound(video: Path | None, problems: list[str]) -> Path | None:
-    found = sounds_of(video) if video is not None else []
+def _check_names(paths: list[Path | None]) -> None:
+    """Refuse names that no results file could hold, before any work is done.
+
+    Raises:
+        PairingError: bytes that are no UTF-8 in a path; all such paths are listed.
+    """
+    wrong = [str(path) for path in paths if path is not None and not is_utf8(path)]
+    if wrong:
+        raise PairingError(
+            f"{len(wrong)} path(s) hold bytes that are not UTF-8, so that no results file could name them: {listed(wrong)}; rename "
+            "them (convmv -f latin1 -t utf8 --notest FOLDER renames a whole folder)"
+        )
+
+
+def _audio(video: Path | None, problems: list[str]) -> Path | None:
+    found = audio_files_of(video) if video is not None else []
     if len(found) > 1:
         problems.append(f"{str(video)!r} has {len(found)} sound files: {listed([str(p) for p in found])}")
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""Streaming the pictures of a scanned file at 25 fps."""
+"""Streaming the frames of a scanned file at 25 fps."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ import numpy as np
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media.container import opened
-from lipsync_eval.media.pictures import Converter
-from lipsync_eval.media.scan import Scan, decoded, video_stream
+from lipsync_eval.media.rgb import Converter, Display
+from lipsync_eval.media.scan import Scan, decoded
 from lipsync_eval.media.timing import Integers
+from lipsync_eval.media.tracks import video_track
 from lipsync_eval.types import Frame
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
 _FAR: Final = 64
-"""Pictures from which on seeking pays."""
+"""Frames from which on seeking pays."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Clip.read: pictures start..stop-1 at 25 fps. Every call opens the file anew; memory does not grow with its length."""
+    """Clip.read: frames start..stop-1 at 25 fps. Every call opens the file anew; memory does not grow with its length."""
 
     path: Path
     found: Scan
     picks: Integers
-    """(n,) index of the picture shown at each 25th of a second."""
+    """(n,) index of the frame that stands for each 25th of a second (see `sampling`)."""
 
     def __call__(self, start: int, stop: int) -> Iterator[Frame]:
-        """Yield (H, W, 3) uint8 RGB pictures, contiguous and owned by the caller.
+        """Yield (H, W, 3) uint8 RGB frames, contiguous and owned by the caller.
 
         Raises:
             MediaError: the file changed since it was scanned.
@@ -41,16 +42,16 @@ class Reader:
         wanted = self.picks[max(start, 0) : stop]
         if not len(wanted):
             return
-        convert = Converter()
+        convert = Converter(Display(self.found.margins))
         k = 0
         for index, frame in self._from(int(wanted[0])):
             if index < wanted[k]:
                 continue
-            picture = convert(frame)
+            rgb = convert(frame)
             while k < len(wanted) and wanted[k] == index:
                 k += 1
                 again = k < len(wanted) and wanted[k] == index
-                yield picture.copy() if again else picture
+                yield rgb.copy() if again else rgb
             if k == len(wanted):
                 return
         raise MediaError(
@@ -58,17 +59,17 @@ class Reader:
         )
 
     def _from(self, first: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Decoded pictures with their index, from picture `first` or earlier."""
+        """Decoded frames with their index, from frame `first` or earlier."""
         if first >= _FAR and self.found.seeks:
             with opened(self.path) as container:
-                frames = self._sought(container, video_stream(container, self.path), first)
+                frames = self._sought(container, video_track(container, self.path), first)
                 if frames is not None:
                     yield from frames
                     return
         number = self.found.times.number
         index = 0
         with opened(self.path) as container:
-            for i, frame in enumerate(decoded(container, video_stream(container, self.path))):
+            for i, frame in enumerate(decoded(container, video_track(container, self.path))):
                 if index < len(number) and number[index] == i:
                     yield index, frame
                     index += 1
@@ -76,7 +77,7 @@ class Reader:
     def _sought(self, container: Any, stream: Any, first: int) -> Iterator[tuple[int, VideoFrame]] | None:
         """From the keyframe before `first`; None where that is not safe.
 
-        It is when the first picture that comes is a keyframe (no picture that leans on an earlier one is shown before it)
+        It is when the first frame that comes is a keyframe (no frame that leans on an earlier one is shown before it)
         and all from there to `first` come with the times that they had in the scan.
         """
         ticks = self.found.times.ticks

@@ -1,4 +1,4 @@
-"""One pass over a video file: when each picture is shown, how large it is, what is odd about it."""
+"""One pass over a video file: when each frame is shown, how large it is, what is odd about it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lipsync_eval.errors import MediaError
+from lipsync_eval.media.avi import video_chunks
 from lipsync_eval.media.container import check_size, opened
 from lipsync_eval.media.damage import check_damage
+from lipsync_eval.media.header import NO_MARGINS, Margins, margins
 from lipsync_eval.media.messages import Messages, listening
 from lipsync_eval.media.packets import Health, decode, packets
-from lipsync_eval.media.pictures import Display, turns
-from lipsync_eval.media.timing import NO_TIME, Times, place
-from lipsync_eval.types import FPS
+from lipsync_eval.media.rgb import Converter, Display, matrix_note
+from lipsync_eval.media.timing import JOINED, NO_TIME, Times, place
+from lipsync_eval.media.tracks import is_cover, rates, video_notes, video_track
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
 
 _BY_DECODING: Final = ("avi", "h264", "hevc", "m4v", "mpegvideo", "mjpeg")
-"""Formats without presentation times: what ffmpeg makes up for pictures that are coded out of order is a guess."""
+"""Formats without presentation times: what ffmpeg makes up for frames that are coded out of order is a guess."""
 
 _HDR: Final = (16, 18)
 """Transfer curves PQ (SMPTE 2084) and HLG (ARIB STD-B67), as H.273 numbers them."""
+
+_LATE: Final = 2
+"""Packets of a track that may come after the first of the next one though they lie before it in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,87 +41,94 @@ class Scan:
     """What one pass found."""
 
     times: Times
-    """When each picture is shown."""
+    """When each frame is shown."""
     height: int
-    """px, after rotation."""
+    """px, after cropping and rotation."""
     width: int
     seeks: bool
     """The container has an index by presentation time, so that a reader may begin at a keyframe."""
     notes: tuple[str, ...]
+    margins: Margins = NO_MARGINS
+    """What the container says to cut off each frame."""
+
+
+@dataclass
+class Beside:
+    """Where the packets of other video tracks lie among those of the one that is read."""
+
+    packets: int = 0
+    """Of the track that is read."""
+    others: dict[int, list[int]] = field(default_factory=dict)
+    """Track -> packets of the read one before its first; its packets; those of them after the first of the read one."""
+
+    def other(self, packet: Any) -> None:
+        """Count a packet of another track."""
+        stream = packet.stream
+        if packet.size and stream.type == "video" and not is_cover(stream):
+            counts = self.others.setdefault(stream.index, [self.packets, 0, 0])
+            counts[1] += 1
+            counts[2] += self.packets > 0
+
+    @property
+    def one_after_another(self) -> bool:
+        """Whether one track begins where another ends: recordings joined whose tracks have other numbers.
+
+        MPEG-TS gives the last two frames of a track late, when the end of the file is seen.
+        """
+        return any(
+            min(count, self.packets) > 2 * _LATE and (self.packets - before <= _LATE or after <= _LATE)
+            for before, count, after in self.others.values()
+        )
 
 
 @dataclass
 class _Found:
-    """What is gathered picture by picture."""
+    """What is gathered frame by frame."""
 
+    display: Display
     pts: array[int] = field(default_factory=lambda: array("q"))
-    dts: array[int] = field(default_factory=lambda: array("q"))
     size: tuple[int, int] = (0, 0)
     facts: tuple[str, ...] = ()
     last: int = 0
-    display: Display = field(default_factory=Display)
+    """Ticks that the last frame is shown; 0 where the file does not say."""
+    end: int = NO_TIME
+    """Tick at which the last packet ends, whether a frame came of it or not."""
+    before: list[int] = field(default_factory=list)
+    """Times of the packets up to the one that gave the first frame."""
+    beside: Beside = field(default_factory=Beside)
 
 
 def scan(path: Path) -> Scan:
-    """Decode every picture once, without turning it into RGB.
+    """Decode every frame once, without turning it into RGB.
 
     Raises:
-        MediaError: no video in the file, no picture, damaged or missing pictures, a change of size.
+        MediaError: no video in the file, no frame, damaged or missing frames, a change of size, time that runs backwards.
     """
     with listening() as messages, opened(path, messages) as container:
-        stream = video_stream(container, path)
+        stream = video_track(container, path)
+        name = container.format.name
+        cut = margins(path, name, [s.index for s in container.streams.video].index(stream.index))
         health = Health(messages)
-        found = _Found()
+        found = _Found(Display(cut))
         for frame in _gather(container, stream, health, found):
             _look(path, frame, found)
         if not found.pts:
             raise MediaError(
                 f"{path.name!r} holds no picture that can be decoded; it is cut off or damaged: make it again"
             )
-        name = container.format.name
-        times = place(
-            np.frombuffer(found.pts, np.int64),
-            np.frombuffer(found.dts, np.int64),
-            Fraction(stream.time_base),
-            found.last,
-            rate=rate(stream),
-            by_decoding=name in _BY_DECODING,
-        )
+        if found.beside.one_after_another:
+            raise MediaError(f"{path.name!r} has video tracks one after the other: {JOINED}")
+        times = _times(path, container, stream, found)
+        first = int(times.ticks[0])
+        health.early = max(health.early, sum(time < first for time in found.before))
         notes = check_damage(path, container, stream, times, health)
         seeks = name.startswith(("mov,", "matroska")) and len(times.number) == len(found.pts)
-        return Scan(
-            times, *found.size, seeks=seeks, notes=(*found.facts, *_of_track(container, stream), *times.notes, *notes)
-        )
-
-
-def video_stream(container: InputContainer, path: Path) -> Any:
-    """The picture track that ffmpeg would take, set to decode on one thread.
-
-    With more threads damaged files decode differently from run to run.
-
-    Raises:
-        MediaError: there is none (a sound file), or it is a still image.
-    """
-    from av.stream import Disposition
-
-    stream: Any = container.streams.best("video")
-    if stream is None or stream.codec_context is None:
-        raise MediaError(
-            f"{path.name!r} has no picture track that can be decoded (a sound file?); give a video; sound goes into a file "
-            "of the same stem beside it, or into the audio column of --pairs"
-        )
-    if container.format.name.endswith("_pipe"):
-        raise MediaError(f"{path.name!r} is a still image, not a video; give a video or a folder of numbered images")
-    if stream.disposition & Disposition.attached_pic:
-        raise MediaError(f"{path.name!r} is a sound file with a cover picture, not a video; give a video")
-    check_size(path, stream.codec_context.width, stream.codec_context.height)
-    stream.codec_context.thread_type = "SLICE"
-    stream.codec_context.thread_count = 1
-    return stream
+        told = (*found.facts, *_of_track(container, stream), *times.notes, *notes)
+        return Scan(times, *found.size, seeks=seeks, notes=told, margins=cut)
 
 
 def decoded(container: InputContainer, stream: Any) -> Iterator[VideoFrame]:
-    """The pictures of a track in order of display: the same ones, with the same numbers, as a scan sees."""
+    """The frames of a track in order of display: the same ones, with the same numbers, as a scan sees."""
     health = Health(Messages())
     started = False
     for packet in packets(container, [stream], health):
@@ -126,22 +138,19 @@ def decoded(container: InputContainer, stream: Any) -> Iterator[VideoFrame]:
                 yield frame
 
 
-def rate(stream: Any) -> Fraction:
-    """Pictures per second as the header has it; 25 where it says nothing useful."""
-    for value in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if value and 1 <= value <= 1000:
-            return Fraction(value)
-    return Fraction(FPS)
-
-
 def _gather(container: InputContainer, stream: Any, health: Health, found: _Found) -> Iterator[VideoFrame]:
     """As `decoded`, with timestamps kept and damage counted; packets of other tracks only move the end."""
+    by_decoding = container.format.name in _BY_DECODING
     started = False
     for packet in packets(container, list(container.streams), health):
         if packet.stream.index != stream.index:
+            found.beside.other(packet)
             continue
-        if packet.size and packet.dts is not None:
-            found.dts.append(packet.dts)
+        found.beside.packets += packet.size > 0
+        if by_decoding and packet.dts is not None:
+            # A frame takes over the time of its packet. So it is known which packets gave no frame.
+            packet.pts = packet.dts
+        _note_packet(packet, found, started)
         for frame in decode(packet, health, started):
             if frame.is_corrupt:
                 health.failed += started
@@ -154,10 +163,35 @@ def _gather(container: InputContainer, stream: Any, health: Health, found: _Foun
             found.last = frame.duration or 0
 
 
+def _note_packet(packet: Any, found: _Found, started: bool) -> None:
+    if packet.pts is None or packet.is_discard:  # to be discarded: outside of what an edit list shows
+        return
+    found.end = max(found.end, packet.pts + (packet.duration or 0))
+    if not started:
+        found.before.append(packet.pts)
+
+
+def _times(path: Path, container: InputContainer, stream: Any, found: _Found) -> Times:
+    tick = Fraction(stream.time_base)
+    name = container.format.name
+    end = found.end
+    if name == "avi" and stream.frames > end:
+        end = max(end, min(stream.frames, video_chunks(path, stream.index)))
+    try:
+        return place(
+            np.frombuffer(found.pts, np.int64),
+            tick,
+            found.last,
+            end,
+            rates=rates(stream),
+            by_decoding=name in _BY_DECODING,
+        )
+    except MediaError as error:
+        raise MediaError(f"{path.name!r}: {error}") from error
+
+
 def _of_track(container: InputContainer, stream: Any) -> list[str]:
     """Notes that the header gives."""
-    from av.stream import Disposition
-
     notes = []
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
@@ -166,18 +200,19 @@ def _of_track(container: InputContainer, stream: Any) -> list[str]:
         c.is_alpha for c in stream.codec_context.format.components
     ):
         notes.append("transparency dropped")  # of WebM, whose decoders do not see it
-    tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if len(tracks) > 1:
-        notes.append(f"{len(tracks)} picture tracks: track {stream.index} used, which ffmpeg takes by default")
-    return notes
+    return notes + video_notes(container, stream)
 
 
 def _look(path: Path, frame: VideoFrame, found: _Found) -> None:
-    """Hold every picture to the size of the first."""
+    """Hold every frame to the size of the first, and see that the first can be converted."""
     size = found.display.size(frame)
     check_size(path, *size)
     if not found.pts:
         found.size, found.facts = size, _facts(frame, found.display)
+        try:
+            Converter(found.display)(frame)
+        except MediaError as error:
+            raise MediaError(f"{path.name!r}: {error}") from error
     elif size != found.size:
         raise MediaError(
             f"{path.name!r}: the picture size changes from {found.size[1]}x{found.size[0]} to {size[1]}x{size[0]} px at "
@@ -186,9 +221,13 @@ def _look(path: Path, frame: VideoFrame, found: _Found) -> None:
 
 
 def _facts(frame: VideoFrame, display: Display) -> tuple[str, ...]:
-    """Notes that the first picture gives."""
+    """Notes that the first frame gives."""
     notes = []
-    chain = turns(display.matrix(frame))
+    chain = display.chain(frame)
+    if chain and chain[0][0] == "crop":
+        width, height, x, y = chain[0][1].split(":")[:4]
+        notes.append(f"cropped to {width}x{height} px at ({x}, {y}) as the container asks")
+        chain = chain[1:]
     if chain:
         words = ", ".join(" ".join(step).strip() for step in chain)
         notes.append(f"turned as the file's display matrix asks ({words})")
@@ -201,4 +240,5 @@ def _facts(frame: VideoFrame, display: Display) -> tuple[str, ...]:
         notes.append("marked as interlaced: not deinterlaced")
     if int(frame.color_trc) in _HDR:
         notes.append("high dynamic range: converted without tone mapping")
-    return tuple(notes)
+    matrix = matrix_note(frame)
+    return (*notes, matrix) if matrix else tuple(notes)

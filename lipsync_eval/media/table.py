@@ -2,7 +2,7 @@
 
 UTF-8, a header line, one pair a line, quoting as in RFC 4180. `gen` and `audio` are paths relative to the GEN folder,
 `gt` relative to the GT folder; absolute paths are taken as they are. A relative path may not leave its folder. An empty
-audio cell means: a sound file beside the generated video, else its own track. An empty id means: the path in `gen`
+audio cell means: an audio file beside the generated video, else its own track. An empty id means: the path in `gen`
 without its suffix (of an absolute path, the stem alone). No two lines may have the same id. `speaker` says who speaks
 (any name; every line has one, or none has): intervals and tests can then draw speakers instead of clips.
 """

@@ -35,7 +35,7 @@ def find_clips(root: Path) -> Tree:
     """Look for videos and folders of numbered images below `root`; links are followed, loops are not.
 
     A folder is a clip when it directly holds numbered images and neither it nor a folder in it holds another clip.
-    Hidden names, sound files, loose images and other files are no clips.
+    Hidden names, audio files, loose images and other files are no clips.
 
     Raises:
         PairingError: a folder cannot be read, or the tree is endless.

@@ -1,4 +1,4 @@
-"""Writing a video: lossless (exact RGB) or as H.264, picture by picture, whole or not at all."""
+"""Writing a video: lossless (exact RGB) or as H.264, frame by frame, whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMATS: Final[dict[str, dict[str, str]]] = {
 }
 """Suffix -> muxer, by codec."""
 _CLOCK: Final = 90_000
-"""Ticks per second of pictures at given times; every usual rate is a whole number of them."""
+"""Ticks per second of frames at given times; every usual rate is a whole number of them."""
 _MKV_CLOCK: Final = 1000
 
 
@@ -38,25 +38,25 @@ def write_video(
     codec: Codec = "lossless",
     crf: int = 18,
 ) -> int:
-    """Encode pictures as they come, with sound beside them; the same input gives the same bytes on the same build.
+    """Encode frames as they come, with audio beside them; the same input gives the same bytes on the same build.
 
     Args:
-        path: .mkv for "lossless" (FFV1 in bgr0, PCM 16 bit: RGB and 16-bit sound come back exactly); .mp4, .m4v, .mov
+        path: .mkv for "lossless" (FFV1 in bgr0, PCM 16 bit: RGB and 16-bit audio come back exactly); .mp4, .m4v, .mov
             or .mkv for "h264" (x264 yuv420p, BT.601, limited range; AAC).
         frames: (H, W, 3) uint8 RGB, all of one size; even sides for "h264".
-        fps: pictures per second, at most 1000.
-        times: for pictures at uneven times: s at which each one is shown, from 0, increasing; `fps` is then their mean.
+        fps: frames per second, at most 1000.
+        times: for frames at uneven times: s at which each one is shown, from 0, increasing; `fps` is then their mean.
             Kept to 1/90000 s (.mkv: to 1 ms), which may not make two of them one.
-        audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first picture; written whole, whatever its length.
-        rate: samples per second of `audio`; for "h264" one that AAC has (see `sound_rates`).
+        audio: (N,) float mono in [-1, 1]; sample 0 sounds at the first frame; written whole, whatever its length.
+        rate: samples per second of `audio`; for "h264" one that AAC has (see `audio_rates`).
         codec: "lossless" or "h264".
         crf: quality of "h264": 0 (best) to 51.
 
     Returns:
-        number of pictures written.
+        number of frames written.
 
     Raises:
-        InputError: no picture, pictures or sound of a wrong shape or type, a suffix or a rate that does not fit the codec.
+        InputError: no frame, frames or audio of a wrong shape or type, a suffix or a rate that does not fit the codec.
         OutputError: the file cannot be written; what was at `path` before is untouched.
     """
     import av
@@ -65,18 +65,18 @@ def write_video(
     muxer = _muxer(path, codec)
     pace = _pace(fps)
     ticks = None if times is None else _ticks(times, muxer)
-    sound = None if audio is None else _checked(audio, rate, codec)
+    audio = None if audio is None else _checked(audio, rate, codec)
     stream = iter(frames)
     first = next(stream, None)
     if first is None:
-        raise InputError(f"no picture to write to {path.name!r}; give at least one")
+        raise InputError(f"no frame to write to {path.name!r}; give at least one")
     size = _size(first, codec)
     try:
         with atomic(path) as file, av.open(file, "w", format=muxer, options={"fflags": "+bitexact"}) as container:
-            writer = _Writer(container, size, pace, ticks, sound, rate, codec, crf)
-            writer.picture(first)
+            writer = _Writer(container, size, pace, ticks, audio, rate, codec, crf)
+            writer.frame(first)
             for frame in stream:
-                writer.picture(frame)
+                writer.frame(frame)
             writer.close()
             return writer.count
     except (OSError, av.error.FFmpegError) as error:
@@ -86,7 +86,7 @@ def write_video(
 
 
 class _Writer:
-    """Encoders of one file; sound is fed along with the pictures so that little is held back."""
+    """Encoders of one file; audio is fed along with the frames so that little is held back."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class _Writer:
         size: tuple[int, int],
         pace: Fraction,
         ticks: list[int] | None,
-        sound: NDArray[np.float32] | None,
+        audio: NDArray[np.float32] | None,
         rate: int,
         codec: str,
         crf: int,
@@ -102,11 +102,11 @@ class _Writer:
         self.count = 0
         self._container, self._size, self._pace, self._rate = container, size, pace, rate
         self._ticks, self._tick = ticks, 1 / pace if ticks is None else Fraction(1, _CLOCK)
-        self._sound = np.empty(0, np.float32) if sound is None else sound
-        self._said = 0
+        self._audio_in = np.empty(0, np.float32) if audio is None else audio
+        self._fed = 0
         self._lossless = codec == "lossless"
         self._video = self._add_video(crf)
-        self._audio = None if sound is None else self._add_audio()
+        self._audio = None if audio is None else self._add_audio()
 
     def _add_video(self, crf: int) -> Any:
         name, pixels = ("ffv1", "bgr0") if self._lossless else ("libx264", "yuv420p")
@@ -130,12 +130,12 @@ class _Writer:
         audio.codec_context.time_base = Fraction(1, self._rate)
         return audio
 
-    def picture(self, frame: Frame) -> None:
-        """Encode one picture and the sound that goes with it."""
+    def frame(self, frame: Frame) -> None:
+        """Encode one frame and the audio that goes with it."""
         from av import VideoFrame
 
         if _size(frame, "lossless") != self._size:
-            raise InputError(f"picture {self.count} is {frame.shape[:2]}, the first was {self._size}; give one size")
+            raise InputError(f"frame {self.count} is {frame.shape[:2]}, the first was {self._size}; give one size")
         made = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         if not self._lossless:
             made = made.reformat(format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", threads=1)
@@ -143,28 +143,28 @@ class _Writer:
         made.pts, made.time_base = shown, self._tick
         self._container.mux(self._video.encode(made))
         self.count += 1
-        self._say(int((shown * self._tick + 1 / self._pace) * self._rate))
+        self._feed(int((shown * self._tick + 1 / self._pace) * self._rate))
 
     def _shown(self, number: int) -> int:
-        """Ticks at which a picture is shown."""
+        """Ticks at which a frame is shown."""
         if self._ticks is None:
             return number
         if number >= len(self._ticks):
-            raise InputError(f"more pictures came than the {len(self._ticks)} times given; give one time for each")
+            raise InputError(f"more frames came than the {len(self._ticks)} times given; give one time for each")
         return self._ticks[number]
 
     def close(self) -> None:
-        """The rest of the sound, and what the encoders hold back."""
-        while self._said < len(self._sound):
-            self._say(self._said + self._rate)
+        """The rest of the audio, and what the encoders hold back."""
+        while self._fed < len(self._audio_in):
+            self._feed(self._fed + self._rate)
         self._container.mux(self._video.encode(None))
         if self._audio is not None:
             self._container.mux(self._audio.encode(None))
 
-    def _say(self, stop: int) -> None:
+    def _feed(self, stop: int) -> None:
         from av import AudioFrame
 
-        chunk = self._sound[self._said : stop]
+        chunk = self._audio_in[self._fed : stop]
         if self._audio is None or not len(chunk):
             return
         data = (
@@ -173,9 +173,9 @@ class _Writer:
             else chunk
         )
         frame = AudioFrame.from_ndarray(data[None], format="s16" if self._lossless else "fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._said, Fraction(1, self._rate)
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._fed, Fraction(1, self._rate)
         self._container.mux(self._audio.encode(frame))
-        self._said += len(chunk)
+        self._fed += len(chunk)
 
 
 def _muxer(path: Path, codec: str) -> str:
@@ -197,12 +197,10 @@ def _pace(fps: float | Fraction) -> Fraction:
 def _ticks(times: Sequence[float], muxer: str) -> list[int]:
     ticks = [round(second * _CLOCK) for second in times]
     if ticks[:1] != [0] or any(later <= before for before, later in pairwise(ticks)):
-        raise InputError("times must begin at 0 and increase by at least 1/90000 s from picture to picture")
+        raise InputError("times must begin at 0 and increase by at least 1/90000 s from frame to frame")
     kept = [(2 * tick * _MKV_CLOCK + _CLOCK) // (2 * _CLOCK) for tick in ticks]  # rounded as the muxer does
     if muxer == "matroska" and any(later == before for before, later in pairwise(kept)):
-        raise InputError(
-            "two of the times are the same ms, the clock of .mkv: readers would drop a picture; write .mp4"
-        )
+        raise InputError("two of the times are the same ms, the clock of .mkv: readers would drop a frame; write .mp4")
     return ticks
 
 
@@ -215,17 +213,17 @@ def _size(frame: Frame, codec: str) -> tuple[int, int]:
         or not frame.size
     ):
         got = f"{getattr(frame, 'dtype', type(frame).__name__)} {getattr(frame, 'shape', '')}"
-        raise InputError(f"a picture must be (H, W, 3) uint8 RGB; got {got}")
+        raise InputError(f"a frame must be (H, W, 3) uint8 RGB; got {got}")
     height, width = frame.shape[:2]
     if codec == "h264" and (height % 2 or width % 2):
         raise InputError(
-            f"h264 (yuv420p) needs even sides, the pictures are {width}x{height}; pad them, or write lossless"
+            f"h264 (yuv420p) needs even sides, the frames are {width}x{height}; pad them, or write lossless"
         )
     return height, width
 
 
-def sound_rates(codec: Codec) -> tuple[int, ...]:
-    """Samples per second that sound beside "h264" (AAC) may have, ascending; empty where any will do ("lossless": PCM)."""
+def audio_rates(codec: Codec) -> tuple[int, ...]:
+    """Samples per second that audio beside "h264" (AAC) may have, ascending; empty where any will do ("lossless": PCM)."""
     from av.codec import Codec as Coder
 
     return () if codec == "lossless" else tuple(sorted(Coder("aac", "w").audio_rates or ()))
@@ -236,9 +234,9 @@ def _checked(audio: NDArray[np.float32], rate: int, codec: Codec) -> NDArray[np.
         raise InputError("audio must be (N,) float samples in [-1, 1], mono")
     if not np.isfinite(audio).all() or rate <= 0:
         raise InputError(f"audio must be finite and its rate positive; the rate is {rate}")
-    if (rates := sound_rates(codec)) and rate not in rates:
+    if (rates := audio_rates(codec)) and rate not in rates:
         raise InputError(
-            f"the rate of audio is {rate}; AAC, the sound of h264 files, has {', '.join(map(str, rates))}: "
+            f"the rate of audio is {rate}; AAC, the audio of h264 files, has {', '.join(map(str, rates))}: "
             "resample it, or write lossless"
         )
     return audio.astype(np.float32, copy=False)

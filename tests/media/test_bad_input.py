@@ -13,11 +13,11 @@ from support.videos import make_sound, make_video, stamped, tone
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media import open_clip
+from lipsync_eval.media.audio import read_audio
 from lipsync_eval.media.container import check_size
-from lipsync_eval.media.sound import read_sound
 
 
-def pictures(n=50):
+def stamps(n=50):
     rng = np.random.default_rng(0)
     return [
         np.clip(stamped(i, 96, 128) + rng.integers(-20, 20, (96, 128, 3)), 0, 255).astype(np.uint8) for i in range(n)
@@ -53,7 +53,7 @@ def test_empty(tmp_path):
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
 def test_text_and_playlists(tmp_path, suffix, content):
     """A playlist would make ffmpeg open other files and addresses."""
-    make_video(tmp_path / "other.mp4", pictures(3), codec="libx264", pixels="yuv420p")
+    make_video(tmp_path / "other.mp4", stamps(3), codec="libx264", pixels="yuv420p")
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
     refused(path, "is not a video or sound file that can be read|has no picture track|holds no picture")
@@ -72,7 +72,7 @@ def test_image(tmp_path, codec, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".m4a"])
-def test_sound_alone(tmp_path, suffix):
+def test_audio_alone(tmp_path, suffix):
     path = make_sound(
         tmp_path / f"a{suffix}", tone(1)[None], rate=16000, codec="aac" if suffix == ".m4a" else "pcm_s16le"
     )
@@ -98,7 +98,7 @@ CONTAINERS = {
 @pytest.mark.parametrize("part", [0.1, 0.4, 0.7, 0.85])
 @pytest.mark.parametrize("suffix", CONTAINERS)
 def test_cut_off(tmp_path, suffix, part):
-    path = make_video(tmp_path / f"a{suffix}", pictures(), **CONTAINERS[suffix])
+    path = make_video(tmp_path / f"a{suffix}", stamps(), **CONTAINERS[suffix])
     assert open_clip(path).n_frames == 50
     whole = path.read_bytes()
     path.write_bytes(whole[: int(part * len(whole))])
@@ -107,9 +107,9 @@ def test_cut_off(tmp_path, suffix, part):
 
 @pytest.mark.parametrize("suffix", [".mpg", ".ts"])
 def test_cut_off_without_a_header_to_tell_is_shorter_or_refused(tmp_path, suffix):
-    """These formats state no duration: what is left is a shorter clip, or a picture that cannot be decoded."""
+    """These formats state no duration: what is left is a shorter clip, or a frame that cannot be decoded."""
     codec = "mpeg2video" if suffix == ".mpg" else "libx264"
-    path = make_video(tmp_path / f"a{suffix}", pictures(), codec=codec, pixels="yuv420p")
+    path = make_video(tmp_path / f"a{suffix}", stamps(), codec=codec, pixels="yuv420p")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     try:
@@ -122,7 +122,7 @@ def test_cut_off_without_a_header_to_tell_is_shorter_or_refused(tmp_path, suffix
     ("suffix", "codec"), [(".mkv", "libx264"), (".avi", "mpeg4"), (".mp4", "libx264"), (".mkv", "ffv1")]
 )
 def test_damage_in_the_middle_is_refused_or_noted(tmp_path, suffix, codec):
-    path = make_video(tmp_path / f"a{suffix}", pictures(), codec=codec, pixels="yuv420p")
+    path = make_video(tmp_path / f"a{suffix}", stamps(), codec=codec, pixels="yuv420p")
     whole = bytearray(path.read_bytes())
     middle = len(whole) // 2
     whole[middle : middle + len(whole) // 25] = bytes(len(whole) // 25)
@@ -133,11 +133,11 @@ def test_damage_in_the_middle_is_refused_or_noted(tmp_path, suffix, codec):
         assert "cannot be decoded" in str(error) or "missing" in str(error) or "cut off" in str(error)
 
 
-def test_undecodable_pictures_are_counted(tmp_path):
+def test_undecodable_frames_are_counted(tmp_path):
     import av
 
     path = tmp_path / "a.mkv"
-    good = make_video(tmp_path / "good.mkv", pictures(), codec="mpeg4", pixels="yuv420p", options={"g": "1"})
+    good = make_video(tmp_path / "good.mkv", stamps(), codec="mpeg4", pixels="yuv420p", options={"g": "1"})
     with av.open(str(good)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         for i, packet in enumerate(source.demux(video=0)):
@@ -176,8 +176,8 @@ def test_a_change_of_size_is_refused(tmp_path):
     refused(both, "size changes from 64x48 to 64x96 px")
 
 
-def test_a_broken_track_of_sound_leaves_the_picture(tmp_path):
-    sound = make_video(tmp_path / "a.mkv", pictures(25), sound=tone(1)[None], sound_codec="flac")
+def test_a_broken_track_of_audio_leaves_the_frame(tmp_path):
+    sound = make_video(tmp_path / "a.mkv", stamps(25), sound=tone(1)[None], sound_codec="flac")
     data = sound.read_bytes()
     # Frames of FLAC begin with this mark; without it nothing can be decoded.
     sound.write_bytes(data.replace(b"\xff\xf8", b"\x00\x00"))
@@ -186,8 +186,8 @@ def test_a_broken_track_of_sound_leaves_the_picture(tmp_path):
     assert any("the sound of 'a.mkv' cannot be used" in note for note in clip.notes)
 
 
-def test_a_bad_sound_file_given_by_name_is_refused(tmp_path):
-    path = make_video(tmp_path / "a.mkv", pictures(3))
+def test_a_bad_audio_file_given_by_name_is_refused(tmp_path):
+    path = make_video(tmp_path / "a.mkv", stamps(3))
     (tmp_path / "bad.wav").write_bytes(b"RIFFnonsense")
     (tmp_path / "empty.wav").touch()
     refused(path, "bad.wav", audio=tmp_path / "bad.wav")
@@ -196,18 +196,18 @@ def test_a_bad_sound_file_given_by_name_is_refused(tmp_path):
     refused(path, "no sound track", audio=path)
 
 
-def test_sound_with_nan_is_refused(tmp_path):
+def test_audio_with_nan_is_refused(tmp_path):
     samples = tone(1)
     samples[100] = np.nan
     path = make_sound(tmp_path / "a.wav", samples[None], rate=16000, codec="pcm_f32le")
     with pytest.raises(MediaError, match="no numbers"):
-        read_sound(path, origin=None, seconds=1)
+        read_audio(path, origin=None, seconds=1)
 
 
 def test_a_file_that_shrinks_after_it_was_opened_is_an_error(tmp_path):
-    path = make_video(tmp_path / "a.mkv", pictures(30))
+    path = make_video(tmp_path / "a.mkv", stamps(30))
     clip = open_clip(path)
-    make_video(path, pictures(10))
+    make_video(path, stamps(10))
     with pytest.raises(MediaError, match="gave 10 of 30 pictures"):
         list(clip.frames())
 
@@ -216,7 +216,7 @@ def test_nothing_is_printed_and_logging_is_left_as_it_was(tmp_path, capfd):
     import av.logging
 
     before = av.logging.get_level(), av.logging.get_skip_repeated(), list(logging.getLogger("libav").handlers)
-    path = make_video(tmp_path / "a.mp4", pictures(), codec="libx264", pixels="yuv420p")
+    path = make_video(tmp_path / "a.mp4", stamps(), codec="libx264", pixels="yuv420p")
     data = bytearray(path.read_bytes())
     data[len(data) // 3 : len(data) // 3 + 500] = np.random.default_rng(0).bytes(500)
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""A file becomes a Clip: times, sound, notes, streaming."""
+"""A file becomes a Clip: times, audio, notes, streaming."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from support.videos import clicks, make_sound, make_video, number_in, onsets, stamped, tone
 
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.pictures import Converter
+from lipsync_eval.media.rgb import Converter
 
 
 def numbers(clip, *window):
@@ -30,14 +30,14 @@ RATES = {
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_every_rate_gives_the_nearest_picture(tmp_path, name):
+def test_every_rate_gives_what_is_on_the_screen_in_the_middle_of_each_25th(tmp_path, name):
     fps = RATES[name]
     n = int(2 * fps)
     path = make_video(
         tmp_path / "a.mp4", [stamped(i) for i in range(n)], tick=1 / fps, codec="libx264", pixels="yuv420p"
     )
     clip = open_clip(path)
-    expected = [min(range(n), key=lambda i: (abs(i / fps - Fraction(k, 25)), i)) for k in range(clip.n_frames)]
+    expected = [max(i for i in range(n) if i / fps < Fraction(2 * k + 1, 50)) for k in range(clip.n_frames)]
     assert numbers(clip) == expected
     assert clip.n_frames == int(n / fps * 25 + Fraction(1, 2))
     assert clip.source_fps == pytest.approx(float(fps), rel=1e-3)
@@ -54,25 +54,25 @@ def test_25_fps_is_untouched_and_has_no_note(tmp_path):
     np.testing.assert_array_equal(np.stack(list(clip.frames())), np.stack([stamped(i) for i in range(30)]))
 
 
-def test_variable_rate_follows_timestamps_from_the_first_picture(tmp_path):
+def test_variable_rate_follows_timestamps_from_the_first_frame(tmp_path):
     at = [500, 533, 600, 750, 760, 800, 1000, 1040]
     path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(8)], times=at, tick=Fraction(1, 1000))
     clip = open_clip(path)
     shown = [t - 500 for t in at]
-    assert numbers(clip) == [min(range(8), key=lambda i: (abs(shown[i] - 40 * k), i)) for k in range(clip.n_frames)]
+    assert numbers(clip) == [max(i for i in range(8) if shown[i] < 40 * k + 20) for k in range(clip.n_frames)]
     assert any(note.startswith("variable rate: 10 to 200 ms") for note in clip.notes)
 
 
-def test_a_held_first_picture_is_repeated(tmp_path):
-    """What `ffmpeg -async 1 -r 25` leaves in AVI files: slots without a picture."""
+def test_a_held_first_frame_is_repeated(tmp_path):
+    """What `ffmpeg -async 1 -r 25` leaves in AVI files: slots without a frame."""
     path = make_video(
         tmp_path / "a.avi", [stamped(i) for i in range(10)], times=[0, *range(3, 12)], codec="mpeg4", pixels="yuv420p"
     )
-    assert numbers(open_clip(path)) == [0, 0, 1, 1, *range(2, 10)]
+    assert numbers(open_clip(path)) == [0, 0, 0, *range(1, 10)]
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4", ".mov", ".ts"])
-def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix):
+def test_frames_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix):
     """AVI has no presentation times, TS and Matroska begin late: the same clip all the same."""
     sound = clicks(2, [0.5, 1.2])[None]
     codec = "aac" if suffix in {".mp4", ".mov", ".ts"} else "pcm_s16le"
@@ -94,7 +94,7 @@ def test_pictures_coded_out_of_order_stay_in_order_and_in_time(tmp_path, suffix)
 @pytest.mark.parametrize(
     "extra", [{}, {"x264-params": "open-gop=1:keyint=20:bframes=3"}, {"x264-params": "intra-refresh=1:keyint=20"}]
 )
-def test_any_window_equals_the_same_pictures_of_the_whole(tmp_path, suffix, extra):
+def test_any_window_equals_the_same_frames_of_the_whole(tmp_path, suffix, extra):
     path = make_video(
         tmp_path / f"a{suffix}",
         [stamped(i) for i in range(200)],
@@ -150,7 +150,7 @@ def test_threads_do_not_move_a_pixel(tmp_path, codec):
 
 
 @pytest.mark.parametrize("width", [224, 360, 700, 63])
-def test_pictures_belong_to_the_caller(tmp_path, width):
+def test_frames_belong_to_the_caller(tmp_path, width):
     """A view into the decoder's buffer changes when the file is closed; widths with padding showed it."""
     path = make_video(tmp_path / "a.mp4", [stamped(i, 48, width) for i in range(12)], codec="libx264", pixels="yuv444p")
     clip = open_clip(path)
@@ -163,7 +163,7 @@ def test_pictures_belong_to_the_caller(tmp_path, width):
         np.testing.assert_array_equal(frame, copy)
 
 
-def test_repeated_pictures_do_not_share_memory(tmp_path):
+def test_repeated_frames_do_not_share_memory(tmp_path):
     clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(i) for i in range(3)], tick=Fraction(1, 10)))
     first, second = list(clip.frames(0, 2))
     second[:] = 0
@@ -186,7 +186,7 @@ def test_a_clip_goes_to_another_process(tmp_path):
     np.testing.assert_array_equal(again.audio.samples, clip.audio.samples)
 
 
-def test_one_picture_is_a_clip(tmp_path):
+def test_one_frame_is_a_clip(tmp_path):
     clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(7)]))
     assert (clip.n_frames, numbers(clip)) == (1, [7])
     assert "a single picture" in clip.notes
@@ -208,7 +208,7 @@ def test_rotation_metadata_is_applied(tmp_path, degrees):
     assert any("display matrix" in note for note in clip.notes)
 
 
-def test_a_sound_file_replaces_the_track_and_is_in_the_digest(tmp_path):
+def test_a_audio_file_replaces_the_track_and_is_in_the_digest(tmp_path):
     path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(25)], sound=clicks(1, [0.2])[None])
     other = make_sound(tmp_path / "b.wav", clicks(1, [0.7])[None], rate=16000)
     own, given = open_clip(path), open_clip(path, audio=other)
@@ -257,3 +257,48 @@ def test_no_frame_outlives_its_turn(tmp_path):
     finally:
         gc.enable()
     assert before < most < before + 5
+
+
+@pytest.mark.parametrize("lost", [2, 3, 11])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        (".mkv", "libx264", {"g": "10", "bf": "2"}),
+        (".ts", "libx264", {"g": "10", "bf": "2"}),
+        (".mkv", "mpeg2video", {"g": "10", "bf": "2"}),
+        (".ts", "mpeg2video", {"g": "10"}),
+        (".mp4", "libx264", {"g": "10"}),
+        (".mkv", "libx265", {"x265-params": "keyint=10:log-level=none"}),
+        (".webm", "libvpx-vp9", {"g": "10", "cpu-used": "8", "deadline": "realtime"}),
+    ],
+)
+def test_leading_frames_that_are_lost_are_noted_and_move_no_audio(tmp_path, suffix, codec, options, lost):
+    """A cut without encoding anew: H.264 and MPEG-2 drop what they cannot decode at the beginning without a word."""
+    sound = "libopus" if suffix == ".webm" else "mp2" if suffix == ".ts" else "aac"
+    whole = make_video(
+        tmp_path / f"whole{suffix}",
+        [stamped(i) for i in range(50)],
+        codec=codec,
+        pixels="yuv420p",
+        options=options,
+        sound=clicks(2, [1.2, 1.6], 48000)[None],
+        sound_codec=sound,
+        rate=48000,
+    )
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        made = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        count = 0
+        for packet in source.demux():
+            if packet.size:
+                count += packet.stream.type == "video"
+                if packet.stream.type == "video" and count <= lost:
+                    continue
+                packet.stream = made[packet.stream.index]
+                target.mux(packet)
+    before, after = open_clip(whole), open_clip(path)
+    left = numbers(after)
+    assert left == list(range(left[0], 50)) and left[0] > 0
+    moved = [x - left[0] / 25 for x in onsets(before.audio.samples)]
+    assert onsets(after.audio.samples) == pytest.approx([x for x in moved if x > 0], abs=0.004)
+    assert any("before the first complete picture left out" in note for note in after.notes)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import resource
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.videos import clicks, make_sound, number_in, onsets, stamped
 
 from lipsync_eval.errors import MediaError
-from lipsync_eval.media import find_pairs, has_sound, open_clip
+from lipsync_eval.media import find_pairs, has_audio, open_clip
+from lipsync_eval.media.png import without_text
 
 
 def write(folder, names):
@@ -70,15 +76,15 @@ def test_png_is_exact_and_in_the_digest(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["a/sound.wav", "a.wav"])
-def test_sound_in_the_folder_or_beside_it(tmp_path, place):
+def test_audio_in_the_folder_or_beside_it(tmp_path, place):
     folder = write(tmp_path / "a", [f"{i}.png" for i in range(25)])
     make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
     clip = open_clip(folder)
     assert onsets(clip.audio.samples) == pytest.approx([0.4], abs=0.001)
-    assert has_sound(folder)
+    assert has_audio(folder)
 
 
-def test_two_sounds_are_refused(tmp_path):
+def test_two_audio_are_refused(tmp_path):
     folder = write(tmp_path / "a", ["0.png"])
     for place in ("a/sound.wav", "a.wav"):
         make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
@@ -120,6 +126,120 @@ def test_damaged_images_are_refused_by_name(tmp_path, suffix, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(MediaError, match=f"2.{suffix}"):
         open_clip(folder)
+
+
+def with_exif(data, orientation):
+    """A JPEG with an EXIF segment that states an orientation; None: that names a program only."""
+    tag = (
+        struct.pack("<HHI4s", 0x0131, 2, 4, b"cam\0")
+        if orientation is None
+        else struct.pack("<HHII", 0x0112, 3, 1, orientation)
+    )
+    body = b"Exif\0\0" + b"II*\0" + struct.pack("<IH", 8, 1) + tag + struct.pack("<I", 0)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+TURNED = {
+    None: lambda a: a,
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a),
+}
+"""EXIF orientation -> what is to be seen of the coded frame."""
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_exif_orientation_is_honoured(tmp_path, orientation):
+    plain, turned = tmp_path / "plain", tmp_path / "turned"
+    for folder in (plain, turned):
+        folder.mkdir()
+    for i in range(2):
+        coded = cv2.imencode(".jpg", stamped(i)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+        (plain / f"{i}.jpg").write_bytes(coded)
+        (turned / f"{i}.jpg").write_bytes(with_exif(coded, orientation))
+    clip = open_clip(turned)
+    for ours, coded in zip(clip.frames(), open_clip(plain).frames(), strict=True):
+        np.testing.assert_array_equal(ours, TURNED[orientation](coded))
+        assert ours.shape[:2] == clip.size
+    told = "2 image(s) turned as their EXIF orientation asks"
+    assert (told in clip.notes) == (orientation not in (None, 1))
+
+
+@pytest.mark.parametrize("orientation", [None, 3, 6])
+def test_exif_in_motion_jpeg(tmp_path, orientation):
+    from fractions import Fraction
+
+    import av
+
+    path = tmp_path / "a.mov"
+    coded = [cv2.imencode(".jpg", stamped(i)[:, :, ::-1])[1].tobytes() for i in range(3)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for i, data in enumerate(coded):
+            packet = av.Packet(with_exif(data, orientation))
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, i, i, Fraction(1, 25)
+            container.mux(packet)
+    clip = open_clip(path)
+    assert clip.size == ((64, 48) if orientation == 6 else (48, 64))
+    for i, frame in enumerate(clip.frames()):
+        expected = cv2.imdecode(np.frombuffer(coded[i], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+        assert np.abs(frame.astype(int) - TURNED[orientation](expected)).max() < 40  # another upsampling of colour
+        assert np.abs(frame.astype(int) - TURNED[orientation](expected)).mean() < 3
+
+
+@pytest.mark.parametrize("name", ["1.tif", "1.tiff"])
+def test_tiff_is_exact(tmp_path, name):
+    clip = open_clip(write(tmp_path / "a", [name]))
+    np.testing.assert_array_equal(next(clip.frames()), stamped(0))
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP", b"iTXt", b"tEXt"])
+@pytest.mark.parametrize("where", ["folder", "video"])
+def test_texts_and_profiles_of_png_are_not_unpacked(tmp_path, kind, where):
+    """150 MB in 150 kB of a frame that is whole otherwise; several of them would fill any memory."""
+    from fractions import Fraction
+
+    import av
+
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(150)) + packer.flush()
+    body = {b"zTXt": b"a\0\0", b"iCCP": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"tEXt": b"a\0"}[kind] + packed
+    plain = cv2.imencode(".png", stamped(3)[:, :, ::-1])[1].tobytes()
+    bomb = plain[:33] + chunk(kind, body) + plain[33:]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if where == "folder":
+        path = tmp_path / "a"
+        path.mkdir()
+        (path / "1.png").write_bytes(bomb)
+    else:
+        path = tmp_path / "a.mov"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("png", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+            packet = av.Packet(bomb)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, 0, 0, Fraction(1, 25)
+            container.mux(packet)
+    np.testing.assert_array_equal(next(open_clip(path).frames()), stamped(3))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # kB
+
+
+@given(st.binary(max_size=300))
+@settings(deadline=None)
+def test_any_bytes_behind_the_mark_of_png_are_kept_or_dropped_whole(data):
+    head = b"\x89PNG\r\n\x1a\n"
+    kept = without_text(head + chunk(b"tEXt", b"a\0b") + data)
+    assert kept == without_text(head + data)
+    assert without_text(data) == data or data.startswith(head)
 
 
 def test_16_bit_and_grey_images(tmp_path):

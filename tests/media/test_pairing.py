@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_two_files_are_one_pair_called_by_gen(sides):
     assert (pair.id, pair.gen, pair.gt) == ("one", gen / "one.mp4", gt / "other.avi")
 
 
-def test_hidden_sound_and_other_files_are_no_clips(sides):
+def test_hidden_audio_and_other_files_are_no_clips(sides):
     gen, gt = sides(
         ["a.mp4", ".b.mp4", "._a.mp4", ".hidden/c.mp4", "a.wav", "d.wav", "thumbnail.png", "frame_1.png", "readme.txt"],
         ["a.mp4"],
@@ -98,7 +99,7 @@ def test_hidden_sound_and_other_files_are_no_clips(sides):
     assert ids(find_pairs(gen, gt)) == ["a"]
 
 
-def test_sound_beside_a_video(sides):
+def test_audio_beside_a_video(sides):
     gen, gt = sides(
         ["a.mp4", "a.WAV", "b.mp4", "c.mp4", "x/d.mp4", "d.wav"], ["a.mp4", "b.mp4", "b.flac", "c.mp4", "x/d.mp4"]
     )
@@ -108,7 +109,7 @@ def test_sound_beside_a_video(sides):
     assert pairs["c"].audio is None and pairs["x/d"].audio is None
 
 
-def test_two_sounds_for_one_video_are_all_listed(sides):
+def test_two_audio_for_one_video_are_all_listed(sides):
     with pytest.raises(PairingError) as caught:
         find_pairs(*sides(["a.mp4", "a.wav", "a.mp3", "b.mp4"], ["a.mp4", "b.mp4", "b.wav", "b.m4a"]))
     text = str(caught.value)
@@ -148,16 +149,55 @@ def test_composed_and_decomposed_names_are_the_same(sides):
         find_pairs(gen, gt)
 
 
-def test_names_that_are_no_utf8(tmp_path):
-    for side in ("gen", "gt"):
-        (tmp_path / side).mkdir()
+@pytest.fixture
+def raw(tmp_path):
+    """raw(name) -> an empty file of that name of bytes, below tmp_path."""
+
+    def make(name):
+        path = tmp_path / os.fsdecode(name)
         try:
-            (tmp_path / side / "bad\udcff.mp4").write_bytes(b"x")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
         except OSError:
             pytest.skip("this file system takes UTF-8 names only")
-    (pair,) = find_pairs(tmp_path / "gen", tmp_path / "gt").pairs
-    assert pair.id == "bad\\xff"
-    pair.id.encode()
+        return path
+
+    return make
+
+
+def test_names_that_are_no_utf8_are_refused_before_any_work(raw, tmp_path):
+    """results.json could not hold them: the whole run would be lost at its end."""
+    for name in (b"gen/caf\xe9.mp4", b"gt/caf\xe9.mp4", b"gen/b.mp4", b"gt/b.mp4", b"gt/c\xff.mp4"):
+        raw(name)
+    with pytest.raises(
+        PairingError, match=r"3 path\(s\) hold bytes that are not UTF-8.*gen/caf\\udce9.mp4.*rename"
+    ) as caught:
+        find_pairs(tmp_path / "gen", tmp_path / "gt")
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (b"g\xe9n/a.mp4", b"gt/a.mp4"),
+        (b"gen/x\xe9/a.mp4", b"gt/x\xe9/a.mp4"),
+        (b"gen/\xe9/1.png", b"gt/\xe9/1.png"),
+    ],
+)
+def test_folders_that_are_no_utf8_are_refused(raw, tmp_path, names):
+    gen, gt = (raw(name) for name in names)
+    root = gen.relative_to(tmp_path).parts[0]
+    with pytest.raises(PairingError, match="not UTF-8"):
+        find_pairs(tmp_path / root, tmp_path / "gt")
+    with pytest.raises(PairingError, match="not UTF-8"):
+        find_pairs(gen, gt)
+
+
+def test_an_audio_file_that_is_no_utf8_is_refused(raw, tmp_path):
+    for name in (b"gen/a/1.png", b"gen/a/speech\xe9.wav", b"gt/a.mp4"):
+        raw(name)
+    with pytest.raises(PairingError, match=r"1 path\(s\).*speech"):
+        find_pairs(tmp_path / "gen", tmp_path / "gt")
 
 
 def test_upper_and_lower_case_differ(sides):

@@ -1,4 +1,4 @@
-"""Real files: what is found in them, and pixels and sound against the ffmpeg program."""
+"""Real files: what is found in them, and pixels and audio against the ffmpeg program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.ffmpeg import mono16k, needs_ffmpeg, rgb
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media import find_pairs, open_clip
-from lipsync_eval.media.sound import read_sound
+from lipsync_eval.media.audio import read_audio
 
 # name: (pictures, (height, width), rate of the file, has sound)
 EXPECTED = {
@@ -39,7 +39,7 @@ def test_what_is_found(data, name):
 @needs_ffmpeg
 @pytest.mark.parametrize("name", [n for n, e in EXPECTED.items() if e[1][0] < 700])
 def test_pixels_are_ffmpegs(data, name):
-    """Every picture of the clip is a picture of the file as ffmpeg gives it; at 25 fps all of them in order."""
+    """Every frame of the clip is a frame of the file as ffmpeg gives it; at 25 fps all of them in order."""
     clip = open_clip(data / "clips" / name)
     theirs = rgb(data / "clips" / name, clip.size)
     if clip.source_fps == 25.0:
@@ -62,17 +62,17 @@ def test_pixels_are_ffmpegs(data, name):
         "dubbed/wav2lip_ak_drive.wav",
     ],
 )
-def test_sound_is_ffmpegs_within_rounding(data, name):
+def test_audio_is_ffmpegs_within_rounding(data, name):
     path = data / "clips" / name
-    ours, theirs = read_sound(path, origin=None, seconds=Fraction(60)).int16(), mono16k(path)
+    ours, theirs = read_audio(path, origin=None, seconds=Fraction(60)).int16(), mono16k(path)
     assert len(ours) == len(theirs)
     assert np.abs(ours.astype(int) - theirs).max() <= 8
     rms = [np.sqrt((x.astype(float) ** 2).mean()) for x in (ours, theirs)]
     assert rms[0] == pytest.approx(rms[1], rel=1e-3)
 
 
-def test_held_first_pictures_move_the_sound(data):
-    """Two files that differ in the place of their sound: 5 and 12 pictures by the file, the held pictures included."""
+def test_held_first_frames_move_the_audio(data):
+    """Two files that differ in the place of their audio: 5 and 12 frames by the file, the held frames included."""
     five, twelve = (open_clip(data / "clips" / "original" / f"syncnet_example_shift{n}.avi") for n in (5, 12))
     a, b = five.audio.samples, twelve.audio.samples
     n = len(a) // 2
@@ -82,7 +82,7 @@ def test_held_first_pictures_move_the_sound(data):
     assert best / 16000 * 25 == pytest.approx(7.0, abs=0.1)
 
 
-def test_a_sound_file_is_no_clip(data):
+def test_a_audio_file_is_no_clip(data):
     with pytest.raises(MediaError, match="no picture track"):
         open_clip(data / "clips" / "original" / "edtalk_klobuchar_gtaudio.wav")
     found = find_pairs(data / "clips" / "original", data / "clips" / "original")

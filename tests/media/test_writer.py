@@ -77,7 +77,7 @@ def test_other_sample_rates(tmp_path, rate):
     assert np.abs(open_clip(path).audio.samples - tone(1))[200:-200].max() < 2e-3
 
 
-def test_sound_is_written_whole(tmp_path):
+def test_audio_is_written_whole(tmp_path):
     for seconds in (0.4, 3.0):
         write_video(tmp_path / "a.mkv", [stamped(0)] * 25, audio=tone(seconds).astype(np.float32))
         assert len(open_clip(tmp_path / "a.mkv").audio.samples) == round(seconds * 16000)
@@ -101,14 +101,14 @@ def test_whole_or_not_at_all(tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("a.mkv", {"frames": []}, "no picture to write"),
+        ("a.mkv", {"frames": []}, "no frame to write"),
         ("a.mp4", {"frames": [stamped(0)]}, "lossless video goes into .mkv"),
         ("a.avi", {"frames": [stamped(0)], "codec": "h264"}, "h264 video goes into .mp4"),
         ("a.mkv", {"frames": [stamped(0)], "codec": "vp9"}, "codec is 'vp9'; expected one of lossless, h264"),
-        ("a.mp4", {"frames": [stamped(0, 47, 63)], "codec": "h264"}, "needs even sides, the pictures are 63x47"),
+        ("a.mp4", {"frames": [stamped(0, 47, 63)], "codec": "h264"}, "needs even sides, the frames are 63x47"),
         ("a.mkv", {"frames": [stamped(0).astype(float)]}, r"must be \(H, W, 3\) uint8 RGB; got float64"),
         ("a.mkv", {"frames": [stamped(0)[:, :, 0]]}, r"must be \(H, W, 3\)"),
-        ("a.mkv", {"frames": [stamped(0), stamped(1, 50, 64)]}, r"picture 1 is \(50, 64\), the first was \(48, 64\)"),
+        ("a.mkv", {"frames": [stamped(0), stamped(1, 50, 64)]}, r"frame 1 is \(50, 64\), the first was \(48, 64\)"),
         ("a.mkv", {"frames": [stamped(0)], "fps": 0}, "fps is 0"),
         ("a.mkv", {"frames": [stamped(0)], "audio": np.zeros((2, 5), np.float32)}, r"audio must be \(N,\)"),
         ("a.mkv", {"frames": [stamped(0)], "audio": np.array([np.nan], np.float32)}, "must be finite"),
@@ -142,7 +142,7 @@ def test_uneven_times(tmp_path, name, codec):
     found = scan(tmp_path / name).times
     np.testing.assert_allclose((found.ticks - found.ticks[0]) * float(found.tick), times, atol=6e-4)
     clip = open_clip(tmp_path / name)
-    assert [number_in(frame) for frame in clip.frames(0, 11)] == [0, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5]
+    assert [number_in(frame) for frame in clip.frames(0, 11)] == [0, 1, 1, 2, 2, 3, 4, 4, 4, 4, 4]
     assert onsets(clip.audio.samples) == pytest.approx([0.2, 0.4], abs=0.003)
 
 
@@ -150,7 +150,7 @@ def test_times_that_cannot_be(tmp_path):
     for times in ([0.1, 0.2], [0.0, 0.0], [0.0, 0.2, 0.1], []):
         with pytest.raises(InputError, match="times must begin at 0"):
             write_video(tmp_path / "a.mkv", [stamped(i) for i in range(2)], times=times)
-    with pytest.raises(InputError, match="more pictures came than the 1 times given"):
+    with pytest.raises(InputError, match="more frames came than the 1 times given"):
         write_video(tmp_path / "a.mkv", [stamped(i) for i in range(2)], times=[0.0])
     assert not (tmp_path / "a.mkv").exists()
 
@@ -164,7 +164,7 @@ def test_a_rate_that_aac_has_not_is_refused_before_anything_is_written(tmp_path)
 
 
 def test_times_that_mkv_cannot_tell_apart(tmp_path):
-    """Written all the same, the second picture would be dropped by whoever reads the file."""
+    """Written all the same, the second frame would be dropped by whoever reads the file."""
     from lipsync_eval.media.scan import scan
 
     times, pictures = [0.0, 0.04, 0.0403, 0.1], [stamped(i) for i in range(4)]

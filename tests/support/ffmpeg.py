@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program is not installed")
 
 
-def _run(*arguments: str) -> bytes:
+def run_ffmpeg(*arguments: str) -> bytes:
+    """What the program writes to stdout."""
     done = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *arguments], capture_output=True, check=True)
     return done.stdout
 
 
 def rgb(path: Path, size: tuple[int, int], *arguments: str) -> NDArray[np.uint8]:
     """(N, H, W, 3): what `-pix_fmt rgb24` gives, every picture of the file unless arguments say otherwise."""
-    raw = _run(
+    raw = run_ffmpeg(
         "-i",
         f"file:{path}",
         "-map",
@@ -38,5 +39,5 @@ def rgb(path: Path, size: tuple[int, int], *arguments: str) -> NDArray[np.uint8]
 def mono16k(path: Path) -> NDArray[np.int16]:
     """(N,) what `-ac 1 -ar 16000` gives."""
     return np.frombuffer(
-        _run("-i", f"file:{path}", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-f", "s16le", "-"), np.int16
+        run_ffmpeg("-i", f"file:{path}", "-map", "0:a:0", "-ac", "1", "-ar", "16000", "-f", "s16le", "-"), np.int16
     )

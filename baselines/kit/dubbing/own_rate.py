@@ -12,11 +12,11 @@ import numpy as np
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
 from lipsync_eval.media import open_clip
+from lipsync_eval.media.audio import read_audio
 from lipsync_eval.media.container import opened
 from lipsync_eval.media.reader import Reader
 from lipsync_eval.media.scan import scan
-from lipsync_eval.media.sound import read_sound
-from lipsync_eval.media.writer import Codec, sound_rates
+from lipsync_eval.media.writer import Codec, audio_rates
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Float
 
 
@@ -113,7 +113,7 @@ def audio_rate(path: Path) -> int:
 
 def rate_that_fits(rate: int, codec: Codec) -> int:
     """The rate (Hz) itself where audio beside `codec` may have it, else the next above it, else the highest there is."""
-    rates = sound_rates(codec)
+    rates = audio_rates(codec)
     return rate if not rates or rate in rates else next((r for r in rates if r > rate), rates[-1])
 
 
@@ -126,7 +126,7 @@ def audio_for(path: Path, video: TimedFrames, rate: int = RATE) -> Audio:
         MediaError: no audio in the file, or it cannot be decoded.
     """
     own = path.resolve() == video.clip.path.resolve()
-    found = read_sound(path, origin=video.origin if own else None, seconds=Fraction(video.length), rate=rate)
+    found = read_audio(path, origin=video.origin if own else None, seconds=Fraction(video.length), rate=rate)
     if found is None:
         raise MediaError(f"{path.name!r} has no audio; give a file with speech")
     return found

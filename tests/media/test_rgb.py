@@ -10,8 +10,9 @@ import pytest
 from support.ffmpeg import needs_ffmpeg, rgb
 from support.videos import make_video, stamped
 
+from lipsync_eval.errors import MediaError
 from lipsync_eval.media import open_clip
-from lipsync_eval.media.pictures import turns
+from lipsync_eval.media.rgb import turns
 
 INTERLACED = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
 
@@ -117,7 +118,7 @@ def test_progressive_8_bit_equals_pyavs_default_conversion(tmp_path, pixels):
         ),
     ],
 )
-def test_what_is_done_to_pictures_is_noted(tmp_path, case, note):
+def test_what_is_done_to_frames_is_noted(tmp_path, case, note):
     assert note in open_clip(make_video(tmp_path / "a.mkv", noisy(3, 48, 64), **case)).notes
 
 
@@ -131,3 +132,29 @@ def test_filters_for_display_matrices():
     assert turns((one, 0, 0, 0, -one, 0, 0, 0, 1 << 30)) == [("vflip", "")]
     assert turns((0, one, 0, one, 0, 0, 0, 0, 1 << 30)) == [("transpose", "cclock_flip")]
     assert turns((0,) * 9) == []
+
+
+@pytest.mark.parametrize("matrix", [8, 10, 11, 12, 13, 14])
+@pytest.mark.parametrize("codec", ["libx264", "ffv1"])
+def test_a_matrix_that_the_scaler_does_not_know_is_replaced_and_noted(tmp_path, matrix, codec):
+    """As ffmpeg 5 does, whose scaler took the default for it; ffmpeg 7 and 8 refuse such a file."""
+    frames = noisy(3, 48, 64)
+    tagged = make_video(tmp_path / "a.mkv", frames, codec=codec, pixels="yuv420p", setup=colours(matrix))
+    instead = make_video(
+        tmp_path / "b.mkv", frames, codec=codec, pixels="yuv420p", setup=colours({10: 9}.get(matrix, 2))
+    )
+    clip = open_clip(tagged)
+    np.testing.assert_array_equal(np.stack(list(clip.frames())), np.stack(list(open_clip(instead).frames())))
+    assert sum(note.startswith(f"colour matrix {matrix} (") for note in clip.notes) == 1
+
+
+def test_a_frame_that_cannot_be_converted_is_named_when_the_file_is_opened(tmp_path, monkeypatch):
+    """The chain is built for the first frame, so that no metric fails half way."""
+    from lipsync_eval.media import rgb
+
+    path = make_video(tmp_path / "a.mkv", noisy(3, 48, 64), codec="ffv1", pixels="yuv420p", setup=colours(8))
+    monkeypatch.setattr(rgb, "_DEFAULT", 14)  # another one that it does not know
+    with pytest.raises(
+        MediaError, match=r"'a.mkv': frames of 64x48 px in yuv420p, colour matrix 14, cannot be converted"
+    ):
+        open_clip(path)
