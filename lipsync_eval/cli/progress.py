@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from lipsync_eval.engine.run import Event
+if TYPE_CHECKING:
+    from lipsync_eval.engine.run import Event
 
 _EVERY = 10.0
 """Seconds between plain lines."""

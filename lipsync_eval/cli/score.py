@@ -69,8 +69,9 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
 
     with progress(quiet=quiet) as event:
         result = run_score(
-            gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn, **values, **settings
-        )
+            gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn,
+            isolate=bool((click.get_current_context().find_root().obj or {}).get("isolate")), **values, **settings,
+        )  # fmt: skip
     if contact_sheet is not None:
         from lipsync_eval.engine.look import write_contact_sheet
         from lipsync_eval.engine.score import make_settings

@@ -20,7 +20,7 @@ from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairing import PairPaths
 from lipsync_eval.metrics.base import Family, Measurement, Meter, MetricSpec
 from lipsync_eval.protocol import View
-from lipsync_eval.results.store import Outcome
+from lipsync_eval.results.journal import Outcome
 from lipsync_eval.types import FOUND, FPS, MISSING, RATE, Audio, Batch, Clip, Crop, Frame, Pair, Side, Track
 from lipsync_eval.weights import locate
 

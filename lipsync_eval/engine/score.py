@@ -18,9 +18,11 @@ from lipsync_eval.cache import default_cache_dir
 from lipsync_eval.engine.collect import collect
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Event, run_clips
-from lipsync_eval.errors import OutputError
+from lipsync_eval.errors import OutputError, ParseError
+from lipsync_eval.locks import Lock
+from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
-from lipsync_eval.results.store import Journal, prepare_folder, write_run
+from lipsync_eval.results.store import run_folder, sweep, write_run
 from lipsync_eval.types import Settings
 
 _LIBRARIES = ("torch", "numpy", "av", "opencv-python-headless", "dlib-bin", "scikit-image", "onnxruntime")
@@ -39,6 +41,7 @@ def score(
     skip_missing: bool = False,
     name: str | None = None,
     cache: str | Path | None = "default",
+    isolate: bool = False,
     command: Sequence[str] | None = None,
     event: Event = lambda clip, stage, share: None,
     warn: Callable[[str], None] = lambda text: None,
@@ -56,6 +59,8 @@ def score(
         skip_missing: score the rest when weights are missing.
         name: the method's name in tables; default the name of `gen`.
         cache: folder for tracks and features of videos; 'default': the user's cache folder; None: no cache.
+        isolate: measure in worker processes also with workers=1, so that a clip that crashes its process is a failure row at
+            once (the command line does). Otherwise such a crash ends this process; the next call with resume=True goes on.
         command: what to record as the command line.
         event: told (clip id, stage, share); see engine.run.
         warn: told about things that the user should know.
@@ -77,13 +82,14 @@ def score(
     line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
-            return _run(plan, Path(temporary), label, line, workers, event, keep=False)
+            return _run(plan, Journal(Path(temporary)), label, line, workers, event, isolate=isolate)
     folder = Path(out)
-    prepare_folder(folder, resume=resume, overwrite=overwrite)
-    if resume and (finished := _finished(folder, plan)):
-        warn(f"{folder}: is complete already; nothing to do")
-        return finished
-    return _run(plan, folder, label, line, workers, event, keep=True)
+    with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
+        journal = Journal(folder)
+        if resume and (finished := _finished(folder, journal, plan)):
+            warn(f"{folder}: is complete already; nothing to do")
+            return finished
+        return _run(plan, journal, label, line, workers, event, isolate=isolate, lock=lock, afresh=not resume)
 
 
 def make_settings(cache: str | Path | None = "default", **settings: Any) -> Settings:
@@ -92,19 +98,29 @@ def make_settings(cache: str | Path | None = "default", **settings: Any) -> Sett
     return Settings(cache_dir=folder, **settings)
 
 
-def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int, event: Event, *, keep: bool) -> Result:
+def _run(
+    plan: Plan,
+    journal: Journal,
+    label: str,
+    command: list[str],
+    workers: int,
+    event: Event,
+    *,
+    isolate: bool,
+    lock: Lock | None = None,
+    afresh: bool = True,
+) -> Result:
+    """Measure, collect, and write into the journal's folder where there is a `lock` on it."""
     began, started = time.monotonic(), datetime.now(UTC)
-    journal = Journal(folder)
+    folder = journal.folder.parent
     fingerprint = plan.fingerprint()
-    old = journal.fingerprint()
-    if old is None:
-        journal.start(fingerprint)
-    elif old != fingerprint:
-        keys = ", ".join(k for k in fingerprint if old.get(k) != fingerprint[k])
-        raise OutputError(
-            f"{folder}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
-        )
-    run_clips(plan, journal, workers=workers, event=event)
+    try:
+        journal.begin(fingerprint, afresh=afresh)
+        sweep(folder, results=True)
+    except OSError as error:
+        raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
+    check = (lambda: None) if lock is None else lock.check
+    run_clips(plan, journal, workers=workers, isolate=isolate, event=event, check=check)
     commit, dirty = _commit()
     run = RunInfo(
         name=label,
@@ -116,10 +132,12 @@ def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 2),
         plan=fingerprint,  # type: ignore[call-arg]
+        id=journal.run,
     )
     result = collect(plan, journal, run, _environment(plan.settings, workers))
-    if keep:
+    if lock is not None:
         try:
+            lock.check()
             write_run(folder, result, journal)
         except OSError as error:
             raise OutputError(
@@ -128,15 +146,25 @@ def _run(plan: Plan, folder: Path, label: str, command: list[str], workers: int,
     return result
 
 
-def _finished(folder: Path, plan: Plan) -> Result | None:
-    """The complete run in `folder`, if --resume finds nothing left to do."""
-    if not (folder / RESULTS).exists() or (folder / "journal").exists():
+def _finished(folder: Path, journal: Journal, plan: Plan) -> Result | None:
+    """The complete run in `folder`, if --resume finds nothing left to do but what a kill left to clear away."""
+    under_way = journal.under_way()
+    if not (folder / RESULTS).exists():
         return None
-    result = load_result(folder)
+    try:
+        result = load_result(folder)
+    except ParseError:
+        if under_way:
+            return None
+        raise
+    if under_way and result.run.id != under_way:
+        return None  # of the run before this one, which --overwrite was about to replace
     if (result.run.model_extra or {}).get("plan") != plan.fingerprint():
         raise OutputError(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
+    journal.remove()
+    sweep(folder, results=False)
     return result
 
 

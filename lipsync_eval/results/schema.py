@@ -36,6 +36,8 @@ class RunInfo(_Row):
     started: str
     """ISO 8601, UTC."""
     seconds: FiniteFloat
+    id: str = ""
+    """Of this run alone: the journal's entries carried it."""
 
 
 class DataInfo(_Row):

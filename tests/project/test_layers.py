@@ -12,6 +12,7 @@ ORDER = [
     "types",
     "errors",
     "files",
+    "locks",
     "cache",
     "device",
     "warp",
@@ -25,7 +26,7 @@ ORDER = [
     "engine",
     "cli",
 ]
-BASE = {"types", "errors", "files", "cache", "device", "warp"}
+BASE = {"types", "errors", "files", "locks", "cache", "device", "warp"}
 SIDE_BY_SIDE = [BASE]
 SHELVES = {
     "protocols": BASE | {"protocols", "protocol", "faces", "features", "weights", "media"},
