@@ -17,8 +17,8 @@ from lipsync_eval.errors import LipsyncError, MetricError
 from lipsync_eval.metrics.base import Pooled
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
-from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 from lipsync_eval.results.journal import Arrays, Journal, Outcome
+from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 
 log = logging.getLogger("lipsync_eval")
 State = Mapping[str, NDArray[np.generic]]

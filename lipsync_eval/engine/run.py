@@ -170,7 +170,6 @@ def _keep(plan: Plan, journal: Journal, place: int, outcome: Outcome, check: Cal
     try:
         journal.write(place, outcome)
     except (TypeError, ValueError) as error:
-        log.warning("what was measured on clip %r cannot be written", outcome.id, exc_info=True)
         message = f"what a metric returned for this clip cannot be written: {error}"
         failed = _failed(plan, plan.pairs[place], "metric", type(error).__name__, message)
         journal.write(place, replace(failed, digests=outcome.digests, n_frames=outcome.n_frames))

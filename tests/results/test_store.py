@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from lipsync_eval.errors import OutputError, ParseError
-from lipsync_eval.files import csv_rows
-from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score, load_result
 from lipsync_eval.results.journal import Journal, Outcome
+from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score, load_result
 from lipsync_eval.results.store import clips_csv, load_frames, run_folder, write_run
 
 NASTY = ['a,b"c', "new\nline", "../../up", "日本 ü", "x" * 200]
