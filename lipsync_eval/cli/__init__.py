@@ -141,7 +141,13 @@ def run(arguments: list[str], *, isolate: bool = False) -> int:
     except SystemExit as error:  # click's own answer to a closed pipe is 1, which means "worse" here
         broken = isinstance(error.__context__, OSError) and error.__context__.errno == errno.EPIPE
         return 0 if broken else error.code if isinstance(error.code, int) else 2
-    except Exception:
+    except Exception as error:
+        if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's words, and platformdirs'
+            click.echo(
+                f"error: this user has no home folder ({safe(error)}): set HOME to a folder that can be written",
+                err=True,
+            )
+            return 2
         click.echo(safe(traceback.format_exc()), err=True)
         click.echo("this is a bug of lipsync-eval: please report it with the lines above", err=True)
         return 70

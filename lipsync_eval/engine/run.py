@@ -17,7 +17,7 @@ from typing import Any
 from lipsync_eval.engine.bench import Bench, open_bench
 from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
-from lipsync_eval.engine.workers import Death, do_all
+from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairing import PairPaths
@@ -76,7 +76,7 @@ def _outcomes(
     plan: Plan, journal: Journal, first: list[Job], last: list[Job], workers: int, isolate: bool, event: Event
 ) -> Iterator[tuple[int, Outcome]]:
     """All clips of `first`, then those of `last` (and those of `first` that ended their process) by themselves."""
-    if isolate or (workers > 1 and len(first) > 1):
+    if (isolate and interpreter()) or (workers > 1 and len(first) > 1):
         last = [*last]
         for job, outcome in _in_workers(plan, first, workers, event):
             if isinstance(outcome, Death):

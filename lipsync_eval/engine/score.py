@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lipsync_eval
-from lipsync_eval.cache import default_cache_dir
+from lipsync_eval.cache import find_cache_dir
 from lipsync_eval.engine.collect import collect
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Event, run_clips
@@ -94,7 +94,7 @@ def score(
 
 def make_settings(cache: str | Path | None = "default", **settings: Any) -> Settings:
     """Settings from score()'s keyword arguments."""
-    folder = default_cache_dir() if cache == "default" else Path(cache) if cache is not None else None
+    folder = find_cache_dir() if cache == "default" else Path(cache) if cache is not None else None
     return Settings(cache_dir=folder, **settings)
 
 

@@ -123,14 +123,28 @@ def do_all(
             worker.kill()
 
 
+def interpreter() -> str:
+    """The Python that workers run under; '' where this process does not know its own (some embedded ones)."""
+    if found := get_executable():
+        return os.fsdecode(found)
+    with contextlib.suppress(OSError):
+        return str(Path("/proc/self/exe").readlink())
+    return ""
+
+
 class _Worker(Generic[Job]):
     """The parent's end of one worker process."""
 
     def __init__(
         self, inbox: queue.Queue[tuple[_Worker[Any], tuple[Any, ...] | None]], target: str, setup: Any
     ) -> None:
-        line = [os.fsdecode(get_executable()), "-c", _CODE, json.dumps(sys.path)]
-        self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        line = [interpreter(), "-c", _CODE, json.dumps(sys.path)]
+        try:
+            self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as error:
+            raise WorkerDied(
+                f"worker processes cannot be started ({error}); finished clips are kept: go on with --resume, or with --workers 1 from Python"
+            ) from error
         self.listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True, name="worker-listener")
         self.listener.start()
         self.send((target, setup))
