@@ -103,6 +103,10 @@ class Lock:
                 raise Held(f"{found}{self._silence(found)}")
             time.sleep(0.1)
         self.owner = me
+        for pattern in (f".{self.path.name}.*.tmp", f"{self.path.name}.*.claim"):
+            for left in self.path.parent.glob(pattern):  # by a process that was killed while it tried
+                with contextlib.suppress(OSError):
+                    left.unlink()
         self._stop = threading.Event()
         threading.Thread(target=self._beat, args=(self._stop,), daemon=True, name="lock-heartbeat").start()
 

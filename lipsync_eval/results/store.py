@@ -25,8 +25,8 @@ from lipsync_eval.results.schema import RESULTS, ClipRow, Result
 
 FRAMES = "frames.npz"
 CLIPS = "clips.csv"
-_LEFT: Final = re.compile(r"\.lock.*|\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
-_TORN: Final = re.compile(r"\.(lock.*|results\.json|clips\.csv|frames\.npz)\..*\.tmp")
+_LEFT: Final = re.compile(r"\.{1,2}lock.*|\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
+_TORN: Final = re.compile(r"\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
 
 
 @contextlib.contextmanager
