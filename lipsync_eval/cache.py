@@ -1,36 +1,65 @@
 """A folder of arrays, found by everything that could change them.
 
 The key is a mapping of strings (content digest, backend or extractor with version, weights hash, crop, dtype...); its
-sha256 names the file. A file that cannot be read is treated as absent and written again.
+sha256 names the file. A file that cannot be read is treated as absent and written again. Nothing is removed by itself:
+`inspect` and `prune` are what `lipsync-eval cache` shows and does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import time
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.errors import UsageError
 from lipsync_eval.files import atomic
 
 Arrays = dict[str, NDArray[np.generic]]
+_ENTRY: Final = re.compile(r"[0-9a-f]{64}\.npz")
+_TORN: Final = re.compile(r"\.[0-9a-f]{8,64}(\.npz)?\..*\.tmp")
+_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
+
+
+def find_cache_dir() -> Path | None:
+    """LIPSYNC_EVAL_CACHE, else $XDG_CACHE_HOME/lipsync-eval, else ~/.cache/lipsync-eval; None for a user without a home."""
+    if named := os.environ.get("LIPSYNC_EVAL_CACHE"):
+        return Path(named)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "lipsync-eval"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / ".cache" / "lipsync-eval" if home.is_absolute() else None
+
 
 _READING = "2"
 """Version of how files become frames and audio (docs/media.md); part of every key, since keys name clips by their bytes."""
 
 
 def default_cache_dir() -> Path:
-    """LIPSYNC_EVAL_CACHE, else $XDG_CACHE_HOME/lipsync-eval, else ~/.cache/lipsync-eval."""
-    named = os.environ.get("LIPSYNC_EVAL_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lipsync-eval"
+    """The same, where one is needed.
+
+    Raises:
+        UsageError: the user has no home folder and none is named.
+    """
+    found = find_cache_dir()
+    if found is None:
+        raise UsageError(
+            "this user has no home folder, so there is no cache folder: name one with LIPSYNC_EVAL_CACHE=DIR"
+        )
+    return found
 
 
 class Cache:
@@ -46,9 +75,12 @@ class Cache:
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+                found = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
             return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # `prune` removes what was not used for longest
+        return found
 
     def put(self, key: Mapping[str, str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Store arrays (no object dtype) whole or not at all; a cache that cannot be written is left alone."""
@@ -68,3 +100,65 @@ class Cache:
         text = json.dumps(dict(sorted(key.items())) | {"reading": _READING}, ensure_ascii=True)
         name = hashlib.sha256(text.encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a cache."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    used: float
+    """When it was last read or written, seconds since 1970."""
+
+
+def inspect(folder: Path) -> list[Entry]:
+    """The entries of a cache folder, least recently used first. Files of other names are not the cache's and are left out."""
+    found = []
+    for group in _listed(folder):
+        if not _FOLDER.fullmatch(group.name):
+            continue
+        for path in _listed(group):
+            if _ENTRY.fullmatch(path.name) or _TORN.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    stat = path.stat(follow_symlinks=False)
+                    found.append(Entry(path, stat.st_size, stat.st_mtime))
+    return sorted(found, key=lambda entry: (entry.used, entry.path.name))
+
+
+def surplus(entries: list[Entry], *, largest: int | None = None, days: float | None = None) -> list[Entry]:
+    """Which entries must go, of those that `inspect` gave.
+
+    Args:
+        largest: bytes that may stay; what was used last stays.
+        days: entries that were not used for so long go.
+    """
+    oldest = time.time() - 86400 * days if days is not None else float("-inf")
+    left = sum(entry.size for entry in entries)
+    out = []
+    for entry in entries:
+        if entry.used < oldest or (largest is not None and left > largest):
+            out.append(entry)
+            left -= entry.size
+    return out
+
+
+def remove(entries: list[Entry]) -> int:
+    """Delete entries; gives the bytes that came free. A run that needs one makes it anew."""
+    freed = 0
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            entry.path.unlink()
+            freed += entry.size
+    for group in {entry.path.parent for entry in entries}:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+    return freed
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []

@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the one way this package writes CSV."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -9,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+"""First characters that make a spreadsheet run a cell, or the mark that says so."""
+_QUOTED = frozenset(',"\r\n\0')
 
 
 @contextmanager
@@ -18,24 +23,50 @@ def atomic(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
     Raises:
         OSError: the folder cannot be written or the disk is full; `path` is then as it was.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, mode) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _temporary(path, mode) as (file, name):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        name.chmod(0o666 & ~_umask())
+        name.replace(path)
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Make a new file with all of its bytes at once, unless there is one: the first of several processes wins.
+
+    A hard link is the step that only one can take, on network folders too; where the file system has no hard links, an
+    exclusive open is (others can then see the file empty for a moment).
+
+    Returns:
+        False when `path` exists already.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    with _temporary(path, "wb") as (file, name):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        try:
+            os.link(name, path)
+            return True
+        except FileExistsError:
+            return False
+        except OSError:
+            with contextlib.suppress(FileExistsError), path.open("xb") as plain:
+                plain.write(data)
+                return True
+            return False
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with \\n line ends, whole or not at all."""
+    """Write UTF-8 text with \\n line ends, whole or not at all.
+
+    A name of the file system whose bytes are no UTF-8 holds half characters (U+DC80 to U+DCFF, one a byte). UTF-8 cannot
+    write them, so they become \\udc80 to \\udcff: in JSON that is the same text, elsewhere one that can be read.
+    """
     with atomic(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def sha256(*paths: Path) -> str:
@@ -46,6 +77,31 @@ def sha256(*paths: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file that this process can see; a folder that may not be searched counts as without it."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _temporary(path: Path, mode: str) -> Iterator[tuple[IO[bytes], Path]]:
+    """A temporary file beside `path`; it is gone afterwards unless it was renamed."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{_short(path.name)}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, mode) as file:
+            yield file, temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _short(name: str) -> str:
+    """The start of a name, short enough (in bytes) that something can be added to it."""
+    return os.fsdecode(os.fsencode(name)[:40]) if len(os.fsencode(name)) > 40 else name
 
 
 def _umask() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from lipsync_eval.align import parse_align
-from lipsync_eval.cache import default_cache_dir
+from lipsync_eval.cache import find_cache_dir
 from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option, checked, clean
 
@@ -96,7 +96,7 @@ class Settings:
     """Weights row or role -> a file of the user's (--weights NAME=FILE)."""
     weights_dir: Path | None = None
     """Folder of weights files; None: LIPSYNC_EVAL_WEIGHTS, else the user's cache folder."""
-    cache_dir: Path | None = field(default_factory=default_cache_dir)
+    cache_dir: Path | None = field(default_factory=find_cache_dir)
     """Folder for tracks and features of videos; default the user's cache folder; None: none are kept."""
     offline: bool = False
     """Open no socket."""

@@ -1,16 +1,19 @@
 """The command line: parse, call, print. Commands load on use, so `-h` answers at once and imports no torch.
 
-Exit codes: 0 ok. 1 gate failed. 2 nothing was done. 3 some or all clips failed. 70 a bug. 130 Ctrl-C.
+Exit codes: 0 ok. 1 gate failed. 2 nothing was done (or its words could not be written). 3 some or all clips failed. 70 a
+bug. 130 Ctrl-C.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import traceback
 
 import click
 
+from lipsync_eval.cli import streams
 from lipsync_eval.errors import LipsyncError, UsageError
 from lipsync_eval.registry import load_object, no_such
 from lipsync_eval.results.names import printable
@@ -25,6 +28,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
     "explain": ("lipsync_eval.cli.explain:explain", "Why two scores cannot be compared."),
     "weights": ("lipsync_eval.cli.weights:weights", "List, download and verify weights."),
+    "cache": ("lipsync_eval.cli.cache:cache", "How large the cache is; make it smaller."),
     "table": ("lipsync_eval.cli.table:table", "Tables of runs for a terminal, a paper or a page."),
     "report": ("lipsync_eval.cli.report:report", "A page to look at runs clip by clip."),
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
@@ -82,39 +86,69 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; every expected error is one clear message on stderr."""
+    """Run the command line as a process of its own; every expected error is one clear message on stderr."""
+    out, _ = streams.guard()
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:], isolate=True)
+    if (why := streams.failure(out)) is not None:
+        click.echo(f"error: standard output cannot be written ({why}); what is missing there was not shown", err=True)
+        code = code or 2
+    sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], *, isolate: bool = False) -> int:
     """Run one command line in this process.
+
+    Args:
+        arguments: without the program's name.
+        isolate: clips are measured in processes of their own, so that one that crashes is a failure row.
 
     Returns:
         the exit code.
     """
     try:
-        code = cli.main(arguments, prog_name="lipsync-eval", standalone_mode=False)
+        code = cli.main(arguments, prog_name="lipsync-eval", standalone_mode=False, obj={"isolate": isolate})
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, EOFError):
         click.echo(
             "interrupted: start the same command again; with --resume, where it has that option, it goes on with what is finished",
             err=True,
         )
         return 130
     except click.ClickException as error:
-        error.show()
+        click.echo(_usage(error), err=True)
         return 2
     except LipsyncError as error:
-        # names come from files: a control character in one must not reach the terminal
-        click.echo("\n".join(printable(line) for line in f"error: {error}".split("\n")), err=True)
+        click.echo(f"error: {safe(error)}", err=True)
         return 2 if isinstance(error, UsageError) else 3
     except BrokenPipeError:
-        sys.stderr.close()
         return 0
-    except Exception:
-        traceback.print_exc()
+    except SystemExit as error:  # click's own answer to a closed pipe is 1, which means "worse" here
+        broken = isinstance(error.__context__, OSError) and error.__context__.errno == errno.EPIPE
+        return 0 if broken else error.code if isinstance(error.code, int) else 2
+    except Exception as error:
+        if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's words, and platformdirs'
+            click.echo(
+                f"error: this user has no home folder ({safe(error)}): set HOME to a folder that can be written",
+                err=True,
+            )
+            return 2
+        click.echo(safe(traceback.format_exc()), err=True)
         click.echo("this is a bug of lipsync-eval: please report it with the lines above", err=True)
         return 70
+
+
+def safe(message: object) -> str:
+    """A message of several lines that cannot drive a terminal, whatever names it holds."""
+    return "\n".join(printable(line) for line in str(message).split("\n"))
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click says about a wrong command line, with the nearest command or option."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return safe(f"Error: {error.format_message()}")
+    help_ = f"Try '{context.command_path} {context.help_option_names[0]}' for help."
+    return safe(f"{context.get_usage()}\n{help_}\n\nError: {error.format_message()}")

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from lipsync_eval.cache import default_cache_dir
+from lipsync_eval.cache import find_cache_dir
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.registry import declared_options
 from lipsync_eval.options import Option
@@ -120,7 +120,7 @@ def measuring_settings(values: dict[str, Any]) -> Settings:
         protocol_options=protocol_options,
         options=options,
         weights={k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
-        cache_dir=None if no_cache else cache or default_cache_dir(),
+        cache_dir=None if no_cache else cache or find_cache_dir(),
     )
 
 

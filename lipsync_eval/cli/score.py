@@ -99,6 +99,7 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
             command=["lipsync-eval", *sys.argv[1:]],
             event=event,
             warn=warn,
+            isolate=bool((click.get_current_context().find_root().obj or {}).get("isolate")),
             **values,
         )
     if contact_sheet is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -11,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.engine.plan import Plan
+from lipsync_eval.errors import LipsyncError, MetricError
 from lipsync_eval.metrics.base import Pooled
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
+from lipsync_eval.results.journal import Arrays, Journal, Outcome
 from lipsync_eval.results.numbers import level
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
-from lipsync_eval.results.store import Arrays, Journal, Outcome
 
+log = logging.getLogger("lipsync_eval")
 State = Mapping[str, NDArray[np.generic]]
 
 
@@ -51,7 +55,7 @@ def build_result(
     plan: Plan, journal: Journal, run: RunInfo, environment: Mapping[str, Any], resample: Resample = "clip"
 ) -> Result:
     """Put the clips of the journal together, in plan order. Everything but `run` and `environment` depends on the clips alone."""
-    outcomes = [journal.read(place, arrays=False) for place in range(len(plan.pairs))]
+    outcomes = [journal.read(place, pair.id, arrays=False) for place, pair in enumerate(plan.pairs)]
     failures = [row for o in outcomes for row in o.failures]
     failures += [
         {"id": o.id, "stage": "weights", "metric": m, "error": "MissingWeights", "message": why}
@@ -59,13 +63,18 @@ def build_result(
         for m, why in plan.missing.items()
         if not any(row["metric"] is None for row in o.failures)
     ]
+    scores = []
+    for metric in plan.metrics:
+        score, unpooled = _score(plan, journal, outcomes, metric, resample)
+        scores.append(score)
+        failures += unpooled
     order = {o.id: i for i, o in enumerate(outcomes)}
     failures.sort(key=lambda row: order[row["id"]])
     return Result(
         run=run,
         data=_data(plan, outcomes),
         environment=dict(environment),
-        scores=[_score(plan, journal, outcomes, metric, resample) for metric in plan.metrics],
+        scores=scores,
         clips=[_clip(plan, outcome, pair.speaker) for outcome, pair in zip(outcomes, plan.pairs, strict=True)],
         failures=[FailureRow(**row) for row in failures],
     )
@@ -87,7 +96,10 @@ def _clip(plan: Plan, outcome: Outcome, speaker: str | None) -> ClipRow:
     )
 
 
-def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: str, resample: Resample) -> Score:
+def _score(
+    plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: str, resample: Resample
+) -> tuple[Score, list[dict[str, Any]]]:
+    """The score, and failure rows of clips that could be measured and then not be pooled."""
     spec = get_spec(metric)
     common: dict[str, Any] = {
         "metric": metric,
@@ -98,7 +110,7 @@ def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: st
         "n_asked": len(outcomes),
     }
     if metric in plan.missing:
-        return Score(
+        missing = Score(
             **common,
             value=None,
             gt_value=None,
@@ -107,28 +119,28 @@ def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: st
             signature=plan.signature(metric, 0),
             notes=[plan.missing[metric]],
         )
+        return missing, []
     if spec.pooling == "pooled":
         lost = {row["id"] for o in outcomes for row in o.failures if row["metric"] in (None, metric)}
         places = [(i, o.id) for i, o in enumerate(outcomes) if o.id not in lost]
-        family = plan.tools.ask(metric).family
-        found = (
-            family.pool(metric, _States(journal, metric, places)) if places else Pooled(None, ("no clip to pool",), {})
-        )
-        return Score(
+        found, rows = _pool(plan, metric, _States(journal, metric, places))
+        n = 0 if rows else len(places)
+        pooled = Score(
             **common,
             value=found.value,
             gt_value=None,
             ci=None,
-            n_scored=len(places),
-            signature=plan.signature(metric, len(places)),
+            n_scored=n,
+            signature=plan.signature(metric, n),
             notes=list(found.notes),
             details={**found.details, "ci": "none: a pooled score has no clips to resample"},
         )
+        return pooled, rows
     kept = [i for i, o in enumerate(outcomes) if o.values.get(metric) is not None]
     values = [v for i in kept if (v := outcomes[i].values[metric]) is not None]
     groups = None if resample == "clip" else [str(plan.pairs[i].speaker) for i in kept]
     gt_values = [v for o in outcomes if (v := o.gt_values.get(metric)) is not None]
-    return Score(
+    mean = Score(
         **common,
         value=clip_mean(values),
         gt_value=clip_mean(gt_values),
@@ -139,6 +151,31 @@ def _score(plan: Plan, journal: Journal, outcomes: Sequence[Outcome], metric: st
         signature=plan.signature(metric, len(values)),
         details={"gt_n_scored": len(gt_values)} if gt_values else {},
     )
+    return mean, []
+
+
+def _pool(plan: Plan, metric: str, states: _States) -> tuple[Pooled, list[dict[str, Any]]]:
+    """Pool one metric. What fails here must not lose the clips: no value, and a failure row for every clip."""
+    if not states:
+        return Pooled(None, ("no clip to pool",), {}), []
+    family = plan.tools.ask(metric).family
+    try:
+        found = family.pool(metric, states)
+        if found.value is None:
+            raise MetricError("; ".join(found.notes) or "no value came out")
+        if not math.isfinite(found.value):
+            raise MetricError(f"no value came out ({found.value})")
+        json.dumps(dict(found.details), allow_nan=False)
+    except Exception as error:
+        if not isinstance(error, LipsyncError):
+            log.warning("%s could not be pooled, with an unexpected error", metric, exc_info=True)
+        kind, message = type(error).__name__, str(error) or type(error).__name__
+        rows = [
+            {"id": name, "stage": "metric", "metric": metric, "error": kind, "message": message}
+            for _, name in states.places
+        ]
+        return Pooled(None, (f"could not be pooled: {message}",), {}), rows
+    return found, []
 
 
 def _data(plan: Plan, outcomes: Sequence[Outcome]) -> DataInfo:

@@ -12,7 +12,7 @@ import numpy as np
 from lipsync_eval.engine.tools import Ask
 from lipsync_eval.errors import ClipError
 from lipsync_eval.metrics.base import Measurement
-from lipsync_eval.results.store import Outcome
+from lipsync_eval.results.journal import Outcome
 from lipsync_eval.types import FOUND, MISSING, RATE, Clip, Track
 
 

@@ -19,7 +19,7 @@ from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.protocol import View
-from lipsync_eval.results.store import Outcome
+from lipsync_eval.results.journal import Outcome
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Crop, Frame, Pair, Side, Track
 
 log = logging.getLogger("lipsync_eval")

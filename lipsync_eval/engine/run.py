@@ -1,122 +1,180 @@
-"""Measure all clips of a plan, here or in worker processes, keeping each finished clip in the journal."""
+"""Measure all clips of a plan, in this process or in workers, keeping each finished clip in the journal.
+
+A clip may end the process that measures it: a decoder that crashes, memory that runs out. In a worker such a clip is tried
+once more, by itself, after all others; when its process ends again it becomes a failure row. In this process (one worker,
+called from Python) nothing can be done at that moment, so the journal names the clip before it is measured, and a resumed
+run measures a clip that it finds named so in a worker by itself.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
+import logging
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
+from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
+from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
+from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
-from lipsync_eval.results.store import Journal, Outcome
+from lipsync_eval.results.journal import Journal, Outcome
 from lipsync_eval.types import Settings
 
+log = logging.getLogger("lipsync_eval")
+Job = tuple[int, PairPaths]
+"""A clip and its place in the plan."""
+
 _EVERY = 0.2
+_STAGES = {"decode": "decode", "faces (gen)": "faces", "faces (gt)": "faces"}
+"""Stages of progress -> stages of failure rows; all others are 'metric'."""
 
 
-class WorkerDied(LipsyncError):
-    """A worker process was killed (out of memory, for instance)."""
-
-
-def run_clips(plan: Plan, journal: Journal, *, workers: int = 1, progress: Progress = silent) -> None:
+def run_clips(
+    plan: Plan,
+    journal: Journal,
+    *,
+    workers: int = 1,
+    isolate: bool = False,
+    progress: Progress = silent,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Measure every clip that the journal does not have yet.
 
     The numbers do not depend on `workers`: every clip is measured by the same code, and put together in plan order.
 
+    Args:
+        workers: processes.
+        isolate: measure in a worker process also where there is only one.
+        progress: told what is done.
+        check: called before each write; raises when the folder is another job's by now.
+
     Raises:
         UsageError: the run cannot go on (e.g. a refused checkpoint).
-        OutputError: the journal cannot be written (full disk).
-        WorkerDied: a worker was killed; finished clips are in the journal.
+        OutputError: the journal cannot be written (full disk), or the folder was taken over.
+        WorkerDied: workers end before they are ready.
     """
     progress("", "total", len(plan.pairs))
-    done = journal.done()
-    todo = [(place, pair) for place, pair in enumerate(plan.pairs) if place not in done]
-    for place in sorted(done & set(range(len(plan.pairs)))):
+    done = journal.done([pair.id for pair in plan.pairs])
+    for place in sorted(done):
         progress(plan.pairs[place].id, "done", 1.0)
-    outcomes = (
-        _here(plan.tools, todo, progress) if workers == 1 or len(todo) <= 1 else _workers(plan, todo, workers, progress)
-    )
-    for place, outcome in outcomes:
-        try:
-            journal.write(place, outcome)
-        except OSError as error:
-            raise OutputError(
-                f"{journal.folder}: cannot be written ({error.strerror or error}); free space and go on with --resume"
-            ) from error
+    jobs = [(place, pair) for place, pair in enumerate(plan.pairs) if place not in done]
+    alone = journal.suspects()
+    first, last = [j for j in jobs if j[0] not in alone], [j for j in jobs if j[0] in alone]
+    for place, outcome in _outcomes(plan, journal, first, last, workers, isolate, progress):
+        _keep(plan, journal, place, outcome, check)
         progress(outcome.id, "done", 1.0)
 
 
+def _outcomes(
+    plan: Plan, journal: Journal, first: list[Job], last: list[Job], workers: int, isolate: bool, progress: Progress
+) -> Iterator[tuple[int, Outcome]]:
+    """All clips of `first`, then those of `last` (and those of `first` that ended their process) by themselves."""
+    if (isolate and interpreter()) or (workers > 1 and len(first) > 1):
+        last = [*last]
+        for job, outcome in _in_workers(plan, first, workers, progress):
+            if isinstance(outcome, Death):
+                log.warning(
+                    "the process that measured clip %r ended (%s); the clip is tried once more, by itself",
+                    job[1].id, outcome,
+                )  # fmt: skip
+                last.append(job)
+            else:
+                yield job[0], outcome
+    else:
+        yield from _here(plan.tools, journal, first, progress)
+    stages: dict[str, str] = {}
+
+    def told(name: str, stage: str, share: float) -> None:
+        stages[name] = stage
+        progress(name, stage, share)
+
+    for job, outcome in _in_workers(plan, last, 1, told):
+        if isinstance(outcome, Death):
+            log.warning("the process that measured clip %r ended again (%s): a failure row", job[1].id, outcome)
+            outcome = _lost(plan, job[1], outcome, _STAGES.get(stages.get(job[1].id, "decode"), "metric"))
+        yield job[0], outcome
+
+
 def _here(
-    tools: MeasuringTools, todo: Iterable[tuple[int, PairPaths]], progress: Progress
+    tools: MeasuringTools, journal: Journal, jobs: Iterable[Job], progress: Progress
 ) -> Iterator[tuple[int, Outcome]]:
-    for place, pair in todo:
-        yield place, measure_pair(tools, pair, progress)
+    for place, pair in jobs:
+        journal.mark(place)
+        try:
+            outcome = measure_pair(tools, pair, progress)
+        finally:
+            journal.unmark(place)
+        yield place, outcome
 
 
-def _workers(
-    plan: Plan, todo: list[tuple[int, PairPaths]], workers: int, progress: Progress
-) -> Iterator[tuple[int, Outcome]]:
-    context = multiprocessing.get_context("spawn")
-    events = context.SimpleQueue()
-    start = (os.getpid(), plan.settings, plan.tools.metrics, events)
-    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_initialise, initargs=start)
+def _in_workers(plan: Plan, jobs: list[Job], workers: int, progress: Progress) -> Iterator[tuple[Job, Outcome | Death]]:
+    setup = (plan.settings, plan.tools.metrics)
+    return do_all(f"{__name__}:measuring", setup, jobs, workers, progress)
+
+
+def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[Job, Progress], Outcome]:
+    """What a worker does with a clip."""
+    tools = open_tools(settings, metrics)
+
+    def work(job: Job, progress: Progress) -> Outcome:
+        last = 0.0
+
+        def seldom(item: str, stage: str, share: float) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if share == 0.0 or now - last > _EVERY:
+                last = now
+                progress(item, stage, share)
+
+        return measure_pair(tools, job[1], seldom)
+
+    return work
+
+
+def digesting() -> Callable[[PairPaths, Progress], str]:
+    """What a worker does to name the content of a real video whose pair ended its process."""
+    return lambda pair, progress: "" if pair.gt is None else open_clip(pair.gt, audio=pair.gt_audio).digest
+
+
+def _lost(plan: Plan, pair: PairPaths, death: Death, stage: str) -> Outcome:
+    """The outcome of a clip that ends its process."""
+    message = (
+        f"the process that measured this clip ended ({death}), again when the clip was tried by itself; "
+        "look whether the videos open elsewhere, and how much memory is free"
+    )
+    outcome = _failed(plan, pair, stage, "WorkerDied", message)
     try:
-        waiting: dict[Future[Outcome], int] = {pool.submit(_work, pair): place for place, pair in todo}
-        while waiting:
-            finished, _ = wait(waiting, timeout=_EVERY, return_when=FIRST_COMPLETED)
-            while not events.empty():
-                progress(*events.get())
-            for future in finished:
-                yield waiting.pop(future), future.result()
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        raise WorkerDied(
-            "a worker process was killed (out of memory?); finished clips are kept: go on with --resume and fewer --workers"
+        for _, digest in do_all(f"{__name__}:digesting", (), [pair], 1, silent):
+            if isinstance(digest, str):
+                outcome.digests = "", digest
+    except LipsyncError:
+        log.debug("the real video of %r cannot be opened either", pair.id)
+    return outcome
+
+
+def _failed(plan: Plan, pair: PairPaths, stage: str, error: str, message: str) -> Outcome:
+    values: dict[str, float | None] = {m: None for m in plan.tools.metrics if get_spec(m).pooling != "pooled"}
+    row: dict[str, Any] = {"id": pair.id, "stage": stage, "metric": None, "error": error, "message": message}
+    gen, gt = (None if path is None else str(path) for path in (pair.gen, pair.gt))
+    return Outcome(id=pair.id, gen=gen, gt=gt, values=values, failures=[row])
+
+
+def _keep(plan: Plan, journal: Journal, place: int, outcome: Outcome, check: Callable[[], None]) -> None:
+    """Write one clip into the journal; what cannot be written is a failure row of the clip."""
+    check()
+    try:
+        journal.write(place, outcome)
+    except (TypeError, ValueError) as error:
+        message = f"what a metric returned for this clip cannot be written: {error}"
+        failed = _failed(plan, plan.pairs[place], "metric", type(error).__name__, message)
+        journal.write(place, replace(failed, digests=outcome.digests, n_frames=outcome.n_frames))
+    except OSError as error:
+        raise OutputError(
+            f"{journal.folder}: cannot be written ({error.strerror or error}); free space and go on with --resume"
         ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-
-
-_tools: MeasuringTools | None = None
-_events: Any = None
-
-
-def _initialise(parent: int, settings: Settings, metrics: tuple[str, ...], events: Any) -> None:
-    """Set a worker up: its own tools, deaf to Ctrl-C (the parent handles it), gone when the parent is."""
-    global _tools, _events
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    _tools, _events = open_tools(settings, metrics), events
-
-
-def _leave_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
-def _work(pair: PairPaths) -> Outcome:
-    if _tools is None:
-        raise WorkerDied("the worker was not initialised")
-    last = 0.0
-
-    def progress(item: str, stage: str, share: float) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if share == 0.0 or now - last > _EVERY:
-            last = now
-            _events.put((item, stage, share))
-
-    return measure_pair(_tools, pair, progress)

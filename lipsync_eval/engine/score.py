@@ -16,11 +16,13 @@ from typing import Any
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import run_clips
-from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.errors import OutputError, ParseError, UsageError
+from lipsync_eval.locks import Lock
 from lipsync_eval.progress import Progress, silent
+from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
-from lipsync_eval.results.store import Journal, prepare_folder, write_run
+from lipsync_eval.results.store import run_folder, sweep, write_run
 from lipsync_eval.types import Settings
 from lipsync_eval.version import __version__
 
@@ -41,6 +43,7 @@ def score(
     skip_missing: bool = False,
     name: str | None = None,
     resample: Resample = "clip",
+    isolate: bool = False,
     command: Sequence[str] | None = None,
     event: Progress = silent,
     warn: Callable[[str], None] = lambda text: None,
@@ -58,6 +61,8 @@ def score(
         skip_missing: score the rest when weights are missing.
         name: the method's name in tables; default the name of `gen`.
         resample: what intervals draw: 'clip', or 'speaker' (the column of `pairs`) with all clips of a person.
+        isolate: measure in worker processes also with workers=1, so that a clip that crashes its process is a failure row at
+            once (the command line does). Otherwise such a crash ends this process; the next call with resume=True goes on.
         command: what to record as the command line.
         event: told (clip id, stage, share); see lipsync_eval.progress.
         warn: told about things that the user should know.
@@ -86,13 +91,15 @@ def score(
     line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
-            return _run(plan, Path(temporary), label, line, workers, event, resample, keep=False)
+            return _run(plan, Journal(Path(temporary)), label, line, workers, event, resample, isolate=isolate)
     folder = Path(out)
-    prepare_folder(folder, resume=resume, overwrite=overwrite)
-    if resume and (finished := _finished(folder, plan, resample)):
-        warn(f"{folder}: is complete already; nothing to do")
-        return finished
-    return _run(plan, folder, label, line, workers, event, resample, keep=True)
+    with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
+        journal = Journal(folder)
+        if resume and (finished := _finished(folder, journal, plan, resample)):
+            warn(f"{folder}: is complete already; nothing to do")
+            return finished
+        how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume}
+        return _run(plan, journal, label, line, workers, event, resample, **how)
 
 
 def _fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
@@ -102,27 +109,28 @@ def _fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
 
 def _run(
     plan: Plan,
-    folder: Path,
+    journal: Journal,
     label: str,
     command: list[str],
     workers: int,
     event: Progress,
     resample: Resample,
     *,
-    keep: bool,
+    isolate: bool,
+    lock: Lock | None = None,
+    afresh: bool = True,
 ) -> Result:
+    """Measure, collect, and write into the journal's folder where there is a `lock` on it."""
     began, started = time.monotonic(), datetime.now(UTC)
-    journal = Journal(folder)
+    folder = journal.folder.parent
     fingerprint = _fingerprint(plan, resample)
-    old = journal.fingerprint()
-    if old is None:
-        journal.start(fingerprint)
-    elif old != fingerprint:
-        keys = ", ".join(k for k in fingerprint if old.get(k) != fingerprint[k])
-        raise OutputError(
-            f"{folder}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
-        )
-    run_clips(plan, journal, workers=workers, progress=event)
+    try:
+        journal.begin(fingerprint, afresh=afresh)
+        sweep(folder, results=True)
+    except OSError as error:
+        raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
+    check = (lambda: None) if lock is None else lock.check
+    run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check)
     commit, dirty = _commit()
     run = RunInfo(
         name=label,
@@ -134,11 +142,13 @@ def _run(
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 2),
         plan=fingerprint,
+        id=journal.run,
     )
     result = build_result(plan, journal, run, _environment(plan.settings, workers), resample)
-    if keep:
+    if lock is not None:
         result = result.with_frames(folder)
         try:
+            lock.check()
             write_run(folder, result, journal)
         except OSError as error:
             raise OutputError(
@@ -149,15 +159,25 @@ def _run(
     return result.with_frames({i: dict(journal.frames(place)) for place, i in enumerate(ids)})
 
 
-def _finished(folder: Path, plan: Plan, resample: Resample) -> Result | None:
-    """The complete run in `folder`, if --resume finds nothing left to do."""
-    if not (folder / RESULTS).exists() or (folder / "journal").exists():
+def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) -> Result | None:
+    """The complete run in `folder`, if --resume finds nothing left to do but what a kill left to clear away."""
+    under_way = journal.under_way()
+    if not (folder / RESULTS).exists():
         return None
-    result = load_result(folder)
+    try:
+        result = load_result(folder)
+    except ParseError:
+        if under_way:
+            return None
+        raise
+    if under_way and result.run.id != under_way:
+        return None  # of the run before this one, which --overwrite was about to replace
     if result.run.plan != _fingerprint(plan, resample):
         raise OutputError(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
+    journal.remove()
+    sweep(folder, results=False)
     return result
 
 

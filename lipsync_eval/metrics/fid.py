@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MetricError
-from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
 from lipsync_eval.metrics.helpers.fid_stats import STATS, StatsFile
 from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 from lipsync_eval.types import Pair, Settings, Side
@@ -200,9 +200,15 @@ class FidMeter:
             )
         for metric in self.family.wanted:
             gt = self.known.get(metric) or self.gt[metric].state("gt")
-            if metric in self.keys and metric not in self.known and self.gt[metric].small:
+            whole = all(np.isfinite(array).all() for array in gt.values())
+            if metric in self.keys and metric not in self.known and self.gt[metric].small and whole:
                 self.cache.put(self.keys[metric], gt)
-            found.states[metric] = self.gen[metric].state("gen") | (gt if self.real else {})
+            state = self.gen[metric].state("gen") | (gt if self.real else {})
+            if not all(np.isfinite(array).all() for array in state.values()):
+                why = "the network gave NaN or infinite numbers; look at the weights file and at the crops"
+                found.failures.append(Failure(metric, "MetricError", why))
+                continue
+            found.states[metric] = state
         return found
 
 

@@ -38,6 +38,8 @@ class RunInfo(Record):
     started: str
     """ISO 8601, UTC."""
     seconds: FiniteFloat
+    id: str = ""
+    """Of this run alone: the journal's entries carried it."""
     plan: dict[str, Any] | None = None
     """What --resume compares: signatures, clips and seed. None in a baseline file and in a study."""
 

@@ -61,7 +61,10 @@ def _failures(failures: Sequence[FailureRow], n_clips: int) -> list[str]:
     lines = ["", f"{clips} of {n_clips} clips failed, in whole or in part:"]
     told: dict[tuple[str, str, str], list[str]] = {}
     for failure in failures:
-        told.setdefault((failure.id, failure.stage, failure.message), []).append(failure.metric or "all metrics")
+        whose = "all clips" if failure.stage == "weights" else failure.id  # what is missing is missing for every clip
+        metrics = told.setdefault((whose, failure.stage, failure.message), [])
+        if (metric := failure.metric or "all metrics") not in metrics:
+            metrics.append(metric)
     for (name, stage, message), metrics in list(told.items())[:_FAILURES]:
         lines.append(f"  {printable(name)} [{stage}: {', '.join(metrics)}] {printable(' '.join(message.split()))}")
     if left := sum(len(metrics) for metrics in list(told.values())[_FAILURES:]):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import RefusedCheckpoint, WeightsError
-from lipsync_eval.weights.globals import Global, Stub
+from lipsync_eval.weights.globals import Budget, Global, Stub, shown
 from lipsync_eval.weights.unpickle import Bounded, Persistent, unpickle
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL: Final = 1001
 _STATE_KEYS: Final = ("state_dict", "model_state_dict", "model")
 _MOST_TENSORS: Final = 100_000
+_DEEPEST: Final = 64
+"""Modules in modules of a TorchScript file."""
 
 
 def load_checkpoint(path: Path) -> object:
@@ -45,7 +47,9 @@ def load_checkpoint(path: Path) -> object:
                 return _read_safetensors(path)
             return _read_legacy(file, size)
     except RefusedCheckpoint as error:
-        raise RefusedCheckpoint(f"{path} is refused: {error}. Nothing in it was run; use the official file") from error
+        raise RefusedCheckpoint(
+            f"{path} is refused: {error}. Nothing in it was run; fetch it again, or use the official file"
+        ) from error
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
 
@@ -69,7 +73,11 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     for candidate in (held, *(held.get(key) for key in _STATE_KEYS if isinstance(held, dict))):
         if isinstance(candidate, dict) and candidate and all(isinstance(v, torch.Tensor) for v in candidate.values()):
             return {str(k): v for k, v in candidate.items()}
-    keys = ", ".join(map(str, list(held)[:8])) if isinstance(held, dict) else type(held).__name__
+    keys = (
+        ", ".join(k[:60] if isinstance(k, str) else shown(k) for k in list(held)[:8])
+        if isinstance(held, dict)
+        else type(held).__name__
+    )
     raise RefusedCheckpoint(
         f"{path} holds no mapping of tensors, alone or under {', '.join(_STATE_KEYS)}; it holds: {keys}"
     )
@@ -82,7 +90,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise RefusedCheckpoint(f"it is no safetensors file, or a damaged one ({error})") from error
+        raise RefusedCheckpoint(f"it is no safetensors file, or one that is cut off or damaged ({error})") from error
 
 
 def _read_zip(file: IO[bytes], size: int) -> object:
@@ -98,9 +106,8 @@ def _read_zip(file: IO[bytes], size: int) -> object:
             if order is not None and archive.read(_stored(order)) != b"little":
                 raise RefusedCheckpoint("it was written on a big-endian machine")
             with archive.open(_stored(entries[pickles[0]])) as stream:
-                return unpickle(
-                    Bounded(stream, entries[pickles[0]].file_size), _zip_storages(archive, entries, root, size)
-                )
+                data = Bounded(stream, entries[pickles[0]].file_size)
+                return unpickle(data, _zip_storages(archive, entries, root, size), Budget(size))
     except (
         zipfile.BadZipFile,
         NotImplementedError,
@@ -110,7 +117,11 @@ def _read_zip(file: IO[bytes], size: int) -> object:
         KeyError,
         struct.error,
     ) as error:
-        raise RefusedCheckpoint(f"it is a damaged zip file ({error})") from error
+        if not zipfile.is_zipfile(file):
+            raise RefusedCheckpoint(
+                f"it is cut off: it begins as a checkpoint, and after {size} bytes its end is missing"
+            ) from error
+        raise RefusedCheckpoint(f"it is a damaged zip file ({str(error)[:200]})") from error
 
 
 def _check_entries(entries: Iterable[zipfile.ZipInfo], size: int) -> None:
@@ -136,7 +147,7 @@ def _zip_storages(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInf
         if key not in known:
             info = entries.get(f"{root}data/{key}")
             if info is None:
-                raise RefusedCheckpoint(f"it asks for the storage {key!r}, which is not in the file")
+                raise RefusedCheckpoint(f"it asks for the storage {shown(key)}, which is not in the file")
             storage = storage_of(kind, numel, size)
             storage.fill(bytearray(archive.read(_stored(info))))
             known[key] = storage
@@ -150,6 +161,7 @@ def _read_legacy(file: IO[bytes], size: int) -> object:
     from lipsync_eval.weights.storage import storage_of
 
     known: dict[str, Storage] = {}
+    budget = Budget(size)
 
     def persistent(pid: Any) -> Storage:
         kind, key, numel = _storage_id(pid)
@@ -159,31 +171,34 @@ def _read_legacy(file: IO[bytes], size: int) -> object:
             )
         if key not in known:
             known[key] = storage_of(kind, numel, size)
+            budget.store(numel * known[key].dtype.itemsize)
         return known[key]
 
     stream = Bounded(file, size)
-    first = unpickle(stream, _no_storage)
+    first = unpickle(stream, _no_storage, budget)
     if first != _LEGACY_MAGIC:
         raise RefusedCheckpoint("it is a pickle that torch.save did not write")
-    if unpickle(stream, _no_storage) != _LEGACY_PROTOCOL:
+    if unpickle(stream, _no_storage, budget) != _LEGACY_PROTOCOL:
         raise RefusedCheckpoint("it is of a torch file protocol that is not known")
-    facts = unpickle(stream, _no_storage)
+    facts = unpickle(stream, _no_storage, budget)
     if isinstance(facts, dict) and facts.get("little_endian") is False:
         raise RefusedCheckpoint("it was written on a big-endian machine")
-    held = unpickle(stream, persistent)
-    order = unpickle(stream, _no_storage)
+    held = unpickle(stream, persistent, budget)
+    order = unpickle(stream, _no_storage, budget)
     _fill_legacy(stream, known, order)
     return held
 
 
 def _fill_legacy(stream: Bounded, known: dict[str, Storage], order: object) -> None:
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(known):
+    if not isinstance(order, list) or not all(isinstance(k, str) for k in order) or sorted(order) != sorted(known):
         raise RefusedCheckpoint("its list of storages is not that of its tensors: the file is damaged")
     for key in order:
         storage = known[key]
         declared = int.from_bytes(stream.read(8), "little")
         if declared != storage.numel:
-            raise RefusedCheckpoint(f"the storage {key!r} should hold {storage.numel} numbers and declares {declared}")
+            raise RefusedCheckpoint(
+                f"the storage {shown(key)} should hold {storage.numel} numbers and declares {declared}"
+            )
         storage.fill(bytearray(stream.read(storage.numel * storage.dtype.itemsize)))
 
 
@@ -215,6 +230,8 @@ def _flatten(top: Stub) -> dict[str, torch.Tensor]:
         if id(stub) in seen or not isinstance(stub.state, dict):
             continue
         seen.add(id(stub))
+        if prefix.count(".") > _DEEPEST or len(prefix) > 100 * _DEEPEST:
+            raise RefusedCheckpoint(f"its modules are more than {_DEEPEST} deep in each other")
         for key, value in stub.state.items():
             if isinstance(value, torch.Tensor):
                 found[f"{prefix}{key}"] = value

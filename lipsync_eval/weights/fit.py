@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lipsync_eval.errors import RefusedCheckpoint
+from lipsync_eval.errors import RefusedCheckpoint, WeightsError
+from lipsync_eval.weights.onnx_check import check_onnx
 
 if TYPE_CHECKING:
     import torch
@@ -40,13 +41,14 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source:
 
 
 def onnx_session(path: Path, threads: int = 1) -> Any:
-    """An onnxruntime session on the CPU. The model is read as bytes, so it cannot point to files beside it.
+    """An onnxruntime session on the CPU. The file is looked at first (`onnx_check`): it may not point to files beside it.
 
     Returns:
         onnxruntime.InferenceSession.
 
     Raises:
-        RefusedCheckpoint: onnxruntime cannot read it.
+        RefusedCheckpoint: it is refused, or onnxruntime cannot read it.
+        WeightsError: the file cannot be opened.
     """
     import onnxruntime
 
@@ -55,7 +57,15 @@ def onnx_session(path: Path, threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        check_onnx(data)
+    except RefusedCheckpoint as error:
+        raise RefusedCheckpoint(f"{path} is refused: {error}; fetch it again, or use the official file") from error
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a class of its own for every kind of failure
         raise RefusedCheckpoint(
             f"{path} is refused: onnxruntime cannot read it ({error}); use the official file"

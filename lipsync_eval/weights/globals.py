@@ -15,6 +15,16 @@ import numpy as np
 
 from lipsync_eval.errors import RefusedCheckpoint
 
+MOST_OBJECTS: Final = 512 << 20
+"""Bytes of Python objects, roughly, that a checkpoint may build beside its tensors (a large one takes some 20 MB)."""
+MOST_OVERLAP: Final = 2 << 30
+"""Bytes of overlapping views that any checkpoint may have (as much as the largest network here)."""
+OBJECT: Final = 64
+"""What one object or one reference is taken for, in bytes."""
+_MOST_TUPLE_KEYS: Final = 10_000
+_LONGEST_KEY: Final = 10_000
+_LONGEST_NAME: Final = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Global:
@@ -23,7 +33,7 @@ class Global:
     name: str
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Stub:
     """An object of a class that this package does not build, e.g. argparse.Namespace: data only."""
 
@@ -37,6 +47,55 @@ class Stub:
     """What was appended to it (list subclasses)."""
     entries: dict[Any, Any] = field(default_factory=dict)
     """What was set in it (dict subclasses)."""
+
+    def __repr__(self) -> str:
+        """The name alone: what it holds may hold itself a million times."""
+        return f"Stub({self.name})"
+
+
+class Budget:
+    """What one checkpoint may build, so that a small file cannot fill the memory."""
+
+    def __init__(self, size: int) -> None:
+        """`size`: bytes of the file."""
+        self.objects = MOST_OBJECTS
+        self.storages = size
+        self.views = 4 * size + MOST_OVERLAP
+        self.tuple_keys = _MOST_TUPLE_KEYS
+
+    def spend(self, count: int) -> None:
+        """Account for so many bytes of Python objects.
+
+        Raises:
+            RefusedCheckpoint: it is too much.
+        """
+        self.objects -= count
+        if self.objects < 0:
+            raise RefusedCheckpoint(
+                f"it builds more than {MOST_OBJECTS >> 20} MiB of objects beside its tensors, as no checkpoint does"
+            )
+
+    def store(self, count: int) -> None:
+        """Account for a storage of so many bytes.
+
+        Raises:
+            RefusedCheckpoint: all storages together are larger than the file.
+        """
+        self.storages -= count
+        if self.storages < 0:
+            raise RefusedCheckpoint("its numbers need more bytes than the file has: it is cut off or damaged")
+
+    def view(self, count: int) -> None:
+        """Account for a tensor of so many bytes, also where it shares them with others.
+
+        Raises:
+            RefusedCheckpoint: all tensors together are out of proportion to the file.
+        """
+        self.views -= count
+        if self.views < 0:
+            raise RefusedCheckpoint(
+                "its tensors show the same numbers over and over: written out, they are many times the file"
+            )
 
 
 _PYTHON_2: Final = {"__builtin__": "builtins", "copy_reg": "copyreg", "commands": "subprocess"}
@@ -69,21 +128,53 @@ def spoken(name: str) -> str:
 
 def allowed(name: str) -> bool:
     """Whether a pickle may name this at all."""
-    return name in BUILDERS or bool(_WORDS.fullmatch(name)) or bool(_STUBS.fullmatch(name))
+    return len(name) <= _LONGEST_NAME and (
+        name in BUILDERS or bool(_WORDS.fullmatch(name)) or bool(_STUBS.fullmatch(name))
+    )
 
 
-def call(target: Global, args: tuple[Any, ...]) -> Any:
+def shown(value: Any) -> str:
+    """A value out of a file for a message: short, and cheap whatever it is."""
+    if isinstance(value, str | bytes):
+        return repr(value[:60]) + ("..." if len(value) > 60 else "")
+    if isinstance(value, bool | float | None) or (isinstance(value, int) and value.bit_length() <= 200):
+        return repr(value)
+    if (
+        type(value) in (tuple, list)
+        and len(value) <= 16
+        and all(type(v) is int and v.bit_length() <= 200 for v in value)
+    ):
+        return repr(value)
+    return value.name if isinstance(value, Global | Stub) else f"a {type(value).__name__}"
+
+
+def call(target: Global, args: tuple[Any, ...], budget: Budget) -> Any:
     """What a pickle gets for calling `target`.
 
     Raises:
-        RefusedCheckpoint: it may not be called, or not with these arguments.
+        RefusedCheckpoint: it may not be called, or not with these arguments, or it costs too much.
     """
-    if target.name in BUILDERS:
-        try:
-            return BUILDERS[target.name](*args)
-        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-            raise RefusedCheckpoint(f"{target.name} was called with arguments that make no sense: {error}") from error
-    return make_stub(target, args)
+    budget.spend(
+        4 * OBJECT + sum(OBJECT * len(a) for a in args if isinstance(a, str | bytes | list | tuple | dict | set))
+    )
+    if target.name not in BUILDERS:
+        return make_stub(target, args)
+    try:
+        made = BUILDERS[target.name](*args)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise RefusedCheckpoint(
+            f"{target.name} was called with arguments that make no sense: {str(error)[:200]}"
+        ) from error
+    if target.name.startswith("torch._utils._rebuild_tensor"):
+        budget.view(made.numel() * made.element_size())
+    return made
+
+
+def _size(value: Any) -> int:
+    """What a copy of a value costs, without what it holds."""
+    if isinstance(value, str | bytes):
+        return 2 * len(value)
+    return OBJECT * len(value) if isinstance(value, list | tuple | dict | set | frozenset) else OBJECT
 
 
 def make_stub(target: Global, args: tuple[Any, ...]) -> Stub:
@@ -105,26 +196,40 @@ def _pairs(pairs: Any = ()) -> OrderedDict[Any, Any]:
 
 
 def plain_key(key: Any) -> Any:
-    """A dictionary key or set member that hashes in constant time (nested tuples can take for ever).
+    """A dictionary key or set member that hashes and compares in constant time (nested tuples can take for ever).
 
     Raises:
         RefusedCheckpoint: any other key.
     """
-    scalar = (str, int, float, bool, bytes, type(None), Global, Stub)
-    if isinstance(key, scalar) or (type(key) is tuple and all(isinstance(k, scalar) for k in key)):
+    if _scalar_key(key) or (type(key) is tuple and len(key) <= 16 and all(map(_scalar_key, key))):
         return key
-    raise RefusedCheckpoint(f"it uses a {type(key).__name__} as a dictionary key")
+    raise RefusedCheckpoint(f"it uses a {type(key).__name__} as a dictionary key, or one that is too long")
+
+
+def _scalar_key(key: Any) -> bool:
+    if isinstance(key, str | bytes):
+        return len(key) <= _LONGEST_KEY
+    if isinstance(key, int):
+        return key.bit_length() <= 64
+    return isinstance(key, float | None | Global | Stub)
+
+
+def _device(*names: Any) -> str:
+    if len(names) > 3 or not all(isinstance(n, str | int) and len(shown(n)) < 60 for n in names):
+        raise RefusedCheckpoint("it names a device that is none")
+    return ":".join(str(n) for n in names)
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding not in {"latin1", "latin-1", "iso-8859-1"} or not isinstance(text, str):
-        raise RefusedCheckpoint(f"it calls _codecs.encode with {encoding!r}")
+    known = isinstance(encoding, str) and encoding in {"latin1", "latin-1", "iso-8859-1"}
+    if not known or not isinstance(text, str):
+        raise RefusedCheckpoint(f"it calls _codecs.encode with {shown(encoding)}")
     return text.encode("latin-1")
 
 
 def _dtype(code: Any, *_flags: Any) -> np.dtype[Any]:
     if not (isinstance(code, str) and re.fullmatch(r"[<>|=]?[biuf][1248]", code)):
-        raise RefusedCheckpoint(f"it asks for numpy.dtype({code!r}); only numbers are read")
+        raise RefusedCheckpoint(f"it asks for numpy.dtype({shown(code)}); only numbers are read")
     return np.dtype(code)
 
 
@@ -165,7 +270,7 @@ BUILDERS: Final[dict[str, Callable[..., Any]]] = {
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
     "torch.Size": lambda values=(): tuple(int(v) for v in values),
-    "torch.device": lambda *names: ":".join(str(n) for n in names),
+    "torch.device": _device,
     "torch._utils._rebuild_tensor": _rebuild,
     "torch._utils._rebuild_tensor_v2": _rebuild,
     "torch._utils._rebuild_parameter": _parameter,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lipsync_eval.files import is_file
 from lipsync_eval.types import Settings
 from lipsync_eval.weights.locate import folders
 from lipsync_eval.weights.registry import FileRow, Row, rows
@@ -20,7 +21,7 @@ def lines(settings: Settings | None = None) -> list[str]:
     places = folders(settings or Settings())
     out = [_COLUMNS.format("name", "here", "sha256", "size", "use", "licence")]
     for row in rows().values():
-        here = all(any((p / f).is_file() for p in places for f in (e.file, *e.aliases)) for e in row.files)
+        here = all(any(is_file(p / f) for p in places for f in (e.file, *e.aliases)) for e in row.files)
         use = "research" if row.research_only else "any"
         out.append(
             _COLUMNS.format(row.name, "present" if here else "missing", known_hash(row), size(row), use, row.licence)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from lipsync_eval.cache import default_cache_dir
+from lipsync_eval.cache import default_cache_dir, find_cache_dir
 from lipsync_eval.errors import MissingWeights, UsageError, WeightsError
-from lipsync_eval.files import sha256
+from lipsync_eval.files import is_file, sha256
 from lipsync_eval.types import Settings
 from lipsync_eval.weights.registry import MAIN, ROLES, FileRow, Row, get_row, rows
 
@@ -40,14 +40,19 @@ class WeightFile:
 
 
 def weights_cache_dir() -> Path:
-    """The user's own weights folder, into which `weights pull` writes: `weights` in the cache folder."""
+    """The user's own weights folder, into which `weights pull` writes: `weights` in the cache folder.
+
+    Raises:
+        UsageError: the user has no home folder and none is named.
+    """
     return default_cache_dir() / "weights"
 
 
 def folders(settings: Settings) -> tuple[Path, ...]:
-    """Folders that are searched, in order: the user's folder (settings or LIPSYNC_EVAL_WEIGHTS), then the cache."""
+    """Folders that are searched, in order: the user's folder (settings or LIPSYNC_EVAL_WEIGHTS), then the cache (if any)."""
     named = settings.weights_dir or (Path(value) if (value := os.environ.get(ENVIRONMENT)) else None)
-    return (named, weights_cache_dir()) if named else (weights_cache_dir(),)
+    cache = find_cache_dir()
+    return (*([named] if named else []), *([cache / "weights"] if cache else []))
 
 
 def locate(settings: Settings, name: str, *, role: str | None = None, part: str = MAIN) -> WeightFile:
@@ -75,9 +80,10 @@ def locate(settings: Settings, name: str, *, role: str | None = None, part: str 
     searched = folders(settings)
     for folder in searched:
         for file in (entry.file, *entry.aliases):
-            if (path := folder / file).is_file():
-                return _identify(row.name, entry, path, ours=folder == weights_cache_dir())
-    places = " and ".join(str(folder) for folder in searched)
+            if is_file(path := folder / file):
+                cache = find_cache_dir()
+                return _identify(row.name, entry, path, ours=cache is not None and folder == cache / "weights")
+    places = " and ".join(str(folder) for folder in searched) or "any folder (this user has no home folder)"
     raise MissingWeights(
         f"the weights {name!r} ({entry.file}) are not on this machine: there is no such file in {places}. "
         f"Give a file you have with --weights {_override_name(name, part)}=FILE, name a folder with {ENVIRONMENT}=DIR, "
@@ -142,9 +148,16 @@ def _identify(name: str, entry: FileRow, path: Path, *, ours: bool) -> WeightFil
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file (64 hex digits), remembered within the process while size and time stay the same."""
-    stat = path.stat()
-    return _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    """sha256 of a file (64 hex digits), remembered within the process while size and time stay the same.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+        return _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror or error}); look at its permissions") from error
 
 
 @lru_cache(maxsize=256)
@@ -169,5 +182,5 @@ def _override_name(name: str, part: str) -> str:
 
 
 def _must_exist(name: str, path: Path) -> None:
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"--weights {name}={path}: there is no such file")

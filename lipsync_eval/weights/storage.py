@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from lipsync_eval.errors import RefusedCheckpoint
+from lipsync_eval.weights.globals import shown
 
 DTYPES: Final = {
     "torch.DoubleStorage": torch.float64,
@@ -44,7 +45,7 @@ class Storage:
         expected = self.numel * self.dtype.itemsize
         if len(raw) != expected:
             raise RefusedCheckpoint(
-                f"a storage of {self.numel} {self.dtype} needs {expected} bytes and has {len(raw)}: the file is damaged"
+                f"a storage of {self.numel} {self.dtype} needs {expected} bytes and has {len(raw)}: the file is cut off or damaged"
             )
         made = torch.frombuffer(raw, dtype=self.dtype) if expected else torch.empty(0, dtype=self.dtype)
         if self.data is None:
@@ -65,11 +66,11 @@ def storage_of(kind: Any, numel: Any, largest: int) -> Storage:
         RefusedCheckpoint: unknown kind, or more bytes than the file has.
     """
     if kind not in DTYPES:
-        raise RefusedCheckpoint(f"it stores numbers as {kind!r}, which is none of {', '.join(DTYPES)}")
+        raise RefusedCheckpoint(f"it stores numbers as {shown(kind)}, which is none of {', '.join(DTYPES)}")
     dtype = DTYPES[kind]
     if type(numel) is not int or numel < 0 or numel * dtype.itemsize > largest:
         raise RefusedCheckpoint(
-            f"it asks for a storage of {numel!r} {dtype} numbers, more than its {largest} bytes can hold"
+            f"it asks for a storage of {shown(numel)} {dtype} numbers, more than its {largest} bytes can hold: it is cut off or damaged"
         )
     return Storage(dtype, numel)
 
@@ -83,7 +84,9 @@ def rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> torch.T
     if not isinstance(storage, Storage):
         raise RefusedCheckpoint(f"it builds a tensor out of a {type(storage).__name__}")
     if not _plain(size) or not _plain(stride) or len(size) != len(stride) or not _plain((offset,)):
-        raise RefusedCheckpoint(f"it asks for a tensor of size {size!r}, stride {stride!r}, offset {offset!r}")
+        raise RefusedCheckpoint(
+            f"it asks for a tensor of size {shown(size)}, stride {shown(stride)}, offset {shown(offset)}"
+        )
     numel = 1
     for n in size:
         numel *= n

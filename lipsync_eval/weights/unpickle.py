@@ -14,7 +14,18 @@ from typing import IO, Any, Final, cast
 import numpy as np
 
 from lipsync_eval.errors import RefusedCheckpoint
-from lipsync_eval.weights.globals import Global, Stub, allowed, call, full_name, make_stub, plain_key, spoken
+from lipsync_eval.weights.globals import (
+    OBJECT,
+    Budget,
+    Global,
+    Stub,
+    allowed,
+    call,
+    full_name,
+    make_stub,
+    plain_key,
+    spoken,
+)
 
 _MARK: Final = object()
 Persistent = Callable[[Any], Any]
@@ -40,12 +51,13 @@ class Bounded:
         return self._file.tell()
 
 
-def unpickle(file: Bounded, persistent: Persistent) -> Any:
+def unpickle(file: Bounded, persistent: Persistent, budget: Budget) -> Any:
     """Read one pickle; the file is then positioned after it.
 
     Args:
         file: open at the start of the pickle.
         persistent: gives the object for a persistent id (a storage).
+        budget: what may be built; several pickles of one file share it.
 
     Returns:
         None, numbers, str, bytes, list, tuple, dict, set, tensors, `Global` (a name) and `Stub` (an object as data).
@@ -53,7 +65,7 @@ def unpickle(file: Bounded, persistent: Persistent) -> Any:
     Raises:
         RefusedCheckpoint: it asks for anything else (named in the message), or is damaged.
     """
-    machine = _Machine(persistent)
+    machine = _Machine(persistent, budget)
     try:
         for opcode, argument, _position in pickletools.genops(cast("IO[bytes]", file)):
             if opcode.name == "STOP":
@@ -62,21 +74,27 @@ def unpickle(file: Bounded, persistent: Persistent) -> Any:
     except RefusedCheckpoint:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        if file.tell() >= file.size > 0:
+            raise RefusedCheckpoint(
+                f"it is no pickle of tensors, or it is cut off: the file ends in the middle, after {file.size} bytes"
+            ) from error
         raise RefusedCheckpoint(
-            f"it is no pickle of tensors, or a damaged one ({type(error).__name__}: {error})"
+            f"it is no pickle of tensors, or a damaged one ({type(error).__name__}: {str(error)[:200]})"
         ) from error
-    raise RefusedCheckpoint("the pickle has no end: the file is damaged")
+    raise RefusedCheckpoint("it is no pickle of tensors, or it is cut off: the pickle has no end")
 
 
 class _Machine:
     """Stack and memo of one pickle."""
 
-    def __init__(self, persistent: Persistent) -> None:
+    def __init__(self, persistent: Persistent, budget: Budget) -> None:
+        self.budget = budget
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.persistent = persistent
 
     def step(self, name: str, argument: Any) -> None:
+        self.budget.spend(4 * OBJECT if name.startswith("EMPTY") else OBJECT)
         if name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name]())
         elif name in _LITERALS:
@@ -131,18 +149,19 @@ class _Machine:
             raise RefusedCheckpoint(f"it calls the result of another call or a value ({_describe(target)})")
         if not isinstance(args, tuple):
             raise RefusedCheckpoint(f"it calls {target.name} with a {type(args).__name__} of arguments")
-        self.stack.append(call(target, args))
+        self.stack.append(call(target, args, self.budget))
 
     def new_object(self, keywords: bool) -> None:
         options = self.pop() if keywords else {}
         args, target = self.pop(), self.pop()
-        if not isinstance(target, Global) or not isinstance(args, tuple):
+        if not isinstance(target, Global) or not isinstance(args, tuple) or not isinstance(options, dict):
             raise RefusedCheckpoint(f"it makes an object of what is no class ({_describe(target)})")
+        self.budget.spend(4 * OBJECT + OBJECT * len(options))
         if target.name in _CONTAINERS and not args:
             self.stack.append(_CONTAINERS[target.name]())
             return
         made = make_stub(target, args)
-        made.entries.update({plain_key(k): v for k, v in dict(options).items()})
+        made.entries.update({self.key(k): v for k, v in options.items()})
         self.stack.append(made)
 
     def build(self) -> None:
@@ -150,7 +169,8 @@ class _Machine:
         if isinstance(target, Stub):
             target.state = state
         elif isinstance(target, np.dtype):  # of a numpy number: its byte order
-            if not isinstance(state, tuple) or len(state) < 2 or state[1] not in {"<", "|", "="}:
+            order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+            if not isinstance(order, str) or order not in {"<", "|", "="}:
                 raise RefusedCheckpoint("it holds a numpy number in a foreign byte order")
         elif not isinstance(target, OrderedDict):  # a state_dict's _metadata is dropped
             raise RefusedCheckpoint(f"it sets the state of a {_describe(target)}")
@@ -170,13 +190,20 @@ class _Machine:
         if not isinstance(entries, dict) or len(flat) % 2:
             raise RefusedCheckpoint(f"it sets items of a {_describe(target)}")
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            entries[plain_key(key)] = value
+            entries[self.key(key)] = value
 
     def add_items(self, values: list[Any]) -> None:
         target = self.top()
         if type(target) is not set:
             raise RefusedCheckpoint(f"it adds members to a {_describe(target)}")
-        target.update(plain_key(value) for value in values)
+        target.update(self.key(value) for value in values)
+
+    def key(self, value: Any) -> Any:
+        """A key whose hash is cheap; tuples can be made to have equal hashes, so there may be few of them."""
+        self.budget.tuple_keys -= type(value) is tuple
+        if self.budget.tuple_keys < 0:
+            raise RefusedCheckpoint("it uses thousands of tuples as dictionary keys")
+        return plain_key(value)
 
     def dictionary(self) -> None:
         flat = self.pop_mark()
@@ -236,7 +263,7 @@ _ACTIONS: Final[dict[str, Callable[[_Machine, Any], None]]] = {
     "TUPLE3": lambda m, a: m.stack.append(m.last(3)),
     "LIST": lambda m, a: m.stack.append(m.pop_mark()),
     "DICT": lambda m, a: m.dictionary(),
-    "FROZENSET": lambda m, a: m.stack.append(frozenset(plain_key(v) for v in m.pop_mark())),
+    "FROZENSET": lambda m, a: m.stack.append(frozenset(m.key(v) for v in m.pop_mark())),
     "APPEND": lambda m, a: m.append([m.pop()]),
     "APPENDS": lambda m, a: m.append(m.pop_mark()),
     "SETITEM": lambda m, a: m.pair(),

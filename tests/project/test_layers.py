@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
     {"files", "device", "registry"},
-    {"align", "options", "cache"},
+    {"align", "options", "cache", "locks"},
     {"settings"},
     {"types"},
     {"warp"},

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from lipsync_eval.errors import OutputError, ParseError
+from lipsync_eval.results.journal import Journal, Outcome
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score, load_result
-from lipsync_eval.results.store import Journal, Outcome, load_frames, prepare_folder, write_run
+from lipsync_eval.results.store import load_frames, run_folder, write_run
 
 NASTY = ['a,b"c', "new\nline", "../../up", "日本 ü", "x" * 200]
 
@@ -77,14 +78,19 @@ def result(outcomes: list[Outcome]) -> Result:
     )
 
 
+def prepare(folder: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+    with run_folder(folder, resume=resume, overwrite=overwrite):
+        pass
+
+
 def test_a_run_reads_back(tmp_path: Path) -> None:
     outcomes = [outcome(i, name) for i, name in enumerate(NASTY)]
     journal = Journal(tmp_path)
-    journal.start({"a": 1})
+    journal.begin({"a": 1})
     for i, o in enumerate(outcomes):
         journal.write(i, o)
-    assert journal.done() == set(range(len(NASTY)))
-    back = journal.read(1)
+    assert journal.done(NASTY) == set(range(len(NASTY)))
+    back = journal.read(1, "new\nline")
     assert back.id == "new\nline"
     assert back.values == outcomes[1].values
     np.testing.assert_array_equal(back.frames["psnr"], [1.0, np.nan, 2.0])
@@ -107,7 +113,7 @@ def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         journal = Journal(folder)
-        journal.start({})
+        journal.begin({})
         journal.write(0, outcome(0, "x"))
         write_run(folder, result([outcome(0, "x")]), journal)
     for name in ("clips.csv", "frames.npz", "results.json"):
@@ -123,31 +129,30 @@ def test_nan_never_reaches_the_file() -> None:
 
 def test_an_entry_without_its_json_is_not_done(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.start({})
+    journal.begin({})
     journal.write(0, outcome(0, "x"))
     (journal.folder / "000000.json").unlink()
-    assert journal.done() == set()
+    assert journal.done(["x"]) == set()
 
 
 def test_a_used_folder_is_refused(tmp_path: Path) -> None:
-    prepare_folder(tmp_path / "new", resume=False, overwrite=False)
-    Journal(tmp_path / "new").start({})
+    prepare(tmp_path / "new")
+    Journal(tmp_path / "new").begin({})
     with pytest.raises(OutputError, match="--resume"):
-        prepare_folder(tmp_path / "new", resume=False, overwrite=False)
-    prepare_folder(tmp_path / "new", resume=True, overwrite=False)
-    assert (tmp_path / "new" / "journal").exists()
-    prepare_folder(tmp_path / "new", resume=False, overwrite=True)
-    assert not (tmp_path / "new" / "journal").exists()
+        prepare(tmp_path / "new")
+    prepare(tmp_path / "new", resume=True)
+    prepare(tmp_path / "new", overwrite=True)
+    assert (tmp_path / "new" / "journal").exists(), "only Journal.begin replaces a run"
 
 
 def test_foreign_files_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("all my work")
     for overwrite in (False, True):
         with pytest.raises(OutputError, match="holds no run"):
-            prepare_folder(tmp_path, resume=False, overwrite=overwrite)
+            prepare(tmp_path, overwrite=overwrite)
     assert (tmp_path / "thesis.tex").read_text() == "all my work"
     with pytest.raises(OutputError, match="that is a file"):
-        prepare_folder(tmp_path / "thesis.tex", resume=False, overwrite=True)
+        prepare(tmp_path / "thesis.tex", overwrite=True)
 
 
 def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         target.mkdir(mode=0o500)
     with pytest.raises(OutputError, match="cannot be written"):
-        prepare_folder(target, resume=False, overwrite=False)
+        prepare(target)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "run": 3}'])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +29,8 @@ HASH = hashlib.sha256(BODY).hexdigest()
 class Server(ThreadingHTTPServer):
     body = BODY
     etag = '"one"'
+    pause = 0.0
+    """Seconds between blocks of 64 kB."""
     cuts: list[int]
     """How many bytes the next answers send before they break off."""
     errors: list[int]
@@ -46,6 +51,12 @@ class Handler(BaseHTTPRequestHandler):
         start = 0
         if asked and self.headers.get("If-Range") == self.server.etag:
             start = int(re.fullmatch(r"bytes=(\d+)-", asked).group(1))  # type: ignore[union-attr]
+        if asked and start >= len(self.server.body):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(self.server.body)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         rest = self.server.body[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(rest)))
@@ -55,7 +66,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.cuts:
             rest = rest[: self.server.cuts.pop(0)]
             self.close_connection = True
-        self.wfile.write(rest)
+        for start in range(0, len(rest), 1 << 16):
+            self.wfile.write(rest[start : start + (1 << 16)])
+            time.sleep(self.server.pause)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -267,3 +280,104 @@ def test_zip_file_without_the_right_member(
 def test_pull_of_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="Did you mean syncnet"):
         download.pull("syncnett", folder=tmp_path)
+
+
+def part_of(folder: Path, server: Server, body: bytes, etag: str = '"one"') -> None:
+    """What a pull leaves that was killed after `body` had come."""
+    mark = hashlib.sha256(f"http://127.0.0.1:{server.server_port}/thing.bin".encode()).hexdigest()[:8]
+    (folder / f".thing.bin.{mark}.0a1b.part").write_bytes(body)
+    (folder / f".thing.bin.{mark}.0a1b.etag").write_text(etag)
+
+
+def test_killed_between_the_last_byte_and_the_name(offer: Any, server: Server, tmp_path: Path) -> None:
+    """The server answers 416 to what lies beyond the end: the part is whole, and is taken."""
+    offer()
+    part_of(tmp_path, server, BODY)
+    assert pull(tmp_path)[0].verified and server.ranges == [f"bytes={len(BODY)}-"]
+    assert [p.name for p in tmp_path.iterdir()] == ["thing.bin"]
+
+
+@pytest.mark.parametrize("body", [BODY + b"more", BODY[::-1], b"x" * 1000])
+def test_a_part_of_another_file_is_dropped(body: bytes, offer: Any, server: Server, tmp_path: Path) -> None:
+    """Longer than the file (416), as long (416, another hash), shorter (206, glued to a wrong half): fetched from the start."""
+    offer()
+    part_of(tmp_path, server, body)
+    assert pull(tmp_path)[0].path.read_bytes() == BODY and server.ranges[-1] is None
+    assert [p.name for p in tmp_path.iterdir()] == ["thing.bin"]
+
+
+@pytest.mark.parametrize("sha256", [HASH, ""])
+def test_two_at_once_both_end_with_the_true_file(sha256: str, offer: Any, server: Server, tmp_path: Path) -> None:
+    offer(sha256=sha256, size=len(BODY) if sha256 else None)
+    server.pause = 0.01
+    script = f"""
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from lipsync_eval.weights import download, registry
+entry = registry.FileRow("main", "thing.bin", (), ("http://127.0.0.1:{server.server_port}/thing.bin",), {sha256!r}, None)
+row = replace(registry.rows()["syncnet"], name="thing", role="thing", files=(entry,))
+download.get_row = lambda name: row
+time.sleep(float(sys.argv[1]))
+print(download.pull("thing", folder=Path({str(tmp_path)!r}), pause=0.05)[0].sha256)
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, delay], stdout=subprocess.PIPE, text=True)
+        for delay in ("0", "0", "0.1")
+    ]
+    assert [process.communicate()[0].strip() for process in started] == [HASH] * 3
+    assert [p.name for p in tmp_path.iterdir()] == ["thing.bin"] and (tmp_path / "thing.bin").read_bytes() == BODY
+    assert len(server.ranges) == 1, "one of them fetched it, the others found it"
+
+
+@pytest.mark.parametrize("stop", [0.02, 0.1])
+def test_a_killed_pull_is_finished_by_the_next(stop: float, offer: Any, server: Server, tmp_path: Path) -> None:
+    offer()
+    server.pause = 0.01
+    script = f"""
+from dataclasses import replace
+from pathlib import Path
+from lipsync_eval.weights import download, registry
+entry = registry.FileRow("main", "thing.bin", (), ("http://127.0.0.1:{server.server_port}/thing.bin",), "", None)
+row = replace(registry.rows()["syncnet"], name="thing", role="thing", files=(entry,))
+download.get_row = lambda name: row
+download.pull("thing", folder=Path({str(tmp_path)!r}))
+"""
+    process = subprocess.Popen([sys.executable, "-c", script])
+    while not server.ranges:
+        time.sleep(0.005)
+    time.sleep(stop)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "thing.bin").exists()
+    assert pull(tmp_path)[0].path.read_bytes() == BODY
+    assert [p.name for p in tmp_path.iterdir()] == ["thing.bin"]
+
+
+PAGES = [
+    b"<!DOCTYPE html><html><body>Sign in to the campus network</body></html>",
+    b"\xef\xbb\xbf\n<HTML>",
+    b'{"error": "quota"}',
+    b"",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("sha256", [HASH, ""])
+def test_a_login_page_is_no_weights(page: bytes, sha256: str, offer: Any, server: Server, tmp_path: Path) -> None:
+    offer(sha256=sha256, size=None)
+    server.body = page
+    with pytest.raises(WeightsError, match=r"web page|text and no weights|empty"):
+        pull(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "thing.bin").write_bytes(page)  # as an earlier version kept it
+    server.body = BODY
+    assert pull(tmp_path)[0].path.read_bytes() == BODY
+
+
+def test_a_torn_checkpoint_without_a_known_hash_is_not_kept(offer: Any, server: Server, tmp_path: Path) -> None:
+    offer(sha256="", size=None)
+    server.body = archive(pack__data=BODY)[:-30]
+    with pytest.raises(WeightsError, match="its end is missing"):
+        pull(tmp_path)
+    assert not list(tmp_path.iterdir())

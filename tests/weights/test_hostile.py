@@ -8,7 +8,6 @@ import pickle
 import struct
 import subprocess
 import tarfile
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -167,7 +166,6 @@ def test_refused_by_name_and_nothing_ran(case: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
     tracemalloc.start()
-    began = time.monotonic()
     try:
         for load in (load_checkpoint, load_tensors):
             with pytest.raises(RefusedCheckpoint) as caught:
@@ -179,7 +177,6 @@ def test_refused_by_name_and_nothing_ran(case: str, tmp_path: Path, monkeypatch:
         tracemalloc.stop()
     assert sorted(tmp_path.iterdir()) == before
     assert peak < 120_000_000
-    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("case", ["os.system, plain pickle", "nested reduce", "builtins.exec, protocol 0"])

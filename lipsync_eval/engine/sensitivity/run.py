@@ -17,8 +17,8 @@ from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
 from lipsync_eval.errors import LipsyncError, MissingWeights, UsageError
 from lipsync_eval.media import PairPaths, find_pairs, open_clip
 from lipsync_eval.progress import Progress, silent
+from lipsync_eval.results.journal import Outcome
 from lipsync_eval.results.signature import format_signature
-from lipsync_eval.results.store import Outcome
 from lipsync_eval.types import Settings
 
 

@@ -1,0 +1,234 @@
+"""Processes that do one job at a time, and what happens when one of them dies.
+
+A worker is a fresh interpreter that talks to its parent over its own standard input and output. It never imports the
+parent's `__main__`, so a script without `if __name__ == "__main__"`, a script read from standard input and a notebook can
+use workers. It leaves when its input ends, that is with its parent, however the parent ended.
+
+A job whose worker dies (a crash of a decoder, out of memory, `os._exit`) is told as a `Death`; the jobs of the other
+workers are not touched by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.spawn import get_executable
+from pathlib import Path
+from typing import IO, Any, Generic, TypeVar
+
+from lipsync_eval.errors import LipsyncError
+
+Job = TypeVar("Job")
+Report = Callable[..., None]
+Work = Callable[[Any, Report], Any]
+"""work(job, report) -> result, in the worker"""
+
+_CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lipsync_eval.engine.workers import serve; serve()"
+)
+_STARTS = 3
+"""Workers in a row that may die before they are ready."""
+
+
+class WorkerDied(LipsyncError):
+    """Worker processes cannot be started, or end before they are ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker ended in the middle of a job."""
+
+    code: int
+    """Exit code, or minus the number of the signal."""
+
+    def __str__(self) -> str:
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        try:
+            name = signal.Signals(-self.code).name
+        except ValueError:
+            name = f"signal {-self.code}"
+        return name + (", as when memory runs out" if name == "SIGKILL" else "")
+
+
+def do_all(
+    target: str, setup: tuple[Any, ...], jobs: Sequence[Job], workers: int, report: Callable[..., None]
+) -> Iterator[tuple[Job, Any]]:
+    """Do jobs in worker processes, in the order in which they finish.
+
+    Args:
+        target: 'module:function'; called in each worker as function(*setup), it gives the `Work` of that worker.
+        setup: what `target` is called with. Setup, jobs and results travel as pickles between processes of one user.
+        jobs: what `Work` is called with.
+        workers: processes at a time, 1 or more.
+        report: called here with whatever the work reported there.
+
+    Yields:
+        (job, result), or (job, Death) where the worker died.
+
+    Raises:
+        WorkerDied: workers die before they are ready.
+        whatever the work raised; the other jobs are then given up.
+    """
+    inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]] = queue.Queue()
+    left, under_way, failed_starts = list(reversed(jobs)), {}, 0
+    alive: set[_Worker] = set()
+    try:
+        for _ in range(min(workers, len(jobs))):
+            alive.add(_Worker(inbox, target, setup))
+        while left or under_way:
+            worker, message = inbox.get()
+            if message is None:
+                alive.discard(worker)
+                death = Death(worker.process.wait())
+                worker.kill()
+                if worker in under_way:
+                    yield under_way.pop(worker), death
+                else:
+                    failed_starts += 1
+                    if failed_starts >= _STARTS:
+                        raise WorkerDied(
+                            f"worker processes end before they are ready ({death}); finished clips are kept: look at the messages above, then go on with --resume"
+                        )
+                if len(alive) < min(workers, len(left)):
+                    alive.add(_Worker(inbox, target, setup))
+                continue
+            kind, *rest = message
+            if kind == "report":
+                report(*rest)
+                continue
+            if kind == "error":
+                raise rest[0]
+            if kind == "done":
+                yield under_way.pop(worker), rest[0]
+            failed_starts = 0
+            if left:
+                under_way[worker] = left.pop()
+                worker.send(under_way[worker])
+            else:
+                worker.stop()
+    finally:
+        for worker in alive:
+            worker.kill()
+
+
+def interpreter() -> str:
+    """The Python that workers run under; '' where this process does not know its own (some embedded ones)."""
+    if found := get_executable():
+        return os.fsdecode(found)
+    with contextlib.suppress(OSError):
+        return str(Path("/proc/self/exe").readlink())
+    return ""
+
+
+class _Worker(Generic[Job]):
+    """The parent's end of one worker process."""
+
+    def __init__(
+        self, inbox: queue.Queue[tuple[_Worker[Any], tuple[Any, ...] | None]], target: str, setup: Any
+    ) -> None:
+        line = [interpreter(), "-c", _CODE, json.dumps(sys.path)]
+        try:
+            self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as error:
+            raise WorkerDied(
+                f"worker processes cannot be started ({error}); finished clips are kept: go on with --resume, or with --workers 1 from Python"
+            ) from error
+        self.listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True, name="worker-listener")
+        self.listener.start()
+        self.send((target, setup))
+
+    def send(self, thing: object) -> None:
+        """Hand something over; a worker that has died says so by the end of its output."""
+        with contextlib.suppress(OSError):
+            _put(self.process.stdin, thing)
+
+    def stop(self) -> None:
+        """Let it leave."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()  # type: ignore[union-attr]
+
+    def kill(self) -> None:
+        """End it now, if it has not ended."""
+        with contextlib.suppress(OSError):
+            self.process.kill()
+        self.listener.join()
+        self.stop()
+        self.process.wait()
+
+    def _listen(self, inbox: queue.Queue[tuple[_Worker[Any], tuple[Any, ...] | None]]) -> None:
+        with self.process.stdout as stream, contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):  # type: ignore[union-attr]
+            while True:
+                inbox.put((self, _get(stream)))
+        inbox.put((self, None))
+
+
+def serve() -> None:
+    """The worker's side: deaf to Ctrl-C (the parent handles it), gone when the parent is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # what a library prints must not get between the messages
+    with contextlib.suppress(OSError):  # when memory runs out, the worker goes and not its parent
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+    jobs: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=_take, args=(source, jobs), daemon=True, name="parent-listener").start()
+    try:
+        name, setup = jobs.get()
+        module, _, function = name.partition(":")
+        work: Work = getattr(import_module(module), function)(*setup)
+        _put(target, ("ready",))
+        while True:
+            _put(target, ("done", work(jobs.get(), lambda *said: _put(target, ("report", *said)))))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os._exit(1)
+        _put(target, ("error", _portable(error)))
+    except Exception as error:
+        _put(target, ("error", _portable(error)))
+
+
+def _take(source: IO[bytes], jobs: queue.Queue[Any]) -> None:
+    with contextlib.suppress(OSError, EOFError):
+        while True:
+            jobs.put(_get(source))
+    os._exit(0)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself where it survives the way to the parent, else its words."""
+    try:
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301  (made in the line itself)
+        if type(copy) is type(error):
+            return error
+    except Exception:  # noqa: S110  (any failure means the same)
+        pass
+    return LipsyncError(f"{type(error).__name__}: {error}")
+
+
+def _put(stream: IO[bytes] | None, thing: object) -> None:
+    data = pickle.dumps(thing, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.write(struct.pack("<Q", len(data)) + data)  # type: ignore[union-attr]
+    stream.flush()  # type: ignore[union-attr]
+
+
+def _get(stream: IO[bytes] | None) -> Any:
+    head = stream.read(8)  # type: ignore[union-attr]
+    if len(head) < 8:
+        raise EOFError
+    (length,) = struct.unpack("<Q", head)
+    data = stream.read(length)  # type: ignore[union-attr]
+    if len(data) < length:
+        raise EOFError
+    return pickle.loads(data)  # noqa: S301  (from a process that this one started, over a pipe of its own)
