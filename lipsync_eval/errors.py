@@ -3,13 +3,14 @@
     LipsyncError
     ├── UsageError               exit 2: nothing was done
     │   ├── PairingError         missing, doubled or ambiguous names
-    │   ├── OutputError          the output folder cannot be written or holds another run
+    │   ├── OutputError          the output folder cannot be written, holds another run or is another job's
+    │   │   └── Held             a lock is another process's (lipsync_eval.locks)
     │   ├── WeightsError         a weights file is missing, unknown or not what it should be
     │   │   ├── MissingWeights
     │   │   └── RefusedCheckpoint
     │   └── SignatureMismatch    runs that cannot be compared
     ├── ClipError                one clip fails, the rest is scored (a failure row)
-    │   ├── MediaError           cannot be decoded, no picture, no sound
+    │   ├── MediaError           cannot be decoded, no frame, no audio
     │   ├── AlignmentError       lengths that the --align policy does not allow
     │   ├── FaceError            no face, lost face, several faces
     │   ├── ProtocolError        the crop cannot be made
@@ -60,7 +61,7 @@ class ClipError(LipsyncError):
 
 
 class MediaError(ClipError):
-    """A video or sound file cannot be used."""
+    """A video or audio file cannot be used."""
 
 
 class AlignmentError(ClipError):

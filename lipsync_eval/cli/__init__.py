@@ -36,7 +36,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
-    "style-map": ("lipsync_eval.cli.style_map:style_map", "A picture of speaking styles by speaker."),
+    "style-map": ("lipsync_eval.cli.style_map:style_map", "A plot of speaking styles by speaker."),
     "style-constants": (
         "lipsync_eval.cli.style_constants:style_constants",
         "StyleSim's constants from a corpus of yours.",

@@ -6,10 +6,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +16,14 @@ from lipsync_eval import __version__
 from lipsync_eval.engine.bench import Bench, check_weights, open_bench, signature_parts
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.perturb import PERTURBATIONS, perturbed
+from lipsync_eval.engine.workers import Death, WorkerDied, do_all
 from lipsync_eval.errors import LipsyncError, MissingWeights, OutputError, UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import PairPaths, find_pairs, open_clip
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.aggregate import clip_mean
+from lipsync_eval.results.journal import Outcome
 from lipsync_eval.results.signature import format_signature
-from lipsync_eval.results.store import Outcome
 from lipsync_eval.types import Settings
 
 NONE: Final = "none"
@@ -139,11 +138,14 @@ def _outcomes(bench: Bench, jobs: Sequence[_Job], workers: int, event: Event) ->
         found: Iterator[Outcome] = (_measure(bench, job) for job in jobs)
         yield from _told(found, jobs, event)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_open, initargs=(bench.settings, bench.metrics)
-    ) as pool:
-        yield from _told(pool.map(_work, jobs), jobs, event)
+    done: dict[int, Outcome] = {}
+    setup = (bench.settings, bench.metrics)
+    for (place, job), outcome in do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, lambda: None):
+        if isinstance(outcome, Death):
+            raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
+        done[place] = outcome
+        event(f"{outcome.id} {job.name} {job.strength:g}", "done", 1.0)
+    yield from (done[place] for place in range(len(jobs)))
 
 
 def _told(outcomes: Iterator[Outcome], jobs: Sequence[_Job], event: Event) -> Iterator[Outcome]:
@@ -152,15 +154,10 @@ def _told(outcomes: Iterator[Outcome], jobs: Sequence[_Job], event: Event) -> It
         yield outcome
 
 
-_bench: list[Bench] = []
-
-
-def _open(settings: Settings, metrics: tuple[str, ...]) -> None:
-    _bench[:] = [open_bench(settings, metrics)]
-
-
-def _work(job: _Job) -> Outcome:
-    return _measure(_bench[0], job)
+def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[tuple[int, _Job], object], Outcome]:
+    """What a worker does with a job."""
+    bench = open_bench(settings, metrics)
+    return lambda job, report: _measure(bench, job[1])
 
 
 def _measure(bench: Bench, job: _Job) -> Outcome:
