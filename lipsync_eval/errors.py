@@ -3,7 +3,8 @@
     LipsyncError
     ├── UsageError               exit 2: nothing was done
     │   ├── PairingError         missing, doubled or ambiguous names
-    │   ├── OutputError          the output folder cannot be written or holds another run
+    │   ├── OutputError          the output folder cannot be written, holds another run or is another job's
+    │   │   └── Held             a lock is another process's (lipsync_eval.locks)
     │   ├── WeightsError         a weights file is missing, unknown or not what it should be
     │   │   ├── MissingWeights
     │   │   └── RefusedCheckpoint

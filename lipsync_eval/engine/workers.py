@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.spawn import get_executable
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, TypeVar
 
 from lipsync_eval.errors import LipsyncError
 
@@ -82,7 +82,8 @@ def do_all(
         whatever the work raised; the other jobs are then given up.
     """
     inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]] = queue.Queue()
-    left, under_way, failed_starts = list(reversed(jobs)), {}, 0
+    left, failed_starts = list(reversed(jobs)), 0
+    under_way: dict[_Worker, Job] = {}
     alive: set[_Worker] = set()
     try:
         for _ in range(min(workers, len(jobs))):
@@ -132,12 +133,10 @@ def interpreter() -> str:
     return ""
 
 
-class _Worker(Generic[Job]):
+class _Worker:
     """The parent's end of one worker process."""
 
-    def __init__(
-        self, inbox: queue.Queue[tuple[_Worker[Any], tuple[Any, ...] | None]], target: str, setup: Any
-    ) -> None:
+    def __init__(self, inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]], target: str, setup: Any) -> None:
         line = [interpreter(), "-c", _CODE, json.dumps(sys.path)]
         try:
             self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -167,7 +166,7 @@ class _Worker(Generic[Job]):
         self.stop()
         self.process.wait()
 
-    def _listen(self, inbox: queue.Queue[tuple[_Worker[Any], tuple[Any, ...] | None]]) -> None:
+    def _listen(self, inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]]) -> None:
         with self.process.stdout as stream, contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):  # type: ignore[union-attr]
             while True:
                 inbox.put((self, _get(stream)))

@@ -74,7 +74,8 @@ def _walk(kind: str, view: memoryview, depth: int, constants: dict[bytes, list[i
 
 def _check_tensor(view: memoryview) -> tuple[bytes, list[int]]:
     """Refuse a tensor that is elsewhere or is not all there; gives its name, and its numbers where they can be a shape."""
-    name, kind, raw, numbers, count = b"", 0, b"", [], 1
+    name, kind, raw, count = b"", 0, b"", 1
+    numbers: list[int] = []
     for number, value in _fields(view):
         if (number == 13) or (number == 14 and value == 1):
             raise RefusedCheckpoint(
@@ -147,7 +148,8 @@ def _parts(node: memoryview) -> tuple[bytes, list[bytes], list[bytes], list[memo
 
 def _ints(attributes: list[memoryview], name: bytes) -> list[int]:
     for attribute in attributes:
-        called, ints = b"", []
+        called = b""
+        ints: list[int] = []
         for number, value in _fields(attribute):
             if number == 1 and not isinstance(value, int):
                 called = bytes(value)
@@ -183,7 +185,8 @@ def _fields(view: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _packed(view: memoryview, most: int = 1 << 20) -> list[int]:
-    out, at = [], 0
+    out: list[int] = []
+    at = 0
     while at < len(view) and len(out) < most:
         value, at = _varint(view, at)
         out.append(value - (1 << 64) if value >> 63 else value)

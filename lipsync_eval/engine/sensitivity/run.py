@@ -3,10 +3,8 @@ more kinds of damage)."""
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
 from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
+from lipsync_eval.engine.workers import Death, WorkerDied, do_all
 from lipsync_eval.errors import LipsyncError, MissingWeights, UsageError
 from lipsync_eval.media import PairPaths, find_pairs, open_clip
 from lipsync_eval.progress import Progress, silent
@@ -83,11 +82,14 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         found: Iterator[Outcome] = (_measure(tools, job) for job in jobs)
         yield from _told(found, jobs, progress)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_open, initargs=(tools.settings, tools.metrics)
-    ) as pool:
-        yield from _told(pool.map(_work, jobs), jobs, progress)
+    done: dict[int, Outcome] = {}
+    setup = (tools.settings, tools.metrics)
+    for (place, job), outcome in do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent):
+        if isinstance(outcome, Death):
+            raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
+        done[place] = outcome
+        progress(f"{outcome.id} {job.name} {job.strength:g}", "done", 1.0)
+    yield from (done[place] for place in range(len(jobs)))
 
 
 def _told(outcomes: Iterator[Outcome], jobs: Sequence[_Job], progress: Progress) -> Iterator[Outcome]:
@@ -96,15 +98,10 @@ def _told(outcomes: Iterator[Outcome], jobs: Sequence[_Job], progress: Progress)
         yield outcome
 
 
-_tools: list[MeasuringTools] = []
-
-
-def _open(settings: Settings, metrics: tuple[str, ...]) -> None:
-    _tools[:] = [open_tools(settings, metrics)]
-
-
-def _work(job: _Job) -> Outcome:
-    return _measure(_tools[0], job)
+def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[tuple[int, _Job], object], Outcome]:
+    """What a worker does with a job."""
+    tools = open_tools(settings, metrics)
+    return lambda job, report: _measure(tools, job[1])
 
 
 def _measure(tools: MeasuringTools, job: _Job) -> Outcome:
