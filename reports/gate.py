@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from lipsync_eval.errors import SignatureMismatch, UsageError
+from lipsync_eval.reports.gate_result import Comparison, Gate, Verdict
 from lipsync_eval.reports.permutation import family_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.aggregate import bootstrap
 from lipsync_eval.results.clips import groups_of, other_real_videos, scored_clips, values_of
@@ -29,8 +29,6 @@ from lipsync_eval.results.schema import Result, Score
 from lipsync_eval.results.signature import require_same
 
 __all__ = ["Comparison", "Gate", "Tolerance", "compare", "holm", "parse_tolerance", "sign_flip"]
-
-Verdict = Literal["worse", "better", "no difference", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,69 +41,6 @@ class Tolerance:
     def of(self, baseline: float) -> float:
         """The amount in the metric's unit."""
         return abs(baseline) * self.amount / 100 if self.percent else self.amount
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One metric, compared."""
-
-    metric: str
-    title: str
-    unit: str
-    direction: Direction | None
-    decimals: int
-    family: str
-    baseline: float | None
-    """Level over the common clips: their mean, for 'zero' the mean of absolute values (the pooled value for pooled metrics)."""
-    new: float | None
-    worsening: float | None
-    """Mean paired difference, positive = worse."""
-    interval: Interval | None
-    """Bootstrap interval of `worsening`."""
-    p_worse: float | None
-    """Adjusted p of 'worse by more than the tolerance'; None where no test was possible."""
-    p_better: float | None
-    tolerance: float
-    n: int
-    verdict: Verdict
-    how: str
-    """Which rule decided: 'exact sign-flip test', 'sampled ...', 'tolerance alone: ...'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A finished comparison."""
-
-    new_name: str
-    baseline_name: str
-    alpha: float
-    seed: int
-    resample: Resample
-    rows: tuple[Comparison, ...]
-    newly_failing: tuple[str, ...]
-    """'clip: metric, metric' that the baseline scored and the new run did not."""
-    notes: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """No metric worse, no clip newly failing."""
-        return not self.newly_failing and all(row.verdict != "worse" for row in self.rows)
-
-    @property
-    def conclusive(self) -> bool:
-        """Whether no metric is inconclusive: what `--strict` asks for beside `passed`."""
-        return all(row.verdict != "inconclusive" for row in self.rows)
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """Families over which Holm's correction goes."""
-        return tuple(dict.fromkeys(row.family for row in self.rows))
-
-    def __str__(self) -> str:
-        """As the command prints it."""
-        from lipsync_eval.reports.gate_output import as_text
-
-        return as_text(self).rstrip("\n")
 
 
 def parse_tolerance(text: str | None) -> dict[str, Tolerance]:

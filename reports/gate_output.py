@@ -1,4 +1,4 @@
-"""A finished gate as text, JSON, JUnit XML and Markdown."""
+"""A finished gate as JSON, JUnit XML and Markdown."""
 
 from __future__ import annotations
 
@@ -6,33 +6,9 @@ import json
 from dataclasses import asdict
 from xml.etree import ElementTree as ET
 
-from lipsync_eval.reports.gate import Comparison, Gate
+from lipsync_eval.reports.gate_result import Gate, change_text, number_text, p_text, rule_text
 from lipsync_eval.results.facts import BETTER
 from lipsync_eval.results.names import printable
-from lipsync_eval.results.numbers import unsigned_zero
-
-
-def as_text(gate: Gate) -> str:
-    """For a terminal, 80 columns."""
-    lines = [
-        f"{printable(gate.new_name)} against {printable(gate.baseline_name)}: {'passed' if gate.passed else 'FAILED'} ({_rule(gate)})"
-    ]
-    wide = max([26, *(len(_change(row)) for row in gate.rows)])
-    lines += ["", f"{'metric':<22}{'baseline':>10}{'new':>10}  {'worse by':<{wide}}{'p':>7}  verdict"]
-    for row in gate.rows:
-        lines.append(
-            f"{printable(row.metric):<22}{_number(row.baseline):>10}{_number(row.new):>10}  {_change(row):<{wide}}{_p(row):>7}  {row.verdict}"
-        )
-        if row.how.startswith(("tolerance", "no value", "not compared")):
-            lines.append(f"{'':<22}  ({row.how})")
-    if gate.newly_failing:
-        lines += [
-            "",
-            f"newly failing ({len(gate.newly_failing)}):",
-            *(f"  {printable(name)}" for name in gate.newly_failing),
-        ]
-    lines += [f"note: {printable(note)}" for note in gate.notes]
-    return "\n".join(lines) + "\n"
 
 
 def as_json(gate: Gate) -> str:
@@ -51,7 +27,7 @@ def as_markdown(gate: Gate) -> str:
     lines = [
         f"### lipsync-eval gate: {mark}",
         "",
-        f"{_cell(gate.new_name)} against {_cell(gate.baseline_name)}; {_rule(gate)}.",
+        f"{_cell(gate.new_name)} against {_cell(gate.baseline_name)}; {rule_text(gate)}.",
         "",
         "| metric | better | baseline | new | worse by (95 % interval) | tolerance | p | clips | verdict |",
         "|---|---|---:|---:|---|---:|---:|---:|---|",
@@ -59,7 +35,7 @@ def as_markdown(gate: Gate) -> str:
     for row in gate.rows:
         verdict = f"**{row.verdict}**" if row.verdict in ("worse", "inconclusive") else row.verdict
         lines.append(
-            f"| {_cell(row.metric)} | {BETTER[row.direction]} | {_number(row.baseline)} | {_number(row.new)} | {_change(row)} | {row.tolerance:g} | {_p(row)} | {row.n} | {verdict} ({row.how}) |"
+            f"| {_cell(row.metric)} | {BETTER[row.direction]} | {number_text(row.baseline)} | {number_text(row.new)} | {change_text(row)} | {row.tolerance:g} | {p_text(row)} | {row.n} | {verdict} ({row.how}) |"
         )
     if gate.newly_failing:
         lines += [
@@ -83,7 +59,7 @@ def as_junit(gate: Gate) -> str:
             ET.SubElement(
                 case,
                 "failure",
-                message=f"{printable(row.metric)} is worse by {_change(row)}; tolerance {row.tolerance:g}; {row.how}",
+                message=f"{printable(row.metric)} is worse by {change_text(row)}; tolerance {row.tolerance:g}; {row.how}",
             )
     case = ET.SubElement(suite, "testcase", classname="lipsync_eval.gate", name="no clip is newly failing")
     if gate.newly_failing:
@@ -94,33 +70,6 @@ def as_junit(gate: Gate) -> str:
     suite.set("failures", str(failed))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _rule(gate: Gate) -> str:
-    over = "" if gate.resample == "clip" else f", {gate.resample}s resampled"
-    return f"alpha {gate.alpha:g}, Holm over {len(gate.families)} metric families{over}"
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else unsigned_zero(f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}")
-
-
-def _signed(value: float) -> str:
-    text = f"{value:+.3g}"
-    return "0" if not text.strip("+-0.") else text
-
-
-def _change(row: Comparison) -> str:
-    if row.worsening is None:
-        return "none"
-    interval = "" if row.interval is None else f" [{_signed(row.interval.low)}, {_signed(row.interval.high)}]"
-    return f"{_signed(row.worsening)}{interval}"
-
-
-def _p(row: Comparison) -> str:
-    if row.p_worse is None or row.p_better is None:
-        return ""
-    return f"{row.p_better if row.verdict == 'better' else row.p_worse:.4f}"
 
 
 def _cell(text: str) -> str:

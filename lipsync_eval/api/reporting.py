@@ -10,7 +10,7 @@ from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import Result, load_result
 
 if TYPE_CHECKING:
-    from lipsync_eval.reports.gate import Gate
+    from lipsync_eval.reports.gate_result import Gate
 
 Run = Result | Path | str
 """A result, or the folder of one."""

@@ -117,11 +117,18 @@ def _read_zip(file: IO[bytes], size: int) -> object:
         KeyError,
         struct.error,
     ) as error:
-        if not zipfile.is_zipfile(file):
+        if not _ends_as_zip(file):
             raise RefusedCheckpoint(
                 f"it is cut off: it begins as a checkpoint, and after {size} bytes its end is missing"
             ) from error
         raise RefusedCheckpoint(f"it is a damaged zip file ({str(error)[:200]})") from error
+
+
+def _ends_as_zip(file: IO[bytes]) -> bool:
+    try:
+        return zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:  # it has an end, and that is damaged
+        return True
 
 
 def _check_entries(entries: Iterable[zipfile.ZipInfo], size: int) -> None:

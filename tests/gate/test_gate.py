@@ -14,7 +14,8 @@ from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.baseline_file import baseline_text
 from lipsync_eval.reports.gate import compare, holm, parse_tolerance, sign_flip
-from lipsync_eval.reports.gate_output import as_json, as_junit, as_markdown, as_text
+from lipsync_eval.reports.gate_output import as_json, as_junit, as_markdown
+from lipsync_eval.reports.gate_result import as_text
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score, load_result
 
 UNIT = {"psnr": ("dB", "up"), "lmd": ("px", "down"), "av_offset": ("frames", "zero")}

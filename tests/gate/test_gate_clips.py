@@ -14,7 +14,8 @@ from support.runs import noisy, pooled, run
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.gate import compare, parse_tolerance
-from lipsync_eval.reports.gate_output import as_json, as_junit, as_markdown, as_text
+from lipsync_eval.reports.gate_output import as_json, as_junit, as_markdown
+from lipsync_eval.reports.gate_result import as_text
 from lipsync_eval.reports.permutation import family_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.schema import load_result
 

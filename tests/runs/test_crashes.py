@@ -68,7 +68,7 @@ def test_workers_do_not_move_the_failure_rows_or_the_digests(tmp_path: Path) -> 
 def test_called_from_python_the_run_goes_on_after_the_crash(tmp_path: Path) -> None:
     """With one worker a clip is measured in the calling process, and takes it away: --resume knows which clip it was."""
     gen, gt = clips(tmp_path, ("a", "kill", "z"))
-    code = f"from lipsync_eval import score; score({gen!r}, {gt!r}, metrics='odd', protocol='raw', out={str(tmp_path / 'run')!r}, cache=None, resume=True)"
+    code = f"from lipsync_eval import Settings, score; score({gen!r}, {gt!r}, metrics='odd', settings=Settings(protocol='raw', cache_dir=None), out={str(tmp_path / 'run')!r}, resume=True)"
     env = plugin.install(tmp_path / "site")
     first = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
     assert first.returncode == -9 and not (tmp_path / "run" / "results.json").exists()

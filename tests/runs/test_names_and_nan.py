@@ -42,7 +42,11 @@ def test_nan_in_fid_features(
         write(tmp_path / "gen" / f"{name}.mkv", blurred(real, 1.5))
     out = tmp_path / "run"
     result = score(
-        tmp_path / "gen", tmp_path / "gt", metrics="psnr,fid", protocol="raw", cache=None, weights_dir=tmp_path, out=out
+        tmp_path / "gen",
+        tmp_path / "gt",
+        metrics="psnr,fid",
+        settings=Settings(protocol="raw", cache_dir=None, weights_dir=tmp_path),
+        out=out,
     )
     assert load_result(out) == result
     assert [(f.id, f.metric) for f in result.failures] == [(name, "fid") for name in bad]

@@ -11,8 +11,8 @@ from support.clips import write
 from support.videos import stamped
 
 BODY = """
-from lipsync_eval import score
-result = score({gen!r}, {gt!r}, metrics="psnr", protocol="raw", workers=2, cache=None, {more})
+from lipsync_eval import Settings, score
+result = score({gen!r}, {gt!r}, metrics="psnr", settings=Settings(protocol="raw", cache_dir=None), workers=2, {more})
 print("value", result["psnr"].value)
 """
 

@@ -10,7 +10,7 @@ MODULE = '''
 import os, signal
 from pathlib import Path
 import numpy as np
-from lipsync_eval.metrics.base import Measurement, MetricSpec, Pooled
+from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, Pooled
 
 
 def spec(name, pooling):
@@ -21,7 +21,7 @@ def spec(name, pooling):
     )
 
 
-class Odd:
+class Odd(Family):
     specs = (spec("odd", "clip-mean"), spec("pool_raises", "pooled"), spec("pool_nan", "pooled"))
 
     def __init__(self, settings, metrics):
