@@ -100,6 +100,7 @@ def compare(
 
 def _score(name: str, entries: Any, out: Path, settings: dict[str, Any], values: dict[str, Any], quiet: bool) -> Any:
     from lipsync_eval.cli.progress import progress
+    from lipsync_eval.cli.streams import isolated
     from lipsync_eval.engine.score import score
 
     run = out / "runs" / name
@@ -117,6 +118,7 @@ def _score(name: str, entries: Any, out: Path, settings: dict[str, Any], values:
                 name=name,
                 event=event,
                 command=["lipsync-eval", *sys.argv[1:]],
+                isolate=isolated(),
                 **values,
                 **settings,
                 **how,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lipsync_eval.cli.options import measuring, measuring_settings
+from lipsync_eval.cli.streams import isolated
 
 
 @click.command()
@@ -70,7 +71,7 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
     with progress(quiet=quiet) as event:
         result = run_score(
             gen, gt, out=out, command=["lipsync-eval", *sys.argv[1:]], event=event, warn=warn,
-            isolate=bool((click.get_current_context().find_root().obj or {}).get("isolate")), **values, **settings,
+            isolate=isolated(), **values, **settings,
         )  # fmt: skip
     if contact_sheet is not None:
         from lipsync_eval.engine.look import write_contact_sheet

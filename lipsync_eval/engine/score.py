@@ -20,6 +20,7 @@ from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Event, run_clips
 from lipsync_eval.errors import OutputError, ParseError
 from lipsync_eval.locks import Lock
+from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
 from lipsync_eval.results.store import run_folder, sweep, write_run
@@ -134,7 +135,7 @@ def _run(
         plan=fingerprint,  # type: ignore[call-arg]
         id=journal.run,
     )
-    result = collect(plan, journal, run, _environment(plan.settings, workers))
+    result = collect(plan, journal, run, _environment(plan, workers))
     if lock is not None:
         try:
             lock.check()
@@ -168,7 +169,8 @@ def _finished(folder: Path, journal: Journal, plan: Plan) -> Result | None:
     return result
 
 
-def _environment(settings: Settings, workers: int) -> dict[str, Any]:
+def _environment(plan: Plan, workers: int) -> dict[str, Any]:
+    settings = plan.settings
     found: dict[str, Any] = {
         "device": settings.device,
         "workers": workers,
@@ -180,6 +182,8 @@ def _environment(settings: Settings, workers: int) -> dict[str, Any]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
+    if any("weights" in get_spec(metric).needs for metric in plan.bench.metrics):  # measured in workers, perhaps
+        import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (
             "cuda"
