@@ -2,7 +2,7 @@
 
 The key is a mapping of strings (content digest, backend or extractor with version, weights hash, crop, dtype...); its
 sha256 names the file. A file that cannot be read is treated as absent and written again. Nothing is removed by itself:
-`inspect` and `prune` are what `lipsync-eval cache` shows and does.
+`inspect`, `surplus` and `remove` are what `lipsync-eval cache` shows and does.
 """
 
 from __future__ import annotations

@@ -185,9 +185,8 @@ class Lock:
         try:
             raw = json.loads(text)
             owner = Owner(raw["token"], raw["host"], raw["machine"], raw["pid"], raw["started"])
-            if type(owner.pid) is int and all(
-                type(t) is str for t in (owner.token, owner.host, owner.machine, owner.started)
-            ):
+            texts = (owner.token, owner.host, owner.machine, owner.started)
+            if type(owner.pid) is int and all(type(t) is str for t in texts) and owner.token.isalnum():
                 return owner
         except (ValueError, KeyError, TypeError, RecursionError):
             pass

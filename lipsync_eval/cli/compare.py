@@ -105,6 +105,7 @@ def compare(
 def _measure(settings: Settings, values: dict[str, Any], quiet: bool) -> Measure:
     """How a method is scored: `score` with the options of this command."""
     from lipsync_eval.cli.progress import progress
+    from lipsync_eval.cli.streams import isolated
     from lipsync_eval.engine.score import score
 
     def measure(job: MethodJob, resume: bool) -> Result:
@@ -120,6 +121,7 @@ def _measure(settings: Settings, values: dict[str, Any], quiet: bool) -> Measure
                 event=event,
                 command=["lipsync-eval", *sys.argv[1:]],
                 settings=settings,
+                isolate=isolated(),
                 **values,
             )
 

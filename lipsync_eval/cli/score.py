@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
+from lipsync_eval.cli.streams import isolated
 
 
 @click.command(cls=Headed)
@@ -99,7 +100,7 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
             command=["lipsync-eval", *sys.argv[1:]],
             event=event,
             warn=warn,
-            isolate=bool((click.get_current_context().find_root().obj or {}).get("isolate")),
+            isolate=isolated(),
             **values,
         )
     if contact_sheet is not None:

@@ -13,6 +13,8 @@ import os
 import sys
 from typing import Any
 
+import click
+
 ESCAPE = "lipsync-eval-escape"
 """Name of the error handler: a letter that the encoding lacks becomes \\uXXXX (two of them above U+FFFF), as in JSON."""
 
@@ -74,6 +76,12 @@ def failure(out: Output) -> str | None:
     if out.failure is None or out.failure.errno == errno.EPIPE:
         return None
     return out.failure.strerror or str(out.failure)
+
+
+def isolated() -> bool:
+    """Whether this command line has a process of its own (`main`): clips are then measured in worker processes."""
+    context = click.get_current_context(silent=True)
+    return bool(context is not None and (context.find_root().obj or {}).get("isolate"))
 
 
 def _text(raw: Output, before: Any) -> io.TextIOWrapper:

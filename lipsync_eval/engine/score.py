@@ -18,6 +18,7 @@ from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import run_clips
 from lipsync_eval.errors import OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
+from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.rows import Resample
@@ -144,7 +145,7 @@ def _run(
         plan=fingerprint,
         id=journal.run,
     )
-    result = build_result(plan, journal, run, _environment(plan.settings, workers), resample)
+    result = build_result(plan, journal, run, _environment(plan, workers), resample)
     if lock is not None:
         result = result.with_frames(folder)
         try:
@@ -181,7 +182,8 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
     return result
 
 
-def _environment(settings: Settings, workers: int) -> dict[str, Any]:
+def _environment(plan: Plan, workers: int) -> dict[str, Any]:
+    settings = plan.settings
     found: dict[str, Any] = {
         "device": settings.device,
         "workers": workers,
@@ -193,6 +195,8 @@ def _environment(settings: Settings, workers: int) -> dict[str, Any]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
+    if any("weights" in get_spec(metric).needs for metric in plan.bench.metrics):  # measured in workers, perhaps
+        import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (
             "cuda"

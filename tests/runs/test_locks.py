@@ -64,7 +64,10 @@ def test_an_owner_on_another_machine_is_judged_by_its_heartbeat(silent: float, g
             Lock(tmp_path / ".lock").acquire()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"token": 3}', "\udcff", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[1]", json.dumps(asdict(replace(Owner.me(), token="../../x"))), '{"token": 3}', "\udcff", "[" * 100_000],
+)
 def test_a_damaged_lock_file_ages_like_any_other(text: str, tmp_path: Path) -> None:
     (tmp_path / ".lock").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(Held):

@@ -24,15 +24,6 @@ def spec(name, pooling):
 class Odd(Family):
     specs = (spec("odd", "clip-mean"), spec("pool_raises", "pooled"), spec("pool_nan", "pooled"))
 
-    def __init__(self, settings, metrics):
-        self.metrics = metrics
-
-    def check(self):
-        pass
-
-    def signature(self, metric):
-        return {}
-
     def start(self, pair):
         return Meter(pair.id)
 

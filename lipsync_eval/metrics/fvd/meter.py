@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,41 @@ from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Measurement
 from lipsync_eval.metrics.fvd.prepare import cut_box, small
 from lipsync_eval.metrics.fvd.readings import Reading
-from lipsync_eval.types import Frame, Pair, Side
+from lipsync_eval.types import Frame, Pair, Settings, Side
 
 if TYPE_CHECKING:
-    from lipsync_eval.metrics.fvd.family import Fvd
+    from lipsync_eval.weights import WeightFile
 
 Rows = list[NDArray[np.float32]]
+
+
+class Embedder(Protocol):
+    """What the meter asks its family for."""
+
+    settings: Settings
+
+    @property
+    def wanted(self) -> Sequence[str]:
+        """The readings that the run asks for."""
+        ...
+
+    def reading(self, metric: str) -> Reading:
+        """How a reading cuts and prepares frames."""
+        ...
+
+    def file(self, metric: str) -> WeightFile:
+        """The network's weights."""
+        ...
+
+    def embed(self, window: Sequence[Frame], metric: str) -> NDArray[np.float32]:
+        """The feature vector of one window."""
+        ...
 
 
 class FvdMeter:
     """All readings that are wanted of one pair."""
 
-    def __init__(self, family: Fvd, pair: Pair) -> None:
+    def __init__(self, family: Embedder, pair: Pair) -> None:
         self.pair = pair
         self.windows = [_Windows(family, metric, pair) for metric in family.wanted]
 
@@ -52,7 +76,7 @@ class FvdMeter:
 class _Windows:
     """One reading."""
 
-    def __init__(self, family: Fvd, metric: str, pair: Pair) -> None:
+    def __init__(self, family: Embedder, metric: str, pair: Pair) -> None:
         self.family, self.metric, self.pair = family, metric, pair
         self.reading, self.file = family.reading(metric), family.file(metric)
         self.gen_frames: deque[Frame | None] = deque(maxlen=self.reading.frames)
