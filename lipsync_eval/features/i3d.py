@@ -119,7 +119,8 @@ class I3D(nn.Module):
         x = _pool(self.Mixed_3c(self.Mixed_3b(x)), (3, 3, 3), (2, 2, 2))
         x = self.Mixed_4f(self.Mixed_4e(self.Mixed_4d(self.Mixed_4c(self.Mixed_4b(x)))))
         x = self.Mixed_5c(self.Mixed_5b(_pool(x, (2, 2, 2), (2, 2, 2))))
-        return self.logits(functional.avg_pool3d(x, (2, 7, 7), 1)).mean((2, 3, 4))
+        out: Tensor = self.logits(functional.avg_pool3d(x, (2, 7, 7), 1)).mean((2, 3, 4))
+        return out
 
 
 _BRANCHES: Final = {"0": "b0", "1.0": "b1a", "1.1": "b1b", "2.0": "b2a", "2.1": "b2b", "3.1": "b3b"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 from lipsync_eval.errors import UsageError
@@ -97,13 +97,18 @@ def reading_of(metric: str, option: Callable[[str], str], least: int) -> Reading
     Raises:
         UsageError: a number that makes no window.
     """
-    base = READINGS[metric]
-    chosen = {f.name: option(f"fvd_{f.name}") for f in fields(Reading) if f.name != "row"}
-    values = {
-        n: (int(v) if isinstance(getattr(base, n), int) else v) if v else getattr(base, n) for n, v in chosen.items()
-    }
-    reading = Reading(row=base.row, **values)
-    if reading.frames < least or reading.start < 0 or (chosen["stride"] and reading.stride < 1):
+    base, stride = READINGS[metric], option(STRIDE.name)
+    reading = Reading(
+        row=base.row,
+        frames=int(option(FRAMES.name) or base.frames),
+        start=int(option(START.name) or base.start),
+        windows=option(WINDOWS.name) or base.windows,
+        stride=int(stride or base.stride),
+        region=option(REGION.name) or base.region,
+        resize=option(RESIZE.name) or base.resize,
+        scale=option(SCALE.name) or base.scale,
+    )
+    if reading.frames < least or reading.start < 0 or (stride and reading.stride < 1):
         raise UsageError(
             f"{metric}: fvd_frames={reading.frames}, fvd_start={reading.start}, fvd_stride={reading.step}: "
             f"give at least {least} frames, a start of 0 or more and a stride of 1 or more"

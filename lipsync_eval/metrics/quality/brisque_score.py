@@ -114,7 +114,7 @@ def _scales_pypi(frame: NDArray[np.uint8]) -> Iterator[Float]:
 
 def _luma_skimage(frame: NDArray[np.uint8]) -> Float:
     """(H, W) scikit-image's rgb2gray, 0..1."""
-    scaled = frame * (1.0 / 255.0)
+    scaled = np.asarray(frame * (1.0 / 255.0), np.float64)
     out: Float = scaled if frame.ndim == 2 else scaled @ np.array([0.2125, 0.7154, 0.0721])
     return out
 
@@ -140,7 +140,7 @@ def _convolved(values: Float) -> Float:
 def _convolve_rows(padded: Float, stride: int, out: Float) -> None:
     """Fill `out` with the sums at its places in rows of `stride` that run on, one behind the other."""
     kernel, last = _kernel(), 2 * _REACH
-    places = {}
+    places: dict[tuple[int, int], Float] = {}
     for j in range(_REACH + 1):
         for i in range(j, _REACH + 1):
             places[j, i] = places[i, j] = padded * kernel[j, i]

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.types import Float
 
 BLOCK: Final = 64
 """px, side of a block; the rest beyond the last full block does not count."""
@@ -138,8 +137,8 @@ def _leans(gx: NDArray[np.int16], gy: NDArray[np.int16]) -> bool:
 
 def _any_angle(wide: NDArray[np.int16]) -> bool:
     """The same with the frame's borders, where differences are one-sided. The package finds no width at all without one."""
-    gradient: tuple[Float, Float] = tuple(np.gradient(wide.astype(np.float64)))  # type: ignore[assignment]
-    return bool(((gradient[1] < 0) | ((gradient[1] > 0) & (gradient[0] != 0))).any())
+    gy, gx = np.gradient(wide.astype(np.float64))
+    return bool(((gx < 0) | ((gx > 0) & (gy != 0))).any())
 
 
 def _run_before(steps: Mask) -> NDArray[np.int16]:

@@ -78,10 +78,12 @@ def luma(frame: NDArray[np.uint8], variant: Variant) -> Float:
         return frame.astype(np.float64)
     red, green, blue = np.moveaxis(frame, 2, 0).astype(np.float32) / np.float32(255)
     if variant == "basicsr":
-        y = (24.966 * blue.astype(np.float64) + 128.553 * green + 65.481 * red + 16.0) / 255.0
-        return np.rint(y.astype(np.float32) * np.float32(255)).astype(np.float64)
-    y = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    return np.rint(y * np.float32(255)).astype(np.float64)
+        wide = (24.966 * blue.astype(np.float64) + 128.553 * green + 65.481 * red + 16.0) / 255.0
+        y = wide.astype(np.float32)
+    else:
+        y = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    out: Float = np.rint(y * np.float32(255)).astype(np.float64)
+    return out
 
 
 def features(grey: Float, variant: Variant) -> Float:
@@ -120,9 +122,9 @@ def _normalised_skvideo(grey: Float) -> Float:
     one, window, single = np.ones(1), nss.gaussian(), grey.astype(np.float32)
 
     def smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        for kernels in ((one, window), (window, one)):
-            wide = cv2.sepFilter2D(values, cv2.CV_64F, *kernels, borderType=cv2.BORDER_CONSTANT)
-            values = wide.astype(np.float32)
+        for across, down in ((one, window), (window, one)):
+            wide = cv2.sepFilter2D(values, cv2.CV_64F, across, down, borderType=cv2.BORDER_CONSTANT)
+            values = np.asarray(wide, np.float32)
         return values
 
     mean, square = smooth(single), smooth(single * single)
