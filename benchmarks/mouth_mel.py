@@ -1,6 +1,6 @@
 """mouth_mel_*: fit the constants that are shipped, and measure the metric on people that it has not seen.
 
-    OMP_NUM_THREADS=1 python benchmarks/mouth_mel.py fit CLIPS OUT.json        e.g. lipsync_eval/features/mouth_mel.json
+    OMP_NUM_THREADS=1 python benchmarks/mouth_mel.py fit CLIPS OUT.json        e.g. lipsync_eval/features/mouth_mel/constants.json
     OMP_NUM_THREADS=1 python benchmarks/mouth_mel.py evaluate CLIPS [--csv FILE]
 
 CLIPS holds the videos that mouth_mel_clips.csv names, with the shift at which each one's audio belongs to its frames.
