@@ -65,7 +65,7 @@ def placed(line: NDArray[np.float32], starts: Float, late: Float, rate: int, *, 
     usual = float(np.median(np.abs(np.diff(late)))) if len(late) > 1 else 0.0
     cuts = [0, *(_jumps(calm, usual) + 1), len(late)]
     # The head was placed by its first timestamp alone. What that one was rounded by is no step between the pieces.
-    head = float(np.median(calm[: cuts[1]]))
+    head = float(_course(calm[: cuts[1]], starts[: cuts[1]], usual)[0])
     calm = calm - head if abs(head) <= _STEP else calm
     pieces: list[NDArray[np.float32]] = []
     at = filled = cut = 0
@@ -100,15 +100,23 @@ def _piece(
 
     `usual`: s by which the lateness changes from frame to frame; what is below that is no drift.
     """
-    middle = float(np.median(calm))
-    smooth = _smoothed(calm, starts)
-    if float(np.abs(smooth - middle).max()) <= max(_STRAY, usual):
-        return line, round(middle * rate), 0.0
-    places = np.arange(len(line)) + begin
-    targets = places + np.interp(places / rate, starts, smooth) * rate
+    course = _course(calm, starts, usual)
+    drift = float(np.ptp(course))
+    if not drift:
+        return line, round(float(course[0]) * rate), 0.0
+    # Sample positions of knots on the line, and where they belong; the ends move with the knot next to them.
+    knots = np.concatenate([[begin], starts[1:] * rate, [begin + len(line)]])
+    targets = knots + np.concatenate([course, course[-1:]]) * rate
     shift = 0 if begin == 0 else round(float(targets[0])) - begin
-    wanted = np.arange(begin + shift, max(begin + shift + 1, round(float(targets[-1])) + 1))
-    return _resampled(line, np.interp(wanted, targets, places) - begin), shift, float(np.abs(np.diff(smooth)).sum())
+    first = begin + shift
+    return _resampled(line, begin, first, round(float(targets[-1])), knots, targets), shift, drift
+
+
+def _course(calm: Float, starts: Float, usual: float) -> Float:
+    """(F,) lateness without rounding and jitter: one value throughout where it does not drift."""
+    middle = np.full_like(calm, np.median(calm))
+    smooth = _smoothed(calm, starts)
+    return middle if float(np.abs(smooth - middle).max()) <= max(_STRAY, usual) else smooth
 
 
 def _median(values: Float) -> Float:
@@ -147,16 +155,22 @@ def _smoothed(values: Float, starts: Float) -> Float:
     return smooth
 
 
-def _resampled(line: NDArray[np.float32], places: Float) -> NDArray[np.float32]:
-    """The line at places between its samples (a windowed sinc of 2 * _TAPS samples)."""
-    padded = np.pad(line.astype(np.float64), _TAPS)
-    out = np.empty(len(places), np.float32)
+def _resampled(
+    line: NDArray[np.float32], begin: int, first: int, stop: int, knots: Float, targets: Float
+) -> NDArray[np.float32]:
+    """Samples `first` to `stop` of the result, from a line that begins at sample `begin` (a windowed sinc of 2 * _TAPS samples).
+
+    `knots` are sample positions on the line, `targets` where they belong.
+    """
+    padded = np.pad(line, _TAPS)
+    out = np.empty(max(0, stop - first), np.float32)
     taps = np.arange(1 - _TAPS, _TAPS + 1)
-    for first in range(0, len(places), _AT_ONCE):
-        part = places[first : first + _AT_ONCE]
-        whole = np.floor(part).astype(np.int64)
-        away = taps[None] - (part - whole)[:, None]
+    for done in range(0, len(out), _AT_ONCE):
+        wanted = np.arange(first + done, min(first + done + _AT_ONCE, first + len(out)))
+        places = np.interp(wanted, targets, knots) - begin
+        whole = np.floor(places).astype(np.int64)
+        away = taps[None] - (places - whole)[:, None]
         kernel = np.sinc(away) * np.cos(np.pi * away / (2 * _TAPS)) ** 2
         picked = padded[np.clip(whole[:, None] + taps[None] + _TAPS, 0, len(padded) - 1)]
-        out[first : first + _AT_ONCE] = (picked * kernel).sum(axis=1) / kernel.sum(axis=1)
+        out[done : done + len(wanted)] = (picked * kernel).sum(axis=1) / kernel.sum(axis=1)
     return out

@@ -46,29 +46,32 @@ class Display:
 
     def __init__(self, margins: Margins = NO_MARGINS) -> None:
         self._margins = margins
-        self._angle: int | None = None
-        self._matrix = _IDENTITY
-
-    def matrix(self, frame: VideoFrame) -> Matrix:
-        """The identity where the file says nothing."""
-        # PyAV ties a frame whose side data is read to itself: it is freed only by the garbage collector, which can take
-        # hundreds of frames. So it is read once, and again when the angle (read without that) changes.
-        if frame.rotation != self._angle:
-            self._matrix = _matrix(frame)
-            self._angle = frame.rotation
-        return self._matrix
+        self._kind: tuple[int, int, int] | None = None
+        self._chain: list[tuple[str, str]] = []
+        self._size = (0, 0)
 
     def chain(self, frame: VideoFrame) -> list[tuple[str, str]]:
         """The filters (name, arguments) that cut and turn the frame; none where it is shown as it is coded."""
-        x, y, width, height = self._margins.box(frame.width, frame.height)
-        cut = [("crop", f"{width}:{height}:{x}:{y}:exact=1")] if (width, height) != (frame.width, frame.height) else []
-        return cut + turns(self.matrix(frame))
+        self._meet(frame)
+        return self._chain
 
     def size(self, frame: VideoFrame) -> tuple[int, int]:
         """(height, width) in px of the frame once it is cut and turned."""
-        _, _, width, height = self._margins.box(frame.width, frame.height)
-        transposed = any(name == "transpose" for name, _ in turns(self.matrix(frame)))
-        return (width, height) if transposed else (height, width)
+        self._meet(frame)
+        return self._size
+
+    def _meet(self, frame: VideoFrame) -> None:
+        # PyAV ties a frame whose side data is read to itself: it is freed only by the garbage collector, which can take
+        # hundreds of frames. So it is read once, and again when the angle (read without that) or the size changes.
+        kind = (frame.width, frame.height, frame.rotation)
+        if kind == self._kind:
+            return
+        x, y, width, height = self._margins.box(frame.width, frame.height)
+        cut = [("crop", f"{width}:{height}:{x}:{y}:exact=1")] if (width, height) != (frame.width, frame.height) else []
+        turned = turns(_matrix(frame))
+        transposed = any(name == "transpose" for name, _ in turned)
+        self._kind, self._chain = kind, cut + turned
+        self._size = (width, height) if transposed else (height, width)
 
 
 def turns(matrix: Matrix) -> list[tuple[str, str]]:
@@ -116,7 +119,7 @@ class Converter:
         import av
 
         chain = self._display.chain(frame)
-        if matrix_note(frame):
+        if int(frame.colorspace) in _MATRICES and matrix_note(frame):
             frame.colorspace = _STAND_INS.get(int(frame.colorspace), _DEFAULT)
         kind = (frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range), *chain)
         try:

@@ -199,3 +199,16 @@ def test_stretching_is_exact_for_what_is_band_limited():
     expected = np.sin(2 * np.pi * 1000 / 1.005 * np.arange(len(found)) / RATE)
     assert len(found) == pytest.approx(1.005 * len(line), abs=RATE // 1000)
     assert np.abs(found - expected)[2000:-2000].max() < 1e-3
+
+
+@pytest.mark.parametrize("total", [0.002, 0.004, 0.03])
+def test_a_slight_drift_stays_within_1_ms(total):
+    """Also where the whole drift is of the size of what is left alone, and the clock counts ms."""
+    n = 300
+    starts = 0.02 * np.arange(n)
+    true = total * np.arange(n) / n
+    late = np.round((starts + true) * 1000) / 1000 - starts
+    at = [0.5 * k + 0.25 for k in range(11)]
+    line = clicks(n * 0.02, at).astype(np.float32)
+    heard = onsets(placed(line, starts, late, RATE, most=600).samples)
+    assert heard == pytest.approx([x + total * x / (n * 0.02) for x in at], abs=0.001)
