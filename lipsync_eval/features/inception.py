@@ -212,9 +212,7 @@ def clean_resize(images: Tensor) -> Tensor:
 
     In float64, as Pillow sums: in float32 the weights alone put it up to 9e-3 grey levels off.
     """
-    resized = functional.interpolate(
-        images.double(), (SIDE, SIDE), mode="bicubic", antialias=True, align_corners=False
-    )
+    resized = functional.interpolate(images.double(), (SIDE, SIDE), mode="bicubic", antialias=True, align_corners=False)
     return resized.clamp_(0, 255).float()
 
 
