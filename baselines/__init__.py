@@ -20,8 +20,11 @@ ADAPTERS: Final = Registry[Adapter](
     {
         "wav2lip": "lipsync_eval.baselines.adapters.wav2lip:ADAPTER",
         "wav2lip_gan": "lipsync_eval.baselines.adapters.wav2lip:GAN",
+        "wav2lip_ref": "lipsync_eval.baselines.adapters.wav2lip:REF",
+        "wav2lip_gan_ref": "lipsync_eval.baselines.adapters.wav2lip:GAN_REF",
         "dinet": "lipsync_eval.baselines.adapters.dinet:ADAPTER",
         "ip_lap": "lipsync_eval.baselines.adapters.ip_lap:ADAPTER",
+        "ip_lap_ref": "lipsync_eval.baselines.adapters.ip_lap:REF",
         "pc_avs": "lipsync_eval.baselines.adapters.pc_avs:ADAPTER",
         "makeittalk": "lipsync_eval.baselines.adapters.makeittalk:ADAPTER",
         "atvgnet": "lipsync_eval.baselines.adapters.atvgnet:ADAPTER",
@@ -30,6 +33,7 @@ ADAPTERS: Final = Registry[Adapter](
         "synctalk": "lipsync_eval.baselines.adapters.synctalk:ADAPTER",
         "ad_nerf": "lipsync_eval.baselines.adapters.ad_nerf:ADAPTER",
         "stylesync": "lipsync_eval.baselines.adapters.stylesync:ADAPTER",
+        "stylesync_ref": "lipsync_eval.baselines.adapters.stylesync:REF",
         "sadtalker": "lipsync_eval.baselines.adapters.sadtalker:ADAPTER",
         "musetalk": "lipsync_eval.baselines.adapters.musetalk:ADAPTER",
         "latentsync": "lipsync_eval.baselines.adapters.latentsync:ADAPTER",
@@ -85,7 +89,8 @@ def listing() -> list[str]:
             else "this package"
         )
         lines.append(
-            f"{name:<17}{code:<46}{'GPU' if r.gpu and not r.cpu_when_prepared else 'CPU or GPU':<11}{', '.join(r.needs)}"
+            f"{name:<17}{code:<46}{'GPU' if r.gpu and not r.cpu_when_prepared else 'CPU or GPU':<11}"
+            f"{r.reference or 'not stated':<11}{', '.join(r.needs)}"
         )
     return lines
 

@@ -10,9 +10,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from lipsync_eval.errors import LipsyncError
+
+Reference = Literal["given", "own-frame", "drawn", "none", ""]
+REFERENCES: Final[Mapping[Reference, str]] = {
+    "given": "the run's reference picture",
+    "own-frame": "the frame itself that is to be made, with its true mouth",
+    "drawn": "frames that its code draws from the video itself",
+    "none": "no reference frame",
+    "": "not stated",
+}
+"""Where a generator's reference frame comes from -> in words."""
 
 
 class BaselineError(LipsyncError):
@@ -71,6 +81,9 @@ class Record:
     """Frame rate in and out, as its code has it."""
     resolution: str
     audio: str
+    reference: Reference = ""
+    """What its network sees of the person beside the hidden mouth: one of REFERENCES. Read off the code at `commit`. Empty only
+    where there is no code to read, or a private template does not say."""
     needs: tuple[str, ...]
     """Of: video, image, audio, references, per-person training, landmarks."""
     options: Mapping[str, str]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lipsync_eval.baselines.base import Adapter
+from lipsync_eval.baselines.base import REFERENCES, Adapter, Reference
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.generation import find_result, generate, write_pairs
 from lipsync_eval.baselines.manifest import Entry
@@ -53,6 +53,10 @@ class Comparison:
     """Methods that made no video at all; they have no result."""
     outcomes: tuple[GeneratorOutcome, ...]
     """One for each video asked for."""
+    references: tuple[Reference, ...]
+    """Of the results: where each method's reference frame comes from."""
+    notes: tuple[str, ...]
+    """What a reader must know about the reference frames; footnotes of the table."""
 
 
 def compare(
@@ -92,14 +96,35 @@ def compare(
     )
     there = tuple(name for name in names if any(find_result(out / "gen" / name, e.id) for e in entries))
     results = tuple(_score(name, entries, out, measure) for name in there)
-    return Comparison(results, there, tuple(name for name in names if name not in there), tuple(outcomes))
+    made = {name: adapter.record.reference for name, (adapter, _) in zip(names, generators, strict=True)}
+    kinds = tuple(made[name] for name in there)
+    empty = tuple(name for name in names if name not in there)
+    return Comparison(results, there, empty, tuple(outcomes), kinds, tuple(_notes(kinds, entries, reference)))
 
 
-def write_table(results: Sequence[Result], out: Path, layout: str | None, published: Sequence[str]) -> str:
-    """Write OUT/table.txt, .md, .tex and .csv.
+def _notes(kinds: Sequence[Reference], entries: Sequence[Entry], rule: str) -> list[str]:
+    """What the labels of the rows mean, and on how many clips the true mouth can have reached a network."""
+    given = f"{REFERENCES['given']} ({'the first frame' if rule == 'first' else 'a frame drawn by the clip’s id'}, or the manifest's own)"
+    words = {**REFERENCES, "given": given}
+    notes = ["Reference frame: " + "; ".join(f"[{_label(k)}] {words[k]}" for k in dict.fromkeys(kinds)) + "."]
+    own = sum(e.audio == e.video for e in entries)
+    if own and {"own-frame", "drawn"} & set(kinds):
+        notes.append(
+            f"{own} of {len(entries)} clips are dubbed with the audio of the same video: there the networks of [own-frame] rows see the "
+            "mouth that they are to make, those of [drawn] rows may see it. Their numbers are not comparable with [given] rows."
+        )
+    return notes
+
+
+def _label(kind: Reference) -> str:
+    return kind or "not stated"
+
+
+def write_table(found: Comparison, out: Path, layout: str | None, published: Sequence[str]) -> str:
+    """Write OUT/table.txt, .md, .tex and .csv; each measured row and a footnote say where its reference frame comes from.
 
     Args:
-        results: of one manifest.
+        found: what `compare` gave, with at least one result.
         out: folder.
         layout: as in `table --layout`.
         published: as in `table --published`.
@@ -109,7 +134,10 @@ def write_table(results: Sequence[Result], out: Path, layout: str | None, publis
     """
     numbers = [number for key in published for number in select(key)]
     # One manifest: a clip that failed has no digest, which is no other data.
-    table = build(results, numbers, layout=get_layout(layout) if layout else None, ignore=("data",))
+    table = build(found.results, numbers, layout=get_layout(layout) if layout else None, ignore=("data",))
+    labels = {name: f"{name} [{_label(kind)}]" for name, kind in zip(found.names, found.references, strict=True)}
+    rows = [replace(r, method=labels.get(r.method, r.method)) if r.kind == "measured" else r for r in table.rows]
+    table = replace(table, rows=tuple(rows), footnotes=(*found.notes, *table.footnotes))
     for form, suffix in _FILES.items():
         write_text(out / f"table.{suffix}", FORMATS[form](table))
     return FORMATS["text"](table)

@@ -44,6 +44,7 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "paper": str,
     "fps": str,
     "resolution": str,
+    "reference": str,
     "needs": list,
     "env": dict,
 }

@@ -15,6 +15,10 @@ from lipsync_eval.files import write_text
 from lipsync_eval.media.names import is_hidden, is_video
 
 _COLUMNS = ("id", "video", "audio", "reference", "real")
+PAIRS = {
+    "self": "each video with its own audio: the real video is what the result should be",
+    "other": "each video with the audio of another clip of the list: no real video shows that speech",
+}
 LAYOUTS = {
     "hdtf": "a folder of talking videos, one file a clip (HDTF as people prepare it)",
     "voxceleb2": "speaker/video/utterance.mp4, sound inside",
@@ -94,17 +98,30 @@ def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
     return Entry(name, found["video"], found["audio"], found.get("reference"), found.get("real", found["video"]))
 
 
-def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: int = 12345) -> int:
-    """Write a manifest of n clips drawn by seed from the user's own copy of a data set: each video dubbed with its own sound.
+def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: int = 12345, pair: str = "self") -> int:
+    """Write a manifest of n clips drawn by seed from the user's own copy of a data set.
 
-    The papers' own clip lists are not public; state seed and n beside your numbers. Nothing is downloaded.
+    The papers' own clip lists are not public; state seed, n and pairing beside your numbers. Nothing is downloaded. The clips do
+    not depend on the pairing.
+
+    Args:
+        layout: one of LAYOUTS.
+        folder: the data set.
+        out: CSV to write.
+        n: clips.
+        seed: of the draw, and of the pairing.
+        pair: 'self': each video with its own audio. 'other': each video with the audio of another drawn clip, every audio once.
 
     Returns:
         the number of clips.
 
     Raises:
-        UsageError: unknown layout, or fewer clips than asked for.
+        UsageError: unknown layout or pairing, fewer clips than asked for, or one clip for 'other'.
     """
+    if pair not in PAIRS:
+        raise UsageError(f"--pair {pair!r}: expected one of {', '.join(PAIRS)}")
+    if pair == "other" and n < 2:
+        raise UsageError(f"--pair other gives each video the audio of another clip, and --n is {n}; draw at least 2")
     if layout not in LAYOUTS:
         raise UsageError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
     clips = _clips(layout, folder)
@@ -112,14 +129,18 @@ def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: in
         raise UsageError(
             f"{folder}: {len(clips)} clips in the layout {layout} ({LAYOUTS[layout]}), {n} asked for; give a smaller --n or another folder"
         )
-    chosen = sorted(np.random.default_rng(seed).permutation(len(clips))[:n])
+    order = np.random.default_rng(seed).permutation(len(clips))[:n].tolist()
+    chosen = sorted(order)
+    heard = {i: clips[i] for i in order}
+    if pair == "other":  # one circle through all drawn clips, in the order in which they were drawn
+        heard = {i: clips[j] for i, j in zip(order, [*order[1:], order[0]], strict=True)}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "video", "audio"])
     for i in chosen:
         clip = clips[i]
         name = "_".join(clip.relative_to(folder).with_suffix("").parts)
-        writer.writerow([name, clip.resolve(), clip.resolve()])
+        writer.writerow([name, clip.resolve(), heard[i].resolve()])
     write_text(out, buffer.getvalue())
     return n
 

@@ -64,7 +64,7 @@ def _apply(target: Path, file: str, old: str, new: str, why: str) -> str:
 def prepared_facts(record: Record) -> dict[str, Any]:
     """What a prepared copy says about itself."""
     return {
-        "name": record.name.removesuffix("_gan"),
+        "name": record.name.replace("_gan", ""),
         "commit": record.commit,
         "patches": [[p.file, p.old, p.new] for p in record.patches],
     }

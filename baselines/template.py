@@ -14,7 +14,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
-from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record
+from lipsync_eval.baselines.base import REFERENCES, Adapter, BaselineError, Job, Record
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.errors import ParseError
 
@@ -25,7 +25,8 @@ def template_adapter(environment: Environment) -> Adapter:
     """An Adapter from a table that has `command`.
 
     Raises:
-        ParseError: the command is empty, not made of texts, or names something that does not exist.
+        ParseError: the command is empty, not made of texts, or names something that does not exist; `reference` is none of
+            given, own-frame, drawn, none.
     """
     table = environment.template
     command = table.get("command")
@@ -40,6 +41,11 @@ def template_adapter(environment: Environment) -> Adapter:
                 raise ParseError(
                     f"[{environment.name}] command: {{{name}}} is not known; known: {', '.join(sorted(known))}"
                 )
+    reference = table.get("reference", "given" if any("{reference}" in item for item in command) else "")
+    if reference not in REFERENCES:
+        raise ParseError(
+            f"[{environment.name}] reference {reference!r}: expected one of {', '.join(filter(None, REFERENCES))}"
+        )
     record = Record(
         name=environment.name,
         title=str(table.get("title", environment.name)),
@@ -56,6 +62,7 @@ def template_adapter(environment: Environment) -> Adapter:
         fps=str(table.get("fps", "25 in, 25 out expected")),
         resolution=str(table.get("resolution", "its own")),
         audio="16 kHz mono",
+        reference=reference,
         needs=tuple(map(str, table.get("needs", ("video", "audio")))),
         options=dict.fromkeys(environment.options, "set in baselines.toml"),
         checked="a template of the user's",

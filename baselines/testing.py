@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from lipsync_eval.baselines.base import Adapter, BaselineError, Job
+from lipsync_eval.baselines.base import REFERENCES, Adapter, BaselineError, Job
 
 _MAY_BE_EMPTY = {
     "repository",
@@ -28,6 +28,7 @@ _MAY_BE_EMPTY = {
     "imports",
     "options",
     "needs",
+    "reference",
 }
 
 
@@ -105,6 +106,10 @@ def check_adapter(adapter: Adapter, options: Mapping[str, str] | None = None) ->
     ]
     if adapter.command is None:
         return wrong
+    if record.reference not in REFERENCES or not record.reference:
+        wrong.append(
+            f"record.reference is {record.reference!r}: say where its reference frame comes from, one of {', '.join(filter(None, REFERENCES))}"
+        )
     if unknown := set(options or {}) - set(record.options):
         wrong.append(f"options given that record.options does not declare: {', '.join(sorted(unknown))}")
     for device in ("cpu", "cuda", "cuda:1"):
@@ -141,6 +146,10 @@ def _command(adapter: Adapter, job: Job) -> list[str]:
         and not {str(job.output.parent), job.output.name} <= set(line)
     ):
         wrong.append("job.output is not in the command and there is no `collect` to find the result")
+    if str(job.reference) in text and adapter.record.reference != "given":
+        wrong.append(
+            f"job.reference is in the command, but record.reference is {adapter.record.reference!r}, not 'given'"
+        )
     if undeclared := job.options.asked - set(adapter.record.options):
         wrong.append(f"reads options that record.options does not declare: {', '.join(sorted(undeclared))}")
     return wrong

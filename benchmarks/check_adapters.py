@@ -268,7 +268,7 @@ def arguments(command: list[str], entry: str) -> list[str]:
 def check(adapter: Adapter, root: Path) -> tuple[list[str], list[str]]:
     """(what holds, what does not)."""
     record, good, bad = adapter.record, [], []
-    source = SOURCES[record.name.removesuffix("_gan")]
+    source = SOURCES[record.name.removesuffix("_ref").removesuffix("_gan")]
     repository = Repository(root, record.repository, record.commit)
     repository.text(record.entry)
     good.append("at the commit" if repository.git else "files without history")

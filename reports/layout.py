@@ -25,12 +25,21 @@ class Layout:
     notes: tuple[str, ...]
 
 
+_LMD = "LMD: normalised, as the paper says; by what it does not say, measured rows divide by the distance of the outer eye corners."
+
 RADIO = Layout(
     "Visual quality and lip synchronisation",
-    ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd"),
-    {"lse_c": "Sync-C", "lse_d": "Sync-D"},
-    {"psnr": 3, "ms_ssim": 3, "lpips": 3, "lse_c": 3, "lse_d": 3, "lmd": 3},
-    (),
+    ("psnr", "ms_ssim", "lpips", "lse_c", "lse_d", "lmd_norm"),
+    {"lse_c": "Sync-C", "lse_d": "Sync-D", "lmd_norm": "LMD"},
+    {"psnr": 3, "ms_ssim": 3, "lpips": 3, "lse_c": 3, "lse_d": 3},
+    (_LMD,),
+)
+RADIO_ABLATION = Layout(
+    "Ablation: table 2 and the supplement's table 1",
+    ("psnr", "lpips", "sync_cosine"),
+    {"sync_cosine": "Sync"},
+    {"psnr": 3, "lpips": 3, "sync_cosine": 3},
+    ("Sync: mean cosine of eq. 4 with the sync discriminator of the run.",),
 )
 PERSONATALK = Layout(
     "Quality, synchronisation and persona",
@@ -38,19 +47,19 @@ PERSONATALK = Layout(
         "ssim",
         "psnr",
         "fid",
-        "lpips",
-        "lmd",
+        "lmd_norm",
         "lse_c",
+        "lpips",
         "csim",
-        "stylesim",
         "csim_ref",
+        "stylesim",
+        "stylesim_vertices_ref",
         "stylesim_points68",
         "stylesim_points68_ref",
-        "stylesim_vertices_ref",
     ),
-    {"lse_c": "Sync_conf"},
+    {"lmd_norm": "LMD", "lse_c": "SyncScore"},
     {"ssim": 3, "psnr": 3, "fid": 3},
-    (),
+    (_LMD,),
 )
 AVHUBERT_EXPERT = Layout(
     "Visual quality and AV-HuBERT synchronisation",
@@ -71,6 +80,7 @@ LAYOUTS: Final = Registry[Layout](
     "layout",
     {
         "radio": "lipsync_eval.reports.layout:RADIO",
+        "radio-ablation": "lipsync_eval.reports.layout:RADIO_ABLATION",
         "personatalk": "lipsync_eval.reports.layout:PERSONATALK",
         "avhubert-expert": "lipsync_eval.reports.layout:AVHUBERT_EXPERT",
         "stylesync": "lipsync_eval.reports.layout:STYLESYNC",

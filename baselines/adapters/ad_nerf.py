@@ -22,6 +22,7 @@ RECORD = Record(
     fps="25 in and out",
     resolution="the training video's",
     audio="DeepSpeech features made with its data_util/deepspeech_features",
+    reference="none",
     needs=("per-person training", "audio"),
     options={
         "config": "the person's TorsoNeRFTest_config.txt",

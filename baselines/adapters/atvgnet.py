@@ -27,6 +27,7 @@ RECORD = Record(
     fps="a picture in, 25 out",
     resolution="128x128 aligned face",
     audio="resampled by its own code",
+    reference="given",
     needs=("image", "audio"),
     options={},
     checked="options compared with the argument parser of code/demo.py at the commit; not run (Python 2.7, CUDA only)",

@@ -29,6 +29,7 @@ RECORD = Record(
     fps="25 in and out",
     resolution="256 px mouth region, pasted back",
     audio="16 kHz (DeepSpeech)",
+    reference="drawn",
     needs=("video", "audio", "landmarks"),
     options={
         "landmarks": "folder with one OpenFace CSV a clip, ID.csv (its columns x_0..x_67, y_0..y_67)",

@@ -26,6 +26,7 @@ RECORD = Record(
     fps="pictures",
     resolution="the frame's own (upscale 1)",
     audio="untouched",
+    reference="none",
     needs=("video",),
     options={"version": "1, 1.2, 1.3, 1.4 or RestoreFormer [1.4]", "weight": "[0.5]"},
     checked="options compared with the argument parser of inference_gfpgan.py at the commit; not run (weights cannot be had here)",

@@ -32,6 +32,7 @@ RECORD = Record(
     fps="pictures",
     resolution="the frame's own",
     audio="untouched",
+    reference="none",
     needs=("video",),
     options={
         "model": "[GPEN-BFR-512]",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lipsync_eval.baselines.adapters._frames import cut
+from lipsync_eval.baselines.adapters._reference import hand_over, with_reference
 from lipsync_eval.baselines.base import Adapter, Job, Patch, Record, Weights, newest
 
 RECORD = Record(
@@ -35,6 +37,7 @@ RECORD = Record(
     fps="anything in (converted with ffmpeg -r 25), 25 out",
     resolution="128x128 face, pasted back",
     audio="16 kHz",
+    reference="drawn",
     needs=("video", "audio", "references"),
     options={
         "landmark_checkpoint": "[test/checkpoints/landmarkgenerator_checkpoint.pth]",
@@ -42,7 +45,7 @@ RECORD = Record(
     },
     checked="options compared with the argument parser of inference_single.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
-        "takes 25 reference frames of the input video by itself; its --static is read but does nothing",
+        "takes 25 reference frames of the input video by itself, spread over how far the mouth is open; its --static is read but does nothing",
         "its video shows sketch and result side by side: the adapter keeps the right half; its first picture stands for frames 0, 1 and 2",
         "a video in which mediapipe misses the face in one frame fails",
         "mediapipe with `solutions` is needed: 0.10.21 has it, 1.2 has not",
@@ -113,3 +116,35 @@ def collect(job: Job) -> Path:
 
 
 ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare, collect=collect, writes=("tempfile_of_result",))
+
+REF_RECORD = with_reference(
+    RECORD,
+    (
+        Patch(
+            "inference_single.py",
+            "input_vid_len = len(ori_background_frames)",
+            "input_vid_len = len(ori_background_frames); ori_background_frames.append(cv2.imread('reference.png'))",
+            "the given picture goes through the same detection as the frames, behind the last of them",
+        ),
+        Patch(
+            "inference_single.py",
+            "Nl_idxs = [lip_dist_idx[int(i)] for i in torch.linspace(0, input_vid_len - 1, steps=Nl)]",
+            "Nl_idxs = [input_vid_len] * Nl",
+            "reference landmarks: the given picture's, instead of frames of the video",
+        ),
+        Patch(
+            "inference_single.py",
+            "ref_img_idx = [int(lip_dist_idx[int(i)]) for i in torch.linspace(0, input_vid_len - 1, steps=ref_img_N)]",
+            "ref_img_idx = [input_vid_len] * ref_img_N",
+            "reference frames: the same",
+        ),
+    ),
+    "all 25 reference frames and all reference landmarks are those of the given picture (RADIO's comparison: one frame for all)",
+)
+
+
+def _prepare_ref(job: Job) -> Sequence[str]:
+    return [*prepare(job), *hand_over(REF_RECORD, job)]
+
+
+REF = replace(ADAPTER, record=REF_RECORD, prepare=_prepare_ref)

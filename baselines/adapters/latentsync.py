@@ -27,6 +27,7 @@ RECORD = Record(
     fps="converted to 25 in, 25 out",
     resolution="512x512 face (256 with another config), pasted back",
     audio="16 kHz (whisper)",
+    reference="own-frame",
     needs=("video", "audio"),
     options={
         "checkpoint": "[checkpoints/latentsync_unet.pt]",

@@ -31,6 +31,7 @@ RECORD = Record(
     fps="a picture in, 62.5 out, brought to 25 by timestamp",
     resolution="256x256, whole head",
     audio="16 kHz",
+    reference="given",
     needs=("image", "audio"),
     options={"amp_lip_x": "[2]", "amp_lip_y": "[2]", "amp_pos": "head motion [0.5]"},
     checked="options compared with the argument parser of main_end2end.py at the commit; not run (CUDA only)",

@@ -32,6 +32,7 @@ RECORD = Record(
     fps="the video's own in and out",
     resolution="256x256 face, pasted back",
     audio="16 kHz (whisper)",
+    reference="own-frame",
     needs=("video", "audio"),
     options={
         "bbox_shift": "vertical shift of the face box in px [0; only v1 reads it]",

@@ -31,6 +31,7 @@ RECORD = Record(
     fps="25 in and out",
     resolution="224x224, whole head: the result is a crop, not pasted back",
     audio="16 kHz",
+    reference="given",
     needs=("video", "audio", "image"),
     options={"cropped": "1: the videos are face crops made with its scripts/align_68.py already"},
     checked="options compared with experiments/demo_vox.sh and options/ at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",

@@ -24,6 +24,7 @@ RECORD = Record(
     fps="anything in, the same out",
     resolution="the checkpoint's (96 or 192), pasted back",
     audio="16 kHz",
+    reference="given",
     needs=("video", "audio", "image"),
     options={"checkpoint": "folder or file of a checkpoint"},
     checked="run end to end on a CPU with a radio-48 checkpoint of 60 steps (docs/baselines-checked.md)",

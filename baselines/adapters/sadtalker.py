@@ -53,6 +53,7 @@ RECORD = Record(
     fps="a picture in, 25 out",
     resolution="256x256 (512 as an option); whole frame with --preprocess full",
     audio="16 kHz",
+    reference="given",
     needs=("image", "audio"),
     options={
         "preprocess": "crop, extcrop, resize, full or extfull [full]",

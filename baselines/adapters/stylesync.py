@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from lipsync_eval.baselines.adapters._faces import write_points
+from lipsync_eval.baselines.adapters._faces import write_picture_points, write_points
+from lipsync_eval.baselines.adapters._reference import hand_over, with_reference
 from lipsync_eval.baselines.base import Adapter, Job, Patch, Record, Weights, visible_gpu
 
 RECORD = Record(
@@ -34,6 +36,7 @@ RECORD = Record(
     fps="25 (other rates are not converted as the message says: it re-encodes at the video's own rate)",
     resolution="256x256 aligned face, pasted back",
     audio="16 kHz",
+    reference="own-frame",
     needs=("video", "audio"),
     options={
         "checkpoint": "path of the StyleSync checkpoint",
@@ -44,6 +47,7 @@ RECORD = Record(
     notes=(
         "the generic model (StyleSync-G); personal optimisation is not in the public code",
         "its video ends where the last window of 16 mel frames does: up to 5 pictures before the sound",
+        "its network sees the masked face and the same face unmasked: dubbed with the video's own audio it sees the true mouth",
         "`device` in args.json must be cpu to run on a CPU",
         "face_alignment fetches its detector and landmark network by itself on first use, unless `points` is set",
     ),
@@ -100,3 +104,34 @@ def command(job: Job) -> list[str]:
 
 
 ADAPTER = Adapter(record=RECORD, command=command, prepare=prepare)
+
+_TAKES = """reference = cv2.imread('reference.png')
+    points = np.load('reference.npy') if fa is True else fa.get_landmarks(reference.copy())[0]
+    points = np.stack([points[17:22].mean(0), points[22:27].mean(0), points[27:36].mean(0)])
+    reference, _ = utils.AlignRestore().align_warp_face(reference, lmks3=points, smooth=True)
+    reference = cv2.resize(reference, (args.img_size, args.img_size), interpolation=cv2.INTER_CUBIC)
+    print('Run generation...')"""
+REF_RECORD = with_reference(
+    RECORD,
+    (
+        Patch(
+            "inference.py",
+            "print('Run generation...')",
+            _TAKES,
+            "the face of the given picture, aligned as a first frame is",
+        ),
+        Patch("inference.py", "ref_face = face.copy()", "ref_face = reference.copy()", "instead of the frame itself"),
+    ),
+    "its reference input is the face of the given picture for every frame; the frame's own mouth never reaches its network",
+)
+
+
+def _prepare_ref(job: Job) -> Sequence[str]:
+    notes = hand_over(REF_RECORD, job)
+    if "points" not in job.options:
+        return notes
+    write_picture_points(REF_RECORD, job, job.view / "reference.npy")
+    return [*notes, *write_points(REF_RECORD, job, job.video, job.view / "landmarks.npz")]
+
+
+REF = replace(ADAPTER, record=REF_RECORD, prepare=_prepare_ref)

@@ -22,6 +22,7 @@ RECORD = Record(
     fps="25 in and out",
     resolution="the training video's",
     audio="16 kHz",
+    reference="none",
     needs=("per-person training", "audio"),
     options={
         "data": "folder of the person's preprocessed data (data/NAME)",

@@ -23,6 +23,7 @@ RECORD = Record(
     fps="25 in and out (assumed, not checked by its code)",
     resolution="96x96 face, pasted back",
     audio="16 kHz",
+    reference="own-frame",
     needs=("video", "audio"),
     options={
         "checkpoint": "path of the TalkLip checkpoint",

@@ -36,6 +36,7 @@ RECORD = Record(
     fps="the video's own in and out",
     resolution="384 px face, enhanced and pasted back",
     audio="16 kHz",
+    reference="own-frame",
     needs=("video", "audio"),
     options={
         "exp_img": "expression template: neutral, smile or a picture [neutral]",
@@ -43,6 +44,7 @@ RECORD = Record(
     },
     checked="options compared with utils/inference_utils.py and inference.py at the commit; not run (weights cannot be had here)",
     notes=(
+        "its reference is the frame itself, whose expression its DNet sets to a template first",
         "keeps files by the video's name in temp/: that folder is each job's own, and --re_preprocess is always given",
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from lipsync_eval.baselines.base import Adapter, Job, Patch, Record, Weights
+from lipsync_eval.baselines.adapters._reference import hand_over, with_reference
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Patch, Record, Weights
 
 _RECORD = Record(
     name="wav2lip",
@@ -29,6 +31,7 @@ _RECORD = Record(
     fps="the video's own in and out; sound windows assume 80 mel frames a second",
     resolution="96x96 face, pasted back into the frame",
     audio="16 kHz (librosa)",
+    reference="own-frame",
     needs=("video", "audio"),
     options={
         "checkpoint": "path of the checkpoint, in the repository or absolute [checkpoints/wav2lip.pth]",
@@ -38,7 +41,10 @@ _RECORD = Record(
         "resize_factor": "whole number by which the frame is reduced first",
     },
     checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
-    notes=("its last picture window is right-aligned with the end of the sound",),
+    notes=(
+        "its last window is right-aligned with the end of the audio",
+        "its network sees the masked frame and the same frame unmasked: dubbed with the video's own audio it sees the true mouth",
+    ),
     patches=(
         Patch(
             "audio.py",
@@ -94,3 +100,59 @@ GAN = Adapter(
     command=_gan,
     writes=ADAPTER.writes,
 )
+
+
+_TAKES = """_reference = []
+
+def given_reference(faces):
+	if not _reference:
+		image = cv2.imread('reference.png')
+		if args.resize_factor > 1:
+			image = cv2.resize(image, (image.shape[1]//args.resize_factor, image.shape[0]//args.resize_factor))
+		y1, y2, x1, x2 = args.box
+		face = face_detect([image])[0][0] if args.box[0] == -1 else image[y1: y2, x1:x2]
+		_reference.append(cv2.resize(face, (args.img_size, args.img_size)))
+	return np.asarray(_reference * len(faces))
+
+def datagen(frames, mels):"""
+_JOINED = "img_batch = np.concatenate((img_masked, img_batch), axis=3)"
+_GIVEN = "img_batch = np.concatenate((img_masked, given_reference(img_batch)), axis=3)"
+_REF_PATCHES = (
+    Patch(
+        "inference.py", "def datagen(frames, mels):", _TAKES, "the face of the given picture, cut as the frames' own"
+    ),
+    Patch("inference.py", f"\n\t\t\t{_JOINED}", f"\n\t\t\t{_GIVEN}", "the given reference instead of the frame itself"),
+    Patch("inference.py", f"\n\t\t{_JOINED}", f"\n\t\t{_GIVEN}", "the same for the last batch"),
+)
+_REF_NOTE = "its reference input is the face of the given picture for every frame; the frame's own mouth never reaches its network"
+
+
+def _referenced(record: Record) -> Callable[[Job], Sequence[str]]:
+    def prepare(job: Job) -> Sequence[str]:
+        notes = hand_over(record, job)
+        if "box" in job.options:
+            _same_size(job)
+        return notes
+
+    return prepare
+
+
+def _same_size(job: Job) -> None:
+    """A fixed box holds for the reference only where it is a frame of the video's own size."""
+    import cv2
+
+    from lipsync_eval.media import open_clip
+
+    picture, clip = cv2.imread(str(job.reference)), open_clip(job.video)
+    if picture is None or picture.shape[:2] != (clip.height, clip.width):
+        raise BaselineError(
+            "the option 'box' holds for the reference too, which must have the video's size; leave 'box' out, or give a frame of the video"
+        )
+
+
+def _ref(adapter: Adapter) -> Adapter:
+    record = with_reference(adapter.record, _REF_PATCHES, _REF_NOTE)
+    return replace(adapter, record=record, prepare=_referenced(record))
+
+
+REF, GAN_REF = _ref(ADAPTER), _ref(GAN)

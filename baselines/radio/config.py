@@ -35,6 +35,10 @@ class LayerPlan(NamedTuple):
     fidelity: Fidelity
     patch: int
     """px of a patch, max(1, ceil(size_in / 32))."""
+    style_map: int
+    """i of the f_s^i that belongs to its input f_d^(L-i): L + 1 minus the layer's number."""
+    content_map: int
+    """i of the f_c^i that is added in it, L minus the layer's number; 0 in the last layer: none."""
 
 
 class ModelConfig(Section):
@@ -85,20 +89,20 @@ class ModelConfig(Section):
 
     @property
     def encoder_sizes(self) -> tuple[int, ...]:
-        """px of the maps f^1..f^L: full size, halved L - 2 times, and the last size once more."""
-        halved = [self.size // 2**i for i in range(self.layers - 1)]
-        return (*halved, halved[-1])
+        """px of the maps f^1..f^L: halved L - 2 times, and the last size twice more."""
+        halved = [self.size // 2**i for i in range(1, self.layers - 1)]
+        return (*halved, halved[-1], halved[-1])
 
     @property
     def decoder_plan(self) -> tuple[LayerPlan, ...]:
-        """One plan per decoder layer; output sizes mirror `encoder_sizes`."""
-        out = self.encoder_sizes[::-1]
-        before = (out[0], *out[:-1])
+        """One plan per decoder layer. f_d^(L-i), which layer L - i puts out, has the size of the map f^i; f_d^0 is f_c."""
+        sizes = (*self.encoder_sizes[::-1], self.size)
         plans = []
-        for number, (size_in, size_out) in enumerate(zip(before, out, strict=True)):
-            last = number >= self.layers - self.vit_blocks
-            fidelity = FIDELITY[self.variant] if last else "none"
-            plans.append(LayerPlan(size_in, size_out, fidelity, max(1, math.ceil(size_in / 32))))
+        for number in range(1, self.layers + 1):
+            size_in, size_out = sizes[number - 1 : number + 1]
+            fidelity = FIDELITY[self.variant] if number > self.layers - self.vit_blocks else "none"
+            patch = max(1, math.ceil(size_in / 32))
+            plans.append(LayerPlan(size_in, size_out, fidelity, patch, self.layers + 1 - number, self.layers - number))
         return tuple(plans)
 
     @property
@@ -194,7 +198,7 @@ class Config(RunConfig):
     sync_augment: SyncAugmentConfig = SyncAugmentConfig()
 
 
-GENERATOR = Kind("radio", Config, "radio train")
-"""Checkpoints of the generator."""
+GENERATOR = Kind("radio", Config, "radio train", revision=2)
+"""Checkpoints of the generator. Revision 2: encoders in the paper's order (docs/radio-choices.md)."""
 SYNC = Kind("sync", Config, "radio train-sync")
 """Checkpoints of the sync discriminator."""

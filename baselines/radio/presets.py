@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_eval.baselines.kit.configuration import resolve
+from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig
 from lipsync_eval.baselines.radio.config import Config
 
 
 def _small(**more: Any) -> dict[str, Any]:
     return {"size": 96, **more}
 
+
+SYNC_PAPER: dict[str, Any] = {
+    "sync_train": {"shape": 0.0},
+    "sync_augment": dict.fromkeys(SyncAugmentConfig.model_fields, 0),
+}
+"""The sync discriminator's training as the papers have it: eqs. 4 and 5 alone; no landmark head, windows as they are."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "radio-192": {},
@@ -24,6 +31,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "radio-96-vit11": {"model": _small(vit_blocks=1, vit_layers=1)},
     "radio-96-vit12": {"model": _small(vit_blocks=1, vit_layers=2)},
     "radio-96-vit22": {"model": _small(vit_blocks=2, vit_layers=2)},
+    "sync-paper": SYNC_PAPER,
+    "sync-paper-96": {"model": _small(), **SYNC_PAPER},
     "radio-48": {
         "model": {
             "size": 48,
@@ -60,7 +69,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""radio-96-a..d: rows of table 2. radio-96-vit11, 12, 22: rows of the supplement's table 1. radio-48: for a CPU."""
+"""radio-96-a..d: rows of table 2. radio-96-vit11, 12, 22: rows of the supplement's table 1. sync-paper: for
+train-sync, crops of 192 px (-96: of 96 px). radio-48: for a CPU."""
 
 
 def load(path: Path | None = None, overrides: Iterable[str] = (), preset: str | None = None) -> Config:

@@ -162,14 +162,22 @@ def run(
 @click.option(
     "--seed", type=int, default=12345, show_default=True, help="The papers' own lists are not public: state seed and n."
 )
-def manifest_(layout: str, folder: Path, out: Path, n: int, seed: int) -> None:
+@click.option(
+    "--pair",
+    type=click.Choice(["self", "other"]),
+    default="self",
+    show_default=True,
+    help="self: each video with its own audio. other: with the audio of another drawn clip.",
+)
+def manifest_(layout: str, folder: Path, out: Path, n: int, seed: int, pair: str) -> None:
     """Draw a manifest by seed from your own copy of a data set. Nothing is downloaded.
 
     \b
-    Example:
+    Examples:
       lipsync-eval baselines manifest lrs2 ~/LRS2 --n 100 --out lrs2.csv
+      lipsync-eval baselines manifest lrs2 ~/LRS2 --n 100 --pair other --out lrs2_cross.csv
     """
     from lipsync_eval.baselines.manifest import draw_manifest
 
-    found = draw_manifest(layout, folder, out, n=n, seed=seed)
-    click.echo(f"{out}: {found} clips, layout {layout}, seed {seed}")
+    found = draw_manifest(layout, folder, out, n=n, seed=seed, pair=pair)
+    click.echo(f"{out}: {found} clips, layout {layout}, seed {seed}, pair {pair}")

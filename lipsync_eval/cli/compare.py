@@ -93,7 +93,7 @@ def compare(
         for name in found.empty:
             click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
         if found.results:
-            click.echo(comparison.write_table(found.results, out, layout, published), nl=False)
+            click.echo(comparison.write_table(found, out, layout, published), nl=False)
         if found.results and not no_report:
             click.echo(f"report: {comparison.write_report(found.names, out)}")
     except OSError as error:

@@ -43,7 +43,7 @@ def prepare_options(size: int) -> Callable[[F], F]:
             "--layout",
             default="auto",
             show_default=True,
-            help="auto | flat | lrw | voxceleb2 | hdtf: who speaks, which split.",
+            help="auto | flat | lrw | lrs2 | voxceleb2 | hdtf | celebvhq | vfhq: who speaks, which split.",
         ),
         click.option(
             "--min-frames", default=25, show_default=True, help="Shorter runs of frames with a face are left out."

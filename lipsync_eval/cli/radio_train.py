@@ -27,7 +27,8 @@ def prepare(videos: Path, out: Path, workers: int, **options: Any) -> int:
 
 
 _OPTIONS = training_options(
-    "radio-192 (default), radio-96, radio-96-a..d, radio-96-vit11|vit12|vit22, radio-48.", prepare="radio prepare"
+    "radio-192 (default), radio-96, radio-96-a..d, radio-96-vit11|vit12|vit22, sync-paper, sync-paper-96, radio-48.",
+    prepare="radio prepare",
 )
 
 
@@ -45,6 +46,7 @@ def train_sync(**options: Any) -> None:
     \b
     Examples:
       lipsync-eval radio train-sync --data data/ --out runs/sync
+      lipsync-eval radio train-sync --preset sync-paper --data data/ --out runs/sync    # the papers' own
       torchrun --nproc-per-node 4 -m lipsync_eval radio train-sync --data data/ --out runs/sync
     """
     from lipsync_eval.baselines.radio.training.shapes import shapes

@@ -63,6 +63,7 @@ SPECS: Final = (
         title="FID (clean)",
         summary="The same with clean-fid's resize (bicubic with antialias) and scaling, in pytorch-fid's port of the same network.",
         reference="clean-fid==0.1.35",
+        version=2,
     ),
 )
 
@@ -255,7 +256,7 @@ def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
     """Everything that the real side's features hang on: content, frames, crops, network, resize."""
     side = pair.gt
     return {
-        "what": "fid-features.1",
+        "what": f"fid-features.{next(spec.version for spec in SPECS if spec.name == metric)}",
         "clip": side.clip.digest,
         "crops": _crops_digest(pair, side),
         "weights": weights,

@@ -90,7 +90,7 @@ SPECS: Final = (
         unit="frames",
         range=(-15.0, 15.0),
         decimals=1,
-        summary="The shift at which SyncNet's mean distance is smallest, in frames at 25 fps. Positive: the audio leads the lips.",
+        summary="The shift at which SyncNet's mean distance is smallest, in frames at 25 fps. Positive: the audio leads the lips (it comes too early).",
         reads="Within one frame of 0 is in sync. Meaningless where lse_c is near 0. Values at +-15 mean that no shift fits.",
     ),
 )

@@ -59,6 +59,70 @@ def test_the_generators_of_the_papers_are_there() -> None:
     assert all_adapters() is all_adapters()  # a second call, when the folder of adapters has been imported
 
 
+def test_every_generator_with_code_says_where_its_reference_frame_comes_from() -> None:
+    kinds = {n: a.record.reference for n, a in all_adapters().items() if a.command is not None}
+    assert set(kinds.values()) == {"given", "own-frame", "drawn", "none"}
+    assert {n for n, kind in kinds.items() if kind == "given"} == {
+        "radio", "pc_avs", "makeittalk", "atvgnet", "sadtalker", "wav2lip_ref", "wav2lip_gan_ref", "ip_lap_ref", "stylesync_ref",
+    }  # fmt: skip
+    assert kinds["wav2lip"] == kinds["stylesync"] == "own-frame" and kinds["dinet"] == kinds["ip_lap"] == "drawn"
+
+
+_REFERENCED = ["wav2lip_ref", "wav2lip_gan_ref", "ip_lap_ref", "stylesync_ref"]
+
+
+@pytest.mark.parametrize("name", _REFERENCED)
+def test_a_given_reference_needs_the_patched_copy(name: str, tmp_path: Path) -> None:
+    """In an unpatched checkout the code would take its own frames and say nothing."""
+    from lipsync_eval.baselines.patches import prepared_facts
+
+    adapter, plain = all_adapters()[name], all_adapters()[name.removesuffix("_ref")]
+    job = sample_job(tmp_path, {"checkpoint": "x"})
+    job.view.mkdir(parents=True)
+    job.repo.mkdir()
+    job.reference.write_bytes(b"picture")
+    facts = job.repo / "lipsync_eval_prepared.json"
+    assert adapter.prepare is not None
+    for held in (None, prepared_facts(plain.record)):
+        if held is not None:
+            facts.write_text(json.dumps(held))
+        with pytest.raises(BaselineError, match=f"baselines prepare {name}"):
+            adapter.prepare(job)
+    facts.write_text(json.dumps(prepared_facts(adapter.record)))
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    (job.view / "reference.png").symlink_to(tmp_path / "mine.png")
+    assert "its network saw the given reference (patched)" in adapter.prepare(job)
+    assert (job.view / "reference.png").read_bytes() == b"picture"
+    assert (tmp_path / "mine.png").read_bytes() == b"mine"
+
+
+def test_wav2lips_patch_changes_the_reference_input_alone(tmp_path: Path) -> None:
+    """The function that its patch makes of `datagen`: masked frames first, then the given picture's face for every frame."""
+    import numpy as np
+
+    source = (
+        "def datagen(frames, mels):\n\tfor img_batch in frames:\n\t\tif True:\n\t\t\timg_masked = img_batch * 0\n"
+        "\t\t\timg_batch = np.concatenate((img_masked, img_batch), axis=3) / 255.\n\t\t\tyield img_batch\n"
+        "\tif True:\n\t\timg_masked = img_batch[..., :3] * 0\n"
+        "\t\timg_batch = np.concatenate((img_masked, img_batch), axis=3) / 255.\n"
+    )
+    for patch in all_adapters()["wav2lip_ref"].record.patches[1:]:
+        assert source.count(patch.old) == 1
+        source = source.replace(patch.old, patch.new)
+
+    class Args:
+        box, resize_factor, img_size = [1, 3, 0, 2], 1, 2
+
+    class CV2:
+        imread = staticmethod(lambda name: np.full((4, 4, 3), 51.0) if name == "reference.png" else None)
+        resize = staticmethod(lambda image, size: image)
+
+    place = {"np": np, "args": Args, "cv2": CV2}
+    exec(source, place)
+    (made,) = list(place["datagen"]([np.full((2, 2, 2, 3), 255.0)], None))  # type: ignore[operator]
+    assert made.shape == (2, 2, 2, 6) and (made[..., :3] == 0).all() and (made[..., 3:] == 0.2).all()
+
+
 def _broken(**change: object) -> Adapter:
     good = all_adapters()["wav2lip"]
     return replace(good, **{"command": lambda job: [*job.python, "x.py", str(job.output)], **change})  # type: ignore[arg-type]
@@ -70,6 +134,11 @@ def _broken(**change: object) -> Adapter:
         (_broken(record=replace(all_adapters()["wav2lip"].record, commit="5c90fa9")), "40 hex digits"),
         (_broken(record=replace(all_adapters()["wav2lip"].record, name="a/b")), "becomes a folder"),
         (_broken(record=replace(all_adapters()["wav2lip"].record, licence="")), "record.licence is empty"),
+        (_broken(record=replace(all_adapters()["wav2lip"].record, reference="")), "record.reference is ''"),
+        (
+            _broken(command=lambda job: [*job.python, "x.py", str(job.reference), str(job.output)]),
+            "record.reference is 'own-frame', not 'given'",
+        ),
         (_broken(command=lambda job: ["bash", "-c", f"run {job.output}"]), "must start with job.python"),
         (_broken(command=lambda job: [*job.python, "x.py", ">", str(job.output)]), "no shell line"),
         (_broken(command=lambda job: [*job.python, "x.py", job.output]), "must be a text"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,9 +39,8 @@ def _compare(paths: dict[str, Path], methods: str, *more: str) -> list[str]:
 
 
 def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
-    paths = toy_folder(
-        tmp_path, {"blur": {"title": "Blurred mouth"}, "silent": {}, "only_a": {}, "nothing": {}}, n=8, names=("a", "b")
-    )
+    settings = {"blur": {"title": "Blurred mouth", "reference": "own-frame"}, "silent": {"reference": "given"}}
+    paths = toy_folder(tmp_path, {**settings, "only_a": {}, "nothing": {}}, n=8, names=("a", "b"))
     done = subprocess.run(
         _compare(paths, "blur,silent,only_a,nothing", "--protocol", "raw"), capture_output=True, text=True
     )
@@ -60,6 +60,12 @@ def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
     assert results["only_a"]["data"]["n_pairs"] == 2  # a clip that was not generated stays in the count
     assert len(results["only_a"]["failures"]) >= 1
     assert "only_a: 1 of 2 clips (PSNR, SSIM)" in done.stdout
+    for form in ("txt", "md", "tex", "csv"):  # where each network's reference frame comes from, in the row
+        table = re.sub(r"[\\{}]", "", (tmp_path / "cmp" / f"table.{form}").read_text())  # escapes
+        assert "blur [own-frame]" in table and "silent [given]" in table, form
+    assert "[own-frame] the frame itself that is to be made, with its true mouth;" in done.stdout
+    assert "[given] the run's reference picture (the first frame, or the manifest's own)" in done.stdout
+    assert "2 of 2 clips are dubbed with the audio of the same video" in done.stdout
     assert (tmp_path / "cmp" / "report" / "index.html").exists()
     again = subprocess.run(
         _compare(paths, "blur,silent,only_a,nothing", "--protocol", "raw"), capture_output=True, text=True

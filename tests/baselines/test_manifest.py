@@ -101,6 +101,26 @@ def test_drawing_is_by_seed(tmp_path: Path) -> None:
         draw_manifest("voxceleb2", tmp_path / "vox", tmp_path / "m.csv", n=10)
 
 
+def test_pairs_with_other_audio(tmp_path: Path) -> None:
+    """The same clips as with their own audio, each audio once, none with its own video."""
+    for i in range(9):
+        (tmp_path / f"v{i}.mp4").touch()
+    draw_manifest("hdtf", tmp_path, tmp_path / "self.csv", n=5)
+    draw_manifest("hdtf", tmp_path, tmp_path / "other.csv", n=5, pair="other")
+    own, other = read_manifest(tmp_path / "self.csv"), read_manifest(tmp_path / "other.csv")
+    assert all(e.audio == e.video for e in own)
+    assert [(e.id, e.video) for e in own] == [(e.id, e.video) for e in other]
+    assert all(e.audio != e.video for e in other)
+    assert sorted(e.audio for e in other) == sorted(e.video for e in own)
+    for seed in range(20):
+        draw_manifest("hdtf", tmp_path, tmp_path / "m.csv", n=2, seed=seed, pair="other")
+        assert all(e.audio != e.video for e in read_manifest(tmp_path / "m.csv"))
+    with pytest.raises(UsageError, match="draw at least 2"):
+        draw_manifest("hdtf", tmp_path, tmp_path / "m.csv", n=1, pair="other")
+    with pytest.raises(UsageError, match="expected one of self, other"):
+        draw_manifest("hdtf", tmp_path, tmp_path / "m.csv", n=2, pair="cross")
+
+
 def test_layouts(tmp_path: Path) -> None:
     for name in ("main/5/00001.mp4", "main/5/00002.mp4", "WORD/test/WORD_1.mp4", "WORD/train/WORD_2.mp4", "top.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -52,12 +52,29 @@ def test_resizes() -> None:
     picture = image(int(g["image_seed"]), *map(int, g["image_hw"]))
     assert crc(picture) == g["image_crc32"]
     clean = clean_resize(tensor(picture))[0].permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(clean[[0, 7, 150, 298]], g["clean_299_rows_0_7_150_298"], atol=1e-3)
+    np.testing.assert_allclose(clean[[0, 7, 150, 298]], g["clean_299_rows_0_7_150_298"], atol=5e-5)
     np.testing.assert_allclose(clean.reshape(23, 13, 23, 13, 3).mean((1, 3)), g["clean_block_mean_13x13"], atol=1e-3)
     seen = prepare(tensor(picture), "clean").numpy()
     np.testing.assert_allclose([seen.mean(), seen.std()], g["clean_input_to_net_mean_std"], atol=1e-4)
     bilinear = (prepare(tensor(picture), "pytorch")[0].permute(1, 2, 0).numpy() + 1) * 127.5
     np.testing.assert_allclose(bilinear[[0, 150]], g["legacy_pytorch_rows_0_150"], atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 96), (256, 256), (299, 300), (31, 700), (1024, 768)])
+def test_clean_resize_is_pillows(height: int, width: int) -> None:
+    """clean-fid resizes each channel as a float image in Pillow; up, down and both at once."""
+    pillow = pytest.importorskip("PIL.Image")
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+    wanted = np.stack(
+        [
+            np.asarray(pillow.fromarray(picture[..., c].astype(np.float32)).resize((299, 299), pillow.BICUBIC))
+            for c in range(3)
+        ],
+        -1,
+    ).clip(0, 255)
+    clean = clean_resize(tensor(picture))
+    assert clean.dtype == torch.float32
+    np.testing.assert_allclose(clean[0].permute(1, 2, 0).numpy(), wanted, atol=3e-5, rtol=0)
 
 
 def test_wrong_input() -> None:

@@ -58,6 +58,72 @@ def test_hdtf(tmp_path):
     assert [s.group for s in sources] == ["Radio", "Radio", "BarackObama", "BarackObama", "AllenWest"]
 
 
+@pytest.mark.parametrize("above", ["", "mvlrs_v1/"])
+def test_lrs2(tmp_path, above):
+    """Splits come from the official lists; pretrain is training data; what no list names has none."""
+    tree(
+        tmp_path,
+        *(f"{above}main/{clip}.mp4" for clip in ("5535415699068794046/00001", "5535415699068794046/00002")),
+        *(f"{above}main/{clip}.mp4" for clip in ("6330311066473698535/00011", "6330311066473698535/00012")),
+        f"{above}pretrain/5535496873950688380/00021.mp4",
+        f"{above}pretrain/5535496873950688380/00021.txt",
+    )
+    for split, text in (("train", "5535415699068794046/00001\n"), ("val", "5535415699068794046/00002\n\n")):
+        (tmp_path / above / f"{split}.txt").write_text(text)
+    (tmp_path / above / "test.txt").write_text("6330311066473698535/00011 NF\n")
+    layout, sources = find(tmp_path)
+    assert layout == "lrs2"
+    assert [(s.group, s.split) for s in sources] == [
+        ("5535415699068794046", "train"),
+        ("5535415699068794046", "val"),
+        ("6330311066473698535", "test"),
+        ("6330311066473698535", None),
+        ("5535496873950688380", "train"),
+    ]
+
+
+def test_celebvhq(tmp_path):
+    tree(tmp_path, "35666/v4U2mAwO6-4_0.mp4", "35666/v4U2mAwO6-4_1_2.mp4", "35666/_sPYDzoLA_c_6.mp4")
+    layout, sources = find(tmp_path)
+    assert layout == "celebvhq" and find(tmp_path / "35666")[0] == "celebvhq"
+    assert [(s.group, s.split) for s in sources] == [
+        ("_sPYDzoLA_c", None),
+        ("v4U2mAwO6-4", None),
+        ("v4U2mAwO6-4", None),
+    ]
+
+
+def test_celebvhqs_names_alone_are_a_plain_folder(tmp_path):
+    tree(tmp_path, "interview_a_1.mp4", "interview_a_2.mp4")
+    assert find(tmp_path)[0] == "flat"
+    assert {s.group for s in find(tmp_path, "celebvhq")[1]} == {"interview_a"}
+    tree(tmp_path, "celebvhq_info.json")
+    assert find(tmp_path)[0] == "celebvhq"
+
+
+def test_vfhq(tmp_path):
+    tree(
+        tmp_path,
+        "train/Clip+_0EO7mnEgQs+P0+C1+F3113-3337.mp4",
+        "train/Clip+_0EO7mnEgQs+P1+C0+F10-210.mp4",
+        "test/Clip+HCAeoSgEmlE+P0+C0+F1-200.mp4",
+    )
+    layout, sources = find(tmp_path)
+    assert layout == "vfhq"
+    assert [(s.group, s.split) for s in sources] == [
+        ("HCAeoSgEmlE", "test"),
+        ("_0EO7mnEgQs", "train"),
+        ("_0EO7mnEgQs", "train"),
+    ]
+
+
+@pytest.mark.parametrize("layout", ["lrs2", "celebvhq", "vfhq", "voxceleb2"])
+def test_names_that_do_not_fit_are_refused(tmp_path, layout):
+    tree(tmp_path, "a.mp4")
+    with pytest.raises(UsageError, match=f"a.mp4 does not fit the layout '{layout}'; use --layout flat"):
+        find(tmp_path, layout)
+
+
 def test_flat_and_sound_beside(tmp_path):
     tree(tmp_path, "b.MP4", "a.avi", "a.wav", "deep/c.mkv", ".hidden.mp4", "notes.txt")
     layout, sources = find(tmp_path)
@@ -85,7 +151,9 @@ def test_what_cannot_be_used(tmp_path):
     with pytest.raises(UsageError, match="holds no video"):
         find(tmp_path / "none")
     tree(tmp_path, "a.mp4")
-    with pytest.raises(UsageError, match="unknown layout 'grid'; there are auto, flat, lrw, voxceleb2, hdtf"):
+    with pytest.raises(
+        UsageError, match="unknown layout 'grid'; there are auto, flat, lrw, lrs2, voxceleb2, hdtf, celebvhq, vfhq"
+    ):
         find(tmp_path, "grid")
     with pytest.raises(UsageError, match=r"a\.mp4 does not fit the layout 'voxceleb2'"):
         find(tmp_path, "voxceleb2")

@@ -38,9 +38,9 @@ def parameters(module):
 
 
 def test_192_maps_and_codes_have_the_papers_shapes():
-    """f_c 12x12x512, f_s 512, f_a 512, W 1024; maps 192, 96, 48, 24, 12, 12 (RADIO section 3.1, supplement A)."""
+    """f_c 12x12x512, f_s 512, f_a 512, W 1024; four down-blocks, then two convolutions (section 3.1, supplement A)."""
     config = ModelConfig()
-    assert config.encoder_sizes == (192, 96, 48, 24, 12, 12)
+    assert config.encoder_sizes == (96, 48, 24, 12, 12, 12)
     model = Radio(config)
     target, reference, mel = batch(config, 1)
     with torch.no_grad():
@@ -49,8 +49,38 @@ def test_192_maps_and_codes_have_the_papers_shapes():
         assert model.decoder(contents, w, known.maps).shape == (1, 3, 192, 192)
     assert contents[-1].shape == (1, 512, 12, 12)
     assert known.code.shape == (1, 512) and w.shape == (1, 1024)
-    assert [tuple(c.shape[1:]) for c in contents[:3]] == [(64, 192, 192), (128, 96, 96), (256, 48, 48)]
-    assert {size: tuple(m.shape[1:]) for size, m in known.maps.items()} == {48: (256, 48, 48), 96: (128, 96, 96)}
+    assert [tuple(c.shape[1:]) for c in contents[:3]] == [(128, 96, 96), (256, 48, 48), (512, 24, 24)]
+    assert {i: tuple(m.shape[1:]) for i, m in known.maps.items()} == {1: (128, 96, 96), 2: (256, 48, 48)}
+
+
+@pytest.mark.parametrize("preset", ["radio-192", "radio-96", "radio-48"])
+def test_decoder_map_l_minus_i_meets_style_map_i(preset):
+    """f_d^(L-i) and f_s^i have one size for every i, and f_c^i is added where f_d^(L-i) is made (sections 3.1 and 3.2)."""
+    config = presets.load(preset=preset).model
+    depth, plan = config.layers, config.decoder_plan
+    for i in range(1, depth + 1):
+        asked = plan[depth - i]  # layer L - i + 1, whose input is f_d^(L-i)
+        assert asked.style_map == i and asked.size_in == config.encoder_sizes[i - 1]
+        assert config.channels(asked.size_in) == config.channels(config.encoder_sizes[i - 1])
+        if i < depth:  # layer L - i puts out f_d^(L-i)
+            maker = plan[depth - i - 1]
+            assert maker.content_map == i and maker.size_out == config.encoder_sizes[i - 1]
+    assert plan[-1].content_map == 0 and plan[-1].size_out == config.size
+
+
+def test_f_s_is_pooled_after_the_down_blocks():
+    """Supplement A; the two convolution blocks of E_s are built only where a decoder layer asks for their maps."""
+    torch.manual_seed(0)
+    config = TINY.model
+    style = Radio(config).style
+    maps = style(batch(config)[1])
+    assert len(maps) == config.layers - 2 == 2
+    torch.testing.assert_close(style.code(maps), style.fc(maps[1].mean((2, 3))))
+    whole = Radio(config.model_copy(update={"vit_blocks": config.layers})).style
+    maps = whole(batch(config)[1])
+    assert len(maps) == config.layers
+    changed = [*maps[:2], maps[2] + 1, maps[3] + 1]
+    torch.testing.assert_close(whole.code(changed), whole.code(maps), rtol=0, atol=0)
 
 
 def test_96_layer_4_has_a_12_pixel_input():
@@ -93,15 +123,17 @@ def test_presets_are_the_rows_of_both_tables(preset, fidelity, depth, w):
 def expected_generator(c):
     """Parameters of variant D counted by hand from the architecture."""
     sizes = [c.channels(s) for s in c.encoder_sizes]
-    res = sum(9 * a * a + a + 9 * a * b + b + a * b for a, b in pairwise(sizes[:-1]))
-    encoder = 27 * sizes[0] + sizes[0] + res + 9 * sizes[-2] * sizes[-1] + sizes[-1]
-    style = encoder + sizes[-1] * c.style_dim + c.style_dim
+    wide = c.channels(c.size)
+    downs = (27 * wide + wide) + (9 * wide * sizes[0] + sizes[0]) + 3 * sizes[0]
+    downs += sum(9 * a * a + a + 9 * a * b + b + a * b for a, b in pairwise(sizes[:-2]))
+    encoder = downs + 2 * (9 * sizes[-1] ** 2 + sizes[-1])
+    style = downs + sizes[-1] * c.style_dim + c.style_dim
     decoder = 0
     for p in c.decoder_plan:
         a, b = c.channels(p.size_in), c.channels(p.size_out)
         styled = 9 * a * b + c.w_dim * a + a + b  # weight, modulation with bias, activation bias
         styled += 9 * b * b + c.w_dim * b + b + b
-        decoder += styled + b * b + (3 * b + c.w_dim * b + b + 3)  # residual 1x1, to RGB
+        decoder += styled + (b * b if p.content_map else 0) + (3 * b + c.w_dim * b + b + 3)  # residual 1x1, to RGB
         if p.fidelity == "vit":
             d, flat, tokens = c.vit_dim, a * p.patch**2, (p.size_in // 2 // p.patch) * (p.size_in // p.patch)
             decoder += 2 * (flat * d + d) + 2 * tokens * d + d * flat + flat
@@ -118,9 +150,9 @@ def test_parameter_counts(preset):
 
 
 def test_published_size_of_the_default_model():
-    """A change of the default architecture breaks old checkpoints and must be seen: 62,078,056 parameters."""
+    """A change of the default architecture breaks old checkpoints and must be seen: 61,984,488 parameters."""
     with torch.device("meta"):
-        assert parameters(Radio(ModelConfig())) == 62_078_056
+        assert parameters(Radio(ModelConfig())) == 61_984_488
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -287,7 +319,7 @@ def test_variant_c_adds_the_lower_half_only():
     model = Radio(TINY.model.model_copy(update={"variant": "C"}))
     layer = model.decoder.layers[-1]
     x, other = torch.randn(1, 64, 24, 24), torch.randn(1, 64, 24, 24)
-    y = layer.fidelity(x, {24: other})
+    y = layer.fidelity(x, {1: other})
     torch.testing.assert_close(y[:, :, :12], x[:, :, :12])
     torch.testing.assert_close(y[:, :, 12:], x[:, :, 12:] + other[:, :, 12:])
 

@@ -246,6 +246,13 @@ def test_damaged_checkpoints_are_refused(micro_run, tmp_path):
     (copy / "checkpoint.json").write_text(json.dumps(text | {"schema": 7}))
     with pytest.raises(RefusedCheckpoint, match="schema 7, this version reads 1"):
         open_checkpoint(copy, GENERATOR)
+    old = {k: v for k, v in text.items() if k != "revision"}  # as written before networks had revisions
+    for written, number in ((old, 1), (text | {"revision": 3}, 3)):
+        (copy / "checkpoint.json").write_text(json.dumps(written))
+        with pytest.raises(
+            RefusedCheckpoint, match=f"revision {number} of the network 'radio', .* has revision 2: train again"
+        ):
+            open_checkpoint(copy, GENERATOR)
     (copy / "checkpoint.json").write_text("[]")
     with pytest.raises(RefusedCheckpoint, match="is malformed"):
         open_checkpoint(copy, GENERATOR)

@@ -94,6 +94,38 @@ def test_batch_1_equals_batch_n(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(found[1], found[2], rtol=1e-5)
 
 
+@pytest.mark.parametrize("lead", [3, 0, -4])
+def test_a_positive_offset_means_that_the_audio_comes_too_early(lead: int) -> None:
+    """What is seen in window i sounds in window i - lead: the documented example (docs/metrics/syncnet.md)."""
+    lip = np.random.default_rng(0).standard_normal((60, 1024)).astype(np.float32)
+    audio = np.zeros((60 + 30, 1024), np.float32)  # row j is the audio of window j - 15
+    for i in range(60):
+        if 0 <= i - lead + 15 < len(audio):
+            audio[i - lead + 15] = lip[i]
+    found = syncnet.read(syncnet.distance_rows(lip, audio))
+    assert found.offset == lead and found.distance < found.mean.mean()
+
+
+@pytest.mark.parametrize("late", [2, 3])
+def test_delaying_the_audio_by_n_frames_makes_the_offset_n_lower(late: int) -> None:
+    """The same film with its audio n frames later: column k of the distances is column k - n of before."""
+    g, frames, net = case(CASES[2])
+    sound = np.asarray(g["audio"])
+    delayed = np.concatenate([np.zeros(late * 640, np.int16), sound])[: len(sound)]
+    before, after = (_distances(net, samples, frames) for samples in (sound, delayed))
+    for i in range(len(before)):
+        for k in range(late, 31):
+            if late <= i + k - 15 < len(before):  # the audio of both is all there
+                assert after[i, k] == pytest.approx(before[i, k - late], rel=2e-3), (i, k)
+
+
+def _distances(net: syncnet.Folded, samples: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    scorer = syncnet.TrackScorer(net, samples, len(frames))
+    for frame in frames:
+        scorer.add(frame)
+    return scorer.finish()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_mfcc_is_that_of_python_speech_features(name: str) -> None:
     g = np.load(GOLDEN / "syncnet" / f"{name}.npz")

@@ -16,7 +16,7 @@ UNDERLINED = {
         "lpips": "IP-LAP",
         "lse_c": "PC-AVS",
         "lse_d": "PC-AVS",
-        "lmd": "DINet",
+        "lmd_norm": "DINet",
     },
     "VoxCeleb2": {
         "psnr": "IP-LAP",
@@ -24,10 +24,10 @@ UNDERLINED = {
         "lpips": "IP-LAP",
         "lse_c": "PC-AVS",
         "lse_d": "PC-AVS",
-        "lmd": "Wav2Lip",
+        "lmd_norm": "Wav2Lip",
     },
 }
-BOLD = dict.fromkeys(("psnr", "ms_ssim", "lpips", "lmd"), "RADIO") | {"lse_c": "Wav2Lip", "lse_d": "Wav2Lip"}
+BOLD = dict.fromkeys(("psnr", "ms_ssim", "lpips", "lmd_norm"), "RADIO") | {"lse_c": "Wav2Lip", "lse_d": "Wav2Lip"}
 STARRED = {
     ("HDTF", "lse_c"): "RADIO",
     ("HDTF", "lse_d"): "RADIO",
@@ -59,6 +59,41 @@ def test_radio_table_1_follows_from_its_values(dataset: str) -> None:
     for metric in ("lse_c", "lse_d"):
         expected = "PC-AVS" if (dataset, metric) == ("HDTF", "lse_c") else STARRED[dataset, metric]
         assert marked("star", table.rows, (dataset, metric)) == [expected]
+
+
+def test_personatalks_columns_are_the_papers() -> None:
+    """Order and headings of its table 1; its LMD is the normalised one, as RADIO's."""
+    table = build([], select("personatalk"), layout=get_layout("personatalk"))
+    assert [c.heading for c in table.columns] == [
+        "SSIM",
+        "PSNR",
+        "FID",
+        "LMD",
+        "SyncScore",
+        "LPIPS",
+        "CSIM",
+        "StyleSim",
+    ]
+    assert [c.metric for c in table.columns][3] == "lmd_norm"
+    assert any(note.startswith("LMD: normalised") for note in table.footnotes)
+    assert {r.metric for r in rows() if "lmd" in r.metric and r.key in {"radio", "personatalk"}} == {"lmd_norm"}
+    assert {r.metric for r in rows() if "lmd" in r.metric and r.key in {"avhubert-expert", "stylesync"}} == {"lmd"}
+
+
+def test_radios_ablation_tables() -> None:
+    for name, best in (("radio/Table 2", "D + fidelity mapping w/ ViT"), ("radio/Supplement Table 1", "ViT(2,2)")):
+        table = build([], select(name), layout=get_layout("radio-ablation"))
+        assert [c.heading for c in table.columns] == ["PSNR", "LPIPS", "Sync"]
+        assert {m for c in table.columns for m in marked("best", table.rows, (c.dataset, c.metric))} == {best}
+
+
+def test_tables_that_are_not_here_are_named() -> None:
+    lines = [line for line in listing() if "not here" in line]
+    assert [line.split("  ")[0].strip() for line in lines] == ["personatalk/Table 2", "personatalk/Table 4"]
+    with pytest.raises(
+        UsageError, match=r"no 'Table 2' here \(comparison with SyncTalk: .*there are: Table 1, Table 3"
+    ):
+        select("personatalk/Table 2")
 
 
 def test_the_one_star_that_differs_is_explained() -> None:

@@ -28,15 +28,15 @@ HOSTILE = "<img src=x onerror=alert(1)>_&%$#{}~^\\|`*[x](y)\n日"
 def three() -> list[Result]:
     truth = {"lse_c": [7.0] * 20}
     return [
-        run("GT", {"psnr": [100.0] * 20, "lmd": [0.0] * 20, "lse_c": [7.0] * 20}, gt_values=truth),
+        run("GT", {"psnr": [100.0] * 20, "lmd_norm": [0.0] * 20, "lse_c": [7.0] * 20}, gt_values=truth),
         run(
             "light",
-            {"psnr": noisy(BASE, 0, 2), "lmd": noisy(LMD, 0, 3), "lse_c": noisy([6.5] * 20, 0, 4)},
+            {"psnr": noisy(BASE, 0, 2), "lmd_norm": noisy(LMD, 0, 3), "lse_c": noisy([6.5] * 20, 0, 4)},
             gt_values=truth,
         ),
         run(
             "heavy",
-            {"psnr": noisy(BASE, -3, 5), "lmd": noisy(LMD, 1, 6), "lse_c": noisy([8.5] * 20, 0, 7)},
+            {"psnr": noisy(BASE, -3, 5), "lmd_norm": noisy(LMD, 1, 6), "lse_c": noisy([8.5] * 20, 0, 7)},
             gt_values=truth,
         ),
     ]
@@ -53,12 +53,12 @@ def test_marks() -> None:
     assert not any(any(marks) for marks in cells(table, "GT").values()), "the truth takes part in no ranking"
     assert cells(table, "light") == {
         "psnr": (True, False, False, True),
-        "lmd": (True, False, False, True),
+        "lmd_norm": (True, False, False, True),
         "lse_c": (False, True, True, False),
     }
     assert cells(table, "heavy") == {
         "psnr": (False, True, False, False),
-        "lmd": (False, True, False, False),
+        "lmd_norm": (False, True, False, False),
         "lse_c": (True, False, False, True),
     }
 
@@ -250,7 +250,7 @@ def test_own_layouts(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ParseError, match=words):
             get_layout(str(path))
-    with pytest.raises(UsageError, match="radio, personatalk"):
+    with pytest.raises(UsageError, match="radio, radio-ablation, personatalk"):
         get_layout("fancy")
 
 

@@ -127,3 +127,5 @@ class Kind(Generic[C]):
     config: type[C]
     maker: str
     """The command that makes it, without `lipsync-eval`."""
+    revision: int = 1
+    """Raised when the network changes, so that tensors of older checkpoints no longer mean the same; older ones are refused."""

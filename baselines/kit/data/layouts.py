@@ -1,10 +1,14 @@
-"""Folders of talking videos: which files, who speaks, which split. Plain folders, LRW, VoxCeleb2 and HDTF."""
+"""Folders of talking videos: which files, who speaks, which split.
+
+Plain folders, LRW, LRS2, VoxCeleb2, HDTF, CelebV-HQ and VFHQ.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from lipsync_eval.errors import UsageError
@@ -49,18 +53,70 @@ def _hdtf(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
     return (found[1] if found else Path(parts[-1]).stem), None
 
 
+def _lrs2(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
+    """[mvlrs_v1/]{main,pretrain}/VIDEO/00001.mp4 with the official train.txt, val.txt and test.txt above main.
+
+    Speakers are not named; VIDEO is one broadcast. What is in pretrain is training data; what of main stands in no
+    list has no split.
+    """
+    place = next(i for i, part in enumerate(parts[:-1]) if part in {"main", "pretrain"} and i == len(parts) - 3)
+    video = parts[-2]
+    if parts[place] == "pretrain":
+        return video, "train"
+    return video, _lists(root.joinpath(*parts[:place])).get(f"{video}/{Path(parts[-1]).stem}")
+
+
+@lru_cache(maxsize=8)
+def _lists(folder: Path) -> dict[str, str]:
+    """'VIDEO/00001' -> split, of the lists that are there; a line of test.txt may say more behind the name."""
+    found = {}
+    for split in ("train", "val", "test"):
+        path = folder / f"{split}.txt"
+        if path.is_file():
+            lines = path.read_text("utf-8", "replace").splitlines()
+            found |= {line.split()[0]: split for line in lines if line.strip()}
+    return found
+
+
+def _celebvhq(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
+    """[35666/]YOUTUBE-ID_0.mp4 (cut clips may follow as _0_1): the group is the YouTube video; persons are not named."""
+    found = re.fullmatch(r"([\w-]{11})(?:_\d+)+", Path(parts[-1]).stem)
+    if found is None:
+        raise StopIteration
+    return found[1], None
+
+
+def _vfhq(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
+    """[train|test/]Clip+YOUTUBE-ID+P0+C1+F100-350.mp4: the group is the YouTube video, which may show several persons.
+
+    The official archive holds frames without audio, of which nothing can be learnt here: fetch clips with audio.
+    """
+    found = _VFHQ.fullmatch(Path(parts[-1]).stem)
+    if found is None:
+        raise StopIteration
+    return found[1], next((part for part in parts[:-1] if part in {"train", "test"}), None)
+
+
+_VFHQ = re.compile(r"Clip\+([\w-]{11})\+P\d+\+C\d+\+F\d+-\d+")
+
 LAYOUTS: dict[str, Callable[[Path, tuple[str, ...]], tuple[str, str | None]]] = {
     "flat": _flat,
     "lrw": _lrw,
+    "lrs2": _lrs2,
     "voxceleb2": _voxceleb2,
     "hdtf": _hdtf,
+    "celebvhq": _celebvhq,
+    "vfhq": _vfhq,
 }
 """The searched folder (which may hold lists of splits) and a video's path under it, by parts -> person and split.
 StopIteration: the path does not fit."""
 
 
-def guess(names: list[tuple[str, ...]]) -> str:
-    """The layout that every path fits, else 'flat'."""
+def guess(names: list[tuple[str, ...]], root: Path = Path()) -> str:
+    """The layout that every path fits, else 'flat'.
+
+    CelebV-HQ's names are ordinary ones: it is taken only where its celebvhq_info.json or its folder 35666 is there.
+    """
     if all(any(re.fullmatch(r"id\d{5}", part) for part in parts[:-1]) for parts in names):
         return "voxceleb2"
     if all(
@@ -69,6 +125,13 @@ def guess(names: list[tuple[str, ...]]) -> str:
         return "lrw"
     if all(re.match(r"(RD|WDA|WRA)_", parts[-1]) for parts in names):
         return "hdtf"
+    if all(len(p) > 2 and p[-3] in {"main", "pretrain"} and (p[-2] + Path(p[-1]).stem).isdecimal() for p in names):
+        return "lrs2"
+    if all(_VFHQ.fullmatch(Path(parts[-1]).stem) for parts in names):
+        return "vfhq"
+    marked = root.name == "35666" or (root / "celebvhq_info.json").is_file() or all("35666" in p[:-1] for p in names)
+    if marked and all(re.fullmatch(r"[\w-]{11}(?:_\d+)+", Path(parts[-1]).stem) for parts in names):
+        return "celebvhq"
     return "flat"
 
 
@@ -77,7 +140,7 @@ def find(folder: Path, layout: str = "auto") -> tuple[str, list[Source]]:
 
     Args:
         folder: searched in depth; links to folders are not followed; names that begin with a dot are left out.
-        layout: auto, flat, lrw, voxceleb2 or hdtf.
+        layout: auto, flat, lrw, lrs2, voxceleb2, hdtf, celebvhq or vfhq.
 
     Returns:
         the layout used and the sources.
@@ -92,7 +155,7 @@ def find(folder: Path, layout: str = "auto") -> tuple[str, list[Source]]:
     if not folder.exists() or not files:
         raise UsageError(f"{folder} holds no video ({', '.join(sorted(SUFFIXES))}); give a folder of talking videos")
     names = [path.relative_to(root).parts for path in files]
-    chosen = guess(names) if layout == "auto" else layout
+    chosen = guess(names, root) if layout == "auto" else layout
     sources = []
     for path, parts in zip(files, names, strict=True):
         try:

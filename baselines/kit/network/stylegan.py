@@ -159,10 +159,11 @@ def conv_layer(c_in: int, c_out: int, kernel: int, downsample: bool = False, act
 class ResBlock(nn.Module):
     """Residual down-block: two 3x3 convolutions with LeakyReLU, the second halves the size; the skip is a 1x1 one."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, between: int = 0) -> None:
+        """`between`: channels between the two convolutions; 0: c_in, as StyleGAN2."""
         super().__init__()
-        self.conv1 = conv_layer(c_in, c_in, 3)
-        self.conv2 = conv_layer(c_in, c_out, 3, downsample=True)
+        self.conv1 = conv_layer(c_in, between or c_in, 3)
+        self.conv2 = conv_layer(between or c_in, c_out, 3, downsample=True)
         self.skip = conv_layer(c_in, c_out, 1, downsample=True, activate=False)
 
     def forward(self, x: Tensor) -> Tensor:

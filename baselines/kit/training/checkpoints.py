@@ -102,7 +102,8 @@ def save_checkpoint(
         for name, tensors in ((MODEL, model), (TRAINING, training)):
             save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary / name)
             hashes[name] = sha256(temporary / name)
-        description = {"schema": SCHEMA, "kind": kind.name, "step": step, "config": config.model_dump(mode="json")}
+        description = {"schema": SCHEMA, "kind": kind.name, "revision": kind.revision, "step": step}
+        description |= {"config": config.model_dump(mode="json")}
         description |= {"numbers": dict(numbers), "sha256": hashes}
         write_text(temporary / DESCRIPTION, json.dumps(description, indent=1) + "\n")
         shutil.rmtree(final, ignore_errors=True)
@@ -116,7 +117,7 @@ def open_checkpoint(folder: Path, kind: Kind[C]) -> Checkpoint[C]:
     """Read a checkpoint's description; `folder` is a checkpoint, or a run (then its newest).
 
     Raises:
-        RefusedCheckpoint: not a checkpoint of this kind, or malformed.
+        RefusedCheckpoint: not a checkpoint of this kind, of another revision of its network, or malformed.
     """
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file():
@@ -135,6 +136,11 @@ def open_checkpoint(folder: Path, kind: Kind[C]) -> Checkpoint[C]:
         if found_kind != kind.name:
             raise RefusedCheckpoint(
                 f"{folder} is a checkpoint of kind {found_kind!r}; one made by `{kind.maker}` is needed here"
+            )
+        if (revision := int(raw.get("revision", 1))) != kind.revision:
+            raise RefusedCheckpoint(
+                f"{folder} holds revision {revision} of the network {kind.name!r}, this version of lipsync-eval has revision "
+                f"{kind.revision}: train again with `lipsync-eval {kind.maker}`, or use the version that made it"
             )
         config = parse(kind.config, raw["config"], str(path))
         numbers, hashes = dict(raw["numbers"]), dict(raw["sha256"])

@@ -61,7 +61,7 @@ class RadioGenerator:
         if self.device.type != "cpu":
             return MOST
         config = self.model.config
-        largest = max(config.channels(size) * size**2 for size in config.encoder_sizes) * 4
+        largest = max(config.channels(size) * size**2 for size in (config.size, *config.encoder_sizes)) * 4
         return max(1, min(MOST, MAP_BYTES // largest))
 
     def begin(self, material: Material) -> Session:

@@ -16,9 +16,9 @@ from lipsync_eval.errors import InputError
 
 
 class DecoderLayer(nn.Module):
-    """[fidelity mapping,] styled convolution (upsampling), + content residual, styled convolution, RGB.
+    """[fidelity mapping,] styled convolution (upsampling), [+ content residual,] styled convolution, RGB.
 
-    The fidelity mapping works on the layer's input, before any modulation (section 3.2: "then passed to the style
+    The last layer has no content residual: E_c has no map of the frame's own size. The fidelity mapping works on the layer's input, before any modulation (section 3.2: "then passed to the style
     modulation layer").
     """
 
@@ -31,7 +31,7 @@ class DecoderLayer(nn.Module):
         if plan.fidelity == "vit":
             self.vit = ViTBlock(c_in, plan.size_in, plan.patch, config.vit_dim, config.heads, config.vit_layers)
         self.first = StyledConv(c_in, c_out, width, upsample=upsample, noise=False)
-        self.residual = EqualConv2d(c_out, c_out, 1, bias=False)
+        self.residual = EqualConv2d(c_out, c_out, 1, bias=False) if plan.content_map else None
         self.second = StyledConv(c_out, c_out, width, noise=False)
         self.to_rgb = ToRGB(c_out, width, upsample=upsample)
 
@@ -39,29 +39,30 @@ class DecoderLayer(nn.Module):
         """Bring details of the reference into the lower half of x (variant C adds, D attends; else x itself)."""
         if self.plan.fidelity == "none":
             return x
-        other = reference[self.plan.size_in]
+        other = reference[self.plan.style_map]
         if self.vit is not None:
             return cast(Tensor, self.vit(x, other))
         half = self.plan.size_in // 2
         return torch.cat([x[:, :, :half], x[:, :, half:] + other[:, :, half:]], 2)
 
     def forward(
-        self, x: Tensor, w: Tensor, content: Tensor, reference: Mapping[int, Tensor], rgb: Tensor | None
+        self, x: Tensor, w: Tensor, contents: Sequence[Tensor], reference: Mapping[int, Tensor], rgb: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """One layer.
 
         Args:
             x: (B, C, size_in, size_in).
             w: (B, w_dim) style.
-            content: (B, C', size_out, size_out) from E_c.
-            reference: maps of E_s by size in px; empty for variants A and B.
+            contents: maps f_c^1..f_c^L of E_c.
+            reference: maps f_s^i of E_s by their number i; empty for variants A and B.
             rgb: (B, 3, size_in, size_in) so far; None in the first layer.
 
         Returns:
             the map (B, C', size_out, size_out) and the RGB frame so far (B, 3, size_out, size_out).
         """
         x = self.first(self.fidelity(x, reference), w)
-        x = (x + self.residual(content)) / math.sqrt(2)
+        if self.residual is not None:
+            x = (x + self.residual(contents[self.plan.content_map - 1])) / math.sqrt(2)
         x = self.second(x, w)
         return x, self.to_rgb(x, w, rgb)
 
@@ -74,10 +75,10 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(plan, config) for plan in config.decoder_plan)
 
     def forward(self, contents: Sequence[Tensor], w: Tensor, reference: Mapping[int, Tensor]) -> Tensor:
-        """Maps f_c^1..f_c^L of E_c, (B, w_dim) and maps of E_s by size -> (B, 3, size, size), about [-1, 1], unclamped."""
+        """Maps f_c^1..f_c^L, (B, w_dim) and maps f_s^i by i -> (B, 3, size, size), about [-1, 1], unclamped."""
         x, rgb = contents[-1], None
-        for layer, content in zip(self.layers, reversed(contents), strict=True):
-            x, rgb = layer(x, w, content, reference, rgb)
+        for layer in self.layers:
+            x, rgb = layer(x, w, contents, reference, rgb)
         return cast(Tensor, rgb)
 
     def attention(self, contents: Sequence[Tensor], w: Tensor, reference: Mapping[int, Tensor]) -> dict[str, Tensor]:
@@ -88,12 +89,12 @@ class Decoder(nn.Module):
         """
         x, rgb = contents[-1], None
         found: dict[str, Tensor] = {}
-        for number, (module, content) in enumerate(zip(self.layers, reversed(contents), strict=True), start=1):
+        for number, module in enumerate(self.layers, start=1):
             layer = cast(DecoderLayer, module)
             if layer.vit is not None:
-                maps = layer.vit.maps(x, reference[layer.plan.size_in])
+                maps = layer.vit.maps(x, reference[layer.plan.style_map])
                 found |= {f"{number}.{j}": weights for j, weights in enumerate(maps, start=1)}
-            x, rgb = layer(x, w, content, reference, rgb)
+            x, rgb = layer(x, w, contents, reference, rgb)
         if not found:
             raise InputError("this variant has no ViT block and so no attention; use variant D")
         return found

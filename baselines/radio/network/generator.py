@@ -36,7 +36,7 @@ class Reference:
     code: Tensor | None
     """f_s (B, style_dim); None in variant A."""
     maps: Mapping[int, Tensor] = field(default_factory=dict)
-    """Maps of E_s by size in px, those that the decoder asks for."""
+    """Maps f_s^i of E_s by their number i, those that the decoder asks for."""
 
     def expand(self, batch: int) -> Reference:
         """The same reference for `batch` frames (no copy)."""
@@ -45,7 +45,7 @@ class Reference:
             return x.expand(batch, *x.shape[1:])
 
         code = None if self.code is None else repeat(self.code)
-        return Reference(repeat(self.image), code, {size: repeat(x) for size, x in self.maps.items()})
+        return Reference(repeat(self.image), code, {number: repeat(x) for number, x in self.maps.items()})
 
 
 class Radio(nn.Module):
@@ -65,11 +65,8 @@ class Radio(nn.Module):
         if self.style is None:
             return Reference(image, None)
         maps = self.style(image)
-        wanted = {plan.size_in for plan in self.config.decoder_plan if plan.fidelity != "none"}
-        chosen: dict[int, Tensor] = {}
-        for found in maps:  # the shallowest map of a size: the front end of the encoder
-            if found.shape[-1] in wanted:
-                chosen.setdefault(found.shape[-1], found)
+        wanted = [plan.style_map for plan in self.config.decoder_plan if plan.fidelity != "none"]
+        chosen = {number: maps[number - 1] for number in wanted}
         return Reference(image, self.style.code(maps), chosen)
 
     def encode(self, target: Tensor, reference: Reference, mel: Tensor) -> tuple[list[Tensor], Tensor]:
