@@ -31,7 +31,7 @@ def score(
     gt: str | Path | None = None,
     *,
     metrics: str | Sequence[str] = "core",
-    settings: Settings = Settings(),  # noqa: B008 (frozen)
+    settings: Settings | None = None,
     out: str | Path | None = None,
     pairs: str | Path | None = None,
     workers: int = 1,
@@ -49,7 +49,7 @@ def score(
     Args:
         gen, gt: folders (matched by stem) or single files.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
-        settings: everything else that can move a number, and where weights and the cache are.
+        settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
         pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
         workers: processes; the numbers do not depend on it.
@@ -72,7 +72,7 @@ def score(
             "score needs the real videos (gt): every metric compares with them or prints their own score; "
             "give their folder or file"
         )
-    gen, gt = Path(gen), Path(gt)
+    gen, gt, settings = Path(gen), Path(gt), settings or Settings()
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
     plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
@@ -136,7 +136,7 @@ def _run(
     )
     result = collect(plan, journal, run, _environment(plan.settings, workers), resample)
     if keep:
-        result = result.with_frames(folder)
+        result = result.with_frames(folder.absolute())
         try:
             write_run(folder, result, journal)
         except OSError as error:
