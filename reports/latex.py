@@ -36,8 +36,8 @@ _ESCAPES: Final[Mapping[str, str]] = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"{\ttfamily\char34}",
-    "'": r"{\ttfamily\char39}",
-    "`": r"{\ttfamily\char96}",
+    "'": r"{\fontencoding{OT1}\ttfamily\selectfont\char13}",  # upright, as typed; no package needed
+    "`": r"{\fontencoding{OT1}\ttfamily\selectfont\char18}",
     "†": r"$\dagger$",
     "§": r"\S{}",
     "→": r"$\to$",

@@ -9,13 +9,13 @@ from lipsync_eval.errors import InputError
 from lipsync_eval.types import Float, Settings
 
 
-def csim(gen: ArrayLike, gt: ArrayLike, *, settings: Settings = Settings()) -> Float:  # noqa: B008
+def csim(gen: ArrayLike, gt: ArrayLike, *, settings: Settings | None = None) -> Float:
     """Cosine of ArcFace identity vectors (Deng et al., CVPR 2019) of every pair of aligned faces.
 
     Args:
         gen: (N, 112, 112, 3) uint8 RGB, generated, aligned as insightface does (features.arcface_align.align).
         gt: the same shape, real.
-        settings: weights and device; `options={'csim_net': ROW}` takes another network.
+        settings: weights and device (None: Settings()); `options={'csim_net': ROW}` takes another network.
 
     Returns:
         (N,) float64 in [-1, 1], higher is more alike.
@@ -29,13 +29,13 @@ def csim(gen: ArrayLike, gt: ArrayLike, *, settings: Settings = Settings()) -> F
     a, b = np.asarray(gen), np.asarray(gt)
     if a.shape != b.shape:
         raise InputError(f"gen and gt must have one shape, got {a.shape} and {b.shape}")
-    embed = Csim(settings, frozenset({"csim"})).embedder()
+    embed = Csim(settings or Settings(), frozenset({"csim"})).embedder()
     x, y = embed(a).astype(np.float64), embed(b).astype(np.float64)
     out: Float = np.clip(np.einsum("nd,nd->n", x, y), -1.0, 1.0)
     return out
 
 
-def stylesim(gen: ArrayLike, gt: ArrayLike, *, settings: Settings = Settings()) -> float:  # noqa: B008
+def stylesim(gen: ArrayLike, gt: ArrayLike, *, settings: Settings | None = None) -> float:
     """Likeness of two speaking styles from 68 landmarks: `stylesim_points68`, training-free (see docs/metrics/stylesim.md).
 
     Args:
@@ -52,7 +52,7 @@ def stylesim(gen: ArrayLike, gt: ArrayLike, *, settings: Settings = Settings()) 
     from lipsync_eval.features.style.code import cosine, statistics
     from lipsync_eval.features.style.constants import load
 
-    constants = load(settings, "points68")
+    constants = load(settings or Settings(), "points68")
 
     def code(name: str, points: ArrayLike) -> Float:
         placed, index = _seen(name, points)

@@ -16,7 +16,7 @@ def lpips(
     gt: ArrayLike,
     *,
     net: Literal["alex", "vgg", "squeeze"] = "alex",
-    settings: Settings = Settings(),  # noqa: B008
+    settings: Settings | None = None,
 ) -> Float | float:
     """LPIPS v0.1 (Zhang et al., CVPR 2018) of every pair of crops; the weights must be here (`lipsync-eval weights pull`).
 
@@ -24,7 +24,7 @@ def lpips(
         gen: (H, W, 3) or (N, H, W, 3) uint8 RGB, generated.
         gt: the same shape, real.
         net: trunk; the field's default is alex.
-        settings: weights and device.
+        settings: weights and device; None: Settings().
 
     Returns:
         distance >= 0, lower is more alike, no unit: a float for one pair, (N,) float64 for stacks.
@@ -40,12 +40,13 @@ def lpips(
     from lipsync_eval.metrics.lpips import lpips as distances
 
     a, b, single = stacks(gen, gt)
+    settings = settings or Settings()
     family = Lpips(replace(settings, options={**settings.options, "lpips_net": net}), frozenset({"lpips"}))
     values = distances(family.network(), a, b)
     return float(values[0]) if single else values
 
 
-def fid(gen: ArrayLike, gt: ArrayLike, *, clean: bool = False, settings: Settings = Settings()) -> float:  # noqa: B008
+def fid(gen: ArrayLike, gt: ArrayLike, *, clean: bool = False, settings: Settings | None = None) -> float:
     """Frechet Inception distance (Heusel et al., NeurIPS 2017) between two sets of crops.
 
     With fewer than 2048 crops a side the value is biased upwards; `score` says so, this function does not.
@@ -54,7 +55,7 @@ def fid(gen: ArrayLike, gt: ArrayLike, *, clean: bool = False, settings: Setting
         gen: (N, h, w, 3) uint8 RGB, generated; N >= 2.
         gt: (M, h, w, 3) uint8 RGB, real; M >= 2, another N and size are fine.
         clean: resize as clean-fid does (`fid_clean`); False: as pytorch-fid does (`fid`).
-        settings: weights and device.
+        settings: weights and device; None: Settings().
 
     Returns:
         >= 0, lower is better, no unit.
@@ -67,7 +68,7 @@ def fid(gen: ArrayLike, gt: ArrayLike, *, clean: bool = False, settings: Setting
     from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 
     metric = "fid_clean" if clean else "fid"
-    family = Fid(settings, frozenset({metric}))
+    family = Fid(settings or Settings(), frozenset({metric}))
     a, b = (Moments.of(family.embed(_crops(name, x), metric)) for name, x in (("gen", gen), ("gt", gt)))
     return max(frechet_distance(a.mean, a.covariance, b.mean, b.covariance), 0.0)
 

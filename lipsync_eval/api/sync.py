@@ -33,13 +33,13 @@ class AVS(NamedTuple):
     """Generated video against the real video, both without audio."""
 
 
-def lse(crops: ArrayLike, audio: ArrayLike, *, settings: Settings = Settings()) -> LSE:  # noqa: B008
+def lse(crops: ArrayLike, audio: ArrayLike, *, settings: Settings | None = None) -> LSE:
     """LSE-C, LSE-D and offset of one face track (Chung and Zisserman, ACCV-W 2016; joonson/syncnet_python@6efbb1c).
 
     Args:
         crops: (T, 224, 224, 3) uint8 RGB at 25 fps, T >= 6: the face as SyncNet expects it (protocol `syncnet` cuts it).
         audio: (N,) mono at 16 kHz, int16 or float in [-1, 1]; sample 0 sounds with the first crop.
-        settings: weights and device.
+        settings: weights and device; None: Settings().
 
     Raises:
         InputError: wrong dtype or shape.
@@ -56,6 +56,7 @@ def lse(crops: ArrayLike, audio: ArrayLike, *, settings: Settings = Settings()) 
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (224, 224, 3):
         raise InputError(f"crops must be (T, 224, 224, 3) uint8 RGB; got {frames.shape} {frames.dtype}")
     check_audio(samples, len(frames))
+    settings = settings or Settings()
     file = locate(settings, "syncnet", role="syncnet")
     scorer = TrackScorer(syncnet_net.load(file.path, file.sha256, pick(settings.device)), samples, len(frames))
     for frame in frames:
@@ -70,7 +71,7 @@ def avs(
     audio: ArrayLike | None = None,
     *,
     dtype: Literal["float32", "bfloat16"] = "float32",
-    settings: Settings = Settings(),  # noqa: B008
+    settings: Settings | None = None,
 ) -> AVS:
     """AVS_u, AVS_m, AVS_v (Yaman et al., CVPR-W 2024, equations 4 to 6): cosine per frame, mean over frames.
 
@@ -79,7 +80,7 @@ def avs(
         gt: the same of the real video, or None: AVS_u alone.
         audio: (N,) mono at 16 kHz, int16 or float in [-1, 1]; None: AVS_v alone.
         dtype: number format of the matrix products.
-        settings: weights and device.
+        settings: weights and device; None: Settings().
 
     Raises:
         InputError: wrong dtype, shape or length, or nothing to compare with.
@@ -100,6 +101,7 @@ def avs(
     made, real = _mouths("gen", gen), None if gt is None else _mouths("gt", gt)
     if real is not None and len(real) != len(made):
         raise InputError(f"gen has {len(made)} frames and gt {len(real)}; cut both to one length first")
+    settings = settings or Settings()
     file = locate(settings, ROW, role="avhubert")
     extractor = Extractor(load(file.path, str(pick(settings.device))), dtype)
     seen = extractor.see(made)

@@ -35,7 +35,7 @@ def score(
     gt: str | Path | None = None,
     *,
     metrics: str | Sequence[str] = "core",
-    settings: Settings = Settings(),  # noqa: B008 (frozen)
+    settings: Settings | None = None,
     out: str | Path | None = None,
     pairs: str | Path | None = None,
     workers: int = 1,
@@ -54,7 +54,7 @@ def score(
     Args:
         gen, gt: folders (matched by stem) or single files.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
-        settings: everything else that can move a number, and where weights and the cache are.
+        settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
         pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
         workers: processes; the numbers do not depend on it.
@@ -79,7 +79,7 @@ def score(
             "score needs the real videos (gt): every metric compares with them or prints their own score; "
             "give their folder or file"
         )
-    gen, gt = Path(gen), Path(gt)
+    gen, gt, settings = Path(gen), Path(gt), settings or Settings()
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
     plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
@@ -147,7 +147,7 @@ def _run(
     )
     result = build_result(plan, journal, run, _environment(plan, workers), resample)
     if lock is not None:
-        result = result.with_frames(folder)
+        result = result.with_frames(folder.absolute())
         try:
             lock.check()
             write_run(folder, result, journal)
@@ -195,7 +195,7 @@ def _environment(plan: Plan, workers: int) -> dict[str, Any]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
-    if any("weights" in get_spec(metric).needs for metric in plan.bench.metrics):  # measured in workers, perhaps
+    if any("weights" in get_spec(metric).needs for metric in plan.tools.metrics):  # measured in workers, perhaps
         import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (

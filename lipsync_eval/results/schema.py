@@ -216,7 +216,7 @@ class Result(Record):
                 f"{file}: {place}: {first['msg']} ({error.error_count()} problems); it is not as `lipsync-eval score` writes it"
             ) from None
         result = result.model_copy(update={"scores": [_with_mean_abs(s, result.clips) for s in result.scores]})
-        return result.with_frames(file.parent if (file.parent / FRAMES).exists() else None)
+        return result.with_frames(file.parent.absolute() if (file.parent / FRAMES).exists() else None)
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write results.json, clips.csv and, where there are per-frame values, frames.npz.

@@ -12,8 +12,8 @@ from support.clips import blurred, frames, write
 from support.perception import write_inception
 from support.videos import stamped
 
-from lipsync_eval.cli import run as cli
 from lipsync_eval import Settings, score
+from lipsync_eval.cli import run as cli
 from lipsync_eval.metrics.fid import Fid
 from lipsync_eval.results.schema import load_result
 from lipsync_eval.results.store import load_frames

@@ -42,7 +42,7 @@ class Embedder(Protocol):
         """The network's weights."""
         ...
 
-    def embed(self, window: Sequence[Frame], metric: str) -> NDArray[np.float32]:
+    def embed(self, frames: Sequence[Frame], metric: str) -> NDArray[np.float32]:
         """The feature vector of one window."""
         ...
 
