@@ -113,7 +113,7 @@ def measuring_settings(values: dict[str, Any]) -> Settings:
         chosen = options if name == key else protocol_options
         if chosen.setdefault(name, value) != value:
             raise click.BadParameter(f"{key} is given twice, as {chosen[name]} and {value}; leave one out")
-    run = {o.name: bool(take(o.name)) if o.kind == "flag" else take(o.name) for o in RUN_OPTIONS}
+    run: dict[str, Any] = {o.name: bool(take(o.name)) if o.kind == "flag" else take(o.name) for o in RUN_OPTIONS}
     no_cache, cache = take("no_cache"), take("cache")
     return Settings(
         **run,

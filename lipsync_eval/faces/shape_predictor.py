@@ -83,8 +83,8 @@ class Predictor:
             x, y = self._place(level, shapes)
             chosen = _leaves(level, shelf.values(which, _nearest(x * width + left), _nearest(y * height + top)))
             shapes = _added(level, shapes, chosen)
-        x, y = shapes[:, ::2] * width + left, shapes[:, 1::2] * height + top
-        return np.stack([_nearest(x), _nearest(y)], axis=-1).astype(np.float64)
+        found = [_nearest(shapes[:, ::2] * width + left), _nearest(shapes[:, 1::2] * height + top)]
+        return np.stack(found, axis=-1).astype(np.float64)
 
     def _place(self, level: Level, shapes: _Single) -> tuple[_Single, _Single]:
         """(n, P) x and y of the level's pixels in units of the window: the offsets turned and scaled as the shape is."""
@@ -177,7 +177,7 @@ def read_predictor(path: Path) -> Predictor:
         size = path.stat().st_size
         data = np.zeros(size + 8, np.uint8)
         with path.open("rb") as file:
-            file.readinto(data[:size])
+            file.readinto(memoryview(data)[:size])
         return _Reader(data).predictor()
     except (IndexError, ValueError, OverflowError) as error:
         raise WeightsError(

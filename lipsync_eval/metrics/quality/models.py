@@ -50,11 +50,12 @@ def load_brisque_pypi(svm: Path, ranges: Path) -> brisque_score.Model:
     Raises:
         RefusedCheckpoint: either is damaged, too large, or holds something else.
     """
+    from lipsync_eval.weights.globals import Budget
     from lipsync_eval.weights.unpickle import Bounded, unpickle
 
     size = _bounded(ranges, _LARGEST_NIQE)
     with ranges.open("rb") as file:
-        held = unpickle(Bounded(file, size), _no_storage)
+        held = unpickle(Bounded(file, size), _no_storage, Budget(size))
     if not isinstance(held, dict) or not {"min_", "max_"} <= set(held):
         raise RefusedCheckpoint(f"{ranges} is refused: it should hold the lists min_ and max_. Use the official file")
     low, high = (_numbers(held[key]) for key in ("min_", "max_"))
