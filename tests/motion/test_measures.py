@@ -47,6 +47,8 @@ def test_soft_dtw_refuses(gamma: float) -> None:
         warping.soft_dtw(series(3, 1, 0), series(3, 1, 1), gamma)
     with pytest.raises(InputError, match="one dimension"):
         warping.soft_dtw(series(3, 1, 0), series(3, 2, 1), 1.0)
+    with pytest.raises(InputError, match="too long to align"):
+        warping.derivative_dtw(np.zeros(6001), np.zeros(5))
     with pytest.raises(InputError, match="finite"):
         warping.soft_dtw(np.full((3, 1), np.nan), series(3, 1, 1), 1.0)
 

@@ -172,7 +172,7 @@ def silent_frames(speech: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
     out = np.zeros(len(speech), bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ~speech, [False]]).astype(np.int8)))
     for start, stop in edges.reshape(-1, 2):
-        if stop - start >= LEAST_SILENCE * 1000 / 1000 * fps:
+        if stop - start >= LEAST_SILENCE * fps:
             out[start:stop] = True
     return out
 

@@ -19,6 +19,8 @@ from lipsync_eval.types import Float
 
 SIGMA: Final = 2.0
 """Frames: standard deviation of the Gaussian that smooths openings before MTM."""
+LONGEST: Final = 6000
+"""Frames (4 min) above which series are not aligned: memory grows with the square (0.6 GB at this length)."""
 
 
 def soft_dtw(a: Float, b: Float, gamma: float) -> float:
@@ -41,6 +43,7 @@ def soft_dtw(a: Float, b: Float, gamma: float) -> float:
         raise InputError(f"soft_dtw compares series of one dimension, got {a.shape} and {b.shape}")
     if not gamma > 0:
         raise InputError(f"gamma must be above 0, got {gamma}")
+    _check_length(len(a), len(b))
     cost = np.stack([np.square(row - b).sum(axis=1) for row in a])
     n, m = cost.shape
     total = np.full((n + 1, m + 1), np.inf)
@@ -64,6 +67,7 @@ def derivative_dtw(a: Float, b: Float) -> tuple[float, NDArray[np.intp]]:
     Returns:
         the cost, and the path: (k, 2) pairs of indices; of equal ways back the diagonal one is taken, then that along `a`.
     """
+    _check_length(len(a), len(b))
     da, db = np.diff(a, prepend=a[:1]), np.diff(b, prepend=b[:1])
     cost = np.abs(da[:, None] - db[None])
     n, m = cost.shape
@@ -130,6 +134,13 @@ def _extrema(x: Float) -> dict[int, str]:
 
     found = {int(i): "max" for i in find_peaks(x)[0]}
     return found | {int(i): "min" for i in find_peaks(-x)[0]}
+
+
+def _check_length(n: int, m: int) -> None:
+    if max(n, m) > LONGEST:
+        raise InputError(
+            f"series of {n} and {m} frames are too long to align ({LONGEST} at most); cut the videos into parts"
+        )
 
 
 def _series(x: Float) -> Float:
