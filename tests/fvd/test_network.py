@@ -110,7 +110,7 @@ def hassony(key: str) -> str:
     return key[0].lower() + key[1:]
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_names_of_published_files(tmp_path: Path) -> None:
     """Other ports' names, TorchScript's container, no scale in the batch norms (as the TensorFlow graph)."""
     net = I3D(eps=1e-3)

@@ -14,7 +14,7 @@ from support.quality import MODELS, brisque_pypi_model, frame, write_quality
 
 from lipsync_eval import check_metric
 from lipsync_eval.errors import InputError, MetricError, MissingWeights, RefusedCheckpoint
-from lipsync_eval.metrics.quality import brisque_score
+from lipsync_eval.metrics.quality import brisque_score, nss
 from lipsync_eval.metrics.quality.brisque import Brisque
 from lipsync_eval.metrics.quality.brisque_score import Model, brisque, features
 from lipsync_eval.metrics.quality.live_ranges import HIGH, LOW
@@ -58,6 +58,21 @@ def test_filter_is_scipys_to_the_last_bit(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).random(shape)
     values[5:15, 5:20] = 0.7
     np.testing.assert_array_equal(brisque_score._convolved(values), convolve2d(values, brisque_score._kernel(), "same"))
+
+
+def test_an_empty_side_has_no_fit() -> None:
+    """Values of one sign: NaN where zeros count on no side, and 0 for the empty side where they count right."""
+    x = -np.abs(np.random.default_rng(0).normal(size=(1, 500)))
+    moments = nss.Moments.of(x.copy())
+    assert moments.positive[0] == 0 == moments.n_positive[0]
+    assert np.isnan(nss.fit_table(moments, zeros_right=False).alpha).all()
+    assert nss.fit_table(moments, zeros_right=True).right[0] == 0
+
+
+def test_wrapped_products_are_those_of_a_roll() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 7, 5))
+    for shift in (*nss.SHIFTS, (-1, 1), (0, -1)):
+        np.testing.assert_array_equal(nss.wrapped_product(x, shift), x * np.roll(x, shift, (1, 2)))
 
 
 def test_flat_and_wrong_input() -> None:

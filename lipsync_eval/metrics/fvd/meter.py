@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import InputError, MetricError
+from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Failure, Measurement
-from lipsync_eval.metrics.fvd.prepare import cut_box, small
+from lipsync_eval.metrics.fvd.prepare import cut_box, has_box, small
 from lipsync_eval.metrics.fvd.readings import Reading
 from lipsync_eval.types import Frame, Pair, Settings, Side
 
@@ -151,12 +151,9 @@ def _regions(batch: Batch, reading: Reading) -> list[tuple[int, Frame | None, Fr
 
 def _boxed(side: Side, at: int, frame: Frame, reading: Reading) -> Frame | None:
     """The face box of one frame; stretched at once where the resize is by whole levels, to save memory."""
-    if side.track is None or at >= len(side.track.boxes) or not np.isfinite(side.track.boxes[at]).all():
+    if side.track is None or at >= len(side.track.boxes) or not has_box(side.track.boxes[at], *frame.shape[:2]):
         return None
-    try:
-        part = cut_box(frame, side.track.boxes[at])
-    except InputError:
-        return None
+    part = cut_box(frame, side.track.boxes[at])
     return small(part, reading.resize) if reading.resize in ("area", "pillow") else part.copy()
 
 
@@ -179,7 +176,6 @@ def _digest(pair: Pair, region: str) -> str:
         digest.update(repr(crop.size).encode() + both.tobytes())
         digest.update(np.ascontiguousarray(crop.matrix[: pair.n_frames][both]).tobytes())
     if region == "box" and pair.gen.track is not None and pair.gt.track is not None:
-        digest.update(
-            np.isfinite(pair.gen.track.boxes).all(1).tobytes() + np.ascontiguousarray(pair.gt.track.boxes).tobytes()
-        )
+        there = [has_box(box, *pair.gen.clip.size) for box in pair.gen.track.boxes]
+        digest.update(bytes(there) + np.ascontiguousarray(pair.gt.track.boxes).tobytes())
     return digest.hexdigest()

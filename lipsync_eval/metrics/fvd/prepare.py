@@ -74,13 +74,25 @@ def cut_box(frame: Frame, box: Float) -> Frame:
     Raises:
         InputError: nothing of the box lies in the frame.
     """
-    x1, y1, x2, y2 = (float(v) for v in box)
-    left, top, width, height = int(x1), int(y1), int(x2 - x1), int(y2 - y1)
-    left, top = max(0, left), max(0, top)
-    part = frame[top : min(frame.shape[0], top + height), left : min(frame.shape[1], left + width)]
-    if width < 1 or height < 1 or 0 in part.shape:
+    found = _pixels(box, frame.shape[0], frame.shape[1])
+    if found is None:
         raise InputError(f"the face box {np.round(box, 1).tolist()} has nothing in a frame of {frame.shape[:2]} px")
-    return part
+    return frame[found]
+
+
+def has_box(box: Float, height: int, width: int) -> bool:
+    """Whether `cut_box` finds anything: a box of numbers that reaches into a frame of this size."""
+    return _pixels(box, height, width) is not None
+
+
+def _pixels(box: Float, height: int, width: int) -> tuple[slice, slice] | None:
+    if not np.isfinite(box).all():
+        return None
+    x1, y1, x2, y2 = (float(v) for v in box)
+    left, top, across, down = int(x1), int(y1), int(x2 - x1), int(y2 - y1)
+    left, top = max(0, left), max(0, top)
+    right, bottom = min(width, left + across), min(height, top + down)
+    return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
 
 
 def _bilinear(x: Tensor, *, keep: bool) -> Tensor:

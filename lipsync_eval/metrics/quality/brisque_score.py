@@ -30,8 +30,8 @@ SMALLEST: Final = 16
 _REACH: Final = 3
 _STRIP: Final = 16384
 """Values that are filtered together: they fit a processor's cache."""
-# Shift of the neighbour (rows, columns) by variant, in the order of the features.
 _WRAPPED: Final = ((0, 1), (1, 0), (1, 1), (-1, 1))
+"""(rows, columns) to the neighbours of pyiqa, in the order of the features."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,16 +70,17 @@ class Moments:
     @classmethod
     def of(cls, x: Float, memory: Float | None = None) -> Moments:
         """Of (N, n) values; `memory`, (N, n), is overwritten."""
-        below = np.minimum(x, 0.0, out=memory)
-        negative = np.einsum("ij,ij->i", below, below)
-        n_negative = np.count_nonzero(below, axis=1)
+        total = x.sum(1)
+        part = np.minimum(x, 0.0, out=memory)
+        low, negative, n_negative = part.sum(1), np.einsum("ij,ij->i", part, part), np.count_nonzero(part, axis=1)
+        part = np.maximum(x, 0.0, out=part)
         return cls(
             n=np.full(len(x), x.shape[1]),
-            absolute=x.sum(1) - 2.0 * below.sum(1),
+            absolute=total - 2.0 * low,
             negative=negative,
-            positive=np.einsum("ij,ij->i", x, x) - negative,
+            positive=np.einsum("ij,ij->i", part, part),
             n_negative=n_negative,
-            n_positive=np.count_nonzero(x, axis=1) - n_negative,
+            n_positive=np.count_nonzero(part, axis=1),
         )
 
     @classmethod
@@ -197,7 +198,7 @@ def normalised(grey: Float, window: Float, border: Border, constant: float = 1.0
 
     Args:
         grey: (H, W) float64.
-        window: (7, 7) weights.
+        window: (7,) weights for both directions, or (7, 7).
         border: what lies outside the frame.
         constant: added to the contrast.
         epsilon: added to the variance.
