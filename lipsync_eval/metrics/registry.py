@@ -33,6 +33,7 @@ FAMILIES: Final = Registry[type[Family]](
         "lmd": "lipsync_eval.metrics.lmd:LMD",
         "mouth_audio": "lipsync_eval.metrics.mouth_audio:MouthAudio",
         "syncnet": "lipsync_eval.metrics.syncnet:SyncNet",
+        "sync_cosine": "lipsync_eval.baselines.radio.metric:SyncCosine",
         "avs": "lipsync_eval.metrics.avs:Avs",
         "csim": "lipsync_eval.metrics.csim:Csim",
         "stylesim_points68": "lipsync_eval.metrics.stylesim:StyleSimPoints68",

@@ -13,6 +13,7 @@ UNITS = {
     "psnr": ("dB", "up"),
     "ssim": ("1", "up"),
     "lmd": ("px", "down"),
+    "lmd_norm": ("1", "down"),
     "lse_c": ("1", "up"),
     "lse_d": ("1", "down"),
     "av_offset": ("frames", "zero"),
