@@ -162,7 +162,9 @@ def main() -> None:
             found = run(name, workers, folder, given, args.device, env)
             found["times_real_time"] = args.copies * seconds / found["seconds"]
             results["runs"][f"{name}, {workers} workers"] = found
-            rows.append(f"| {name}, {workers} workers | {found['times_real_time']:.1f} x real time ({found['ended']}) |")
+            rows.append(
+                f"| {name}, {workers} workers | {found['times_real_time']:.1f} x real time ({found['ended']}) |"
+            )
             print(rows[-1], flush=True)
             keep()
     results["networks"] = networks(args.device)

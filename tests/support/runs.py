@@ -17,6 +17,7 @@ UNITS = {
     "lmd_centered": ("px", "down"),
     "f_lmd": ("px", "down"),
     "lmd_atvg_sum": ("px", "down"),
+    "lmd_norm": ("1", "down"),
     "lse_c": ("1", "up"),
     "lse_d": ("1", "down"),
     "av_offset": ("frames", "zero"),

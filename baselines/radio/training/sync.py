@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lipsync_eval.baselines.kit.data.windows import to_tensor
 from lipsync_eval.baselines.kit.progress import Say
 from lipsync_eval.baselines.kit.sync.pairs import pair_loss
 from lipsync_eval.baselines.kit.sync.recipe import SyncRecipe
 from lipsync_eval.baselines.kit.sync.training import train_sync
 from lipsync_eval.baselines.kit.training import losses
-from lipsync_eval.baselines.kit.training.checkpoints import open_checkpoint
+from lipsync_eval.baselines.kit.training.checkpoints import MODEL, open_checkpoint
 from lipsync_eval.baselines.kit.training.processes import Ranks
 from lipsync_eval.baselines.radio.config import SYNC, Config
 from lipsync_eval.baselines.radio.data.inputs import open_pool
@@ -45,22 +49,58 @@ def run_sync_training(config: Config, out: Path, ranks: Ranks, *, resume: bool, 
     train_sync(sync_recipe(config), config, open_pool(config), out, ranks, resume=resume, say=say)
 
 
+@dataclass(frozen=True)
+class LoadedSync:
+    """A frozen sync discriminator in evaluation mode."""
+
+    network: SyncDiscriminator
+    config: Config
+    """Of the run that made it."""
+    digest: str
+    """sha256 of its tensors' file."""
+    folder: Path
+
+    @property
+    def size(self) -> int:
+        """px of the crops that it was trained on."""
+        return self.config.model.size
+
+    @torch.inference_mode()
+    def cosines(self, crops: NDArray[np.uint8], mels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Eq. 4: (B, T, H, W, 3) uint8 crops and the (B, bands, columns) mels around their middle frames -> (B,) in [-1, 1]."""
+        device = next(self.network.parameters()).device
+        frames = to_tensor(crops.reshape(-1, *crops.shape[2:])).reshape(*crops.shape[:2], 3, *crops.shape[2:4])
+        found = self.network(frames.to(device), torch.from_numpy(mels)[:, None].to(device))
+        return np.clip(found.double().cpu().numpy(), -1.0, 1.0)
+
+
+def open_sync(path: Path, device: torch.device) -> LoadedSync:
+    """The sync discriminator of a run or checkpoint of train-sync.
+
+    Raises:
+        RefusedCheckpoint: not a checkpoint of train-sync, or damaged.
+    """
+    from lipsync_eval.weights import fit
+
+    held = open_checkpoint(path, SYNC)
+    net = SyncDiscriminator(held.config.sync)
+    fit(net, held.tensors(), source=str(held.folder))
+    net.eval().requires_grad_(False).to(device)
+    return LoadedSync(net, held.config, held.hashes[MODEL], held.folder)
+
+
 def load_sync(config: Config, device: torch.device) -> SyncDiscriminator:
     """The frozen sync discriminator that `loss.sync_checkpoint` names, in evaluation mode.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of train-sync, damaged, or of another shape than `sync` says.
     """
-    from lipsync_eval.weights import fit
-
     path = config.loss.sync_checkpoint
     if path is None:
         raise RefusedCheckpoint("no sync discriminator named; set loss.sync_checkpoint")
-    held = open_checkpoint(path, SYNC)
-    if held.config.sync != config.sync:
+    loaded = open_sync(path, device)
+    if loaded.config.sync != config.sync:
         raise RefusedCheckpoint(
-            f"{held.folder} was trained with sync = {held.config.sync}, the configuration says {config.sync}"
+            f"{loaded.folder} was trained with sync = {loaded.config.sync}, the configuration says {config.sync}"
         )
-    net = SyncDiscriminator(config.sync)
-    fit(net, held.tensors(), source=str(held.folder))
-    return net.eval().requires_grad_(False).to(device)
+    return loaded.network
