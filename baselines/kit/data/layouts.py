@@ -69,7 +69,7 @@ def _lrs2(root: Path, parts: tuple[str, ...]) -> tuple[str, str | None]:
 @lru_cache(maxsize=8)
 def _lists(folder: Path) -> dict[str, str]:
     """'VIDEO/00001' -> split, of the lists that are there; a line of test.txt may say more behind the name."""
-    found = {}
+    found: dict[str, str] = {}
     for split in ("train", "val", "test"):
         path = folder / f"{split}.txt"
         if path.is_file():
