@@ -70,8 +70,9 @@ class LoadedSync:
         """Eq. 4: (B, T, H, W, 3) uint8 crops and the (B, bands, columns) mels around their middle frames -> (B,) in [-1, 1]."""
         device = next(self.network.parameters()).device
         frames = to_tensor(crops.reshape(-1, *crops.shape[2:])).reshape(*crops.shape[:2], 3, *crops.shape[2:4])
-        found = self.network(frames.to(device), torch.from_numpy(mels)[:, None].to(device))
-        return np.clip(found.double().cpu().numpy(), -1.0, 1.0)
+        found: Tensor = self.network(frames.to(device), torch.from_numpy(mels)[:, None].to(device))
+        cosines: NDArray[np.float64] = found.double().clamp(-1, 1).cpu().numpy()
+        return cosines
 
 
 def open_sync(path: Path, device: torch.device) -> LoadedSync:
