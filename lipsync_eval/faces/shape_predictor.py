@@ -176,8 +176,7 @@ def read_predictor(path: Path) -> Predictor:
     try:
         size = path.stat().st_size
         data = np.zeros(size + 8, np.uint8)
-        with path.open("rb") as file:
-            file.readinto(memoryview(data)[:size])
+        data[:size] = np.memmap(path, np.uint8, "r")
         return _Reader(data).predictor()
     except (IndexError, ValueError, OverflowError) as error:
         raise WeightsError(
