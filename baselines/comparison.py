@@ -14,6 +14,7 @@ from lipsync_eval.baselines.runner import GeneratorOutcome
 from lipsync_eval.engine.preview import preview
 from lipsync_eval.errors import OutputError
 from lipsync_eval.files import write_text
+from lipsync_eval.media.names import is_video
 from lipsync_eval.progress import Progress
 from lipsync_eval.reports.layout import get_layout
 from lipsync_eval.reports.page import write_page
@@ -112,6 +113,11 @@ def _notes(kinds: Sequence[Reference], entries: Sequence[Entry], rule: str) -> l
         notes.append(
             f"{own} of {len(entries)} clips are dubbed with the audio of the same video: there the networks of [own-frame] rows see the "
             "mouth that they are to make, those of [drawn] rows may see it. Their numbers are not comparable with [given] rows."
+        )
+    if other := sum(e.audio != e.video and e.real == e.video and is_video(e.audio) for e in entries):
+        notes.append(
+            f"{other} of {len(entries)} clips are dubbed with the audio of another video: metrics that compare with the real video "
+            "compare with a mouth that says something else."
         )
     return notes
 

@@ -20,6 +20,7 @@ def with_reference(record: Record, patches: Sequence[Patch], note: str) -> Recor
         name=f"{record.name}_ref",
         title=f"{record.title} (given reference)",
         reference="given",
+        needs=(*(need for need in record.needs if need != "references"), "image"),
         patches=(*record.patches, *patches),
         notes=(*record.notes, note, "not the authors' own inference: name the patches beside its numbers"),
     )

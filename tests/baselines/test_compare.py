@@ -74,6 +74,16 @@ def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
     assert len(runs_of(paths["side"])) == 8
 
 
+def test_other_peoples_audio_is_said_in_the_table(tmp_path: Path) -> None:
+    """What `manifest --pair other` makes: the real video shows other speech than the generated one."""
+    paths = toy_folder(tmp_path, {"good": {}}, names=("a", "b"))
+    paths["data"].write_text("id,video,audio\na,real/a.mkv,real/b.mkv\nb,real/b.mkv,real/b.mkv\n")
+    done = subprocess.run(_compare(paths, "good", *_QUICK), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "good [not stated]" in done.stdout
+    assert "1 of 2 clips are dubbed with the audio of another video" in done.stdout
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found through /proc")
 def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
     names = ("a", "b", "c")

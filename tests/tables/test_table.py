@@ -237,10 +237,10 @@ def test_latex_compiles(tmp_path: Path, hostile: bool) -> None:
 def test_own_layouts(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
-        'title = "Mine"\nmetrics = ["lmd", "psnr"]\n[headings]\nlmd = "Lip distance"\n[decimals]\npsnr = 1\n'
+        'title = "Mine"\nmetrics = ["lmd_norm", "psnr"]\n[headings]\nlmd_norm = "Lip distance"\n[decimals]\npsnr = 1\n'
     )
     table = build(three(), layout=get_layout(str(path)))
-    assert [(c.heading, c.decimals) for c in table.columns] == [("Lip distance", 3), ("PSNR", 1)]
+    assert [(c.heading, c.decimals) for c in table.columns] == [("Lip distance", 4), ("PSNR", 1)]
     for text, words in (
         ("metrics = []", "metric ids"),
         ("metric = 3", "'metric' is not expected"),
