@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import RefusedCheckpoint, WeightsError
-from lipsync_eval.weights.globals import Budget, Global, Stub, shown
+from lipsync_eval.weights.globals import Budget, Global, Stub
+from lipsync_eval.weights.shown import shown
 from lipsync_eval.weights.unpickle import Bounded, Persistent, unpickle
 
 if TYPE_CHECKING:

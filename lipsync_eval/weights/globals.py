@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from lipsync_eval.errors import RefusedCheckpoint
+from lipsync_eval.weights.shown import shown
 
 MOST_OBJECTS: Final = 512 << 20
 """Bytes of Python objects, roughly, that a checkpoint may build beside its tensors (a large one takes some 20 MB)."""
@@ -131,21 +132,6 @@ def allowed(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and (
         name in BUILDERS or bool(_WORDS.fullmatch(name)) or bool(_STUBS.fullmatch(name))
     )
-
-
-def shown(value: Any) -> str:
-    """A value out of a file for a message: short, and cheap whatever it is."""
-    if isinstance(value, str | bytes):
-        return repr(value[:60]) + ("..." if len(value) > 60 else "")
-    if isinstance(value, bool | float | None) or (isinstance(value, int) and value.bit_length() <= 200):
-        return repr(value)
-    if (
-        type(value) in (tuple, list)
-        and len(value) <= 16
-        and all(type(v) is int and v.bit_length() <= 200 for v in value)
-    ):
-        return repr(value)
-    return value.name if isinstance(value, Global | Stub) else f"a {type(value).__name__}"
 
 
 def call(target: Global, args: tuple[Any, ...], budget: Budget) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from lipsync_eval.errors import RefusedCheckpoint
-from lipsync_eval.weights.globals import shown
+from lipsync_eval.weights.shown import shown
 
 DTYPES: Final = {
     "torch.DoubleStorage": torch.float64,
