@@ -9,7 +9,7 @@ from pathlib import Path
 from lipsync_eval.baselines.base import REFERENCES, Adapter, Reference
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.generation import find_result, generate, write_pairs
-from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.runner import GeneratorOutcome
 from lipsync_eval.engine.preview import preview
 from lipsync_eval.errors import OutputError
@@ -44,7 +44,7 @@ Measure = Callable[[MethodJob, bool], Result]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparedMethods:
     """What became of the methods."""
 
     results: tuple[Result, ...]
@@ -62,7 +62,7 @@ class Comparison:
 
 def compare(
     generators: Sequence[tuple[Adapter, Environment]],
-    entries: Sequence[Entry],
+    entries: Sequence[ManifestEntry],
     out: Path,
     measure: Measure,
     *,
@@ -71,7 +71,7 @@ def compare(
     seed: int,
     again_failed: bool,
     progress: Progress,
-) -> Comparison:
+) -> ComparedMethods:
     """Run what is missing into OUT/gen and score all methods into OUT/runs; what is done is not run again.
 
     Args:
@@ -100,10 +100,10 @@ def compare(
     made = {name: adapter.record.reference for name, (adapter, _) in zip(names, generators, strict=True)}
     kinds = tuple(made[name] for name in there)
     empty = tuple(name for name in names if name not in there)
-    return Comparison(results, there, empty, tuple(outcomes), kinds, tuple(_notes(kinds, entries, reference)))
+    return ComparedMethods(results, there, empty, tuple(outcomes), kinds, tuple(_notes(kinds, entries, reference)))
 
 
-def _notes(kinds: Sequence[Reference], entries: Sequence[Entry], rule: str) -> list[str]:
+def _notes(kinds: Sequence[Reference], entries: Sequence[ManifestEntry], rule: str) -> list[str]:
     """What the labels of the rows mean, and on how many clips the true mouth can have reached a network."""
     given = f"{REFERENCES['given']} ({'the first frame' if rule == 'first' else 'a frame drawn by the clip’s id'}, or the manifest's own)"
     words = {**REFERENCES, "given": given}
@@ -126,7 +126,7 @@ def _label(kind: Reference) -> str:
     return kind or "not stated"
 
 
-def write_table(found: Comparison, out: Path, layout: str | None, published: Sequence[str]) -> str:
+def write_table(found: ComparedMethods, out: Path, layout: str | None, published: Sequence[str]) -> str:
     """Write OUT/table.txt, .md, .tex and .csv; each measured row and a footnote say where its reference frame comes from.
 
     Args:
@@ -156,7 +156,7 @@ def write_report(names: Sequence[str], out: Path) -> Path:
     return write_page(loaded, frames, out / "report", [preview] * len(runs))
 
 
-def _score(name: str, entries: Sequence[Entry], out: Path, measure: Measure) -> Result:
+def _score(name: str, entries: Sequence[ManifestEntry], out: Path, measure: Measure) -> Result:
     job = MethodJob(name, out / "gen" / name, out / "runs" / f"{name}.pairs.csv", out / "runs" / name)
     job.run.parent.mkdir(parents=True, exist_ok=True)
     write_pairs(name, entries, out / "gen", job.pairs)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lipsync_eval.baselines.base import Adapter
 from lipsync_eval.baselines.environments import Environment
-from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.runner import GeneratorOutcome, find_result, run_all
 from lipsync_eval.files import write_text
 from lipsync_eval.progress import Progress
@@ -17,7 +17,7 @@ from lipsync_eval.progress import Progress
 __all__ = ["enhanced", "find_result", "generate", "write_pairs"]
 
 
-def write_pairs(method: str, entries: Sequence[Entry], generated: Path, path: Path) -> None:
+def write_pairs(method: str, entries: Sequence[ManifestEntry], generated: Path, path: Path) -> None:
     """A --pairs table for one method. A clip that was not generated keeps its row: the scorer makes it a failure row, so that it
     stays in the count."""
     buffer = io.StringIO()
@@ -29,20 +29,20 @@ def write_pairs(method: str, entries: Sequence[Entry], generated: Path, path: Pa
     write_text(path, buffer.getvalue())
 
 
-def enhanced(entries: Sequence[Entry], method: str, generated: Path) -> list[Entry]:
+def enhanced(entries: Sequence[ManifestEntry], method: str, generated: Path) -> list[ManifestEntry]:
     """Entries whose video is what `method` generated: input of an enhancement step. Clips that were not generated are left out of
     the step and stay failures of the method."""
     found = []
     for entry in entries:
         made = find_result(generated / method, entry.id)
         if made is not None:
-            found.append(Entry(entry.id, made, entry.audio, None, entry.real))
+            found.append(ManifestEntry(entry.id, made, entry.audio, None, entry.real))
     return found
 
 
 def generate(
     pairs: Sequence[tuple[Adapter, Environment]],
-    entries: Sequence[Entry],
+    entries: Sequence[ManifestEntry],
     out: Path,
     *,
     enhance: tuple[Adapter, Environment] | None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lipsync_eval.baselines.base import BaselineError
-from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.types import FPS, RATE, Frame
@@ -28,7 +28,7 @@ class Inputs:
     notes: tuple[str, ...]
 
 
-def stage(entry: Entry, work: Path, *, reference: str) -> Inputs:
+def stage(entry: ManifestEntry, work: Path, *, reference: str) -> Inputs:
     """Write work/video.mkv, video.mp4, audio.wav and reference.png.
 
     Args:
@@ -81,7 +81,7 @@ def open_audio(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]] | Non
     return None if found is None else found.samples
 
 
-def _reference(entry: Entry, rule: str, n: int) -> int | Path:
+def _reference(entry: ManifestEntry, rule: str, n: int) -> int | Path:
     import zlib
 
     if entry.reference is not None:

@@ -28,7 +28,7 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """One clip to dub."""
 
     id: str
@@ -42,7 +42,7 @@ class Entry:
     """What the result is compared with: the column `real`, else the video itself."""
 
 
-def read_manifest(path: Path) -> list[Entry]:
+def read_manifest(path: Path) -> list[ManifestEntry]:
     """Entries of a manifest; relative paths are taken from its folder.
 
     Raises:
@@ -65,7 +65,7 @@ def read_manifest(path: Path) -> list[Entry]:
         raise ParseError(f"{path}: columns {', '.join(header) or 'none'}; expected id,video,audio[,reference][,real]")
     if not rows:
         raise ParseError(f"{path}: holds no clip")
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ManifestEntry] = {}
     for line, row in rows:
         entry = _entry(path, line, row)
         if entry.id in entries:
@@ -74,7 +74,7 @@ def read_manifest(path: Path) -> list[Entry]:
     return list(entries.values())
 
 
-def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
+def _entry(path: Path, line: int, row: dict[str, str]) -> ManifestEntry:
     for column in ("id", "video", "audio"):
         if not row.get(column):
             raise ParseError(f"{path}: line {line}: {column} is empty")
@@ -95,7 +95,9 @@ def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
             found[column] = file = path.parent / cell
             if not file.exists():
                 raise ParseError(f"{path}: line {line}: {column} {cell!r} does not exist")
-    return Entry(name, found["video"], found["audio"], found.get("reference"), found.get("real", found["video"]))
+    return ManifestEntry(
+        name, found["video"], found["audio"], found.get("reference"), found.get("real", found["video"])
+    )
 
 
 def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: int = 12345, pair: str = "self") -> int:

@@ -16,7 +16,7 @@ from typing import Any
 from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.inputs import Inputs, expected_frames, stage
-from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
@@ -49,7 +49,7 @@ class GeneratorOutcome:
 
 def run_all(
     adapters: Sequence[tuple[Adapter, Environment]],
-    entries: Sequence[Entry],
+    entries: Sequence[ManifestEntry],
     out: Path,
     *,
     reference: str = "first",
@@ -96,7 +96,7 @@ def run_all(
 def _one(
     adapter: Adapter,
     environment: Environment,
-    entry: Entry,
+    entry: ManifestEntry,
     out: Path,
     reference: str,
     seed: int,
@@ -138,7 +138,7 @@ def _one(
 
 
 def _attempt(
-    adapter: Adapter, environment: Environment, entry: Entry, out: Path, reference: str, seed: int
+    adapter: Adapter, environment: Environment, entry: ManifestEntry, out: Path, reference: str, seed: int
 ) -> list[str]:
     name = adapter.record.name
     if environment.device == "cpu" and (why := why_no_cpu(adapter.record, environment.repo)):
@@ -191,7 +191,7 @@ def _cwd(adapter: Adapter, environment: Environment, work: Path) -> Path:
 def _job(
     adapter: Adapter,
     environment: Environment,
-    entry: Entry,
+    entry: ManifestEntry,
     work: Path,
     inputs: Inputs,
     seed: int,
@@ -235,7 +235,7 @@ def _check_end(ended: Ended) -> None:
         raise BaselineError(f"{how}: {last[:200]}\n{ended.tail}")
 
 
-def _keep(made: Path, folder: Path, entry: Entry, inputs: Inputs, work: Path) -> list[str]:
+def _keep(made: Path, folder: Path, entry: ManifestEntry, inputs: Inputs, work: Path) -> list[str]:
     """Check the result and move it to its place; says what is odd about it."""
     if not made.is_file() or made.stat().st_size == 0:
         raise BaselineError(f"ended well but wrote no {made.name}")
@@ -279,7 +279,7 @@ def read_outcome(path: Path) -> GeneratorOutcome | None:
         return None
 
 
-def _key(adapter: Adapter, environment: Environment, entry: Entry, reference: str, seed: int) -> str:
+def _key(adapter: Adapter, environment: Environment, entry: ManifestEntry, reference: str, seed: int) -> str:
     """What could change the result. Files of the generator's own (weights, a template's script) go in by size and time of change:
     a new checkpoint under an old name is run anew; `check` hashes them."""
     facts: dict[str, Any] = {

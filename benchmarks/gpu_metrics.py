@@ -109,7 +109,7 @@ def networks(device: str) -> dict[str, float]:
         found["Inception, 299 px"] = rate(lambda: inception(image), 64)
         faces, arc = ready(IResNet("iresnet50")), torch.rand(64, 3, 112, 112, device=device)
         found["ArcFace ResNet-50, 112 px"] = rate(lambda: faces(arc), 64)
-        lpips, a = ready(LPIPS("alex")), torch.rand(64, 3, 256, 256, device=device)
+        lpips, a = ready(LPIPS("alex")), 2 * torch.rand(64, 3, 256, 256, device=device) - 1
         found["LPIPS AlexNet, 256 px pairs"] = rate(lambda: lpips(a, a), 64)
         s3fd, hd = ready(S3FDNet()), torch.rand(8, 3, 480, 480, device=device)
         found["S3FD, 480 px"] = rate(lambda: s3fd(hd), 8)
@@ -160,11 +160,11 @@ def main() -> None:
     for name in METRICS:
         for workers in map(int, args.workers.split(",")):
             found = run(name, workers, folder, given, args.device, env)
-            found["times_real_time"] = args.copies * seconds / found["seconds"]
+            ok = found["ended"] == "exit 0"  # a run that failed has no rate
+            found["times_real_time"] = args.copies * seconds / found["seconds"] if ok else None
             results["runs"][f"{name}, {workers} workers"] = found
-            rows.append(
-                f"| {name}, {workers} workers | {found['times_real_time']:.1f} x real time ({found['ended']}) |"
-            )
+            rate = f"{found['times_real_time']:.1f} x real time" if ok else "failed"
+            rows.append(f"| {name}, {workers} workers | {rate} ({found['ended'].strip()}) |")
             print(rows[-1], flush=True)
             keep()
     results["networks"] = networks(args.device)

@@ -103,7 +103,7 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """One file of a cache."""
 
     path: Path
@@ -113,7 +113,7 @@ class Entry:
     """When it was last read or written, seconds since 1970."""
 
 
-def inspect(folder: Path) -> list[Entry]:
+def inspect(folder: Path) -> list[CacheEntry]:
     """The entries of a cache folder, least recently used first. Files of other names are not the cache's and are left out."""
     found = []
     for group in _listed(folder):
@@ -123,11 +123,11 @@ def inspect(folder: Path) -> list[Entry]:
             if _ENTRY.fullmatch(path.name) or _TORN.fullmatch(path.name):
                 with contextlib.suppress(OSError):
                     stat = path.stat(follow_symlinks=False)
-                    found.append(Entry(path, stat.st_size, stat.st_mtime))
+                    found.append(CacheEntry(path, stat.st_size, stat.st_mtime))
     return sorted(found, key=lambda entry: (entry.used, entry.path.name))
 
 
-def surplus(entries: list[Entry], *, largest: int | None = None, days: float | None = None) -> list[Entry]:
+def surplus(entries: list[CacheEntry], *, largest: int | None = None, days: float | None = None) -> list[CacheEntry]:
     """Which entries must go, of those that `inspect` gave.
 
     Args:
@@ -144,7 +144,7 @@ def surplus(entries: list[Entry], *, largest: int | None = None, days: float | N
     return out
 
 
-def remove(entries: list[Entry]) -> int:
+def remove(entries: list[CacheEntry]) -> int:
     """Delete entries; gives the bytes that came free. A run that needs one makes it anew."""
     freed = 0
     for entry in entries:

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from lipsync_eval.reports.marks import Marks
 from lipsync_eval.reports.published import REMARKS, Published
 from lipsync_eval.reports.significance import ALPHA, MIN_CLIPS, N_BOOT
-from lipsync_eval.reports.structure import Cell, Column, Row
+from lipsync_eval.reports.structure import Cell, Column, TableRow
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.signature import difference, short_hash
 
 _NAMED = 5
 """Clips that are named; the others are counted."""
-Place = tuple[Row, Column, Cell]
+Place = tuple[TableRow, Column, Cell]
 
 
 def footnotes(
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     columns: Sequence[Column],
     marks: Mapping[tuple[str, str], Marks],
     published: Sequence[Published],

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.printing import between, head, label
-from lipsync_eval.reports.structure import Column, Row, Table
+from lipsync_eval.reports.structure import Column, Table, TableRow
 from lipsync_eval.results.names import printable
 
 Fit = Literal["auto", "column", "page"]
@@ -102,7 +102,7 @@ def as_latex(table: Table, *, name: str | None = None, caption: str | None = Non
         fit = "column" if width_pt(table) <= COLUMN_PT else "page"
     shrink, star = needs_shrinking(table, fit), "*" if fit == "page" else ""
 
-    def cell(row: Row, column: Column) -> str:
+    def cell(row: TableRow, column: Column) -> str:
         value, marks = between(row, column, (r"\textbf{", "}"), (r"\underline{", "}"), escaped)
         return value + marks.replace("*", r"$^{*}$").replace("§", r"$^{\S}$")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lipsync_eval.reports.structure import Cell, Column, Row
+from lipsync_eval.reports.structure import Cell, Column, TableRow
 from lipsync_eval.results.numbers import fixed
 
 ARROWS: dict[str | None, str] = {"up": "↑", "down": "↓", "zero": "→0", None: ""}
@@ -19,7 +19,7 @@ def number(cell: Cell | None, column: Column) -> str:
     return fixed(cell.value, column.decimals) + absolute
 
 
-def label(row: Row) -> str:
+def label(row: TableRow) -> str:
     """The method, with a dagger where its numbers are printed ones."""
     return row.method + (" †" if row.kind == "published" else "")
 
@@ -30,7 +30,7 @@ def suffix(cell: Cell | None) -> str:
 
 
 def between(
-    row: Row, column: Column, best: tuple[str, str], second: tuple[str, str], escape: Callable[[str], str] = str
+    row: TableRow, column: Column, best: tuple[str, str], second: tuple[str, str], escape: Callable[[str], str] = str
 ) -> tuple[str, str]:
     """(value between `best` or `second` where it is that, further marks)."""
     found = row.cells.get((column.dataset, column.metric))

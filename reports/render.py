@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from lipsync_eval.reports.latex import as_latex
 from lipsync_eval.reports.printing import between, head, label, number, suffix
-from lipsync_eval.reports.structure import Column, Row, Table
+from lipsync_eval.reports.structure import Column, Table, TableRow
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.names import printable
 
@@ -15,7 +15,7 @@ from lipsync_eval.results.names import printable
 def as_text(table: Table) -> str:
     """For a terminal: **best**, _second_."""
 
-    def cell(row: Row, column: Column) -> str:
+    def cell(row: TableRow, column: Column) -> str:
         return "".join(between(row, column, ("**", "**"), ("_", "_")))
 
     lines = [printable(table.title)] if table.title else []
@@ -43,7 +43,7 @@ def as_text(table: Table) -> str:
 def as_markdown(table: Table) -> str:
     """GitHub's dialect: **best**, <ins>second</ins>."""
 
-    def cell(row: Row, column: Column) -> str:
+    def cell(row: TableRow, column: Column) -> str:
         value, marks = between(row, column, ("**", "**"), ("<ins>", "</ins>"))
         return value + marks.replace("*", r"\*")
 
@@ -75,7 +75,7 @@ def as_csv(table: Table) -> str:
 def as_html(table: Table) -> str:
     """A fragment without style or script: <strong> best, <u> second."""
 
-    def cell(row: Row, column: Column) -> str:
+    def cell(row: TableRow, column: Column) -> str:
         found = row.cells.get((column.dataset, column.metric))
         value = html.escape(number(found, column))
         if found is not None and found.best:

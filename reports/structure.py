@@ -45,7 +45,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One method."""
 
     method: str
@@ -65,7 +65,7 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     footnotes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     """Metrics that were measured and are not shown."""

@@ -12,7 +12,7 @@ from lipsync_eval.reports.layout import Layout
 from lipsync_eval.reports.marks import STARRED, Marks, best_and_second, measured, nearest, real_level
 from lipsync_eval.reports.naming import Groups, dataset_labels, grouped
 from lipsync_eval.reports.published import GT, Published, facts_of_metric, of_dataset
-from lipsync_eval.reports.structure import Cell, Column, Kind, Row, Table
+from lipsync_eval.reports.structure import Cell, Column, Kind, Table, TableRow
 from lipsync_eval.results.clips import real_values, same_real_videos
 from lipsync_eval.results.facts import Facts
 from lipsync_eval.results.numbers import level
@@ -20,7 +20,7 @@ from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import Result, Score
 from lipsync_eval.results.signature import require_same
 
-__all__ = ["Cell", "Column", "Kind", "Row", "Table", "build"]
+__all__ = ["Cell", "Column", "Kind", "Table", "TableRow", "build"]
 
 PUBLISHED = "published"
 """Column group of published numbers beside measured ones, where it is not said that the dataset is the same."""
@@ -128,16 +128,16 @@ def _same_signatures(groups: Groups, ignore: Sequence[str]) -> None:
                     )
 
 
-def _measured(name: str, group: Mapping[str, Result]) -> Row:
+def _measured(name: str, group: Mapping[str, Result]) -> TableRow:
     cells = {
         (label, s.metric): Cell(s.value, s.mean_abs, s.ci, s.n_scored, s.n_asked, s.signature)
         for label, run in group.items()
         for s in run.scores
     }
-    return Row(name, "measured", name == GT, cells, "", "")
+    return TableRow(name, "measured", name == GT, cells, "", "")
 
 
-def _truth(groups: Groups) -> Row | None:
+def _truth(groups: Groups) -> TableRow | None:
     """The real videos' own scores over every real clip that any run scored, where a metric has them."""
     cells: dict[tuple[str, str], Cell] = {}
     for label in dict.fromkeys(label for group in groups.values() for label in group):
@@ -148,10 +148,10 @@ def _truth(groups: Groups) -> Row | None:
                 values = list(real_values(runs, metric).values())
                 absolute = level(values, "zero") if score.direction == "zero" and values else None
                 cells[label, metric] = Cell(value, absolute, signature=score.signature)
-    return Row(GT, "measured", True, cells, "", "") if cells else None
+    return TableRow(GT, "measured", True, cells, "", "") if cells else None
 
 
-def _published(numbers: Sequence[Published], labels: Sequence[str], dataset: str | None) -> list[Row]:
+def _published(numbers: Sequence[Published], labels: Sequence[str], dataset: str | None) -> list[TableRow]:
     """One row a method (and dataset, where several share a column group)."""
     here = {label.casefold(): label for label in labels}
 
@@ -169,7 +169,7 @@ def _published(numbers: Sequence[Published], labels: Sequence[str], dataset: str
         cells, _ = found.setdefault((n.key, n.method, split), ({}, n))
         cells[place(n), n.metric] = Cell(n.value)
     return [
-        Row(
+        TableRow(
             f"{method} ({split})" if several and split else method,
             "published",
             method == GT,
@@ -182,7 +182,7 @@ def _published(numbers: Sequence[Published], labels: Sequence[str], dataset: str
 
 
 def _columns(
-    rows: Sequence[Row], runs: Sequence[Result], published: Sequence[Published], layout: Layout | None
+    rows: Sequence[TableRow], runs: Sequence[Result], published: Sequence[Published], layout: Layout | None
 ) -> list[Column]:
     seen: dict[str, dict[str, None]] = {}
     for kind in ("measured", "published"):
@@ -209,7 +209,7 @@ def _columns(
     return columns
 
 
-def _own(rows: Sequence[Row], label: str) -> bool:
+def _own(rows: Sequence[TableRow], label: str) -> bool:
     return any(row.kind == "measured" and label == place for row in rows for place, _ in row.cells)
 
 
@@ -222,7 +222,7 @@ def _facts(metric: str, runs: Sequence[Result]) -> Facts:
     return Facts(s.title, s.decimals, s.direction, s.unit, s.family, all(s.ranked for s in scores))
 
 
-def _marks(groups: Groups, rows: Sequence[Row], column: Column, seed: int, resample: Resample) -> Marks:
+def _marks(groups: Groups, rows: Sequence[TableRow], column: Column, seed: int, resample: Resample) -> Marks:
     place = (column.dataset, column.metric)
     runs = {n: group[column.dataset] for n, group in groups.items() if n != GT and column.dataset in group}
     truth = next((c.value for r in rows if r.kind == "measured" and r.is_gt and (c := r.cells.get(place))), None)
@@ -238,7 +238,7 @@ def _marks(groups: Groups, rows: Sequence[Row], column: Column, seed: int, resam
     )
 
 
-def _with_marks(row: Row, marks: Mapping[tuple[str, str], Marks]) -> Row:
+def _with_marks(row: TableRow, marks: Mapping[tuple[str, str], Marks]) -> TableRow:
     cells = dict(row.cells)
     for place, found in marks.items():
         if place in cells and not row.is_gt:
@@ -252,7 +252,7 @@ def _with_marks(row: Row, marks: Mapping[tuple[str, str], Marks]) -> Row:
     return replace(row, cells=cells)
 
 
-def _rank_published(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
+def _rank_published(rows: Sequence[TableRow], columns: Sequence[Column]) -> list[TableRow]:
     """Marks of printed numbers: each paper's by themselves, and each dataset's."""
     out = list(rows)
     for population in dict.fromkeys(r.population for r in rows if r.kind == "published"):

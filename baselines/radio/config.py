@@ -184,7 +184,7 @@ class TrainConfig(kit.TrainConfig):
     """StyleGAN2's."""
 
 
-class Config(RunConfig):
+class RadioConfig(RunConfig):
     """Everything about one run."""
 
     name: str = "radio-192"
@@ -198,7 +198,7 @@ class Config(RunConfig):
     sync_augment: SyncAugmentConfig = SyncAugmentConfig()
 
 
-GENERATOR = Kind("radio", Config, "radio train", revision=2)
+GENERATOR = Kind("radio", RadioConfig, "radio train", revision=2)
 """Checkpoints of the generator. Revision 2: encoders in the paper's order (docs/radio-choices.md)."""
-SYNC = Kind("sync", Config, "radio train-sync")
+SYNC = Kind("sync", RadioConfig, "radio train-sync")
 """Checkpoints of the sync discriminator."""

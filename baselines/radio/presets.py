@@ -8,7 +8,7 @@ from typing import Any
 
 from lipsync_eval.baselines.kit.configuration import resolve
 from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 
 
 def _small(**more: Any) -> dict[str, Any]:
@@ -73,6 +73,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 train-sync, crops of 192 px (-96: of 96 px). radio-48: for a CPU."""
 
 
-def load(path: Path | None = None, overrides: Iterable[str] = (), preset: str | None = None) -> Config:
+def load(path: Path | None = None, overrides: Iterable[str] = (), preset: str | None = None) -> RadioConfig:
     """A configuration of RADIO; see `kit.configuration.resolve.load`."""
-    return resolve.load(Config, PRESETS, path, overrides, preset)
+    return resolve.load(RadioConfig, PRESETS, path, overrides, preset)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from lipsync_eval.cache import Entry
+    from lipsync_eval.cache import CacheEntry
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _FOLDER = click.option(
@@ -114,7 +114,7 @@ def _bytes(text: str) -> int:
     return int(float(found.group(1)) * _UNITS[found.group(2)])
 
 
-def _remove(entries: list[Entry], gone: list[Entry], dry_run: bool) -> None:
+def _remove(entries: list[CacheEntry], gone: list[CacheEntry], dry_run: bool) -> None:
     from lipsync_eval.cache import remove
 
     freed = sum(e.size for e in gone) if dry_run else remove(gone)

@@ -85,6 +85,7 @@ def do_all(
     left, failed_starts = list(reversed(jobs)), 0
     under_way: dict[_Worker, Job] = {}
     alive: set[_Worker] = set()
+    stopped: set[_Worker] = set()
     try:
         for _ in range(min(workers, len(jobs))):
             alive.add(_Worker(inbox, target, setup))
@@ -94,6 +95,8 @@ def do_all(
                 alive.discard(worker)
                 death = Death(worker.process.wait())
                 worker.kill()
+                if worker in stopped:  # there was nothing left for it: no failure
+                    continue
                 if worker in under_way:
                     yield under_way.pop(worker), death
                 else:
@@ -118,6 +121,7 @@ def do_all(
                 under_way[worker] = left.pop()
                 worker.send(under_way[worker])
             else:
+                stopped.add(worker)
                 worker.stop()
     finally:
         for worker in alive:

@@ -22,7 +22,7 @@ from lipsync_eval.media.pairs import PairPaths
 _REQUIRED: Final = ("gen", "gt")
 _COLUMNS: Final = ("gen", "gt", "audio", "id", "speaker")
 
-Row = tuple[int, dict[str, str]]
+Line = tuple[int, dict[str, str]]
 """Line number and cells by column."""
 
 
@@ -63,7 +63,7 @@ def read_pairs(table: Path, gen: Path, gt: Path) -> list[PairPaths]:
     return pairs
 
 
-def _rows(table: Path) -> Iterator[Row]:
+def _rows(table: Path) -> Iterator[Line]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)

@@ -12,7 +12,7 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
-from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, Score
+from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, AvsScore
 from lipsync_eval.metrics.mouth_audio import QUIETEST
 from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Float, Pair, Settings, Side
@@ -198,7 +198,7 @@ class AvsMeter:
             self.found.notes.append(f"avs: {text}")
 
     def _put(
-        self, score: Score, reading: str, a: _Features, b: _Features, real: tuple[_Features, _Features] | None
+        self, score: AvsScore, reading: str, a: _Features, b: _Features, real: tuple[_Features, _Features] | None
     ) -> None:
         metric, found = score + reading, self.found
         curve = frame_cosine(a, b)
@@ -242,7 +242,7 @@ class _Branches:
         self.heard: dict[int, NDArray[np.float32]] = {}
         self.known: dict[tuple[int, bytes], _Features] = {}
 
-    def of(self, score: Score) -> tuple[_Features, _Features]:
+    def of(self, score: AvsScore) -> tuple[_Features, _Features]:
         """(T, D) twice.
 
         Raises:

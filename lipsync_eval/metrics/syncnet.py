@@ -17,7 +17,7 @@ from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.syncnet.side_scorer import TrackDistances
-    from lipsync_eval.features.syncnet.summary import Score
+    from lipsync_eval.features.syncnet.summary import SyncScore
     from lipsync_eval.features.syncnet.video_scorer import VideoScorer
     from lipsync_eval.weights import WeightFile
 
@@ -217,7 +217,7 @@ class SyncNetMeter:
         found.details["syncnet"] = details
         return found
 
-    def _keep(self, found: Measurement, score: Score, tracks: Sequence[TrackDistances]) -> None:
+    def _keep(self, found: Measurement, score: SyncScore, tracks: Sequence[TrackDistances]) -> None:
         """Curves over the frames (a row counts for the middle of its five) and over the shifts."""
         found.arrays["syncnet_distance"] = score.reading.mean
         rows = sum(len(t.distances) for t in tracks)

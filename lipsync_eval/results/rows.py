@@ -17,13 +17,13 @@ Resample = Literal["clip", "speaker"]
 """What intervals and tests resample: clips, or speakers with all their clips (clips of one person are not independent)."""
 
 
-class Record(BaseModel):
+class JsonRecord(BaseModel):
     """Frozen data. What a later version adds is kept, not dropped."""
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
 
-class RunInfo(Record):
+class RunInfo(JsonRecord):
     """How and when the run was made; nothing here can move a score but `seed`, which moves intervals."""
 
     name: str
@@ -44,7 +44,7 @@ class RunInfo(Record):
     """What --resume compares: signatures, clips and seed. None in a baseline file and in a study."""
 
 
-class DataInfo(Record):
+class DataInfo(JsonRecord):
     """What was scored."""
 
     n_pairs: int
@@ -59,7 +59,7 @@ class DataInfo(Record):
     """The same of the real videos."""
 
 
-class Interval(Record):
+class Interval(JsonRecord):
     """Percentile bootstrap over clips."""
 
     low: FiniteFloat
@@ -69,7 +69,7 @@ class Interval(Record):
     seed: int
 
 
-class Score(Record):
+class Score(JsonRecord):
     """One metric over all clips, with the facts that a reader needs."""
 
     metric: str
@@ -131,7 +131,7 @@ class Score(Record):
         return f"<Score {self.metric} {self.printed(self.value)}{unit}, {self.n_scored} of {self.n_asked} clips>"
 
 
-class ClipRow(Record):
+class ClipRow(JsonRecord):
     """One clip."""
 
     id: str
@@ -147,7 +147,7 @@ class ClipRow(Record):
     """Who speaks, where the manifest says so: `--resample speaker` draws speakers instead of clips."""
 
 
-class FailureRow(Record):
+class FailureRow(JsonRecord):
     """Something that could not be scored."""
 
     id: str

@@ -21,7 +21,7 @@ from lipsync_eval.results import paths
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.frames import FRAMES, Frames, load_frames, write_frames
 from lipsync_eval.results.numbers import level
-from lipsync_eval.results.rows import ClipRow, DataInfo, FailureRow, Interval, Record, RunInfo, Score
+from lipsync_eval.results.rows import ClipRow, DataInfo, FailureRow, Interval, JsonRecord, RunInfo, Score
 from lipsync_eval.results.text import summary, summary_html
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CLIPS = "clips.csv"
 _READ = (1, 2)
 
 
-class Result(Record):
+class Result(JsonRecord):
     """A whole run: prints as the table that `score` shows, `result["psnr"]` is one score.
 
     Paths of videos are absolute in memory (as given, where the file is of schema 1).

@@ -4,13 +4,13 @@ from lipsync_eval.weights.checkpoint import load_checkpoint, load_tensors
 from lipsync_eval.weights.fit import fit, onnx_session
 from lipsync_eval.weights.globals import Stub
 from lipsync_eval.weights.locate import WeightFile, check_overrides, locate, weights_cache_dir
-from lipsync_eval.weights.registry import FileRow, Row, get_row, rows
+from lipsync_eval.weights.registry import FileRow, WeightsRow, get_row, rows
 
 __all__ = [
     "FileRow",
-    "Row",
     "Stub",
     "WeightFile",
+    "WeightsRow",
     "check_overrides",
     "fit",
     "get_row",

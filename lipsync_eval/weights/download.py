@@ -28,7 +28,7 @@ from lipsync_eval.errors import WeightsError
 from lipsync_eval.files import is_file, sha256
 from lipsync_eval.locks import Held, Lock
 from lipsync_eval.weights.locate import matches, weights_cache_dir
-from lipsync_eval.weights.registry import FileRow, Row, get_row
+from lipsync_eval.weights.registry import FileRow, WeightsRow, get_row
 
 log = logging.getLogger("lipsync_eval")
 Report = Callable[[str, int, int | None], None]
@@ -88,7 +88,7 @@ def pull(
         ) from error
 
 
-def _pull_file(row: Row, entry: FileRow, folder: Path, offline: bool, report: Report, pause: float) -> Pulled:
+def _pull_file(row: WeightsRow, entry: FileRow, folder: Path, offline: bool, report: Report, pause: float) -> Pulled:
     label = row.name if entry.part == "main" else f"{row.name}.{entry.part}"
     path = folder / entry.file
     if (digest := _here(entry, path)) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from lipsync_eval.files import is_file
 from lipsync_eval.types import Settings
 from lipsync_eval.weights.locate import folders
-from lipsync_eval.weights.registry import FileRow, Row, rows
+from lipsync_eval.weights.registry import FileRow, WeightsRow, rows
 
 _COLUMNS = "{:<30}{:<9}{:<12}{:<10}{:<10}{}"
 
@@ -29,12 +29,12 @@ def lines(settings: Settings | None = None) -> list[str]:
     return out
 
 
-def known_hash(row: Row) -> str:
+def known_hash(row: WeightsRow) -> str:
     """First 8 digits of the main file's hash, or 'unverified' where any file's hash is unknown."""
     return row.files[0].sha256[:8] if all(entry.sha256 for entry in row.files) else "unverified"
 
 
-def size(row: Row) -> str:
+def size(row: WeightsRow) -> str:
     """'54.6 MB', or '?' where it is unknown."""
     if any(entry.bytes is None for entry in row.files):
         return "?"

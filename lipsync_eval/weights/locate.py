@@ -12,7 +12,7 @@ from lipsync_eval.cache import default_cache_dir, find_cache_dir
 from lipsync_eval.errors import MissingWeights, UsageError, WeightsError
 from lipsync_eval.files import is_file, sha256
 from lipsync_eval.types import Settings
-from lipsync_eval.weights.registry import MAIN, ROLES, FileRow, Row, get_row, rows
+from lipsync_eval.weights.registry import MAIN, ROLES, FileRow, WeightsRow, get_row, rows
 
 ENVIRONMENT = "LIPSYNC_EVAL_WEIGHTS"
 
@@ -104,7 +104,7 @@ def check_overrides(weights: Mapping[str, Path]) -> None:
         _must_exist(name, path)
 
 
-def _given(settings: Settings, row: Row, role: str | None, part: str) -> WeightFile | None:
+def _given(settings: Settings, row: WeightsRow, role: str | None, part: str) -> WeightFile | None:
     candidates = {row.name: row.name}
     if role is not None:
         candidates |= {r.name: r.name for r in rows().values() if r.role == role}
@@ -170,7 +170,7 @@ def matches(known: str, digest: str) -> bool:
     return bool(known) and digest.startswith(known)
 
 
-def _source(row: Row, entry: FileRow) -> str:
+def _source(row: WeightsRow, entry: FileRow) -> str:
     """Where the file is to be had: the pull line, or for a file that nobody serves the row's own words."""
     if entry.urls:
         return f"run:\nlipsync-eval weights pull {row.name}"

@@ -40,7 +40,7 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WeightsRow:
     """One network: where its files are, what it is for, what may be done with it."""
 
     name: str
@@ -72,13 +72,13 @@ class Row:
 
 
 @cache
-def rows() -> Mapping[str, Row]:
+def rows() -> Mapping[str, WeightsRow]:
     """All rows by name, in the order of registry.toml."""
     text = files("lipsync_eval.weights").joinpath("registry.toml").read_text(encoding="utf-8")
     return {row.name: row for row in map(_row, tomllib.loads(text)["row"])}
 
 
-def get_row(name: str) -> Row:
+def get_row(name: str) -> WeightsRow:
     """The row of one name.
 
     Raises:
@@ -92,7 +92,7 @@ def get_row(name: str) -> Row:
     raise WeightsError(f"there are no weights {name!r}.{hint} There are: {', '.join(known)}")
 
 
-def _row(raw: Mapping[str, Any]) -> Row:
+def _row(raw: Mapping[str, Any]) -> WeightsRow:
     parts = tuple(
         FileRow(
             part=f.get("part", MAIN),
@@ -104,7 +104,7 @@ def _row(raw: Mapping[str, Any]) -> Row:
         )
         for f in raw["files"]
     )
-    return Row(
+    return WeightsRow(
         name=raw["name"],
         role=raw["role"],
         files=parts,

@@ -12,7 +12,7 @@ import torch
 from support.avhubert import GOLDEN, TINY, arrays, needs_golden
 
 from lipsync_eval.errors import RefusedCheckpoint
-from lipsync_eval.features.avhubert import BASE, LARGE, AVHuBERT, Config, checkpoint, features, load
+from lipsync_eval.features.avhubert import BASE, LARGE, AVHuBERT, AVHuBERTConfig, checkpoint, features, load
 from lipsync_eval.features.avhubert.checkpoint import read
 from lipsync_eval.weights import load_checkpoint
 
@@ -26,7 +26,7 @@ def _saved(tmp_path, held, name="file.pt"):
 
 def _small(**changes):
     given = {"layers": 2, "dim": 64, "ffn": 96, "heads": 1, "normalize": True, "image_mean": 0.421, "image_std": 0.165}
-    return Config(**{**given, **changes})
+    return AVHuBERTConfig(**{**given, **changes})
 
 
 def _file(tmp_path, config, cfg, prefix=PREFIX):
@@ -37,7 +37,7 @@ def _file(tmp_path, config, cfg, prefix=PREFIX):
 
 @needs_golden
 def test_sizes_of_the_golden_files():
-    tiny = Config(layers=3, dim=96, ffn=192, heads=4, normalize=True, image_mean=0.421, image_std=0.165)
+    tiny = AVHuBERTConfig(layers=3, dim=96, ffn=192, heads=4, normalize=True, image_mean=0.421, image_std=0.165)
     for name in ("", "_omegaconf", "_namespace"):
         assert read(GOLDEN / "A_finetuned" / f"avhubert_tiny_finetuned{name}.pt").config == tiny
     assert read(GOLDEN / "B_pretrained/avhubert_tiny_pretrained.pt").config == tiny

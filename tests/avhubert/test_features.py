@@ -7,7 +7,7 @@ from support.avhubert import GOLDEN, TINY, arrays, needs_golden, network
 
 from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError
-from lipsync_eval.features.avhubert import AVHuBERT, Config, Extractor, features, video_input
+from lipsync_eval.features.avhubert import AVHuBERT, AVHuBERTConfig, Extractor, features, video_input
 from lipsync_eval.features.avhubert.extract import _CHUNK
 
 FILES = {
@@ -18,7 +18,7 @@ FILES = {
     "A_finetuned/avhubert_base2l_finetuned.pt": "base2l_finetuned",
 }
 TOLERANCE = 5e-4
-SMALL = Config(layers=2, dim=32, ffn=48, heads=4, normalize=True, image_mean=0.421, image_std=0.165)
+SMALL = AVHuBERTConfig(layers=2, dim=32, ffn=48, heads=4, normalize=True, image_mean=0.421, image_std=0.165)
 
 
 @pytest.fixture(scope="module")

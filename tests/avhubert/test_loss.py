@@ -8,10 +8,10 @@ import torch
 from support.avhubert import GOLDEN, TINY, arrays, needs_golden, network
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.features.avhubert import AVHuBERT, Config, avs_loss, similarity_loss, video_input
+from lipsync_eval.features.avhubert import AVHuBERT, AVHuBERTConfig, avs_loss, similarity_loss, video_input
 from lipsync_eval.features.avhubert.loss import FLOOR, VARIANTS
 
-SMALL = Config(layers=2, dim=32, ffn=48, heads=4, normalize=True, image_mean=0.421, image_std=0.165)
+SMALL = AVHuBERTConfig(layers=2, dim=32, ffn=48, heads=4, normalize=True, image_mean=0.421, image_std=0.165)
 
 
 def _batch(batch=2, steps=4, seed=0, dtype=torch.float64):

@@ -16,7 +16,7 @@ from lipsync_eval.baselines import all_adapters, listing
 from lipsync_eval.baselines.base import Adapter, Job, Patch
 from lipsync_eval.baselines.check import check
 from lipsync_eval.baselines.environments import Environment, read_environments
-from lipsync_eval.baselines.manifest import Entry
+from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.patches import prepare, why_no_cpu
 from lipsync_eval.baselines.runner import GeneratorOutcome, run_all
 from lipsync_eval.baselines.testing import check_adapter, sample_job
@@ -69,7 +69,7 @@ def _run(adapter: Adapter, folder: Path, repo: str, device: str = "cpu") -> Gene
         clips.write(clip, clips.frames(6, 64, 0), clips.sound(6, 0))
     return run_all(
         [(adapter, _environment(folder, repo, device))],
-        [Entry(id="a", video=clip, audio=clip, reference=None, real=None)],
+        [ManifestEntry(id="a", video=clip, audio=clip, reference=None, real=None)],
         folder / "gen",
         again_failed=True,
     )[0]

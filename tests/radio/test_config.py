@@ -5,7 +5,7 @@ import pytest
 from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.configuration.sections import differences
 from lipsync_eval.baselines.radio import presets
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.errors import UsageError
 
 
@@ -55,7 +55,7 @@ def test_wrong_files_are_named(tmp_path):
 
 def test_a_configuration_survives_json():
     c = presets.load(preset="radio-48", overrides=["loss.vgg_weights=/x/vgg.pth"])
-    assert parse(Config, c.model_dump(mode="json"), "x") == c
+    assert parse(RadioConfig, c.model_dump(mode="json"), "x") == c
 
 
 def test_differences_name_both_sides():

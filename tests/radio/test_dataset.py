@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.radio import micro, segment, write_data
 
 from lipsync_eval.baselines.kit.data.holdout import Span, even_windows, shifted, split
-from lipsync_eval.baselines.kit.data.shards import Entry, Shard, ShardError
+from lipsync_eval.baselines.kit.data.shards import Shard, ShardEntry, ShardError
 from lipsync_eval.baselines.kit.data.windows import Numbers, TrainingSet, Windows, fit, to_frames, to_tensor
 from lipsync_eval.baselines.radio.data.inputs import open_pool
 from lipsync_eval.errors import UsageError
@@ -18,7 +18,7 @@ def spans(*lengths, groups=None, splits=None):
     found = []
     for k, n in enumerate(lengths):
         group = groups[k] if groups else f"{k}.mp4"
-        entry = Entry(f"{k}#0", f"{k}.mp4", group, splits[k] if splits else None, 0, n)
+        entry = ShardEntry(f"{k}#0", f"{k}.mp4", group, splits[k] if splits else None, 0, n)
         found.append(Span(Shard("s", "", 0, (entry,)), 0, entry, 0, n))
     return found
 

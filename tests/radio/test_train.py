@@ -285,9 +285,9 @@ import json, sys
 from pathlib import Path
 from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.training.processes import ranks
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.baselines.radio.training.generator import run_training
-config = parse(Config, json.loads(Path(sys.argv[1]).read_text()), "worker")
+config = parse(RadioConfig, json.loads(Path(sys.argv[1]).read_text()), "worker")
 with ranks("cpu") as mine:
     run_training(config, Path(sys.argv[2]), mine, resume=len(sys.argv) > 3, say=lambda text: None)
 """

@@ -6,9 +6,9 @@ import torch
 
 from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.data.mel import MEL
-from lipsync_eval.baselines.kit.data.shards import Entry, Manifest, Segment, save_manifest, write_shard
+from lipsync_eval.baselines.kit.data.shards import Manifest, Segment, ShardEntry, save_manifest, write_shard
 from lipsync_eval.baselines.kit.training.processes import Ranks
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
 from lipsync_eval.demo import _photo, synthesise, talking
 from lipsync_eval.media import write_video
@@ -61,7 +61,7 @@ def micro(folder=None, **sections):
         values["data"]["folder"] = str(folder)
     for name, more in sections.items():
         values.setdefault(name, {}).update(more)
-    return parse(Config, values, "micro")
+    return parse(RadioConfig, values, "micro")
 
 
 def segment(name, frames=20, size=32, seed=0, **entry):
@@ -78,7 +78,7 @@ def segment(name, frames=20, size=32, seed=0, **entry):
     points = np.stack([np.full((68, 2), size / 2) + rng.normal(0, size / 8, (68, 2)) for _ in range(frames)])
     facts = {"group": f"{name}.mp4", "split": None} | entry
     return Segment(
-        entry=Entry(id=f"{name}#0", source=f"{name}.mp4", first=0, frames=frames, **facts),
+        entry=ShardEntry(id=f"{name}#0", source=f"{name}.mp4", first=0, frames=frames, **facts),
         png=png,
         landmarks=points.astype(np.float32),
         audio=rng.integers(-3000, 3000, 640 * frames).astype(np.int16),

@@ -20,7 +20,7 @@ import pytest
 
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.weights import download, registry
-from lipsync_eval.weights.registry import FileRow, Row
+from lipsync_eval.weights.registry import FileRow, WeightsRow
 
 BODY = bytes(range(256)) * 4096
 HASH = hashlib.sha256(BODY).hexdigest()
@@ -95,7 +95,7 @@ def offer(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
         size: int | None = len(BODY),
         path: str = "thing.bin",
         urls: tuple[str, ...] | None = None,
-    ) -> Row:
+    ) -> WeightsRow:
         url = f"http://127.0.0.1:{server.server_port}/{path}"
         entry = FileRow("main", "thing.bin", (), urls or (url,), sha256, size)
         row = replace(registry.rows()["syncnet"], name="thing", role="thing", files=(entry,), notes="Ask its author.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lipsync_eval.baselines.kit.data import layouts
 from lipsync_eval.baselines.kit.data.alignment import Alignment, runs
 from lipsync_eval.baselines.kit.data.inputs import StoredArray
-from lipsync_eval.baselines.kit.data.shards import Entry, Segment
+from lipsync_eval.baselines.kit.data.shards import Segment, ShardEntry
 from lipsync_eval.errors import FaceError, LipsyncError, MediaError
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Track
 from lipsync_eval.warp import apply
@@ -116,7 +116,7 @@ def _cut(
         crops = map(alignment.crop, islice(inside, stop - start), points, matrices, repeat(size))
         png = [_png(crop) for crop in crops]
         yield Segment(
-            entry=Entry(f"{stem}#{number}", source.name, source.group, source.split, start, stop - start, notes),
+            entry=ShardEntry(f"{stem}#{number}", source.name, source.group, source.split, start, stop - start, notes),
             png=png,
             landmarks=apply(matrices, points).astype(np.float32),
             audio=samples[start * PER_FRAME : stop * PER_FRAME],

@@ -12,7 +12,7 @@ import numpy as np
 
 from lipsync_eval.baselines.kit.configuration.sections import DataConfig
 from lipsync_eval.baselines.kit.data.inputs import ModelInput
-from lipsync_eval.baselines.kit.data.shards import Entry, Shard, check_shards, load_manifest
+from lipsync_eval.baselines.kit.data.shards import Shard, ShardEntry, check_shards, load_manifest
 from lipsync_eval.errors import InputError, UsageError
 
 
@@ -22,7 +22,7 @@ class Span:
 
     shard: Shard
     number: int
-    entry: Entry
+    entry: ShardEntry
     start: int
     stop: int
     window: int = 5

@@ -1,6 +1,6 @@
 """Prepared training data on disk: shards of clips and a manifest.
 
-A shard is a safetensors file (no pickle, readable in part). Entry k holds
+A shard is a safetensors file (no pickle, readable in part). ShardEntry k holds
     k/pictures   (bytes,) uint8: the crops as PNG files, one after the other
     k/offsets    (T + 1,) int64: crop i is pictures[offsets[i] : offsets[i + 1]]
     k/landmarks  (T, L, 2) float32, px of the crop; L = 68 with the default backend
@@ -33,7 +33,7 @@ class ShardError(ClipError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShardEntry:
     """One run of consecutive crops of one person."""
 
     id: str
@@ -57,7 +57,7 @@ class Shard:
     file: str
     sha256: str
     bytes: int
-    entries: tuple[Entry, ...]
+    entries: tuple[ShardEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Manifest:
     """Finished videos: relative path -> sha256."""
     failures: list[Failure] = field(default_factory=list)
 
-    def entries(self) -> list[tuple[Shard, int, Entry]]:
+    def entries(self) -> list[tuple[Shard, int, ShardEntry]]:
         """Every entry with its shard and its number there."""
         return [(shard, k, entry) for shard in self.shards for k, entry in enumerate(shard.entries)]
 
@@ -89,7 +89,7 @@ class Manifest:
 class Segment:
     """An entry's arrays before they are written."""
 
-    entry: Entry
+    entry: ShardEntry
     png: list[bytes]
     landmarks: NDArray[np.float32]
     audio: NDArray[np.int16]
@@ -153,7 +153,7 @@ def _shard(item: dict[str, Any], path: Path) -> Shard:
     name = str(item["file"])
     if Path(name).name != name or name in {"", ".", ".."}:
         raise ParseError(f"{path} names the shard {name!r}, which is not a plain file name")
-    entries = tuple(Entry(**{**entry, "notes": tuple(entry["notes"])}) for entry in item["entries"])
+    entries = tuple(ShardEntry(**{**entry, "notes": tuple(entry["notes"])}) for entry in item["entries"])
     return Shard(name, str(item["sha256"]), int(item["bytes"]), entries)
 
 

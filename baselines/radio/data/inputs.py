@@ -8,7 +8,7 @@ from lipsync_eval.baselines.kit.data.cutting import Options
 from lipsync_eval.baselines.kit.data.holdout import Pool
 from lipsync_eval.baselines.kit.data.inputs import ModelInput
 from lipsync_eval.baselines.kit.data.mel import MEL
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
 
 
@@ -17,11 +17,11 @@ def options(size: int = 192, **more: Any) -> Options:
     return Options(alignment=ALIGNMENT, size=size, arrays=(MEL,), **more)
 
 
-def model_input(config: Config) -> ModelInput:
+def model_input(config: RadioConfig) -> ModelInput:
     """What the generator and the sync discriminator of a configuration take."""
     return ModelInput(config.model.size, ALIGNMENT, MEL, arrays=(MEL,))
 
 
-def open_pool(config: Config) -> Pool:
+def open_pool(config: RadioConfig) -> Pool:
     """The data of a configuration; see `Pool`."""
     return Pool(config.data, model_input(config))

@@ -17,7 +17,7 @@ from lipsync_eval.baselines.kit.data.mel import MEL
 from lipsync_eval.baselines.kit.data.windows import to_frames, to_tensor
 from lipsync_eval.baselines.kit.dubbing.generator import Material, Session, frame_by_frame
 from lipsync_eval.baselines.kit.training.checkpoints import Checkpoint, open_checkpoint
-from lipsync_eval.baselines.radio.config import GENERATOR, Config, ModelConfig
+from lipsync_eval.baselines.radio.config import GENERATOR, ModelConfig, RadioConfig
 from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT, FFHQ
 from lipsync_eval.baselines.radio.network.generator import Radio, Reference
 from lipsync_eval.errors import RefusedCheckpoint
@@ -35,7 +35,7 @@ class RadioGenerator:
     """A generator ready for use (kit.dubbing.generator.Generator)."""
 
     model: Radio
-    checkpoint: Checkpoint[Config]
+    checkpoint: Checkpoint[RadioConfig]
     device: torch.device
     alignment: FFHQ = ALIGNMENT
 

@@ -15,7 +15,7 @@ from lipsync_eval.baselines.kit.training import generator as kit
 from lipsync_eval.baselines.kit.training.processes import Ranks
 from lipsync_eval.baselines.kit.training.recipe import Adversary
 from lipsync_eval.baselines.kit.training.terms import Objective
-from lipsync_eval.baselines.radio.config import GENERATOR, Config, TrainConfig
+from lipsync_eval.baselines.radio.config import GENERATOR, RadioConfig, TrainConfig
 from lipsync_eval.baselines.radio.data.inputs import open_pool
 from lipsync_eval.baselines.radio.network.generator import Radio, mask_lower
 from lipsync_eval.baselines.radio.network.resnet_se import ResNetSE
@@ -38,7 +38,7 @@ class RadioRecipe:
     kind = GENERATOR
     readers: tuple[Reader, ...] = ()
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: RadioConfig) -> None:
         self.config = config
         self.train: TrainConfig = config.train
         self.workers = config.data.workers
@@ -70,11 +70,11 @@ class RadioRecipe:
         return mask_lower(target)
 
 
-def run_training(config: Config, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
+def run_training(config: RadioConfig, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
     """Train RADIO into the folder `out`; see `kit.training.loop.run_task`."""
     kit.train_generator(RadioRecipe(config), config, open_pool(config), out, ranks, resume=resume, say=say)
 
 
-def overfit_check(config: Config, ranks: Ranks, steps: int, say: Say) -> tuple[float, float]:
+def overfit_check(config: RadioConfig, ranks: Ranks, steps: int, say: Say) -> tuple[float, float]:
     """See `kit.training.generator.overfit_check`."""
     return kit.overfit_check(RadioRecipe(config), open_pool(config), ranks, steps, say)

@@ -7,12 +7,12 @@ from torch import nn
 
 from lipsync_eval.baselines.kit.network.discriminator import Discriminator
 from lipsync_eval.baselines.kit.training.dry_run import counted, shape
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.baselines.radio.network.generator import Radio
 from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
 
 
-def shapes(config: Config) -> str:
+def shapes(config: RadioConfig) -> str:
     """One line per layer: shapes for one frame, then parameters of every network."""
     m = config.model
     with torch.device("meta"):

@@ -19,13 +19,13 @@ from lipsync_eval.baselines.kit.sync.training import train_sync
 from lipsync_eval.baselines.kit.training import losses
 from lipsync_eval.baselines.kit.training.checkpoints import MODEL, open_checkpoint
 from lipsync_eval.baselines.kit.training.processes import Ranks
-from lipsync_eval.baselines.radio.config import SYNC, Config
+from lipsync_eval.baselines.radio.config import SYNC, RadioConfig
 from lipsync_eval.baselines.radio.data.inputs import open_pool
 from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
 from lipsync_eval.errors import RefusedCheckpoint
 
 
-def sync_recipe(config: Config) -> SyncRecipe:
+def sync_recipe(config: RadioConfig) -> SyncRecipe:
     """Supplement A."""
     probability = partial(losses.sync_probability, how=config.sync.probability)
 
@@ -44,7 +44,7 @@ def sync_recipe(config: Config) -> SyncRecipe:
     )
 
 
-def run_sync_training(config: Config, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
+def run_sync_training(config: RadioConfig, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
     """Train a sync discriminator into the folder `out`; see `kit.training.loop.run_task`."""
     train_sync(sync_recipe(config), config, open_pool(config), out, ranks, resume=resume, say=say)
 
@@ -54,7 +54,7 @@ class LoadedSync:
     """A frozen sync discriminator in evaluation mode."""
 
     network: SyncDiscriminator
-    config: Config
+    config: RadioConfig
     """Of the run that made it."""
     digest: str
     """sha256 of its tensors' file."""
@@ -90,7 +90,7 @@ def open_sync(path: Path, device: torch.device) -> LoadedSync:
     return LoadedSync(net, held.config, held.hashes[MODEL], held.folder)
 
 
-def load_sync(config: Config, device: torch.device) -> SyncDiscriminator:
+def load_sync(config: RadioConfig, device: torch.device) -> SyncDiscriminator:
     """The frozen sync discriminator that `loss.sync_checkpoint` names, in evaluation mode.
 
     Raises:

@@ -15,11 +15,11 @@ from lipsync_eval.baselines.kit.training.terms import (
     perceptual_term,
     pixel_term,
 )
-from lipsync_eval.baselines.radio.config import Config
+from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.baselines.radio.training.sync import load_sync
 
 
-def objective(config: Config, device: torch.device) -> Objective:
+def objective(config: RadioConfig, device: torch.device) -> Objective:
     """The terms, in the order l1, vgg, adversarial, sync, avhubert; and a note for every term of eq. 6 that is off."""
     loss = config.loss
     terms, notes, scores = [pixel_term(loss.l1)], [], {}
@@ -47,6 +47,6 @@ def objective(config: Config, device: torch.device) -> Objective:
     return Objective(tuple(terms), scores, tuple(notes))
 
 
-def _sync(config: Config, cosine: Tensor) -> Tensor:
+def _sync(config: RadioConfig, cosine: Tensor) -> Tensor:
     p = losses.sync_probability(cosine, config.sync.probability)
     return losses.sync(p, torch.ones_like(p))

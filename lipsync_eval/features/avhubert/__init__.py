@@ -5,7 +5,7 @@ The weights are for non-commercial research (Meta's AV-HuBERT licence). How to u
 
 from lipsync_eval.features.avhubert.audio import audio_input, log_filter_banks
 from lipsync_eval.features.avhubert.checkpoint import LICENCE, load
-from lipsync_eval.features.avhubert.config import BASE, LARGE, Config
+from lipsync_eval.features.avhubert.config import BASE, LARGE, AVHuBERTConfig
 from lipsync_eval.features.avhubert.extract import DTYPES, Extractor, features
 from lipsync_eval.features.avhubert.loss import VARIANTS, avs_loss, similarity_loss
 from lipsync_eval.features.avhubert.model import AVHuBERT
@@ -19,7 +19,7 @@ __all__ = [
     "LICENCE",
     "VARIANTS",
     "AVHuBERT",
-    "Config",
+    "AVHuBERTConfig",
     "Extractor",
     "Mouths",
     "audio_input",

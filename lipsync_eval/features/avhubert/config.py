@@ -28,7 +28,7 @@ _LAYER: Final = re.compile(r"encoder\.layers\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class AVHuBERTConfig:
     """What a network needs to know before its tensors are put in."""
 
     layers: int
@@ -46,11 +46,13 @@ class Config:
     image_std: float
 
 
-BASE: Final = Config(layers=12, dim=768, ffn=3072, heads=12, normalize=True, image_mean=0.421, image_std=0.165)
-LARGE: Final = Config(layers=24, dim=1024, ffn=4096, heads=16, normalize=True, image_mean=0.421, image_std=0.165)
+BASE: Final = AVHuBERTConfig(layers=12, dim=768, ffn=3072, heads=12, normalize=True, image_mean=0.421, image_std=0.165)
+LARGE: Final = AVHuBERTConfig(
+    layers=24, dim=1024, ffn=4096, heads=16, normalize=True, image_mean=0.421, image_std=0.165
+)
 
 
-def read_config(held: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], source: str) -> Config:
+def read_config(held: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], source: str) -> AVHuBERTConfig:
     """The configuration of a checkpoint.
 
     Widths come from the tensors; the number of heads leaves no trace in them and comes from cfg, else dim / 64.
@@ -75,7 +77,7 @@ def read_config(held: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], so
         raise RefusedCheckpoint(
             f"{source}: the number of attention heads is not in its cfg, and width {dim} is no multiple of {HEAD_WIDTH}"
         )
-    return Config(
+    return AVHuBERTConfig(
         layers=layers,
         dim=dim,
         ffn=ffn,

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipsync_eval.errors import InputError
-from lipsync_eval.features.avhubert.config import CROP, STACKED, Config
+from lipsync_eval.features.avhubert.config import CROP, STACKED, AVHuBERTConfig
 from lipsync_eval.features.avhubert.resnet import ResNet
 
 _ROWS = 4096
@@ -25,7 +25,7 @@ class AVHuBERT(nn.Module):
     so it can sit inside a model that is being trained. Gradients flow to inputs and, unless frozen, to weights.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: AVHuBERTConfig) -> None:
         super().__init__()
         self.config = config
         self.feature_extractor_audio = _AudioFrontEnd(config.dim)
@@ -140,7 +140,7 @@ class _SelfAttention(nn.Module):
 class _Layer(nn.Module):
     """Pre-norm: x + attention(norm(x)), then x + feed-forward(norm(x))."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: AVHuBERTConfig) -> None:
         super().__init__()
         self.self_attn = _SelfAttention(config.dim, config.heads)
         self.self_attn_layer_norm = nn.LayerNorm(config.dim)
@@ -155,7 +155,7 @@ class _Layer(nn.Module):
 
 
 class _Encoder(nn.Module):
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: AVHuBERTConfig) -> None:
         super().__init__()
         self.pos_conv = nn.Sequential(_PositionalConvolution(config.dim))
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))

@@ -17,7 +17,7 @@ SHORT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class SyncScore:
     """A clip's score out of its tracks."""
 
     values: dict[str, float]
@@ -37,7 +37,7 @@ class Score:
         return float(np.median(self.reading.mean))
 
 
-def summarise(tracks: Sequence[TrackDistances], *, mean: bool) -> Score:
+def summarise(tracks: Sequence[TrackDistances], *, mean: bool) -> SyncScore:
     """One score for a clip with several tracks.
 
     Args:
@@ -52,14 +52,14 @@ def summarise(tracks: Sequence[TrackDistances], *, mean: bool) -> Score:
             "lse_d": float(np.mean([r.distance for r in readings])),
             "av_offset": float(int(np.mean([r.offset for r in readings]))),
         }
-        return Score(values, tuple(tracks), read(np.concatenate([t.distances for t in tracks])))
+        return SyncScore(values, tuple(tracks), read(np.concatenate([t.distances for t in tracks])))
     longest = max(tracks, key=lambda t: t.n_frames)
     reading = read(longest.distances)
     values = {"lse_c": reading.confidence, "lse_d": reading.distance, "av_offset": float(reading.offset)}
-    return Score(values, (longest,), reading)
+    return SyncScore(values, (longest,), reading)
 
 
-def describe(tracks: Sequence[TrackDistances], score: Score, n_frames: int) -> dict[str, Json]:
+def describe(tracks: Sequence[TrackDistances], score: SyncScore, n_frames: int) -> dict[str, Json]:
     """All tracks of a video with their scores, for results.json."""
     rows = []
     for track in tracks:

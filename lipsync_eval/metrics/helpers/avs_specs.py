@@ -8,8 +8,8 @@ from typing import Final, Literal
 from lipsync_eval.metrics.base import MetricSpec
 from lipsync_eval.options import Option
 
-Score = Literal["avs_u", "avs_m", "avs_v"]
-SCORES: Final[tuple[Score, ...]] = ("avs_u", "avs_m", "avs_v")
+AvsScore = Literal["avs_u", "avs_m", "avs_v"]
+SCORES: Final[tuple[AvsScore, ...]] = ("avs_u", "avs_m", "avs_v")
 READINGS: Final = ("", "_flat", "_timepool", "_frameweighted")
 ROW: Final = "avhubert-base-vox-433h"
 
