@@ -6,7 +6,7 @@ from lipsync_eval.engine.workers import do_all
 
 
 def test_workers_that_find_nothing_left_to_do_are_no_failure() -> None:
-    """Six of seven workers are done while the last one still works; they leave, and nothing is called dead."""
-    jobs = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0]
+    """Four of five workers are done while the last one still works; they leave, and nothing is called dead."""
+    jobs = [0.0, 0.0, 0.0, 0.0, 6.0]
     found = list(do_all("support.sleeper:sleeping", (), jobs, len(jobs), lambda *said: None))
     assert sorted(result for _, result in found) == jobs

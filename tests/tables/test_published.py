@@ -36,7 +36,7 @@ STARRED = {
 }
 
 
-def marked(kind: str, table_rows: tuple[Row, ...], place: tuple[str, str]) -> list[str]:
+def marked(kind: str, table_rows: tuple[TableRow, ...], place: tuple[str, str]) -> list[str]:
     return [r.method for r in table_rows if getattr(r.cells[place], kind)]
 
 
