@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 def sleeping() -> Callable[[float, object], float]:
-    """A job is how long it takes (s)."""
+    """A job is the time (s since the epoch) at which it is done."""
 
     def work(job: float, report: object) -> float:
-        time.sleep(job)
+        time.sleep(max(0.0, job - time.time()))
         return job
 
     return work

@@ -5,7 +5,7 @@ import pytest
 from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.layout import get_layout
 from lipsync_eval.reports.published import KEYS, REMARKS, facts, listing, rows, select
-from lipsync_eval.reports.table import build
+from lipsync_eval.reports.table import TableRow, build
 
 # RADIO's table 1 as the paper prints it (row: underlined columns; starred columns). Bold is lost in the text that is left
 # of the paper, but its own words give it: best of all on PSNR, MS-SSIM, LPIPS, LMD; Wav2Lip best on Sync-C and Sync-D.
