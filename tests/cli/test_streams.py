@@ -163,7 +163,7 @@ def test_what_is_missing_is_said_once(place: Path, capfd: pytest.CaptureFixture[
 
 def test_near_commands_are_suggested(place: Path) -> None:
     done = shell(place, "CMD scor")
-    assert done.returncode == 2 and "did you mean score?" in done.stderr
+    assert done.returncode == 2 and "Did you mean score?" in done.stderr
     done = shell(place, "CMD xyzzy")
     assert done.returncode == 2 and "there are: score, demo" in done.stderr
 
