@@ -165,7 +165,7 @@ def test_near_commands_are_suggested(place: Path) -> None:
     done = shell(place, "CMD scor")
     assert done.returncode == 2 and "Did you mean score?" in done.stderr
     done = shell(place, "CMD xyzzy")
-    assert done.returncode == 2 and "there are: score, demo" in done.stderr
+    assert done.returncode == 2 and "There are: score, demo" in done.stderr
 
 
 def test_an_error_cannot_drive_the_terminal(place: Path) -> None:
