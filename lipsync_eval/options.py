@@ -6,7 +6,6 @@ and the part of the signature. A value is a text, in one spelling whatever the u
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Final, Literal
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import sha256
+from lipsync_eval.registry import hint as hint
 
 Kind = Literal["choice", "text", "path", "int", "float", "flag"]
 _NOT_IN_SIGNATURES: Final = "|:\n\r"
@@ -62,12 +62,6 @@ Given = Mapping[str, object]
 def spelled(name: str) -> str:
     """The name as declared: 'crop-from' and 'crop_from' are one."""
     return name.replace("-", "_")
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """' Did you mean roi?' for 'roii'; '' where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=3)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def checked(declared: Sequence[Option], given: Given, owner: str) -> dict[str, str]:

@@ -115,12 +115,16 @@ class Registry(Generic[T]):
             ) from error
 
 
+def hint(name: str, known: Iterable[str]) -> str:
+    """' Did you mean roi?' for 'roii'; '' where nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
 def no_such(kind: str, name: str, known: Iterable[str], also: str = "") -> str:
     """The message for a name that is not there: near names, the whole list, and what else could be given."""
     there = list(known)
-    near = difflib.get_close_matches(name, there, n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"there is no {kind} {name!r}.{hint} There are: {', '.join(there)}{'; ' + also if also else ''}"
+    return f"there is no {kind} {name!r}.{hint(name, there)} There are: {', '.join(there)}{'; ' + also if also else ''}"
 
 
 def load_object(target: str) -> Any:
