@@ -78,8 +78,8 @@ def test_nothing_unknown_passes(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_the_result_names_what_the_file_added(tmp_path: Path) -> None:
-    gen = make_video(tmp_path / "gen.mp4", [stamped(i) for i in range(5)], fps=25)
-    gt = make_video(tmp_path / "gt.mp4", [stamped(i) for i in range(5)], fps=25)
+    gen = make_video(tmp_path / "gen.mkv", [stamped(i) for i in range(5)])
+    gt = make_video(tmp_path / "gt.mkv", [stamped(i) for i in range(5)])
     (tmp_path / "lipsync-eval.toml").write_text('[score]\nprotocol = "raw"\nmetrics = "psnr"\n')
     done = run("score", str(gen), str(gt), "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
