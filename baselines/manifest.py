@@ -21,7 +21,7 @@ PAIRS = {
 }
 LAYOUTS = {
     "hdtf": "a folder of talking videos, one file a clip (HDTF as people prepare it)",
-    "voxceleb2": "speaker/video/utterance.mp4, sound inside",
+    "voxceleb2": "speaker/video/utterance.mp4, audio inside",
     "lrw": "WORD/test/WORD_00001.mp4",
     "lrs2": "main/video/utterance.mp4 with the official test.txt in FOLDER",
 }
@@ -35,7 +35,7 @@ class ManifestEntry:
     video: Path
     """The video whose lips are replaced."""
     audio: Path
-    """The speech: a sound file, or a video whose sound is taken."""
+    """The speech: an audio file, or a video whose audio is taken."""
     reference: Path | None
     """A picture of the person; None: the runner's rule."""
     real: Path

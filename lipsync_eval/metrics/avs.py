@@ -193,7 +193,7 @@ class AvsMeter:
             return
         if loudness(audio.int16(), self.pair.n_frames).max(initial=-np.inf) < QUIETEST:
             text = (
-                f"the sound is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
+                f"the audio is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
             )
             self.found.notes.append(f"avs: {text}")
 
@@ -224,7 +224,7 @@ class AvsMeter:
             raise MetricError(f"{'generated' if name == 'gen' else 'real'} video: {error}") from error
         lost = [] if stream.mouths is None else stream.mouths.interpolated.tolist()
         if lost:
-            text = f"{len(lost)} of {total} pictures have no face ({_ranges(lost)}); their landmarks are interpolated"
+            text = f"{len(lost)} of {total} frames have no face ({_ranges(lost)}); their landmarks are interpolated"
             self.found.notes.append(f"avs: {name}: {text}, as in AV-HuBERT's own preparation")
         self.found.details[f"avs_{name}_interpolated"] = len(lost)
         return stream
@@ -273,7 +273,7 @@ class _Branches:
         audio = self.pair.gen.audio
         if audio is None or not len(audio.samples):
             raise MetricError(
-                "there is no sound to score; give the generated video a sound track, put a sound file beside it, or use --audio gt"
+                "there is no audio to score; give the generated video an audio track, put an audio file beside it, or use --audio gt"
             )
         return self._input(audio)
 

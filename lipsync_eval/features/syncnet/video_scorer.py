@@ -74,7 +74,7 @@ class VideoScorer:
             MetricError: no audio, silence, no face, no track that is long enough, too few frames.
         """
         if audio is None:
-            raise MetricError("the video has no sound to score")
+            raise MetricError("the video has no audio to score")
         samples = audio.int16()
         self.speech = check_audio(samples, n_frames)
         """Share of the frames with speech energy."""
