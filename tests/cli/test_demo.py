@@ -55,7 +55,6 @@ def test_the_photograph_is_enlarged_as_opencv_does(tmp_path: Path) -> None:
 
 def test_the_files_keep_them(tmp_path: Path) -> None:
     gen, gt = make_demo(tmp_path)
-    photo, face = _photo()
     for folder in (gen, gt):
         clip = open_clip(folder / "astronaut_a.mkv")
         assert (clip.n_frames, clip.size, len(clip.audio.samples)) == (100, (384, 384), 64000)

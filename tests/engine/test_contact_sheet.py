@@ -1,5 +1,7 @@
 """The image of the crops of many clips."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
