@@ -127,7 +127,8 @@ def _shifted(wide: NDArray[np.int32], dx: float, dy: Float, rows: slice, width: 
     else:
         columns = np.arange(width)
         upper, below = flat[top, columns], flat[top + 1, columns]
-    return (upper * (64 - under) + below * under + 2048) >> 12
+    mixed: NDArray[np.int32] = (upper * (64 - under) + below * under + 2048) >> 12
+    return mixed
 
 
 def degrade(frames: Iterator[Frame], face: MouthPlace) -> Iterator[Frame]:
