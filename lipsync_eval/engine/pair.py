@@ -118,7 +118,7 @@ class _ClipRun:
         if clip.audio is None or unheard:
             return ()
         own = clip.audio.source == clip.path
-        return (() if own else (f"sound taken from the file {clip.audio.source.name!r}",)) + clip.audio.notes
+        return (() if own else (f"audio taken from the file {clip.audio.source.name!r}",)) + clip.audio.notes
 
     def _align(self, gen: Clip, gt: Clip) -> int:
         """The common length in frames."""
@@ -183,7 +183,7 @@ class _ClipRun:
         length = n * RATE // FPS
         if scored is not None and len(scored.samples) < length - RATE // FPS:
             short = (length - len(scored.samples)) / RATE
-            self._note("gen", [f"the scored sound ends {short:.2f} s before the picture"])
+            self._note("gen", [f"the scored audio ends {short:.2f} s before the video"])
         return Pair(
             self.outcome.id,
             Side(gen, _first(scored, length), tracks.get("gen"), crops[0], heard.no_audio),

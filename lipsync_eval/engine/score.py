@@ -16,7 +16,7 @@ from typing import Any
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import run_clips
-from lipsync_eval.errors import OutputError, ParseError, UsageError
+from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
@@ -174,7 +174,7 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
     if under_way and result.run.id != under_way:
         return None  # of the run before this one, which --overwrite was about to replace
     if result.run.plan != _fingerprint(plan, resample):
-        raise OutputError(
+        raise OtherRun(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
     journal.remove()

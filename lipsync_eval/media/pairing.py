@@ -116,7 +116,7 @@ def _complete(pairs: list[PairPaths]) -> Pairing:
     ]
     if problems:
         raise PairingError(
-            "; ".join(problems) + "; keep one sound file a video, or name it in the audio column of --pairs"
+            "; ".join(problems) + "; keep one audio file a video, or name it in the audio column of --pairs"
         )
     _check_names([path for pair in done for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio)])
     return Pairing(tuple(done))
@@ -139,5 +139,5 @@ def _check_names(paths: list[Path | None]) -> None:
 def _audio(video: Path | None, problems: list[str]) -> Path | None:
     found = audio_files_of(video) if video is not None else []
     if len(found) > 1:
-        problems.append(f"{str(video)!r} has {len(found)} sound files: {listed([str(p) for p in found])}")
+        problems.append(f"{str(video)!r} has {len(found)} audio files: {listed([str(p) for p in found])}")
     return found[0] if found else None

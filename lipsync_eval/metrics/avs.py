@@ -193,7 +193,7 @@ class AvsMeter:
             return
         if loudness(audio.int16(), self.pair.n_frames).max(initial=-np.inf) < QUIETEST:
             text = (
-                f"the sound is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
+                f"the audio is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
             )
             self.found.notes.append(f"avs: {text}")
 
@@ -224,7 +224,7 @@ class AvsMeter:
             raise MetricError(f"{'generated' if name == 'gen' else 'real'} video: {error}") from error
         lost = [] if stream.mouths is None else stream.mouths.interpolated.tolist()
         if lost:
-            text = f"{len(lost)} of {total} pictures have no face ({_ranges(lost)}); their landmarks are interpolated"
+            text = f"{len(lost)} of {total} frames have no face ({_ranges(lost)}); their landmarks are interpolated"
             self.found.notes.append(f"avs: {name}: {text}, as in AV-HuBERT's own preparation")
         self.found.details[f"avs_{name}_interpolated"] = len(lost)
         return stream

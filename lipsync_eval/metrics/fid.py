@@ -154,7 +154,7 @@ class Fid(Family):
         value = max(frechet_distance(gen.mean, gen.covariance, mean, cov), 0.0)
         if min(gen.n, n_real or ENOUGH) < ENOUGH:
             notes.append(
-                f"{metric}: fewer than {ENOUGH} pictures ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare"
+                f"{metric}: fewer than {ENOUGH} frames ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare"
             )
         return Pooled(value, tuple(notes), {"n_gen_frames": gen.n, "n_gt_frames": n_real})
 
@@ -190,14 +190,14 @@ class FidMeter:
         """
         if not self.scored:
             raise MetricError(
-                "no picture has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol"
+                "no frame has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol"
             )
         skipped = self.n_frames - self.scored
         found = Measurement(notes=[self.file.note] if self.file.note else [])
         if skipped:
             found.details["frames_without_crop_pair"] = skipped
             found.notes.append(
-                f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of picture metrics"
+                f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of image metrics"
             )
         for metric in self.family.wanted:
             gt = self.known.get(metric) or self.gt[metric].state("gt")

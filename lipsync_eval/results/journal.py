@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import OutputError
+from lipsync_eval.errors import OtherRun, OutputError
 from lipsync_eval.files import atomic, create, write_text
 
 JOURNAL = "journal"
@@ -87,7 +87,7 @@ class Journal:
         run, plan = there
         if plan != fingerprint:
             keys = ", ".join(k for k in fingerprint if plan.get(k) != fingerprint[k])
-            raise OutputError(
+            raise OtherRun(
                 f"{self.folder.parent}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
             )
         self.run = run

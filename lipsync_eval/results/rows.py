@@ -42,6 +42,9 @@ class RunInfo(JsonRecord):
     """Of this run alone: the journal's entries carried it."""
     plan: dict[str, Any] | None = None
     """What --resume compares: signatures, clips and seed. None in a baseline file and in a study."""
+    reference: str = ""
+    """Where the generator's reference frame came from, as `compare` knows it: 'given', 'own-frame', 'drawn', 'none' or
+    'not stated'. '' in a run that `compare` did not make."""
 
 
 class DataInfo(JsonRecord):

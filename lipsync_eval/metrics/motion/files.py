@@ -29,11 +29,11 @@ OPENFACE: Final = ".csv"
 DEEP3D: Final = ".deep3d.npz"
 LIP_VERTICES: Final = Option(
     name="lip_vertices", heading="Motion", kind="path", moves=True,
-    help="lve_vertices: file with the numbers of the lip vertices, apart by commas (as CodeTalker's lve.txt).",
+    help="lve_vertices: file of lip vertex numbers, apart by commas (CodeTalker's lve.txt).",
 )  # fmt: skip
 UPPER_VERTICES: Final = Option(
     name="upper_vertices", heading="Motion", kind="path", moves=True,
-    help="fdd_vertices: file with the numbers of the upper-face vertices, apart by commas (as CodeTalker's fdd.txt).",
+    help="fdd_vertices: file of upper-face vertex numbers, apart by commas (as fdd.txt).",
 )  # fmt: skip
 _CODETALKER: Final = "Richard et al.: MeshTalk, ICCV 2021, arXiv:2104.08223 (LVE); Xing et al.: CodeTalker, CVPR 2023, arXiv:2301.02379 (FDD and the code)"
 

@@ -20,7 +20,7 @@ LEAST: Final = 3
 IDENTITY: Final = Option(
     name="slcc_identity", heading="Motion", kind="choice", choices=("one", "prefix", "folder"), default="one", moves=True,
     key="identity",
-    help="slcc: who is one person: all clips, clips whose id is alike up to the first '_', or clips of one folder.",
+    help="slcc: a person is all clips, ids alike up to '_', or a folder.",
 )  # fmt: skip
 SPECS: Final = (
     MetricSpec(

@@ -18,7 +18,7 @@ LEAST: Final = 25
 """Frames with a face (1 s) that each video must have."""
 GAMMA: Final = Option(
     name="softdtw_gamma", heading="Motion", kind="float", default="0.001", moves=True, key="gamma",
-    help="softdtw_*: width of the soft minimum, in squared distances (the paper takes 0.0001 to 0.05).",
+    help="softdtw_*: width of the soft minimum (paper: 0.0001 to 0.05).",
 )  # fmt: skip
 _PERCEPTUAL: Final = "Chae-Yeon et al.: Perceptually Accurate 3D Talking Head Generation, CVPR 2025, arXiv:2503.20308"
 _ALIGNED: Final = "Zhang et al.: Temporally-Aligned Evaluation for Audio-Driven Talking Head Generation, arXiv:2606.01031; Cuturi, Blondel, ICML 2017, arXiv:1703.01541"
