@@ -14,7 +14,7 @@ from lipsync_eval.cli.streams import isolated
 
 @click.command(cls=Headed)
 @click.argument("gen", type=click.Path(path_type=Path))
-@click.argument("gt", type=click.Path(path_type=Path))
+@click.argument("gt", type=click.Path(path_type=Path), required=False)
 @flag(
     "--metrics",
     default="core",
@@ -68,10 +68,11 @@ from lipsync_eval.cli.streams import isolated
 @flag("--name", heading="Output", help="The method's name in tables [default: name of GEN].")
 @flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
 @measuring
-def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | None, **values: Any) -> int:
+def score(gen: Path, gt: Path | None, form: str, quiet: bool, contact_sheet: Path | None, **values: Any) -> int:
     """Score generated videos against real ones.
 
-    GEN and GT are folders, matched by stem, or single files. Nothing is cut, skipped or resampled without being named
+    GEN and GT are folders, matched by stem, or single files. Without GT only metrics that need no real video are scored;
+    with --setting cross GT shows the same person saying something else (docs/settings.md). Nothing is cut, skipped or resampled without being named
     in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
 
     \b
@@ -79,6 +80,8 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
       lipsync-eval score gen/ gt/
       lipsync-eval score a.mp4 b.mp4 --metrics psnr,ssim --protocol raw
       lipsync-eval score gen/ gt/ --metrics all --skip-missing --workers 4
+      lipsync-eval score gen/ --metrics lse_c,lse_d,niqe,mouth_mel_corr
+      lipsync-eval score dubbed/ originals/ --setting cross --metrics all
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
     """
     from lipsync_eval.cli.progress import progress

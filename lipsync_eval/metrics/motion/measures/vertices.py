@@ -50,7 +50,7 @@ def fdd(gen: Float, real: Float, template: Float) -> float:
 
     Args:
         gen: (T, K, D) upper-face points, finite.
-        real: the same shape.
+        real: (T', K, D); T' may differ.
         template: (K, D).
 
     Returns:
@@ -59,7 +59,7 @@ def fdd(gen: Float, real: Float, template: Float) -> float:
     Raises:
         InputError: shapes that differ, or values that are not finite.
     """
-    _check(gen, real)
+    _check(gen[:1], real[:1])
     if template.shape != real.shape[1:] or not all(np.isfinite(x).all() for x in (gen, real, template)):
         raise InputError(f"fdd takes finite points and a template of {real.shape[1:]}, got {template.shape}")
     return motion_spread(real, template) - motion_spread(gen, template)
