@@ -72,7 +72,7 @@ def score(gen: Path, gt: Path | None, form: str, quiet: bool, contact_sheet: Pat
     """Score generated videos against real ones.
 
     GEN and GT are folders, matched by stem, or single files. Without GT only metrics that need no real video are scored;
-    with --setting cross GT shows the same person saying something else (docs/settings.md). Nothing is cut, skipped or resampled without being named
+    with --setting cross GT shows the same person saying something else (docs/settings-self-cross.md). Nothing is cut, skipped or resampled without being named
     in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
 
     \b

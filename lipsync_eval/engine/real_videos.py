@@ -9,7 +9,6 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import RealVideo
 from lipsync_eval.metrics.registry import family_of, get_spec
 from lipsync_eval.options import value_of
-from lipsync_eval.protocols import get
 from lipsync_eval.types import Settings
 
 WHY: dict[RealVideo, str] = {
@@ -55,6 +54,8 @@ def check_settings(settings: Settings, *, real: bool) -> None:
         raise UsageError(
             f"--audio gt scores the real video's audio, but {why}; leave it out, or put the audio beside GEN"
         )
+    from lipsync_eval.protocols import get
+
     declared = get(settings.protocol, settings.protocol_options).spec.options
     if (
         any(o.name == "crop_from" for o in declared)

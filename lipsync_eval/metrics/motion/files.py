@@ -162,7 +162,7 @@ class VertexErrors(Family):
             found.failures.append(Failure("fdd_vertices", "MetricError", message))
         elif "fdd_vertices" in self.metrics:
             upper = self._region(UPPER_VERTICES, a.shape[1])
-            found.values["fdd_vertices"] = fdd(a[:, upper], b[:, upper], np.zeros((len(upper), 3)))
+            found.values["fdd_vertices"] = fdd(a[:, upper], b[:, upper], np.zeros((len(upper), 3)), paired=pair.paired)
         return found
 
     def _region(self, option: Option, n_vertices: int) -> NDArray[np.intp]:

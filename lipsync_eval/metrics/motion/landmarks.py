@@ -105,7 +105,7 @@ class LandmarkErrors(Family):
                     placed(t.points[: len(there)][there])[:, UPPER]
                     for t, there in ((gen_track, in_gen), (real_track, in_real))
                 )
-                found.values["fdd"] = fdd(gen, real, real.mean(axis=0))
+                found.values["fdd"] = fdd(gen, real, real.mean(axis=0), paired=pair.paired)
         if gone := int((~in_gen).sum()):
             found.details["landmark_errors_frames_skipped"] = gone
             where = " in both videos" if pair.paired else ""
