@@ -92,7 +92,7 @@ def make_plan(
     pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
     chosen, warnings = _without_audio(fit.metrics, metrics, pairing.pairs, settings)
     warnings = (*fit.warnings, *warnings)
-    if pairing.unmatched:
+    if real and pairing.unmatched:
         warnings = (*warnings, f"{pairing.unmatched} (each is a failure row)")
     tools = open_tools(settings, chosen, real=real)
     missing = tools.check_weights()

@@ -139,6 +139,7 @@ def test_a_group_leaves_the_others_out_and_says_which(
     kept = [m for m in select("core") if get_spec(m).real_video == "none"]
     left = [m for m in select("core") if m not in kept]
     assert f"no GT is given: metrics that need real videos are left out: {', '.join(left)}" in said.err
+    assert "without a real one" not in said.err
     run = results(tmp_path / "run")
     assert [s["metric"] for s in run["scores"]] == kept and code in (0, 3)
     for score in run["scores"]:
