@@ -71,8 +71,8 @@ class LayoutProtocol:
     def _matrices(self, view: View, n: int, which: str) -> Float:
         if view.track is None:
             raise ProtocolError(
-                f"protocol {self._spec.name} needs a face track of the {which} video, and no face was followed there; look at the video, or "
-                "compare whole frames with --protocol raw"
+                f"protocol {self._spec.name} needs a face track of the {view.which or which} video, and no face was followed "
+                "there; look at the video, or compare whole frames with --protocol raw"
             )
         points = np.full((n, 68, 2), np.nan)
         known = view.track.points[:n]
@@ -84,7 +84,7 @@ class LayoutProtocol:
         valid = np.asarray(np.isfinite(matrix).all(axis=(1, 2)))
         if not valid.any():
             raise ProtocolError(
-                f"protocol {self._spec.name}: no frame of the {which} video can be cropped: none of its {len(matrix)} "
+                f"protocol {self._spec.name}: no frame of the {view.which or which} video can be cropped: none of its {len(matrix)} "
                 "frames has a face with 68 points around which the crop has an area"
             )
         outside = overflow(matrix, (side, side), (view.height, view.width))

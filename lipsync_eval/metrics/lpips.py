@@ -54,6 +54,7 @@ SPECS: Final = (
         reference="lpips==0.1.4",
         tolerance=1e-4,
         version=1,
+        real="content",
     ),
 )
 

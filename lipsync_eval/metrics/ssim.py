@@ -84,6 +84,7 @@ _SSIM: Final = MetricSpec(
     reference="scikit-image==0.26.0",
     tolerance=1e-5,
     version=1,
+    real="content",
 )
 SPECS: Final = (
     _SSIM,

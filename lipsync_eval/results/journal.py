@@ -30,7 +30,7 @@ class Outcome:
     gen: str | None
     gt: str | None
     digests: tuple[str, str] = ("", "")
-    """Content digests of the generated and the real video; empty where they were not read."""
+    """Content digests of the generated and the real video; empty where they were not read, or there is none."""
     n_frames: int | None = None
     values: dict[str, float | None] = field(default_factory=dict)
     gt_values: dict[str, float | None] = field(default_factory=dict)

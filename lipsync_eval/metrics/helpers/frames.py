@@ -90,7 +90,7 @@ class PairFrames:
         Raises:
             MetricError: the pair has no crops, or crops of two sizes.
         """
-        gen, gt = pair.gen.crop, pair.gt.crop
+        gen, gt = pair.gen.crop, pair.real.crop
         if gen is None or gt is None:
             raise MetricError("this metric compares crops, but the pair has none")
         if gen.size != gt.size:

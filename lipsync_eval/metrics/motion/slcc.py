@@ -35,7 +35,7 @@ SPECS: Final = (
             "over other clips it is mostly chance. Normalised audio destroys it."
         ),
         citation="Chae-Yeon et al.: Perceptually Accurate 3D Talking Head Generation, CVPR 2025, arXiv:2503.20308",
-        reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1,
+        reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1, real="none",
     ),
 )  # fmt: skip
 
