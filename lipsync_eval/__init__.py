@@ -25,6 +25,7 @@ _LAZY = {
     "list_metrics": "lipsync_eval.api.listing",
     "get_metric": "lipsync_eval.api.listing",
     "list_protocols": "lipsync_eval.api.listing",
+    "figure": "lipsync_eval.api.figures",
     "gate": "lipsync_eval.api.reporting",
     "table": "lipsync_eval.api.reporting",
     "open_clip": "lipsync_eval.media",
@@ -49,6 +50,7 @@ _LAZY = {
 __all__ = ["LipsyncError", "__version__", *_LAZY]
 
 if TYPE_CHECKING:
+    from lipsync_eval.api.figures import figure as figure
     from lipsync_eval.api.identity import csim as csim
     from lipsync_eval.api.identity import stylesim as stylesim
     from lipsync_eval.api.listing import get_metric as get_metric

@@ -32,6 +32,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("lipsync_eval.cli.table:table", "Tables of runs for a terminal, a paper or a page."),
     "report": ("lipsync_eval.cli.report:report", "A page to look at runs clip by clip."),
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
+    "figure": ("lipsync_eval.cli.figure:figure", "Frames of one clip under several methods, for a paper."),
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
