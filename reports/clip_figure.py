@@ -177,7 +177,7 @@ def _families(font: str | None) -> list[str]:
     try:
         if Path(font).suffix.lower() in (".ttf", ".ttc"):
             font_manager.fontManager.addfont(font)
-            font = font_manager.FontProperties(fname=font).get_name()  # type: ignore[no-untyped-call]
+            font = font_manager.FontProperties(fname=font).get_name()
         font_manager.findfont(font, fallback_to_default=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(

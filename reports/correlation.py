@@ -126,7 +126,7 @@ def _kendall(x: Float, y: Float, copies: Float) -> Float:
     return out
 
 
-def goodness(values: Sequence[float], direction: str | None) -> Float:
+def goodness(values: Sequence[float] | Float, direction: str | None) -> Float:
     """Values so that more is better: as they are (up, or not known), negated (down), negated absolutes (zero)."""
     x = np.asarray(values, np.float64)
     if direction == "zero":

@@ -157,7 +157,9 @@ def make_figure(
     figure = draw(rows, times, said, width=width, font=font, warn=warn)
     if (tall := float(figure.get_size_inches()[1])) > TALLEST:
         warn(f"the figure is {tall:.1f} inches tall, more than a page; show fewer methods, or more columns")
-    return ClipFigure(figure, tuple(r.name for r in rows), tuple(times), tuple(chosen), said and tuple(said))
+    return ClipFigure(
+        figure, tuple(r.name for r in rows), tuple(times), tuple(chosen), None if said is None else tuple(said)
+    )
 
 
 def _check(columns: int, view: str, zoom: str, width: str) -> None:
@@ -308,4 +310,5 @@ def _share(inner: Box, outer: Box) -> tuple[float, float, float, float]:
 
 def _error(a: Frame, b: Frame) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(H, W) mean over the colours of the absolute difference, in levels of 255."""
-    return np.abs(a.astype(np.float64) - b).mean(axis=2)
+    out: np.ndarray[Any, np.dtype[np.float64]] = np.abs(a.astype(np.float64) - b).mean(axis=2)
+    return out

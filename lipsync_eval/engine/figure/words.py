@@ -185,7 +185,7 @@ def _entry(row: Any) -> tuple[Any, Any, Any]:
     if isinstance(row, Mapping):
         low = {str(k).lower(): v for k, v in row.items()}
         return tuple(next((low[n] for n in names if n in low), None) for names in (_START, _END, _TEXT))  # type: ignore[return-value]
-    return tuple(row) if isinstance(row, list) and len(row) == 3 else (row, None, None)  # type: ignore[return-value]
+    return tuple(row) if isinstance(row, list) and len(row) == 3 else (row, None, None)
 
 
 def _table(path: Path, text: str, comma: str) -> list[Any]:
