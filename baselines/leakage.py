@@ -97,6 +97,10 @@ def run_leakage(
     Raises:
         UsageError: nothing was run: weights are missing, too few speeches...
     """
+    if settings.audio != "gen":
+        raise UsageError(
+            f"--audio {settings.audio}: the experiment chooses what every dub is scored against; leave it out"
+        )
     metrics, notes = _possible(metrics, settings, skip_missing)
     cases = [case for case, ids in CASES.items() if set(ids) & set(metrics)]
     if "lsd" in metrics and len({e.audio.resolve() for e in entries}) < 2:
@@ -113,8 +117,8 @@ def run_leakage(
         made[case] = out / "gen" if case == "matched" else folder / "gen" / case
         names, found = generate(generators, dubbed, made[case], progress=progress, **how)
         outcomes += [replace(o, generator=f"{o.generator} ({case})") for o in found]
-    tools = open_tools(settings, [m for m in metrics if m == "lip_leak"] or ["lmd"])
     sync, results = needs_sync(metrics), []
+    tools = open_tools(settings, [*(m for m in metrics if m == "lip_leak"), *(_LSE if sync else ())])
     for name in names:
         there = [c for c in cases if any(find_result(made[c] / name, e.id) for e in entries)] if sync else []
         runs = {c: _scored(name, c, entries, made[c], spoken, folder, measure) for c in there}
@@ -305,8 +309,7 @@ class _Method:
         if metric == "lip_leak":
             parts = self.tools.signature_parts("lip_leak")
         else:
-            case, base = ("matched", "lse_d") if metric == "lsd" else ("silence", metric[:5])
-            parts = dict(p.split(":", 1) for p in self.runs[case][base].signature.split("|"))
+            parts = self.tools.signature_parts("lse_d" if metric == "lsd" else metric[:5])
             parts["metric"] = f"{metric}.1+{parts['metric']}"
         parts |= {"experiment": "leakage", "n": f"{len(good)}of{len(clips)}"}
         return Score(

@@ -20,7 +20,7 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.media import open_clip
 from lipsync_eval.metrics.leakage import IDS, lip_leak, lsd, mouth_aspect_ratio
 
-N = 36
+N = 24
 TOY = """
 import json, sys, wave
 import cv2
