@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class LayoutProtocol:
     """A crop protocol made from a spec and a layout, with its options bound."""
 
     def __init__(self, spec: ProtocolSpec, layout: Layout, options: Mapping[str, str], content: str = "") -> None:
-        """Bind options; `content` is the hash of a user's TOML file (8 hex digits).
+        """Bind options; `content` is the hash of what a user's TOML file says (8 hex digits).
 
         Raises:
             UsageError: an unknown option or value.
@@ -34,7 +35,7 @@ class LayoutProtocol:
         return self._spec
 
     def signature(self) -> str:
-        """name.version, '@' and the hash of a TOML file, then the options that differ from the declared ones."""
+        """name.version, '@' and the hash of what a TOML file says, then the radius where it is not each frame's own."""
         return self._signature
 
     def crops(self, gen: View, gt: View) -> tuple[Crop, Crop]:
@@ -50,7 +51,9 @@ class LayoutProtocol:
         real = self._matrices(gt, n, "real")
         ours = real if shared else self._matrices(gen, n, "generated")
         notes = (note,) if note else ()
-        return self._crop(ours, gen, "generated", notes), self._crop(real, gt, "real", notes)
+        crops = self._crop(ours, gen, "generated", notes), self._crop(real, gt, "real", notes)
+        whose: Literal["gt", "own"] = "gt" if shared else "own"
+        return replace(crops[0], crop_from=whose), replace(crops[1], crop_from=whose)
 
     def _shared(self, gen: View, gt: View) -> tuple[bool, str]:
         """Whether the real video's crop serves both, and what to say about it."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -22,6 +22,7 @@ from lipsync_eval.results.numbers import level
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
+from lipsync_eval.results.signature import CROP_FROM
 
 log = logging.getLogger("lipsync_eval")
 State = Mapping[str, NDArray[np.generic]]
@@ -131,7 +132,7 @@ def _score(
             gt_value=None,
             ci=None,
             n_scored=n,
-            signature=plan.signature(metric, n),
+            signature=plan.signature(metric, n, cropped_from(outcomes[i] for i, _ in places) if n else ()),
             notes=list(found.notes),
             details={**found.details, "ci": "none: a pooled score has no clips to resample"},
         )
@@ -148,10 +149,15 @@ def _score(
         ci=bootstrap(values, plan.settings.seed, groups=groups),
         resample=resample,
         n_scored=len(values),
-        signature=plan.signature(metric, len(values)),
+        signature=plan.signature(metric, len(values), cropped_from(outcomes[i] for i in kept)),
         details={"gt_n_scored": len(gt_values)} if gt_values else {},
     )
     return mean, []
+
+
+def cropped_from(outcomes: Iterable[Outcome]) -> list[str]:
+    """Whose landmarks cropped each of these clips, where the protocol leaves a choice."""
+    return [whose for outcome in outcomes if (whose := outcome.details.get(CROP_FROM))]
 
 
 def _pool(plan: Plan, metric: str, states: _States) -> tuple[Pooled, list[dict[str, Any]]]:

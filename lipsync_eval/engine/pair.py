@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -20,6 +20,7 @@ from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.protocol import View
 from lipsync_eval.results.journal import Outcome
+from lipsync_eval.results.signature import CROP_FROM
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Crop, Frame, Pair, Side, Track
 
 log = logging.getLogger("lipsync_eval")
@@ -144,11 +145,16 @@ class _ClipRun:
                     continue
             self._note(side, track.notes)
             self.outcome.details[side]["faces"] = track_counts(track)
-        blocked = [a.name for a in self.tools.asks if any(f"{s}.points" in a.needs and s not in tracks for s in _WORDS)]
+        single = self.tools.settings.face == "single"
+        lost = [a.name for a in self.tools.asks if self._blocked(a, tracks) or (single and self.tools.uses_faces(a))]
         for problem in errors:
-            lost = list(self.findings.open) if self.tools.settings.face == "single" else blocked
             self.findings.fail("faces", problem, lost)
         return tracks
+
+    @staticmethod
+    def _blocked(ask: Ask, tracks: Mapping[str, Track]) -> bool:
+        """Whether a metric looks at landmarks of a video in which no face could be followed."""
+        return any(f"{side}.points" in ask.needs and side not in tracks for side in _WORDS)
 
     def _crop(self, gen: Clip, gt: Clip, tracks: dict[str, Track], n: int) -> tuple[Crop, Crop] | tuple[None, None]:
         """The protocol's crops, where any metric asks for them; without, the metrics that need them fail."""
@@ -164,21 +170,24 @@ class _ClipRun:
         for side, crop in zip(("gen", "gt"), crops, strict=True):
             self._note(side, crop.notes)
             self.outcome.details[side]["frames_cropped"] = int(crop.valid.sum())
+        if crops[0].crop_from:
+            self.outcome.details[CROP_FROM] = crops[0].crop_from
         return crops
 
     def _pair(
         self, gen: Clip, gt: Clip, n: int, tracks: dict[str, Track], crops: tuple[Crop | None, Crop | None]
     ) -> Pair:
         """What the metrics see."""
-        scored = gt.audio if self.tools.settings.audio == "gt" else gen.audio
+        heard = gt if self.tools.settings.audio == "gt" else gen
+        scored = heard.audio
         length = n * RATE // FPS
         if scored is not None and len(scored.samples) < length - RATE // FPS:
             short = (length - len(scored.samples)) / RATE
             self._note("gen", [f"the scored sound ends {short:.2f} s before the picture"])
         return Pair(
             self.outcome.id,
-            Side(gen, _first(scored, length), tracks.get("gen"), crops[0]),
-            Side(gt, _first(gt.audio, length), tracks.get("gt"), crops[1]),
+            Side(gen, _first(scored, length), tracks.get("gen"), crops[0], heard.no_audio),
+            Side(gt, _first(gt.audio, length), tracks.get("gt"), crops[1], gt.no_audio),
             n,
             self.tools.protocol.signature(),
         )

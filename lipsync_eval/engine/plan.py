@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,13 @@ class Plan:
     warnings: tuple[str, ...]
     pairing: Pairing
 
-    def signature(self, metric: str, n_scored: int) -> str:
-        """The signature of one score of this run."""
+    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] = ()) -> str:
+        """The signature of one score of this run; `cropped`: see MeasuringTools.signature_parts."""
         if metric in self.missing:
             spec = get_spec(metric)
             parts = {"metric": f"{spec.name}.{spec.version}", "feat": "missing"}
         else:
-            parts = self.tools.signature_parts(metric)
+            parts = self.tools.signature_parts(metric, cropped)
         return format_signature(parts | {"n": f"{n_scored}of{len(self.pairs)}"})
 
     def fingerprint(self) -> dict[str, Any]:

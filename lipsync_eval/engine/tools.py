@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,11 @@ from lipsync_eval.faces import track_faces
 from lipsync_eval.features import reference
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.metrics.registry import family_of, get_spec
+from lipsync_eval.options import value_of
 from lipsync_eval.protocol import Protocol
+from lipsync_eval.results.signature import CROP_FROM
 from lipsync_eval.types import FPS, Clip, Settings, Track
-from lipsync_eval.version import __version__
+from lipsync_eval.version import READING, __version__
 from lipsync_eval.weights import locate
 
 _POINTS = frozenset({"gen.points", "gt.points"})
@@ -76,7 +78,7 @@ class MeasuringTools:
     @cached_property
     def needs_crops(self) -> bool:
         """Whether any metric looks at the protocol's crop."""
-        return any((_CROPS | _POINTS) & ask.needs for ask in self.asks)
+        return any(_CROPS & ask.needs for ask in self.asks)
 
     @cached_property
     def needs_audio(self) -> bool:
@@ -138,17 +140,27 @@ class MeasuringTools:
             raise UsageError("no metric is left: all of them lack their weights. " + next(iter(metrics.values())))
         return open_tools(self.settings, kept)
 
-    def signature_parts(self, metric: str) -> dict[str, str]:
-        """Every key of one metric's signature except `n`."""
+    def signature_parts(self, metric: str, cropped: Iterable[str] = ()) -> dict[str, str]:
+        """Every key of one metric's signature except `n`.
+
+        Args:
+            metric: id.
+            cropped: for each clip in the score, whose landmarks cropped it (Crop.crop_from); none: before any clip is measured,
+                when the signature says what was asked for.
+        """
         ask = self.ask(metric)
         parts = {
             "agg": "pooled" if ask.pooled else "clip-mean",
             "align": self.align.signature,
             "fps": str(FPS),
+            "media": str(READING),
             "metric": f"{ask.spec.name}.{ask.spec.version}",
-            "proto": self.protocol.signature(),
             "v": __version__,
         }
+        if _CROPS & ask.needs:
+            parts["proto"] = self.protocol.signature()
+            if whose := "+".join(sorted(set(cropped))) or self._crop_from():
+                parts[CROP_FROM] = whose
         if self.uses_faces(ask):
             parts["faces"] = faces_signature(self.settings.landmarks, self.settings.detector, self._weights)
             parts["face"] = self.settings.face
@@ -157,6 +169,13 @@ class MeasuringTools:
         if "reference" in ask.needs:
             parts["reference"] = self.reference
         return parts | ask.family.keys(metric)
+
+    def _crop_from(self) -> str:
+        """Whose landmarks crop, as asked for; '' where the protocol leaves no choice."""
+        declared = self.protocol.spec.options
+        if not any(option.name == CROP_FROM for option in declared):
+            return ""
+        return value_of(declared, self.settings.protocol_options, CROP_FROM)
 
     def _weights(self, name: str) -> Path:
         return locate(self.settings, name).path

@@ -270,12 +270,7 @@ class _Branches:
         return self.known[key]
 
     def _audio(self) -> NDArray[np.float32]:
-        audio = self.pair.gen.audio
-        if audio is None or not len(audio.samples):
-            raise MetricError(
-                "there is no sound to score; give the generated video a sound track, put a sound file beside it, or use --audio gt"
-            )
-        return self._input(audio)
+        return self._input(self.pair.gen.heard())
 
     def _input(self, audio: Audio) -> NDArray[np.float32]:
         from lipsync_eval.features.avhubert.audio import audio_input

@@ -170,14 +170,13 @@ class MouthAudioMeter:
 
 def _measure(side: Side, n_frames: int) -> tuple[Float, Float, Float]:
     """Opening (n,), level (n,) and correlations (31,) of one video."""
-    if side.audio is None:
-        raise MetricError("the video has no sound to score")
+    audio = side.heard()
     if side.track is None:
         raise MetricError("the video has no face track")
     mouth = np.full(n_frames, np.nan)
     known = opening(side.track.points[:n_frames])
     mouth[: len(known)] = known
-    level = speech_level(side.audio.int16(), n_frames)
+    level = speech_level(audio.int16(), n_frames)
     curve = correlations(mouth, level)
     if not np.isfinite(curve).any():
         seen = int(np.isfinite(mouth).sum())

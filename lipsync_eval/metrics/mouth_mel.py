@@ -203,14 +203,13 @@ def _facts(found: Found) -> dict[str, float | int | None]:
 
 
 def _of(side: Side, n_frames: int) -> Found:
-    if side.audio is None:
-        raise MetricError("the video has no audio to score")
+    audio = side.heard()
     if side.track is None:
         raise MetricError("the video has no face track")
     points = np.full((n_frames, 68, 2), np.nan)
     known = side.track.points[:n_frames]
     points[: len(known)] = known
-    samples = side.audio.int16()
+    samples = audio.int16()
     if len(samples) < n_frames * RATE // FPS // 2:
         raise MetricError(
             f"the audio ends after {len(samples) / RATE:.2f} of {n_frames / FPS:.2f} s: too little to compare"

@@ -125,10 +125,16 @@ class SyncNet(Family):
         self._weights()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: SyncNet's file. sync: where the crops come from."""
+        """feat: SyncNet's file. sync: where the crops come from, and what becomes of several tracks (the protocol's rules).
+
+        The crop of the protocol is not looked at, so its name is in no signature of these metrics.
+        """
         net, detector = (file.signature if file else "" for file in self._weights())
-        where = {"track": "own-track", "none": "whole-picture"}.get(self.detector, detector)
-        return {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.rules.min_track}"}
+        rules = self.rules
+        if self.detector == "none":
+            return {"feat": net, "sync": "whole-frame"}
+        where = f"{detector},shots{rules.shots}" if self.detector == "s3fd" else "own-track"
+        return {"feat": net, "sync": f"{where},min{rules.min_track},{rules.tracks}"}
 
     def start(self, pair: Pair) -> SyncNetMeter:
         """Find the regions of both videos (S3FD looks through them here).
@@ -171,7 +177,7 @@ class SyncNetMeter:
         how = How(family.detector, family.rules.min_track, family.lossy, family.rules.shots)
 
         def open_side(side: Side, *, keep: bool) -> VideoScorer:
-            return VideoScorer(family.settings, how, side.clip, side.audio, side.track, pair.n_frames, keep=keep)
+            return VideoScorer(family.settings, how, side.clip, side.heard(), side.track, pair.n_frames, keep=keep)
 
         self._gen = open_side(pair.gen, keep=False)
         self._gt: VideoScorer | None = None

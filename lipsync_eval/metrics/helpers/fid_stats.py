@@ -37,7 +37,7 @@ class StatsFile:
 
     path: Path
     crops: str
-    """Protocol and options of this run: statistics of other crops are refused."""
+    """The protocol of this run as in signatures: statistics of other crops are refused. (--crop-from moves no real crop.)"""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> StatsFile | None:
@@ -45,8 +45,9 @@ class StatsFile:
         named = settings.options.get(STATS.name)
         if named is None:
             return None
-        options = ",".join(f"{k}={v}" for k, v in sorted(settings.protocol_options.items()))
-        stats = cls(Path(named), f"{settings.protocol};{options}")
+        from lipsync_eval.protocols import get
+
+        stats = cls(Path(named), get(settings.protocol, settings.protocol_options).signature())
         _ = stats.reading  # settled now: the file may appear while the run works
         return stats
 

@@ -65,10 +65,9 @@ class Slcc(Family):
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError: no audio, or no two frames in a row with a face."""
         n, side, found = pair.n_frames, pair.gen, Measurement()
-        if side.audio is None or not len(side.audio.samples):
-            raise MetricError("the video has no audio: there is no speech intensity")
+        audio = side.heard()
         points = points_of(side, n, "generated")
-        lips, speech = lip_intensity(placed(points)[:, 48:68]), speech_intensity(side.audio.samples)
+        lips, speech = lip_intensity(placed(points)[:, 48:68]), speech_intensity(audio.samples)
         if not np.isfinite(lips):
             raise MetricError("no two frames in a row have a face: there is no movement of lips")
         found.notes += left_out("slcc", lost(points), n, "generated")

@@ -228,11 +228,12 @@ def _heard(
 ) -> None:
     from lipsync_eval.features import voice
 
-    if side.audio is None or not len(side.audio.samples):
+    try:
+        samples = side.heard().samples
+    except MetricError as error:
         values |= dict.fromkeys(_HEARD, float("nan"))
-        why |= dict.fromkeys(_HEARD, "the video has no audio: there is no telling speech from silence")
+        why |= dict.fromkeys(_HEARD, f"there is no telling speech from silence: {error}")
         return
-    samples = side.audio.samples
     spoken = theval.speech_frames(
         voice.segments(voice.probabilities(samples), len(samples)), n, FPS, seconds=len(samples) / RATE
     )
