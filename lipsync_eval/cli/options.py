@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST: Final = "First"
 """The heading of the options that most runs need."""
-HEADINGS: Final = (FIRST, "Videos", "Faces", "Protocol", "Weights and cache", "Output")
+HEADINGS: Final = (FIRST, "Many machines", "Videos", "Faces", "Protocol", "Weights and cache", "Output")
 """Those of metric families follow, then the options without a heading."""
 PROTOCOL_OPTIONS: Final = (CROP_FROM_OPTION, RADIUS_OPTION)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
 from lipsync_eval.cli.streams import isolated
+from lipsync_eval.errors import UsageError
 
 
 @click.command(cls=Headed)
@@ -44,6 +46,12 @@ from lipsync_eval.cli.streams import isolated
     heading=FIRST,
     help="Processes; the numbers do not depend on it.",
 )
+@flag(
+    "--shard",
+    metavar="K/N",
+    heading="Many machines",
+    help="Measure the K-th of N shares into OUT; `lipsync-eval merge` puts them together.",
+)
 @flag("--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing.")
 @flag(
     "--contact-sheet", type=click.Path(path_type=Path), heading="Output", help="Write an image of every clip's crops."
@@ -68,7 +76,9 @@ from lipsync_eval.cli.streams import isolated
 @flag("--name", heading="Output", help="The method's name in tables [default: name of GEN].")
 @flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
 @measuring
-def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | None, **values: Any) -> int:
+def score(
+    gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | None, shard: str | None, **values: Any
+) -> int:
     """Score generated videos against real ones.
 
     GEN and GT are folders, matched by stem, or single files. Nothing is cut, skipped or resampled without being named
@@ -80,6 +90,7 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
       lipsync-eval score a.mp4 b.mp4 --metrics psnr,ssim --protocol raw
       lipsync-eval score gen/ gt/ --metrics all --skip-missing --workers 4
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
+      lipsync-eval score gen/ gt/ --out runs/x --shard 2/8
     """
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score import score as run_score
@@ -91,18 +102,12 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
         if not quiet:
             click.echo(f"warning: {text}", err=True)
 
+    how = {"settings": settings, "out": out, "command": ["lipsync-eval", *sys.argv[1:]], "warn": warn}
+    how |= {"isolate": isolated(), **values}
+    if shard is not None:
+        return _shard(gen, gt, shard, how, contact_sheet, form, quiet)
     with progress(quiet=quiet) as event:
-        result = run_score(
-            gen,
-            gt,
-            settings=settings,
-            out=out,
-            command=["lipsync-eval", *sys.argv[1:]],
-            event=event,
-            warn=warn,
-            isolate=isolated(),
-            **values,
-        )
+        result = run_score(gen, gt, event=event, **how)
     if contact_sheet is not None:
         from lipsync_eval.engine.scored_clips import write_contact_sheet
 
@@ -111,3 +116,28 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
     if form == "text":
         click.echo(f"results: {out / 'results.json'}")
     return 3 if result.failures else 0
+
+
+def _shard(
+    gen: Path, gt: Path, shard: str, how: dict[str, Any], contact_sheet: Path | None, form: str, quiet: bool
+) -> int:
+    """Measure one share; how its result is shown is the affair of `merge`."""
+    from lipsync_eval.cli.progress import progress
+    from lipsync_eval.engine.score_shard import score_shard
+
+    how.pop("resume")  # a shard always goes on
+    if how.pop("overwrite"):
+        raise UsageError(
+            "--shard with --overwrite would remove what the other shards have measured; "
+            "name another folder, or remove this one before the first shard starts"
+        )
+    if contact_sheet is not None:
+        raise UsageError("--contact-sheet shows all clips, and a shard has some of them; leave one out")
+    with progress(quiet=quiet) as event:
+        report = score_shard(gen, gt, shard, event=event, **how)
+    if form == "json":
+        said = {"shard": report.shard, "clips": list(report.ids), "failed": list(report.failed)}
+        click.echo(json.dumps({**said, "out": str(report.folder)}))
+    else:
+        click.echo(str(report))
+    return 3 if report.failed else 0

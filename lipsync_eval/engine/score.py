@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -74,21 +74,10 @@ def score(
     Raises:
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
-    if gt is None:
-        raise UsageError(
-            "score needs the real videos (gt): every metric compares with them or prints their own score; "
-            "give their folder or file"
-        )
-    gen, gt, settings = Path(gen), Path(gt), settings or Settings()
-    wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
-    plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
-    if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
-        raise UsageError(
-            f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
-        )
+    plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample)
     for text in plan.warnings:
         warn(text)
-    label = name or (gen.stem if gen.is_file() else gen.resolve().name)
+    label = name or usual_name(plan.gen)
     line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
@@ -96,14 +85,48 @@ def score(
     folder = Path(out)
     with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
         journal = Journal(folder)
-        if resume and (finished := _finished(folder, journal, plan, resample)):
+        if resume and (finished := finished_run(folder, journal, fingerprint(plan, resample))):
             warn(f"{folder}: is complete already; nothing to do")
             return finished
         how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume}
         return _run(plan, journal, label, line, workers, event, resample, **how)
 
 
-def _fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
+def planned(
+    gen: str | Path,
+    gt: str | Path | None,
+    metrics: str | Sequence[str],
+    settings: Settings | None,
+    pairs: str | Path | None,
+    skip_missing: bool,
+    resample: Resample,
+) -> Plan:
+    """The plan of a call of `score`, whose arguments these are.
+
+    Raises:
+        UsageError: anything that stops the run before work.
+    """
+    if gt is None:
+        raise UsageError(
+            "score needs the real videos (gt): every metric compares with them or prints their own score; "
+            "give their folder or file"
+        )
+    wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
+    table = Path(pairs) if pairs else None
+    plan = make_plan(Path(gen), Path(gt), wanted, settings or Settings(), pairs_csv=table, skip_missing=skip_missing)
+    if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
+        raise UsageError(
+            f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
+        )
+    return plan
+
+
+def usual_name(gen: Path) -> str:
+    """The method's name in tables where none is given."""
+    return gen.stem if gen.is_file() else gen.resolve().name
+
+
+def fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
     """The plan's own, and what intervals draw where that is not clips."""
     return plan.fingerprint() | ({} if resample == "clip" else {"resample": resample})
 
@@ -124,15 +147,15 @@ def _run(
     """Measure, collect, and write into the journal's folder where there is a `lock` on it."""
     began, started = time.monotonic(), datetime.now(UTC)
     folder = journal.folder.parent
-    fingerprint = _fingerprint(plan, resample)
+    stamp = fingerprint(plan, resample)
     try:
-        journal.begin(fingerprint, afresh=afresh)
+        journal.begin(stamp, afresh=afresh)
         sweep(folder, results=True)
     except OSError as error:
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
     run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check)
-    commit, dirty = _commit()
+    commit, dirty = checkout_commit()
     run = RunInfo(
         name=label,
         command=command,
@@ -142,10 +165,10 @@ def _run(
         seed=plan.settings.seed,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 2),
-        plan=fingerprint,
+        plan=stamp,
         id=journal.run,
     )
-    result = build_result(plan, journal, run, _environment(plan, workers), resample)
+    result = build_result(plan, journal, run, environment(plan.settings, plan.tools.metrics, workers), resample)
     if lock is not None:
         result = result.with_frames(folder.absolute())
         try:
@@ -160,7 +183,7 @@ def _run(
     return result.with_frames({i: dict(journal.frames(place)) for place, i in enumerate(ids)})
 
 
-def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) -> Result | None:
+def finished_run(folder: Path, journal: Journal, stamp: Mapping[str, Any]) -> Result | None:
     """The complete run in `folder`, if --resume finds nothing left to do but what a kill left to clear away."""
     under_way = journal.under_way()
     if not (folder / RESULTS).exists():
@@ -173,7 +196,7 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
         raise
     if under_way and result.run.id != under_way:
         return None  # of the run before this one, which --overwrite was about to replace
-    if result.run.plan != _fingerprint(plan, resample):
+    if result.run.plan != stamp:
         raise OutputError(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
@@ -182,8 +205,8 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
     return result
 
 
-def _environment(plan: Plan, workers: int) -> dict[str, Any]:
-    settings = plan.settings
+def environment(settings: Settings, metrics: Sequence[str], workers: int) -> dict[str, Any]:
+    """What cannot move a score: device, versions of libraries, workers."""
     found: dict[str, Any] = {
         "device": settings.device,
         "workers": workers,
@@ -195,7 +218,7 @@ def _environment(plan: Plan, workers: int) -> dict[str, Any]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
-    if any("weights" in get_spec(metric).needs for metric in plan.tools.metrics):  # measured in workers, perhaps
+    if any("weights" in get_spec(metric).needs for metric in metrics):  # measured in workers, perhaps
         import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (
@@ -208,7 +231,7 @@ def _environment(plan: Plan, workers: int) -> dict[str, Any]:
     return found
 
 
-def _commit() -> tuple[str | None, bool | None]:
+def checkout_commit() -> tuple[str | None, bool | None]:
     """Commit and dirtiness of the checkout that this package runs from; (None, None) for an installed package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
