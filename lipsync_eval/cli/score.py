@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
+from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings, on_cluster
 from lipsync_eval.cli.streams import isolated
 from lipsync_eval.errors import UsageError
 
@@ -52,6 +52,7 @@ from lipsync_eval.errors import UsageError
     heading="Many machines",
     help="Measure the K-th of N shares into OUT; `lipsync-eval merge` puts them together.",
 )
+@on_cluster
 @flag("--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing.")
 @flag(
     "--contact-sheet", type=click.Path(path_type=Path), heading="Output", help="Write an image of every clip's crops."
@@ -126,6 +127,9 @@ def _shard(
     from lipsync_eval.engine.score_shard import score_shard
 
     how.pop("resume")  # a shard always goes on
+    elsewhere = [how.pop(key) for key in ("scheduler", "cluster", "cluster_options")]
+    if any(elsewhere):
+        raise UsageError("--shard needs no cluster, and a cluster needs no shards; leave one out")
     if how.pop("overwrite"):
         raise UsageError(
             "--shard with --overwrite would remove what the other shards have measured; "

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_eval.engine.build_result import build_result
+from lipsync_eval.engine.cluster.measure import crew_of
+from lipsync_eval.engine.cluster.start import ClusterAsk
 from lipsync_eval.engine.plan import Plan, make_plan
-from lipsync_eval.engine.run import run_clips
+from lipsync_eval.engine.run import Crew, run_clips
 from lipsync_eval.errors import OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
@@ -45,6 +47,9 @@ def score(
     name: str | None = None,
     resample: Resample = "clip",
     isolate: bool = False,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    cluster_options: str | Path | Mapping[str, Any] | None = None,
     command: Sequence[str] | None = None,
     event: Progress = silent,
     warn: Callable[[str], None] = lambda text: None,
@@ -64,6 +69,9 @@ def score(
         resample: what intervals draw: 'clip', or 'speaker' (the column of `pairs`) with all clips of a person.
         isolate: measure in worker processes also with workers=1, so that a clip that crashes its process is a failure row at
             once (the command line does). Otherwise such a crash ends this process; the next call with resume=True goes on.
+        scheduler: address of a Dask scheduler whose workers measure instead of `workers` ('tcp://host:8786').
+        cluster: start one: 'local:N', 'slurm:N', 'pbs:N', 'lsf:N', 'sge:N', 'ssh:HOST,HOST' or 'k8s:N' (docs/scale.md).
+        cluster_options: a TOML file, or a mapping, of options of that cluster.
         command: what to record as the command line.
         event: told (clip id, stage, share); see lipsync_eval.progress.
         warn: told about things that the user should know.
@@ -74,22 +82,25 @@ def score(
     Raises:
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
+    ask = ClusterAsk.parse(scheduler, cluster, cluster_options)
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample)
     for text in plan.warnings:
         warn(text)
     label = name or usual_name(plan.gen)
     line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
     if out is None:
-        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
-            return _run(plan, Journal(Path(temporary)), label, line, workers, event, resample, isolate=isolate)
+        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary, crew_of(ask) as crew:
+            there = Journal(Path(temporary))
+            return _run(plan, there, label, line, workers, event, resample, isolate=isolate, crew=crew)
     folder = Path(out)
     with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
         journal = Journal(folder)
         if resume and (finished := finished_run(folder, journal, fingerprint(plan, resample))):
             warn(f"{folder}: is complete already; nothing to do")
             return finished
-        how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume}
-        return _run(plan, journal, label, line, workers, event, resample, **how)
+        with crew_of(ask) as crew:
+            how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume, "crew": crew}
+            return _run(plan, journal, label, line, workers, event, resample, **how)
 
 
 def planned(
@@ -141,6 +152,7 @@ def _run(
     resample: Resample,
     *,
     isolate: bool,
+    crew: Crew | None = None,
     lock: Lock | None = None,
     afresh: bool = True,
 ) -> Result:
@@ -154,7 +166,7 @@ def _run(
     except OSError as error:
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
-    run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check)
+    run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check, crew=crew)
     commit, dirty = checkout_commit()
     run = RunInfo(
         name=label,

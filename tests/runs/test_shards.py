@@ -165,7 +165,7 @@ def test_a_broken_plan_is_named(breakage: str, clips: Path, tmp_path: Path) -> N
     elif breakage == "metric":
         data["signatures"]["nope"] = "metric:nope.1"
     job.write_text(json.dumps(data) if breakage in ("plan", "metric") else breakage)
-    with pytest.raises(UsageError, match="holds no shard|no plan that this version"):
+    with pytest.raises(UsageError, match=r"holds no shard|no plan that this version"):
         lipsync_eval.merge([tmp_path / "a"], out=tmp_path / "c")
     assert issubclass(ParseError, UsageError)
 
