@@ -103,7 +103,7 @@ def score(
         if not quiet:
             click.echo(f"warning: {text}", err=True)
 
-    how = {"settings": settings, "out": out, "command": ["lipsync-eval", *sys.argv[1:]], "warn": warn}
+    how: dict[str, Any] = {"settings": settings, "out": out, "command": ["lipsync-eval", *sys.argv[1:]], "warn": warn}
     how |= {"isolate": isolated(), **values}
     if shard is not None:
         return _shard(gen, gt, shard, how, contact_sheet, form, quiet)

@@ -18,7 +18,7 @@ from lipsync_eval.engine.shards import Shard, split
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.journal import Arrays, Journal, Outcome
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
-from lipsync_eval.results.store import at_work, run_folder, sweep, write_run
+from lipsync_eval.results.store import at_work, refuse_others, run_folder, sweep, write_run
 from lipsync_eval.version import __version__
 
 _NAMED = 8
@@ -89,6 +89,7 @@ def merge(
     line = list(command) if command is not None else ["lipsync_eval.merge", *map(str, folders)]
     inside = any(_same(folder, target) for folder in folders)
     with run_folder(target, resume=inside, overwrite=overwrite or _torn(target)) as lock:
+        refuse_others(target)
         if inside and (done := _complete(target)):
             warn(f"{target}: is complete already; nothing to do")
             return done

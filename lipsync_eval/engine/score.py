@@ -25,7 +25,7 @@ from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
-from lipsync_eval.results.store import run_folder, sweep, write_run
+from lipsync_eval.results.store import refuse_others, run_folder, sweep, write_run
 from lipsync_eval.types import Settings
 from lipsync_eval.version import __version__
 
@@ -94,6 +94,7 @@ def score(
             return _run(plan, there, label, line, workers, event, resample, isolate=isolate, crew=crew)
     folder = Path(out)
     with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
+        refuse_others(folder)
         journal = Journal(folder)
         if resume and (finished := finished_run(folder, journal, fingerprint(plan, resample))):
             warn(f"{folder}: is complete already; nothing to do")

@@ -18,7 +18,7 @@ from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS
-from lipsync_eval.results.store import run_folder
+from lipsync_eval.results.store import refuse_others, run_folder
 from lipsync_eval.types import Settings
 
 JOB = "job"
@@ -87,6 +87,7 @@ def score_shard(
     stamp = fingerprint(plan, resample)
     began, started = time.monotonic(), datetime.now(UTC)
     with run_folder(folder, resume=False, overwrite=False, shard=mine.name) as lock:
+        refuse_others(folder, mine.name)
         if (folder / RESULTS).exists() and (done := finished_run(folder, journal, stamp)):
             warn(f"{folder}: is complete already; nothing to do")
             places = split(lengths_of(plan.pairs), mine.of)[mine.number - 1]

@@ -19,7 +19,7 @@ from lipsync_eval.results.frames import FRAMES, load_frames, write_frames
 from lipsync_eval.results.journal import JOURNAL, Journal
 from lipsync_eval.results.schema import CLIPS, RESULTS, Result
 
-__all__ = ["CLIPS", "FRAMES", "at_work", "load_frames", "run_folder", "sweep", "write_run"]
+__all__ = ["CLIPS", "FRAMES", "at_work", "load_frames", "refuse_others", "run_folder", "sweep", "write_run"]
 
 _LEFT: Final = re.compile(r"\.{1,2}lock.*|\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
 _SHARD: Final = re.compile(r"\.lock-[0-9]+of[0-9]+")
@@ -57,7 +57,6 @@ def run_folder(folder: Path, *, resume: bool, overwrite: bool, shard: str = "") 
             f"--out {folder}: cannot be written ({error.strerror or error}); name another folder or free space"
         ) from error
     with lock:
-        _refuse_others(folder, shard)
         used = _ours(folder)
         if used and not (resume or overwrite or shard):
             raise OutputError(
@@ -72,8 +71,17 @@ def at_work(folder: Path) -> dict[str, Owner]:
     return {shard: owner for shard, lock in sorted(locks.items()) if (owner := lock.holder()) is not None}
 
 
-def _refuse_others(folder: Path, shard: str) -> None:
-    """A whole run and the shards of one exclude each other. Called by who holds its own lock already."""
+def refuse_others(folder: Path, shard: str = "") -> None:
+    """Make sure that a whole run (or a merge) and the shards of one exclude each other.
+
+    Args:
+        folder: one whose lock the caller holds already (`run_folder`), so that of two that look at each other at least one
+            sees the other.
+        shard: the caller's, as in `run_folder`; '' is the whole run.
+
+    Raises:
+        OutputError: another such job works there.
+    """
     patience = time.monotonic() + _PATIENCE
     while True:
         whole = Lock(folder / ".lock").holder() if shard else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import socket
@@ -12,9 +13,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import plugin
 from support.kills import SCRIPT, command, make_clips
+
+from lipsync_eval.media import open_clip, write_video
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed (the extra `cluster`)")
 pytestmark = pytest.mark.filterwarnings("default")  # Dask's own
@@ -202,22 +206,67 @@ def test_no_scheduler_there(clips: Path) -> None:
     assert time.monotonic() - distributed_timeout < 60
 
 
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Short cuts of real clips and the run over them on one machine, with faces and a protocol's crops."""
+    if not (data := os.environ.get("LIPSYNC_EVAL_TEST_DATA")):
+        pytest.skip("LIPSYNC_EVAL_TEST_DATA is not set: there are no real clips")
+    root = tmp_path_factory.mktemp("real")
+    names = ("hdtf_menendez", "hdtf_katiehill_headmotion", "lrs3_ted_headmotion", "vrt_face1", "vrt_face2")
+    found = {path.stem: path for path in sorted((Path(data) / "clips").rglob("*.mp4"))}
+    for i, name in enumerate([n for n in names if n in found] * 2):
+        frames = np.stack(list(open_clip(found[name]).frames(8 * i, 8 * i + 5 + i)))
+        for side, moved in (("gen", np.roll(frames, 2, 2)), ("gt", frames)):
+            (root / side).mkdir(exist_ok=True)
+            write_video(root / side / f"{name}-{i}.mkv", moved, codec="lossless")
+    line = [
+        *MAIN,
+        "score",
+        str(root / "gen"),
+        str(root / "gt"),
+        "--metrics",
+        "psnr,ssim,lmd",
+        "--no-cache",
+        "--quiet",
+        "--out",
+    ]
+    done = subprocess.run([*line, str(root / "runs" / "whole")], capture_output=True, text=True)
+    assert done.returncode == 0 and "lmd" in done.stdout, done.stderr
+    return root, line
+
+
 @pytest.mark.slow
-def test_real_clips_with_workers_killed_at_random(clips: Path) -> None:
-    """Placeholder for the order of random kills: three seeds of the same trial on tiny clips."""
-    dice = random.Random(5)
-    for i in range(2):
-        dask, out = Dask(), clips / "runs" / f"random{i}"
-        try:
-            workers = [dask.worker(), dask.worker()]
-            line = here(command(clips, out, "--scheduler", dask.address))
-            process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
-            until(out, dice.randint(1, 30), process)
-            dice.choice(workers).kill()
-            until(out, dice.randint(1, 38), process)
-            dask.worker()
-            _, said = process.communicate(timeout=240)
-            assert process.returncode == 3, said
-        finally:
-            dask.end()
-        equal(out, clips / "runs" / "whole")
+def test_real_clips_on_eight_shards_of_which_three_are_killed(real: tuple[Path, list[str]]) -> None:
+    root, line = real
+    out, dice = root / "runs" / "shards", random.Random(11)
+    killed = dice.sample(range(1, 9), 3)
+    for number in dice.sample(range(1, 9), 8):
+        process = subprocess.Popen([*line, str(out), "--shard", f"{number}/8"], stdout=subprocess.DEVNULL)
+        if number in killed:
+            time.sleep(dice.uniform(0.2, 3))
+            process.kill()
+        assert process.wait() in (0, -9)
+    merge = [*MAIN, "merge", str(out)]
+    first = subprocess.run(merge, capture_output=True, text=True)
+    assert first.returncode in (0, 2), first.stderr
+    if first.returncode == 2:
+        assert all(f"{n}/8" not in first.stderr for n in {*range(1, 9)} - {*killed}), first.stderr
+        for number in killed:
+            subprocess.run([*line, str(out), "--shard", f"{number}/8"], check=True, capture_output=True)
+        subprocess.run(merge, check=True, capture_output=True)
+    equal(out, root / "runs" / "whole")
+
+
+@pytest.mark.slow
+def test_real_clips_with_a_worker_killed_and_one_that_joins_late(real: tuple[Path, list[str]], dask: Dask) -> None:
+    root, line = real
+    out = root / "runs" / "dask"
+    first = dask.worker()
+    process = subprocess.Popen([*line, str(out), "--scheduler", dask.address], stderr=subprocess.PIPE, text=True)
+    until(out, 2, process)
+    first.kill()
+    first.wait()
+    dask.worker()
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    equal(out, root / "runs" / "whole")

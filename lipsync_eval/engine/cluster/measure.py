@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from lipsync_eval.engine.cluster.start import ClusterAsk, connected
 from lipsync_eval.engine.run import Crew, Job, measuring
+from lipsync_eval.files import is_file
 from lipsync_eval.progress import Progress
 from lipsync_eval.results.paths import absolute
 
@@ -38,11 +38,5 @@ def crew_of(ask: ClusterAsk | None) -> Iterator[Crew | None]:
 def files_of(job: Job) -> list[tuple[str, int]]:
     """The files of a clip that the client sees, as absolute path and size; a worker must see the same."""
     pair = job[1]
-    return [(absolute(str(p)), p.stat().st_size) for p in (pair.gen, pair.gt, pair.audio, pair.gt_audio) if _file(p)]
-
-
-def _file(path: Path | None) -> bool:
-    try:
-        return path is not None and path.is_file()
-    except OSError:
-        return False
+    paths = [path for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio) if path is not None]
+    return [(absolute(str(path)), path.stat().st_size) for path in paths if is_file(path)]
