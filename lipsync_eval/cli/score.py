@@ -89,6 +89,7 @@ from lipsync_eval.results.names import printable
 @click.pass_context
 def score(
     ctx: click.Context,
+    /,
     gen: Path | None,
     gt: Path | None,
     form: str,
