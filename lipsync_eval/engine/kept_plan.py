@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
-from lipsync_eval.results.signature import format_signature, parse_signature
+from lipsync_eval.results.signature import CROP_FROM, format_signature, parse_signature
 from lipsync_eval.types import Settings
 
 _SIDES = ("gen", "gt", "audio", "gt_audio")
@@ -38,9 +38,12 @@ class KeptPlan(Plan):
     """metric -> its signature with nothing scored."""
     stamp: Mapping[str, Any] = field(default_factory=dict)
 
-    def signature(self, metric: str, n_scored: int) -> str:
-        """The signature of one score of this run."""
-        return format_signature(parse_signature(self.signatures[metric]) | {"n": f"{n_scored}of{len(self.pairs)}"})
+    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] = ()) -> str:
+        """The signature of one score of this run; `cropped`: see MeasuringTools.signature_parts."""
+        parts = parse_signature(self.signatures[metric]) | {"n": f"{n_scored}of{len(self.pairs)}"}
+        if metric not in self.missing and (whose := self.tools.crop_from(self.tools.ask(metric), cropped)):
+            parts = {key: whose if key == CROP_FROM else value for key, value in parts.items()}
+        return format_signature(parts)
 
     def fingerprint(self) -> dict[str, Any]:
         """That of the plan when it was kept."""
@@ -51,10 +54,11 @@ def kept(plan: Plan, name: str, resample: Resample, lengths: Sequence[int], stam
     """A plan as plain data; `read_plan` is the inverse. Paths become absolute."""
     signatures = {metric: plan.signature(metric, 0) for metric in plan.metrics}
     rows = [[pair.id, *(_size(getattr(pair, side)) for side in _SIDES), pair.speaker] for pair in plan.pairs]
-    what = [rows, signatures, plan.settings.seed, resample]
+    what = [rows, signatures, plan.settings.seed, resample, sorted(plan.forced)]
     return {
         "gen": absolute(str(plan.gen)),
-        "gt": absolute(str(plan.gt)),
+        "gt": None if plan.gt is None else absolute(str(plan.gt)),
+        "forced": sorted(plan.forced),
         "name": name,
         "resample": resample,
         "settings": {f.name: _plain(getattr(plan.settings, f.name)) for f in fields(Settings)},
@@ -96,14 +100,15 @@ def read_plan(data: Mapping[str, Any], source: Path) -> KeptPlan:
             raise ValueError("its parts do not fit each other")
         return KeptPlan(
             gen=Path(data["gen"]),
-            gt=Path(data["gt"]),
+            gt=None if data["gt"] is None else Path(data["gt"]),
             settings=settings,
             pairs=pairs,
             metrics=metrics,
-            tools=open_tools(settings, [m for m in metrics if m not in missing]),
+            tools=open_tools(settings, [m for m in metrics if m not in missing], real=data["gt"] is not None),
             missing=missing,
             warnings=(),
             pairing=Pairing(pairs),
+            forced=frozenset(str(m) for m in data["forced"]),
             name=str(data["name"]),
             resample=resample,
             lengths=lengths,

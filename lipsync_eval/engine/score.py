@@ -18,7 +18,7 @@ from lipsync_eval.engine.cluster.measure import crew_of
 from lipsync_eval.engine.cluster.start import ClusterAsk
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Crew, run_clips
-from lipsync_eval.errors import OutputError, ParseError, UsageError
+from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
@@ -57,7 +57,7 @@ def score(
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
-        gen, gt: folders (matched by stem) or single files.
+        gen, gt: folders (matched by stem) or single files. Without `gt` only metrics that need no real video are scored.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
@@ -87,7 +87,7 @@ def score(
     for text in plan.warnings:
         warn(text)
     label = name or usual_name(plan.gen)
-    line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
+    line = list(command) if command is not None else ["lipsync_eval.score", *(str(p) for p in (gen, gt) if p)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary, crew_of(ask) as crew:
             there = Journal(Path(temporary))
@@ -118,14 +118,16 @@ def planned(
     Raises:
         UsageError: anything that stops the run before work.
     """
-    if gt is None:
-        raise UsageError(
-            "score needs the real videos (gt): every metric compares with them or prints their own score; "
-            "give their folder or file"
-        )
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
     table = Path(pairs) if pairs else None
-    plan = make_plan(Path(gen), Path(gt), wanted, settings or Settings(), pairs_csv=table, skip_missing=skip_missing)
+    plan = make_plan(
+        Path(gen),
+        None if gt is None else Path(gt),
+        wanted,
+        settings or Settings(),
+        pairs_csv=table,
+        skip_missing=skip_missing,
+    )
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
         raise UsageError(
             f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
@@ -210,7 +212,7 @@ def finished_run(folder: Path, journal: Journal, stamp: Mapping[str, Any]) -> Re
     if under_way and result.run.id != under_way:
         return None  # of the run before this one, which --overwrite was about to replace
     if result.run.plan != stamp:
-        raise OutputError(
+        raise OtherRun(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
     journal.remove()

@@ -46,7 +46,7 @@ class ShardReport:
 
 def score_shard(
     gen: str | Path,
-    gt: str | Path,
+    gt: str | Path | None,
     shard: str,
     *,
     out: str | Path,
@@ -102,7 +102,7 @@ def score_shard(
                 "finished": False,
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": 0.0,
-                "command": list(command) if command is not None else ["lipsync_eval.score_shard", str(gen), str(gt), shard],
+                "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(p) for p in (gen, gt) if p), shard],
                 "environment": environment(plan.settings, plan.tools.metrics, workers),
             }  # fmt: skip
             journal.keep_note(SHARD + mine.name, note)

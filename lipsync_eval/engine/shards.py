@@ -49,14 +49,14 @@ class Shard:
 def lengths_of(pairs: Sequence[PairPaths]) -> list[int]:
     """Milliseconds of every pair by the header of its generated video (else of its real one).
 
-    A pair without a partner costs nothing: 0. Where a header does not tell, the mean of the others stands.
+    A pair without a generated video costs nothing: 0. Where a header does not tell, the mean of the others stands.
     """
     found: list[int | None] = []
     for pair in pairs:
-        if pair.gen is None or pair.gt is None:
+        if pair.gen is None:
             found.append(0)
             continue
-        seconds = header_seconds(pair.gen) or header_seconds(pair.gt)
+        seconds = header_seconds(pair.gen) or (header_seconds(pair.gt) if pair.gt else None)
         found.append(None if seconds is None else round(1000 * seconds))
     known = [ms for ms in found if ms]
     usual = sum(known) // len(known) if known else 1000
