@@ -80,6 +80,13 @@ class ModelInput:
     """A reference of its own for each frame of a window, or one for all."""
     arrays: tuple[StoredArray, ...] = ()
     """What must be stored in the data."""
+    heard: int | None = None
+    """The frame of a window whose audio a sync discriminator hears for the window; None: the middle one."""
+
+    @property
+    def sync_frame(self) -> int:
+        """`heard`, resolved: 0 is the window's first frame."""
+        return self.window // 2 if self.heard is None else self.heard
 
 
 def points_in(crop_size: int, stored: int, points: NDArray[np.floating]) -> Float:

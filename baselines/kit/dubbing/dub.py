@@ -72,6 +72,7 @@ def dub(
     generator: Generator,
     *,
     reference: str | None = None,
+    own_frames: bool = False,
     mask: Mask | Masker = "lower",
     length: Length = "strict",
     batch: int | None = None,
@@ -88,6 +89,8 @@ def dub(
             same name with .json added.
         generator: what makes the crops.
         reference: image file, number of a frame of the video, or None for its first frame with a face.
+        own_frames: tell the generator to take every frame as its own reference (see `Material`); only for generators
+            that read it.
         mask: 'lower' half of the aligned square, 'face' for the hull of jaw and nose in it, or a function.
         length: 'strict' refuses audio that is not as long as the video, 'shortest' stops with the shorter.
         batch: frames at once; None: as many as suit the device and the model. It does not change the result.
@@ -124,7 +127,9 @@ def dub(
         )
     crop, name = given or reference_frame(reference, frames, track, alignment, size)
     matrices = track_matrices(alignment, track.points, track.valid, size)
-    material = Material(frames, track, matrices, speech.samples, crop, count)
+    if own_frames:
+        name = "every frame itself, with its true mouth"
+    material = Material(frames, track, matrices, speech.samples, crop, count, own_frames)
     job = _Job(material, generator, generator.begin(material), MASKS[mask] if isinstance(mask, str) else mask, batch)
     begun = time.perf_counter()
     notes = [*frames.notes, *track.notes, *_write(job, audio, speech, out, crops, say), *job.notes(crops is not None)]
