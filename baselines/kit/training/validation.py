@@ -68,7 +68,8 @@ class Validation:
 
     def _sample(self, span: Span, first: int) -> Sample:
         draw = Draw(0, np.random.default_rng([0, first]))  # the same at every validation
-        more = read_more(self.recipe.readers, self.windows, span, first, draw)
+        readers = (*self.recipe.readers, *self.objective.score_readers)
+        more = read_more(readers, self.windows, span, first, draw)
         return self.windows.window(span, first, [0] * span.window)._replace(more=more)
 
     @staticmethod
