@@ -40,6 +40,7 @@ FAMILIES: Final = Registry[type[Family]](
         "mouth_audio": "lipsync_eval.metrics.mouth_audio:MouthAudio",
         "syncnet": "lipsync_eval.metrics.syncnet:SyncNet",
         "sync_cosine": "lipsync_eval.baselines.radio.metric:SyncCosine",
+        "lip_expert": "lipsync_eval.baselines.avhubert_expert.metric:LipExpertScores",
         "avs": "lipsync_eval.metrics.avs:Avs",
         "soft_dtw_avhubert": "lipsync_eval.metrics.motion.timing_avhubert:SoftDtwAvhubert",
         "timing": "lipsync_eval.metrics.motion.timing:Timing",
