@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -85,6 +85,8 @@ class DiscriminatorConfig(Section):
 class LossConfig(Section):
     """Weights of eq. 3."""
 
+    HARMLESS: ClassVar[frozenset[str]] = frozenset({"validation_entries"})
+
     pixel: Weight = 10.0
     """lambda 1, of the mean absolute difference of values in [0, 1]."""
     perceptual: Weight = 1.0
@@ -106,6 +108,8 @@ class LossConfig(Section):
     """An official AV-HuBERT Base checkpoint (non-commercial research licence)."""
     context_max: Annotated[int, Field(ge=5)] = 250
     """Most frames of an entry that AV-HuBERT reads; longer ones: a stretch around the generated frames."""
+    validation_entries: NotNegative = 4
+    """Held-out entries that are generated as a whole for AVS_u, AVS_m and AVS_v at every validation."""
 
 
 class TrainConfig(kit.TrainConfig):

@@ -11,12 +11,14 @@ from support.radio import ALONE
 from torch.utils.data import default_collate
 
 from lipsync_eval.baselines.avhubert_expert.data.inputs import MEL, EndingMel, open_pool
+from lipsync_eval.baselines.avhubert_expert.training.entries import EntryScores
 from lipsync_eval.baselines.avhubert_expert.training.generator import ExpertRecipe
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import load_expert
 from lipsync_eval.baselines.avhubert_expert.training.terms import clipped, objective
 from lipsync_eval.baselines.kit.data.windows import Sample, TrainingSet
 from lipsync_eval.baselines.kit.network.vgg import VGGFeatures
 from lipsync_eval.baselines.kit.training.generator import GeneratorTask
+from lipsync_eval.baselines.kit.training.lip_reading import LipReader
 from lipsync_eval.baselines.kit.training.losses import adversarial_discriminator, adversarial_generator, perceptual
 from lipsync_eval.baselines.kit.training.terms import Made, total
 from lipsync_eval.errors import MissingWeights
@@ -143,13 +145,17 @@ def test_the_sync_gradient_stays_in_the_mouth_and_reaches_the_generator(kind, da
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k in KINDS[1:3])) for k in KINDS])
 def test_each_signal_trains(kind, data, expert):
     config = of(data, expert, sync_kind=kind, avhubert_weights=str(TINY))
-    task = GeneratorTask(ExpertRecipe(config), ALONE, open_pool(config))
+    pool = open_pool(config)
+    task = GeneratorTask(ExpertRecipe(config, pool), ALONE, pool)
     values = [task.step(number) for number in range(2)]
     assert all(math.isfinite(v) for found in values for v in found.values())
     assert {"l1", "adversarial", "sync", "discriminator", "total"} == set(values[0])
     numbers, grid = task.validate()
     score = "lip_expert" if kind == "lip_expert" else "avs_u"
     assert -1 <= numbers[score] <= 1 and task.better == (("psnr", 1) if kind == "lip_expert" else ("avs_u", 1))
+    whole = {name: value for name, value in numbers.items() if name.startswith("entry_")}
+    assert set(whole) == (set() if kind == "lip_expert" else {"entry_avs_u", "entry_avs_m", "entry_avs_v"})
+    assert all(-1 <= value <= 1 for value in whole.values())
     assert grid.shape == (2 * SIZE, 4 * SIZE, 3)
 
 
@@ -159,3 +165,13 @@ def test_terms_without_files_are_off_and_say_so(data, expert):
     assert any("loss.vgg_weights" in n for n in found.notes) and any("loss.avhubert_weights" in n for n in found.notes)
     with pytest.raises(MissingWeights, match="train-expert"):
         ExpertRecipe(micro(data)).generator()
+
+
+@needs_golden
+def test_whole_entries_that_are_perfect(data, expert):
+    """A generator that gives the real frames: AVS_m and AVS_v are 1, AVS_u is the real video's own."""
+    config = of(data, expert, avhubert_weights=str(TINY))
+    pool, reader = open_pool(config), LipReader(TINY, 40, CPU)
+    scores = EntryScores(pool, reader, lambda net, sample: sample.target[0], 1)(torch.nn.Identity())
+    assert scores["entry_avs_m"] == pytest.approx(1, abs=1e-5) and scores["entry_avs_v"] == pytest.approx(1, abs=1e-5)
+    assert abs(scores["entry_avs_u"]) < 1

@@ -15,6 +15,7 @@ from lipsync_eval.baselines.avhubert_expert.network.generator import ExpertGener
 from lipsync_eval.baselines.avhubert_expert.network.lip_expert import copy_audio_tower
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import LICENCE, load_expert
 from lipsync_eval.baselines.avhubert_expert.training.terms import objective
+from lipsync_eval.baselines.kit.data.holdout import Pool
 from lipsync_eval.baselines.kit.data.windows import Reader, Sample
 from lipsync_eval.baselines.kit.progress import Say
 from lipsync_eval.baselines.kit.training import generator as kit
@@ -29,8 +30,9 @@ class ExpertRecipe:
     kind = GENERATOR
     readers: tuple[Reader, ...] = ()
 
-    def __init__(self, config: AVHubertExpertConfig) -> None:
-        self.config = config
+    def __init__(self, config: AVHubertExpertConfig, pool: Pool | None = None) -> None:
+        """`pool`: its held-out entries are also scored as a whole."""
+        self.config, self.pool = config, pool
         self.train: TrainConfig = config.train
         self.workers = config.data.workers
 
@@ -48,7 +50,7 @@ class ExpertRecipe:
 
     def objective(self, device: torch.device) -> Objective:
         """Eq. 3."""
-        return objective(self.config, device)
+        return objective(self.config, device, self.generate, self.pool)
 
     def groups(self, generator: nn.Module) -> list[dict[str, Any]]:
         """All but the audio tower."""
@@ -76,7 +78,7 @@ def run_training(config: AVHubertExpertConfig, out: Path, ranks: Ranks, *, resum
         say(
             f"{len(longer)} entries are longer than {config.loss.context_max} frames: AV-HuBERT reads stretches of them"
         )
-    kit.train_generator(ExpertRecipe(config), config, pool, out, ranks, resume=resume, say=say)
+    kit.train_generator(ExpertRecipe(config, pool), config, pool, out, ranks, resume=resume, say=say)
 
 
 def overfit_check(config: AVHubertExpertConfig, ranks: Ranks, steps: int, say: Say) -> tuple[float, float]:

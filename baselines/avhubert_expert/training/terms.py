@@ -7,17 +7,28 @@ from torch import Tensor
 
 from lipsync_eval.baselines.avhubert_expert.config import AVHubertExpertConfig
 from lipsync_eval.baselines.avhubert_expert.network.lip_expert import HEARD
+from lipsync_eval.baselines.avhubert_expert.training.entries import EntryScores, Generate
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import load_expert, probability
+from lipsync_eval.baselines.kit.data.holdout import Pool
 from lipsync_eval.baselines.kit.sync.network import sync_cosine
 from lipsync_eval.baselines.kit.training import losses
+from lipsync_eval.baselines.kit.training.lip_reading import LipReader
 from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, perceptual_term
 
 JOHNSON_RELU = 2
 """relu1_2, 2_2, 3_2, 4_2, 5_2."""
 
 
-def objective(config: AVHubertExpertConfig, device: torch.device) -> Objective:
-    """The terms l1, vgg, adversarial, sync; a note for every term that is off."""
+def objective(
+    config: AVHubertExpertConfig,
+    device: torch.device,
+    generate: Generate | None = None,
+    pool: Pool | None = None,
+) -> Objective:
+    """The terms l1, vgg, adversarial, sync; a note for every term that is off.
+
+    With `generate` (the recipe's) and `pool`, held-out entries are also scored as a whole.
+    """
     loss = config.loss
     terms, notes = [_pixel(loss.pixel)], []
     if loss.perceptual and loss.vgg_weights:
@@ -35,7 +46,7 @@ def objective(config: AVHubertExpertConfig, device: torch.device) -> Objective:
     elif loss.sync_kind == "lip_expert":
         return _with_lip_expert(config, terms, notes, device)
     elif loss.avhubert_weights:
-        return _with_lip_reader(config, terms, notes, device)
+        return _with_lip_reader(config, terms, notes, device, generate, pool)
     else:
         notes.append("the sync loss is off: set loss.avhubert_weights to an official AV-HuBERT Base checkpoint")
     return Objective(tuple(terms), notes=tuple(notes))
@@ -61,11 +72,14 @@ def _with_lip_expert(
 
 
 def _with_lip_reader(
-    config: AVHubertExpertConfig, terms: list[Term], notes: list[str], device: torch.device
+    config: AVHubertExpertConfig,
+    terms: list[Term],
+    notes: list[str],
+    device: torch.device,
+    generate: Generate | None,
+    pool: Pool | None,
 ) -> Objective:
     """'sync': eq. 1 with AV-HuBERT; held-out windows are scored by AVS_u, whichever signal trains."""
-    from lipsync_eval.baselines.kit.training.lip_reading import LipReader
-
     loss, kind = config.loss, config.loss.sync_kind
     if kind == "lip_expert" or loss.avhubert_weights is None:
         raise ValueError(f"{kind} needs no lip reader")
@@ -79,11 +93,13 @@ def _with_lip_reader(
         "AV-HuBERT sees mouths of the generated crops, some tens of pixels wide, enlarged to its 96 px; "
         f"entries above loss.context_max = {loss.context_max} frames: a stretch of that length around the window"
     )
+    count = loss.validation_entries
     return Objective(
         tuple(terms),
         {"avs_u": lambda made: expert.similarity(made, "unsupervised")},
         tuple(notes),
         score_readers=(expert.reader,),
+        whole=EntryScores(pool, expert, generate, count) if pool and generate and count else None,
         best=("avs_u", 1),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipsync_eval.baselines.kit.data.windows import Reader, Sample
 from lipsync_eval.baselines.kit.network import vgg
@@ -63,6 +63,8 @@ class Objective:
     """What is off, and how to switch it on."""
     score_readers: tuple[Reader, ...] = ()
     """What `scores` need beside the sample."""
+    whole: Callable[[nn.Module], dict[str, float]] | None = None
+    """Validation numbers from the generator itself, e.g. on whole entries."""
     best: tuple[str, int] = ("psnr", 1)
     """Validation number that decides which checkpoint is best, and +1 when more is better, else -1."""
 

@@ -64,7 +64,10 @@ class Validation:
                     i = k * span.window + span.window // 2
                     shown = torch.stack([self.recipe.shown(target[i]), reference[i], made.output[i], target[i]])
                     rows.append(np.concatenate(list(to_frames(shown)), axis=1))
-        return {name: float(np.mean(values)) for name, values in found.items()}, np.concatenate(rows, axis=0)
+        numbers = {name: float(np.mean(values)) for name, values in found.items()}
+        if self.objective.whole is not None:
+            numbers |= self.objective.whole(generator)
+        return numbers, np.concatenate(rows, axis=0)
 
     def _sample(self, span: Span, first: int) -> Sample:
         draw = Draw(0, np.random.default_rng([0, first]))  # the same at every validation
