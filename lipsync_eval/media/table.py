@@ -20,7 +20,8 @@ from lipsync_eval.media.names import key
 from lipsync_eval.media.pairs import PairPaths
 
 _REQUIRED: Final = ("gen", "gt")
-_COLUMNS: Final = ("gen", "gt", "audio", "id", "speaker")
+COLUMNS: Final = ("gen", "gt", "audio", "id", "speaker")
+"""What the table may hold; gen and gt it must."""
 
 Line = tuple[int, dict[str, str]]
 """Line number and cells by column."""
@@ -80,7 +81,7 @@ def _rows(table: Path) -> Iterator[Line]:
 
 def _check_header(table: Path, header: list[str]) -> None:
     missing = [name for name in _REQUIRED if name not in header]
-    unknown = [name for name in header if name not in _COLUMNS]
+    unknown = [name for name in header if name not in COLUMNS]
     if missing or unknown or len(set(header)) < len(header):
         raise PairingError(
             f"{table.name}, line 1: expected the columns gen,gt and, if wanted, audio, id and speaker, once each; got {','.join(header)!r}"

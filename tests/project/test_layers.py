@@ -15,7 +15,7 @@ FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
     {"files", "device", "registry"},
     {"align", "options", "cache", "locks"},
-    {"settings"},
+    {"settings", "schemas"},
     {"types"},
     {"warp"},
     {"batch"},
