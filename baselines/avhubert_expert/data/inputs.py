@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lipsync_eval.baselines.avhubert_expert.config import AVHubertExpertConfig
 from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT
@@ -36,7 +36,7 @@ def options(size: int = 96, **more: Any) -> Options:
 
 def model_input(config: AVHubertExpertConfig) -> ModelInput:
     """What a configuration takes."""
-    references = "one" if config.model.identity == "one" else "each"
+    references: Literal["each", "one"] = "one" if config.model.identity == "one" else "each"
     return ModelInput(config.model.size, ALIGNMENT, MEL, references=references, heard=HEARD)
 
 

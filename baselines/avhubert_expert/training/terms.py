@@ -111,7 +111,8 @@ def clipped(made: Made, weight: float, most: float) -> Made:
     same = made.output * 1
 
     def shorten(gradient: Tensor) -> Tensor:
-        return gradient * (most / gradient.float().norm().clamp_min(most)).to(gradient.dtype)
+        factor: Tensor = most / torch.linalg.vector_norm(gradient.float()).clamp_min(most)
+        return gradient * factor.to(gradient.dtype)
 
-    same.register_hook(shorten)
+    same.register_hook(shorten)  # type: ignore[no-untyped-call]
     return made._replace(output=same)
