@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Norm = Literal["batch", "group"]
-GROUPS = 32
+Norm = Literal["batch"] | int
+"""Batch norm, or group norm with so many groups."""
 
 
 class Plan(NamedTuple):
@@ -49,8 +49,9 @@ class UpBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 3, double: bool = True) -> None:
         super().__init__()
-        how = {"stride": 2, "padding": 1, "output_padding": 1} if double else {}
-        self.conv_block = nn.Sequential(nn.ConvTranspose2d(c_in, c_out, kernel, **how), nn.BatchNorm2d(c_out))
+        stride, padding = (2, 1) if double else (1, 0)
+        conv = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, output_padding=padding)
+        self.conv_block = nn.Sequential(conv, nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) -> (B, c_out, 2H, 2W)."""
@@ -58,10 +59,8 @@ class UpBlock(nn.Module):
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Batch norm, or group norm with the largest number of groups up to 32 that divides the channels."""
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    return nn.GroupNorm(next(g for g in range(min(GROUPS, channels), 0, -1) if channels % g == 0), channels)
+    """Batch norm, or group norm. A group of one value, as at 1x1 px, would hold nothing but its bias."""
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(norm, channels)
 
 
 def tower(plans: Sequence[Plan], norm: Norm = "batch", slope: float = 0.0, linear: bool = False) -> nn.Sequential:
