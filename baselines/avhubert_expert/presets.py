@@ -34,6 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "save_every": 250,
             "lr": 1e-3,
             "lr_discriminator": 1e-4,
+            "ema": 0.95,
         },
         "expert_train": {
             "batch": 32,
