@@ -68,6 +68,7 @@ _COSINE: Final = MetricSpec(
     reference="ours",
     tolerance=0.0,
     version=1,
+    real="none",
 )
 SPECS: Final = (
     _COSINE,
@@ -151,7 +152,8 @@ class LipExpertMeter:
         self.gt: _Windows | None = None
         self.lost = ""
         try:
-            self.gt = _Windows(family, pair.gt, pair.n_frames)
+            if pair.gt is not None:
+                self.gt = _Windows(family, pair.gt, pair.gt_frames)
         except ClipError as error:
             self.lost = str(error)
 
@@ -186,7 +188,7 @@ class LipExpertMeter:
             found.notes.append(
                 f"lip_expert: {gone} of {self.pair.n_frames} generated frames have no face or no audio and are left out"
             )
-        if not found.gt_values:
+        if not found.gt_values and self.pair.gt is not None:
             found.notes.append(f"lip_expert: the real video has no score of its own: {self.lost or 'no whole window'}")
         return found
 
@@ -208,18 +210,15 @@ class _Windows:
         from lipsync_eval.baselines.avhubert_expert.data.inputs import EndingMel
         from lipsync_eval.features.mfcc import loudness
 
-        if side.audio is None or not len(side.audio.samples):
-            raise MetricError(
-                "there is no audio to score; give the video an audio track or put an audio file beside it"
-            )
-        if loudness(side.audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
+        audio = side.heard()
+        if loudness(audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
             raise MetricError(
                 f"the audio is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with"
             )
         self.network, self.feature = family.network(), EndingMel(0)
-        self.mel = self.feature.whole(side.audio.samples)
+        self.mel = self.feature.whole(audio.samples)
         self.matrix = _boxes(side, n_frames) if family.own else _protocol(side, n_frames)
-        heard = min(n_frames, -(-len(side.audio.samples) * FPS // RATE))  # frames over which there is audio
+        heard = min(n_frames, -(-len(audio.samples) * FPS // RATE))  # frames over which there is audio
         self.good: NDArray[np.bool_] = np.isfinite(self.matrix).all((1, 2)) & (np.arange(n_frames) < heard)
         self.lost = n_frames - int(self.good.sum())
         self.curve = np.full(n_frames, np.nan)

@@ -17,7 +17,7 @@ from lipsync_eval.results.names import printable
 
 @click.command(cls=Headed)
 @click.argument("gen", type=click.Path(path_type=Path), required=False, metavar="GEN")
-@click.argument("gt", type=click.Path(path_type=Path), required=False, metavar="GT")
+@click.argument("gt", type=click.Path(path_type=Path), required=False, metavar="[GT]")
 @flag(
     "--metrics",
     default="core",
@@ -80,6 +80,7 @@ from lipsync_eval.results.names import printable
 @click.pass_context
 def score(
     ctx: click.Context,
+    /,
     gen: Path | None,
     gt: Path | None,
     form: str,
@@ -90,14 +91,17 @@ def score(
 ) -> int:
     """Score generated videos against real ones.
 
-    GEN and GT are folders, matched by stem, or single files. Nothing is cut, skipped or resampled without being named
-    in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
+    GEN and GT are folders, matched by stem, or single files. Without GT only metrics that need no real video are scored;
+    with --setting cross GT shows the same person saying something else (docs/settings-self-cross.md). Nothing is cut,
+    skipped or resampled without being named in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
 
     \b
     Examples:
       lipsync-eval score gen/ gt/
       lipsync-eval score a.mp4 b.mp4 --metrics psnr,ssim --protocol raw
       lipsync-eval score gen/ gt/ --metrics all --skip-missing --workers 4
+      lipsync-eval score gen/ --metrics lse_c,lse_d,niqe,mouth_mel_corr
+      lipsync-eval score dubbed/ originals/ --setting cross --metrics all
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
     """
     from lipsync_eval.cli.progress import progress
@@ -108,8 +112,8 @@ def score(
     if show_config:
         click.echo(config_text(ctx, project))
         return 0
-    if gen is None or gt is None:
-        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0 if gen is None else 1])
+    if gen is None:
+        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
     added = flags(ctx)
     if added and not quiet:
         click.echo(f"options from {printable(str(project.path))}: {printable(shlex.join(added))}", err=True)

@@ -39,6 +39,7 @@ FAMILIES: Final = Registry[type[Family]](
         "mouth_mel": "lipsync_eval.metrics.mouth_mel:MouthMel",
         "mouth_audio": "lipsync_eval.metrics.mouth_audio:MouthAudio",
         "syncnet": "lipsync_eval.metrics.syncnet:SyncNet",
+        "leakage": "lipsync_eval.metrics.leakage:Leakage",
         "sync_cosine": "lipsync_eval.baselines.radio.metric:SyncCosine",
         "lip_expert": "lipsync_eval.baselines.avhubert_expert.metric:LipExpertScores",
         "avs": "lipsync_eval.metrics.avs:Avs",

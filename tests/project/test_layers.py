@@ -30,6 +30,7 @@ FLOORS: list[set[str]] = [
     {"reports", "demo"},
     {"engine"},
     {"baselines", "api"},
+    {"torch"},
     {"cli"},
     {"__init__", "__main__"},
 ]
