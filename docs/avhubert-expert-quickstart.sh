@@ -4,7 +4,7 @@
 #   sh docs/avhubert-expert-quickstart.sh VIDEOS OUT [STEPS] [AVHUBERT]
 #
 # VIDEOS:   a few clips of talking people, each with audio (in the file, or a .wav with its stem beside it).
-# OUT:      a new folder. STEPS: training steps (default 400).
+# OUT:      a new folder. STEPS: training steps (default 400; with a few, no face is found in what is generated).
 # AVHUBERT: an official AV-HuBERT checkpoint; without it the sync loss is the lip expert's (table 4's baseline).
 #
 # Every video is dubbed with its own audio, so that the real video is the answer; the scores are those of a
@@ -40,6 +40,6 @@ for video in "$videos"/*; do
     --out "$out/dubbed/$name.mkv" --device cpu >"$out/dubbed/$name.log"
 done
 
-lipsync-eval score "$out/dubbed" "$videos" --protocol wav2lip --name AV-HuBERT-expert-48 --out "$out/score" ||
+lipsync-eval score "$out/dubbed" "$videos" --name AV-HuBERT-expert-48 --out "$out/score" ||
   [ $? -eq 3 ] # 3: some numbers are missing
 lipsync-eval table "$out/score"
