@@ -19,9 +19,9 @@ def test_towers(plans, shape, count):
 
 
 def test_the_last_block_may_be_linear_and_norms_differ():
-    net = tower(audio_plans(16), "group", 0.01, linear=True)
+    net = tower(audio_plans(16), 2, 0.01, linear=True)
     assert (net(torch.randn(4, 1, 80, 16)) < 0).any()
-    assert norm_layer("group", 48).num_groups == 24 and norm_layer("group", 64).num_groups == 32
+    assert norm_layer(4, 48).num_groups == 4
     block = ConvBlock(Plan(4, 4, residual=True)).eval()
     torch.nn.init.zeros_(block.conv_block[0].weight)
     torch.nn.init.zeros_(block.conv_block[0].bias)

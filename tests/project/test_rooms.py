@@ -13,6 +13,7 @@ BELOW = ("progress",)
 ROOMS = {
     "kit": ("configuration", "network", "data", "training", "sync", "dubbing"),
     "radio": ("config", "presets", "network", "data", "training", "dubbing"),
+    "stylesync": ("config", "presets", "network", "data", "training", "dubbing"),
 }
 """From below; a room imports from itself and from those before it."""
 

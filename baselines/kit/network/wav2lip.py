@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Norm = Literal["batch", "group"]
-GROUPS = 32
+Norm = Literal["batch"] | int
+"""Batch norm, or group norm with so many groups."""
 
 
 class Plan(NamedTuple):
@@ -58,10 +58,8 @@ class UpBlock(nn.Module):
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Batch norm, or group norm with the largest number of groups up to 32 that divides the channels."""
-    if norm == "batch":
-        return nn.BatchNorm2d(channels)
-    return nn.GroupNorm(next(g for g in range(min(GROUPS, channels), 0, -1) if channels % g == 0), channels)
+    """Batch norm, or group norm. A group of one value, as at 1x1 px, would hold nothing but its bias."""
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(norm, channels)
 
 
 def tower(plans: Sequence[Plan], norm: Norm = "batch", slope: float = 0.0, linear: bool = False) -> nn.Sequential:

@@ -12,6 +12,8 @@ from lipsync_eval.baselines.kit.network.stylegan import EqualLinear, PixelNorm, 
 from lipsync_eval.baselines.kit.network.wav2lip import audio_plans, tower
 from lipsync_eval.baselines.stylesync.config import SMALLEST, ModelConfig
 
+GROUPS = 32
+"""Of the group norms in the audio tower; a narrower tower has as many channels in a group."""
 SLOPE = 0.01
 """Negative slope in the audio tower."""
 MAPPING_RATE = 0.01
@@ -43,7 +45,7 @@ class AudioEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.tower = tower(audio_plans(config.audio_narrow), "group", SLOPE)
+        self.tower = tower(audio_plans(config.audio_narrow), GROUPS // config.audio_narrow, SLOPE)
         self.code = EqualLinear(512 // config.audio_narrow, config.style_dim, activate=True)
 
     def forward(self, mel: Tensor) -> Tensor:
