@@ -55,7 +55,9 @@ def test_mask_of_a_plain_face():
     assert mask.shape == (256, 256) and mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 1}
     at = np.rint(face_points()).astype(int)
     inside = mask[at[:, 1].clip(0, 255), at[:, 0]]
-    assert inside[48:].all() and inside[[3, 5, 8, 11, 13]].all() and inside[31:36].all()  # mouth, cheeks, chin, nose wings
+    assert (
+        inside[48:].all() and inside[[3, 5, 8, 11, 13]].all() and inside[31:36].all()
+    )  # mouth, cheeks, chin, nose wings
     assert not inside[17:27].any() and not inside[36:48].any()  # brows, eyes
     assert mask[255, 128] == 1 and not mask[255, 0] and not mask[:70].any()  # a U that reaches the lower edge
     with pytest.raises(InputError, match="no upright face"):

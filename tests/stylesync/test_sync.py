@@ -48,7 +48,11 @@ def test_margin_loss_by_hand():
 def test_other_clips_are_negatives_where_asked():
     span, start = torch.tensor([0, 0, 1]), torch.tensor([0, 3, 9])
     assert off_sync(span, start, 5).tolist() == [[False] * 3] * 3
-    assert off_sync(span, start, 5, others=True).tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    assert off_sync(span, start, 5, others=True).tolist() == [
+        [False, False, True],
+        [False, False, True],
+        [True, True, False],
+    ]
     assert off_sync(span, start, 3)[0].tolist() == [False, True, False]
 
 
@@ -74,12 +78,16 @@ def test_training_and_eq_4(style_data, tmp_path, loss):
     with_sync = micro(style_data, loss={"sync_checkpoint": str(tmp_path / "sync")})
     found = objective(with_sync, torch.device("cpu"))
     term = next(term for term in found.terms if term.name == "sync")
-    made = Made(torch.rand(10, 3, 32, 32), Sample(torch.rand(2, 5, 3, 32, 32), torch.empty(0), torch.randn(2, 5, 1, 80, 16)))
+    made = Made(
+        torch.rand(10, 3, 32, 32), Sample(torch.rand(2, 5, 3, 32, 32), torch.empty(0), torch.randn(2, 5, 1, 80, 16))
+    )
     net = load_sync(tmp_path / "sync", config.sync, "eyes", torch.device("cpu"))
     cosine = net(made.windows, made.sample.audio[:, 1])
     torch.testing.assert_close(term.loss(made), -cosine.mean())
     v, a = net.see(made.windows), net.hear(made.sample.audio[:, 1])
     by_hand = (v * a).sum(1) / v.norm(dim=1) / a.norm(dim=1)
     torch.testing.assert_close(cosine, by_hand)
-    with pytest.raises(RefusedCheckpoint, match=r"sync\.narrow: 8 here, 16 there; model\.align: authors here, eyes there"):
+    with pytest.raises(
+        RefusedCheckpoint, match=r"sync\.narrow: 8 here, 16 there; model\.align: authors here, eyes there"
+    ):
         load_sync(tmp_path / "sync", micro(sync={"narrow": 8}).sync, "authors", torch.device("cpu"))

@@ -104,7 +104,9 @@ def test_d_begins_with_rosinalitys_weights(style_data, tmp_path):
     with pytest.raises(RefusedCheckpoint, match=r"other\.pt \('d'\) does not fit the network: at 'convs"):
         load_discriminator(Discriminator(32, 1, 8), tmp_path / "other.pt")
     torch.save({"g_ema": source.state_dict()}, tmp_path / "no_d.pt")
-    with pytest.raises(RefusedCheckpoint, match=r"no_d\.pt holds no discriminator: expected a state dict under 'd'.*g_ema"):
+    with pytest.raises(
+        RefusedCheckpoint, match=r"no_d\.pt holds no discriminator: expected a state dict under 'd'.*g_ema"
+    ):
         load_discriminator(Discriminator(32, 1, 8), tmp_path / "no_d.pt")
     torch.save({"d": Calls(print, "run")}, tmp_path / "bad.pt")
     with pytest.raises(RefusedCheckpoint, match="is refused"):

@@ -49,8 +49,9 @@ class UpBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 3, double: bool = True) -> None:
         super().__init__()
-        how = {"stride": 2, "padding": 1, "output_padding": 1} if double else {}
-        self.conv_block = nn.Sequential(nn.ConvTranspose2d(c_in, c_out, kernel, **how), nn.BatchNorm2d(c_out))
+        stride, padding = (2, 1) if double else (1, 0)
+        conv = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, output_padding=padding)
+        self.conv_block = nn.Sequential(conv, nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) -> (B, c_out, 2H, 2W)."""

@@ -28,9 +28,10 @@ class StyleOffsets(nn.Module):
             )
 
         self.trunks = nn.ModuleList(trunk() for _ in range(1 if shared else count))
-        self.heads = nn.ModuleList(EqualLinear(width, model.w_dim) for _ in range(count))
-        for head in self.heads:
+        heads = [EqualLinear(width, model.w_dim) for _ in range(count)]
+        for head in heads:
             nn.init.zeros_(head.weight)
+        self.heads = nn.ModuleList(heads)
 
     def forward(self, code: Tensor) -> Tensor:
         """f_f (B, style_dim) -> dW (B, L, w_dim)."""

@@ -142,7 +142,8 @@ class PersonalTask(GeneratorTask):
     def step(self, number: int) -> dict[str, float]:
         """As a generator's; the norms of dW and dP too."""
         found = super().step(number)
-        return found | bare(self.generator).norms()
+        personal: Personal = bare(self.generator)
+        return found | personal.norms()
 
 
 def resolve(base: Path, preset: str, overrides: Iterable[str] = (), *, alone: bool = False) -> StyleSyncConfig:
