@@ -43,7 +43,7 @@ def test_authors_alignment_puts_brows_and_nose_on_the_template():
     means = np.stack([found[17:22].mean(0), found[22:27].mean(0), found[27:36].mean(0)])
     wanted = (TEMPLATE + 0.5) * [280 / 210, 1] - 0.5
     assert np.abs(means - wanted).max() < 12  # a similarity of three points, then the stretch
-    moved = np.stack([placed(), placed() + [0.5, 0], placed() + [30.0, 0]])
+    moved = placed() + np.array([[[0.0, 0]], [[0.5, 0]], [[30.0, 0]]])
     alone = AUTHORS.matrices(moved[2:], 256)[0]
     smooth = AUTHORS.matrices(moved, 256)
     assert not np.allclose(smooth[1], AUTHORS.matrices(moved[1:2], 256)[0])  # held back by the frame before
