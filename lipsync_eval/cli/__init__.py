@@ -10,6 +10,8 @@ import errno
 import logging
 import sys
 import traceback
+from pathlib import Path
+from typing import cast
 
 import click
 
@@ -40,6 +42,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
     "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
+    "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
+    "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }
 """Command -> where it is, and its line of help."""
 _OLD_NAMES: dict[str, str] = {
@@ -73,7 +77,8 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="lipsync-eval")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Every number a lip-sync paper prints, computed one way, with a signature that says how.
 
     \b
@@ -83,7 +88,15 @@ def cli() -> None:
       lipsync-eval score gen/ gt/ --metrics psnr,ssim,lmd --out runs/mine
       lipsync-eval table runs/mine runs/theirs --format latex
       lipsync-eval gate runs/new --baseline runs/old
+
+    Defaults for options may stand in lipsync-eval.toml or in [tool.lipsync-eval] of pyproject.toml.
     """
+    from lipsync_eval.cli import project_file
+
+    project = project_file.find(Path.cwd())
+    if project.path is not None:
+        ctx.obj = {**(ctx.obj or {}), "project": project}
+        ctx.default_map = project_file.defaults(project, cast(click.Group, ctx.command), ctx)
 
 
 def main() -> None:
