@@ -246,12 +246,12 @@ def _train(
         )
     person = open_person(folder, model_input(config), config.personal.holdout)
     general = None if alone else open_pool(config)
+    asked = config.personal.steps == 0
     count = config.personal.steps or steps(person, config.personal.epochs, config.personal.batch, not alone)
     config = config.model_copy(update={"personal": config.personal.model_copy(update={"steps": count})})
     frames = sum(s.stop - s.start for s in person.train)
-    say(
-        f"{frames} frames of the person, {config.personal.epochs} epochs: {count} steps of {config.personal.batch} windows"
-    )
+    how = f"{config.personal.epochs} epochs" if asked else "personal.steps"
+    say(f"{frames} frames of the person, {how}: {count} steps of {config.personal.batch} windows")
     if config.personal.holdout == "none":
         say("validation is on training frames; personal.holdout=tail:0.2 holds out the end of the video")
     made: list[PersonalTask] = []
