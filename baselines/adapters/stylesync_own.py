@@ -32,7 +32,7 @@ RECORD = Record(
     reference="given",
     needs=("video", "audio", "image"),
     options={"checkpoint": "folder of a run or checkpoint of `stylesync train`"},
-    checked="run end to end on a CPU with a stylesync-64 checkpoint (docs/stylesync-measured.md)",
+    checked="run end to end on a CPU with tiny checkpoints (tests/stylesync/test_baselines.py)",
     notes=("a re-implementation from the paper; its choices are in docs/stylesync-choices.md",),
 )
 
