@@ -48,6 +48,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "lipsync_eval.cli.avhubert_expert:avhubert_expert",
         "Yaman et al.'s generator: prepare, train, dub.",
     ),
+    "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
     "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
     "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }

@@ -46,6 +46,8 @@ def test_the_generators_of_the_papers_are_there() -> None:
         "synctalk",
         "ad_nerf",
         "stylesync",
+        "stylesync_g",
+        "stylesync_p",
         "sadtalker",
         "musetalk",
         "latentsync",
@@ -63,7 +65,8 @@ def test_every_generator_with_code_says_where_its_reference_frame_comes_from() -
     kinds = {n: a.record.reference for n, a in all_adapters().items() if a.command is not None}
     assert set(kinds.values()) == {"given", "own-frame", "drawn", "none"}
     assert {n for n, kind in kinds.items() if kind == "given"} == {
-        "radio", "avhubert_expert", "pc_avs", "makeittalk", "atvgnet", "sadtalker", "wav2lip_ref", "wav2lip_gan_ref", "ip_lap_ref", "stylesync_ref",
+        "radio", "avhubert_expert", "pc_avs", "makeittalk", "atvgnet", "sadtalker", "wav2lip_ref", "wav2lip_gan_ref",
+        "ip_lap_ref", "stylesync_ref", "stylesync_g", "stylesync_p",
     }  # fmt: skip
     assert kinds["wav2lip"] == kinds["stylesync"] == "own-frame" and kinds["dinet"] == kinds["ip_lap"] == "drawn"
 
