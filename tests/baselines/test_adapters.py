@@ -29,6 +29,9 @@ def test_built_in_adapters_hold(name: str, tmp_path: Path) -> None:
             (tmp_path / folder).mkdir()
             (tmp_path / folder / f"clip.{suffix}").touch()
             options[folder] = str(tmp_path / folder)
+    if "personal" in adapter.record.options:  # a folder with a run for every clip
+        (tmp_path / "personal" / "clip").mkdir(parents=True)
+        options["personal"] = str(tmp_path / "personal")
     assert check_adapter(adapter, options) == []
 
 
