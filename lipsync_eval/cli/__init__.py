@@ -39,6 +39,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
+    "personatalk": ("lipsync_eval.cli.personatalk:personatalk", "The generator PersonaTalk: fit, train, dub, styles."),
 }
 """Command -> where it is, and its line of help."""
 _OLD_NAMES: dict[str, str] = {

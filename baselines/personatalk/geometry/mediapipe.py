@@ -100,4 +100,4 @@ class MediaPipe:
         if x1 - x0 < 2 or y1 - y0 < 2:
             return None
         found: Float | None = mesh(frame[y0:y1, x0:x1])  # type: ignore[operator]
-        return None if found is None else found[:COUNT] + (x0, y0, 0)
+        return None if found is None else found[:COUNT] + np.array([x0, y0, 0])
