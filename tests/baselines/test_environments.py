@@ -233,7 +233,7 @@ def test_check_hashes_weights(tmp_path: Path) -> None:
 
 
 def test_check_names_what_is_not_there() -> None:
-    assert "no public code" in check(all_adapters()["personatalk"], None)[0].message
+    assert "no public code" in check(all_adapters()["avhubert_expert"], None)[0].message
     assert "no [wav2lip] in baselines.toml" in check(all_adapters()["wav2lip"], None)[0].message
 
 
