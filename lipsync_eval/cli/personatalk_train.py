@@ -39,8 +39,10 @@ def geometry_config(values: dict[str, Any], provider: str | None = None) -> Geom
     """The provider's settings out of a command's parameters."""
     from lipsync_eval.baselines.personatalk.config import GeometryConfig
 
-    files = {name: values.pop(name) for name in FILES}
-    return GeometryConfig(**files, **({"provider": provider} if provider else {}))
+    files: dict[str, Any] = {name: values.pop(name) for name in FILES}
+    if provider:
+        files["provider"] = provider
+    return GeometryConfig(**files)
 
 
 @click.command()

@@ -22,5 +22,7 @@ def hull_mask(crop: Frame, points: Float) -> Alpha:
     cv2.fillConvexPoly(filled, hull, 255)
     edge = max(1, round(FEATHER * size))
     filled[:edge], filled[-edge:], filled[:, :edge], filled[:, -edge:] = 0, 0, 0, 0
-    alpha: Alpha = cv2.GaussianBlur(filled, (0, 0), max(0.5, FEATHER * size / 3)).astype(np.float32) / 255
+    alpha: Alpha = np.float32(1 / 255) * cv2.GaussianBlur(filled, (0, 0), max(0.5, FEATHER * size / 3)).astype(
+        np.float32
+    )
     return alpha

@@ -6,7 +6,6 @@ Names of parameters are those of sicxu/Deep3DFaceRecon_pytorch's checkpoint unde
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -86,4 +85,4 @@ def load(path: Path) -> Regressor:
         )
     net = Regressor()
     fit(net, {k: v for k, v in tensors.items() if isinstance(v, Tensor)}, source=path.name)
-    return cast(Regressor, net.eval().requires_grad_(False))
+    return net.eval().requires_grad_(False)

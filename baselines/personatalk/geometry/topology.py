@@ -68,7 +68,8 @@ class Topology:
     @cached_property
     def opening_pairs(self) -> Index:
         """(3, 2) vertices of the inner lips that face each other."""
-        return self.keypoints[np.array(OPENINGS)]
+        pairs: Index = self.keypoints[np.array(OPENINGS)]
+        return pairs
 
     @cached_property
     def digest(self) -> str:

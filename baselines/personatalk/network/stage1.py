@@ -115,7 +115,7 @@ class GeometryNetwork(nn.Module):
         A softmax over one key is 1: the template reaches every frame alike, sound passes through the residual.
         """
         code = self.encode_vertices(template)[:, None]
-        x = stylised + self.drive(self.norm_drive(stylised), code)
+        x: Tensor = stylised + self.drive(self.norm_drive(stylised), code)
         x = x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
         for layer in self.layers:
             x = layer(x)

@@ -102,7 +102,8 @@ class GeometryLoss:
     def openings(self, displacement: Tensor, rest: Tensor) -> Tensor:
         """(B, T, |low|, 3) and (B, |low|, 3) -> (B, T) mean distance of the inner lips."""
         lips = (displacement + rest[:, None])[:, :, self.pairs]
-        return (lips[..., 0, :] - lips[..., 1, :]).norm(dim=-1).mean(-1)
+        apart: Tensor = (lips[..., 0, :] - lips[..., 1, :]).norm(dim=-1).mean(-1)
+        return apart
 
     def __call__(self, found: Tensor, target: Tensor, rest: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, T, |low|, 3) predicted and real displacements, (B, |low|, 3) template -> total and parts."""

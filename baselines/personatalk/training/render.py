@@ -106,7 +106,8 @@ class PredictedVertices:
             moved = predict(self.network, samples, self.topology.mean + whole - template, template)
             whole[:, self.topology.low] = template[self.topology.low] + moved[: len(whole)]
             self._kept[key] = whole
-        return self._kept[key][index]
+        found: Float = self._kept[key][index]
+        return found
 
 
 class TwoDiscriminators(nn.Module):
