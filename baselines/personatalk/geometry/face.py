@@ -110,7 +110,7 @@ class FaceGeometry:
             "topology": np.array(self.topology),
         }
         with atomic(path) as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def load_geometry(path: Path, topology: Topology | None = None) -> FaceGeometry:
