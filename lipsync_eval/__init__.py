@@ -25,6 +25,8 @@ _LAZY = {
     "list_metrics": "lipsync_eval.api.listing",
     "get_metric": "lipsync_eval.api.listing",
     "list_protocols": "lipsync_eval.api.listing",
+    "correlate": "lipsync_eval.api.reporting",
+    "figure": "lipsync_eval.api.figures",
     "gate": "lipsync_eval.api.reporting",
     "table": "lipsync_eval.api.reporting",
     "open_clip": "lipsync_eval.media",
@@ -49,6 +51,7 @@ _LAZY = {
 __all__ = ["LipsyncError", "__version__", *_LAZY]
 
 if TYPE_CHECKING:
+    from lipsync_eval.api.figures import figure as figure
     from lipsync_eval.api.identity import csim as csim
     from lipsync_eval.api.identity import stylesim as stylesim
     from lipsync_eval.api.listing import get_metric as get_metric
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from lipsync_eval.api.listing import list_protocols as list_protocols
     from lipsync_eval.api.perception import fid as fid
     from lipsync_eval.api.perception import lpips as lpips
+    from lipsync_eval.api.reporting import correlate as correlate
     from lipsync_eval.api.reporting import gate as gate
     from lipsync_eval.api.reporting import table as table
     from lipsync_eval.api.sync import avs as avs

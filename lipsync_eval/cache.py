@@ -1,7 +1,7 @@
 """A folder of arrays, found by everything that could change them.
 
 The key is a mapping of strings (content digest, backend or extractor with version, weights hash, crop, dtype...); its
-sha256 names the file. A file that cannot be read is treated as absent and written again. Nothing is removed by itself:
+sha256 names the file (with the version of the reading of files, since keys name clips by their bytes). A file that cannot be read is treated as absent and written again. Nothing is removed by itself:
 `inspect`, `surplus` and `remove` are what `lipsync-eval cache` shows and does.
 """
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import atomic
+from lipsync_eval.version import READING
 
 Arrays = dict[str, NDArray[np.generic]]
 _ENTRY: Final = re.compile(r"[0-9a-f]{64}\.npz")
@@ -42,10 +43,6 @@ def find_cache_dir() -> Path | None:
     except RuntimeError:
         return None
     return home / ".cache" / "lipsync-eval" if home.is_absolute() else None
-
-
-_READING = "2"
-"""Version of how files become frames and audio (docs/media.md); part of every key, since keys name clips by their bytes."""
 
 
 def default_cache_dir() -> Path:
@@ -97,7 +94,7 @@ class Cache:
     def _path(self, key: Mapping[str, str]) -> Path | None:
         if self.folder is None:
             return None
-        text = json.dumps(dict(sorted(key.items())) | {"reading": _READING}, ensure_ascii=True)
+        text = json.dumps(dict(sorted(key.items())) | {"reading": str(READING)}, ensure_ascii=True)
         name = hashlib.sha256(text.encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.npz"
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.errors import MetricError
 from lipsync_eval.settings import Settings as Settings
 
 FPS: Final = 25
 RATE: Final = 16_000
+
+NO_AUDIO: Final = "the video has no audio to score; give it an audio track, put an audio file beside it, or score the real audio (--audio gt)"
+"""Said where a metric hears a video that has no audio track."""
 
 Frame = NDArray[np.uint8]
 Float = NDArray[np.float64]
@@ -62,6 +66,8 @@ class Clip:
     """read(start, stop) yields the frames start..stop-1, each (H, W, 3) uint8 RGB, contiguous and owned by the caller."""
     notes: tuple[str, ...] = ()
     """What was done on the way in: resampled from 30 fps, rotated, audio padded..."""
+    no_audio: str = ""
+    """Why its own audio track is of no use; '' where it has none, or one that is."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -117,6 +123,8 @@ class Crop:
     overflow: Float
     """(T,) share of the crop's area that lies outside the frame, 0..1; NaN where there is no crop."""
     notes: tuple[str, ...] = ()
+    crop_from: Literal["own", "gt", ""] = ""
+    """Whose landmarks placed the generated video's crop: its own or the real video's; '' where the protocol leaves no choice."""
 
     @property
     def scale256(self) -> float:
@@ -142,18 +150,53 @@ class Side:
     """None when no metric asked for faces; cut to the common length."""
     crop: Crop | None
     """The protocol's crop; None when no metric asked for one."""
+    no_audio: str = ""
+    """Why there is no audio, where the file has a track that is of no use."""
+
+    def heard(self) -> Audio:
+        """The audio.
+
+        Raises:
+            MetricError: there is none; says why and what to do.
+        """
+        if self.audio is None or not len(self.audio.samples):
+            raise MetricError(self.no_audio or NO_AUDIO)
+        return self.audio
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A generated video and the real one, aligned to a common length."""
+    """A generated video and, where the run has one, a real video."""
 
     id: str
     gen: Side
-    gt: Side
+    gt: Side | None
+    """None: the run has no real videos."""
     n_frames: int
+    """Frames of the generated video that count: the common length where `paired`, else all of them."""
     protocol: str
     """The protocol's signature, e.g. 'radio.1'."""
+    paired: bool = True
+    """Whether frame i of both videos shows the same moment, so that both have `n_frames`. False: the real video shows the
+    person saying something else (cross dubbing), and has `gt_frames` of its own."""
+
+    @property
+    def real(self) -> Side:
+        """The real video, for metrics that cannot do without.
+
+        Raises:
+            MetricError: there is none.
+        """
+        if self.gt is None:
+            raise MetricError("this metric compares with the real video, and the run has none; score with GT")
+        return self.gt
+
+    @property
+    def gt_frames(self) -> int:
+        """Frames of the real video that count; 0 where there is none."""
+        if self.gt is None:
+            return 0
+        return self.n_frames if self.paired else self.gt.clip.n_frames
 
 
 Json = Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class LayoutProtocol:
     """A crop protocol made from a spec and a layout, with its options bound."""
 
     def __init__(self, spec: ProtocolSpec, layout: Layout, options: Mapping[str, str], content: str = "") -> None:
-        """Bind options; `content` is the hash of a user's TOML file (8 hex digits).
+        """Bind options; `content` is the hash of what a user's TOML file says (8 hex digits).
 
         Raises:
             UsageError: an unknown option or value.
@@ -34,7 +35,7 @@ class LayoutProtocol:
         return self._spec
 
     def signature(self) -> str:
-        """name.version, '@' and the hash of a TOML file, then the options that differ from the declared ones."""
+        """name.version, '@' and the hash of what a TOML file says, then the radius where it is not each frame's own."""
         return self._signature
 
     def crops(self, gen: View, gt: View) -> tuple[Crop, Crop]:
@@ -50,7 +51,9 @@ class LayoutProtocol:
         real = self._matrices(gt, n, "real")
         ours = real if shared else self._matrices(gen, n, "generated")
         notes = (note,) if note else ()
-        return self._crop(ours, gen, "generated", notes), self._crop(real, gt, "real", notes)
+        crops = self._crop(ours, gen, "generated", notes), self._crop(real, gt, "real", notes)
+        whose: Literal["gt", "own"] = "gt" if shared else "own"
+        return replace(crops[0], crop_from=whose), replace(crops[1], crop_from=whose)
 
     def _shared(self, gen: View, gt: View) -> tuple[bool, str]:
         """Whether the real video's crop serves both, and what to say about it."""
@@ -58,18 +61,18 @@ class LayoutProtocol:
         same = (gen.height, gen.width) == (gt.height, gt.width)
         if wanted == "gt" and not same:
             raise ProtocolError(
-                f"protocol {self._spec.name}, crop_from=gt: the pictures differ in size "
+                f"protocol {self._spec.name}, crop_from=gt: the frames differ in size "
                 f"({_sizes(gen, gt)}), so the real video's crop does not fit; use crop_from=own or auto"
             )
         if wanted == "auto" and not same:
-            return False, f"crop_from=own: pictures differ in size ({_sizes(gen, gt)})"
+            return False, f"crop_from=own: frames differ in size ({_sizes(gen, gt)})"
         return wanted != "own", ""
 
     def _matrices(self, view: View, n: int, which: str) -> Float:
         if view.track is None:
             raise ProtocolError(
-                f"protocol {self._spec.name} needs a face track of the {which} video, and no face was followed there; look at the video, or "
-                "compare whole pictures with --protocol raw"
+                f"protocol {self._spec.name} needs a face track of the {view.which or which} video, and no face was followed "
+                "there; look at the video, or compare whole frames with --protocol raw"
             )
         points = np.full((n, 68, 2), np.nan)
         known = view.track.points[:n]
@@ -81,7 +84,7 @@ class LayoutProtocol:
         valid = np.asarray(np.isfinite(matrix).all(axis=(1, 2)))
         if not valid.any():
             raise ProtocolError(
-                f"protocol {self._spec.name}: no frame of the {which} video can be cropped: none of its {len(matrix)} "
+                f"protocol {self._spec.name}: no frame of the {view.which or which} video can be cropped: none of its {len(matrix)} "
                 "frames has a face with 68 points around which the crop has an area"
             )
         outside = overflow(matrix, (side, side), (view.height, view.width))
@@ -89,7 +92,7 @@ class LayoutProtocol:
         if over.any():
             most = 100 * float(outside[valid].max())
             notes += (
-                f"crop overflows the picture in {int(over.sum())} of {int(valid.sum())} frames, "
+                f"crop overflows the frame in {int(over.sum())} of {int(valid.sum())} frames, "
                 f"at most {most:.1f} % of its area (mirrored there)",
             )
         return Crop(matrix, (side, side), valid, outside, notes)
@@ -99,7 +102,7 @@ def _whole(gen: View, gt: View, n: int, spec: ProtocolSpec) -> tuple[Crop, Crop]
     """The whole frame of both: at its own size, or resized to the protocol's."""
     if (gen.height, gen.width) != (gt.height, gt.width):
         raise ProtocolError(
-            f"protocol {spec.name} compares whole pictures, which must have one size; here {_sizes(gen, gt)}: "
+            f"protocol {spec.name} compares whole frames, which must have one size; here {_sizes(gen, gt)}: "
             "resize one, or use a protocol that crops the face"
         )
     height, width = (gt.height, gt.width) if spec.size is None else (spec.size, spec.size)

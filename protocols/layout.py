@@ -5,9 +5,11 @@ Built-in protocols and TOML files both become this.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, cast, get_args
 
 from lipsync_eval.options import Option, checked
@@ -96,7 +98,8 @@ def bind(layout: Layout, options: Mapping[str, str], name: str) -> tuple[Layout,
     """Apply the options `crop_from` and `radius`.
 
     Returns:
-        the layout, and the suffix of the signature: ',crop-from=gt,radius=clip-median'; empty where nothing differs.
+        the layout, and the suffix of the signature: ',radius=clip-median', empty for a radius of each frame. Whose landmarks
+        crop is decided clip by clip and signed by the engine (`crop_from`), from Crop.crop_from.
 
     Raises:
         UsageError: an option or value that there is not, or any option for a crop that is the whole frame.
@@ -107,9 +110,15 @@ def bind(layout: Layout, options: Mapping[str, str], name: str) -> tuple[Layout,
         crop_from=cast(CropFrom, given.get("crop_from", layout.crop_from)),
         radius_mode=cast(Radius, given.get("radius", layout.radius_mode)),
     )
-    suffix = ""
-    if bound.crop_from != layout.crop_from:
-        suffix += f",crop-from={bound.crop_from}"
-    if bound.radius_mode != layout.radius_mode:
-        suffix += f",radius={bound.radius_mode}"
-    return bound, suffix
+    return bound, "" if bound.radius_mode == "per-frame" else f",radius={bound.radius_mode}"
+
+
+def digest(layout: Layout, size: int | None) -> str:
+    """8 hex digits over all that moves a crop: a file's comments, order and spelling are no part of it.
+
+    `crop_from` and `radius_mode` are left out: they stand in signatures by themselves.
+    """
+    meaning = asdict(layout) | {"size": size, "radius": sorted(set(layout.radius))}
+    for name in ("crop_from", "radius_mode"):
+        del meaning[name]
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:8]

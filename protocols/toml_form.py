@@ -10,12 +10,11 @@
     radius = ["x54 - x48"]           # half side = the largest of these lengths; "unit" is the base's own
     scale = 1.4
 
-The file's content goes into the signature as 8 digits of its hash.
+What the file says about the crop goes into the signature as 8 digits of a hash; comments, spelling and order do not.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from lipsync_eval.errors import ParseError
 from lipsync_eval.options import hint
 from lipsync_eval.protocol import Protocol, ProtocolSpec, ShotRule, SyncDetector, SyncRules, TrackChoice
 from lipsync_eval.protocols.crops import LayoutProtocol
-from lipsync_eval.protocols.layout import BASES, CROP_FROM, LENGTH, RADIUS_MODES, SHAPES, UNIT, Layout
+from lipsync_eval.protocols.layout import BASES, CROP_FROM, LENGTH, RADIUS_MODES, SHAPES, UNIT, Layout, digest
 
 _TOP = {"name", "version", "size", "summary", "citation", "choices", "crop", "sync"}
 _SYNC = {"detector": SyncDetector, "min_track": int, "shots": ShotRule, "tracks": TrackChoice}
@@ -49,8 +48,7 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
         UsageError: an option that the protocol does not have.
     """
     try:
-        content = path.read_bytes()
-        text = content.decode("utf-8")
+        text = path.read_bytes().decode("utf-8")
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ParseError(f"protocol file {path}: cannot be read as TOML ({error})") from error
@@ -60,7 +58,8 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
     if not isinstance(crop, dict):
         bad("crop", "a table [crop] that says where the crop lies")
     spec = _spec(data, bad, needs_track=crop.get("base") != "frame")
-    return LayoutProtocol(spec, _layout(crop, bad), options, content=hashlib.sha256(content).hexdigest()[:8])
+    layout = _layout(crop, bad)
+    return LayoutProtocol(spec, layout, options, content=digest(layout, spec.size))
 
 
 class _Bad:
@@ -142,7 +141,7 @@ def _layout(crop: dict[str, Any], bad: _Bad) -> Layout:
         if key in crop:
             if not isinstance(crop[key], list) or len(crop[key]) != count or not all(_number(v) for v in crop[key]):
                 bad(f"crop.{key}", f"{count} numbers", crop[key])
-            values[key] = tuple(float(v) for v in crop[key])
+            values[key] = tuple(float(v) + 0.0 for v in crop[key])  # -0.0 is 0.0
     if "scale" in crop:
         if not _number(crop["scale"]) or not 0 < crop["scale"] <= 100:
             bad("crop.scale", "a number above 0, at most 100", crop["scale"])
@@ -164,7 +163,16 @@ def _pointed(crop: Mapping[str, Any], bad: _Bad) -> dict[str, Any]:
         bad("crop.centre", "a list of points, 0 to 67", centre)
     if not isinstance(radius, list) or not radius or not all(isinstance(r, str) and _length(r) for r in radius):
         bad("crop.radius", f'a list of lengths such as "ymax - y29", "x54 - x48" or "{UNIT}"', radius)
-    return {"centre": tuple(centre), "radius": tuple(radius)}
+    return {"centre": tuple(sorted(centre)), "radius": tuple(map(_spelled, radius))}
+
+
+def _spelled(text: str) -> str:
+    """A length in its one spelling: 'y08-y29' is 'y8 - y29'."""
+    match = LENGTH.fullmatch(text)
+    if match is None:
+        return text
+    a, b, c, d = (part if part.isalpha() else str(int(part)) for part in match.groups())
+    return f"{a}{b} - {c}{d}"
 
 
 def _length(text: str) -> bool:

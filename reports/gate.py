@@ -21,7 +21,7 @@ from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.gate_result import Comparison, Gate, Verdict
 from lipsync_eval.reports.permutation import family_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.aggregate import bootstrap
-from lipsync_eval.results.clips import groups_of, other_real_videos, scored_clips, values_of
+from lipsync_eval.results.clips import cropped_otherwise, groups_of, other_real_videos, scored_clips, values_of
 from lipsync_eval.results.facts import Direction
 from lipsync_eval.results.numbers import apart, level
 from lipsync_eval.results.rows import Interval, Resample
@@ -114,6 +114,7 @@ def compare(
     if not failing and all(row.baseline is None or row.new is None for row in rows):
         raise UsageError("no metric has a value in both runs; nothing can be compared")
     notes += [f"clip only in the new run, not compared: {c.id}" for c in new.clips if c.id not in before]
+    notes += _unlike_crops(names, new, baseline)
     notes += _together(rows)
     return Gate(new.run.name, baseline.run.name, alpha, seed, resample, rows, failing, tuple(notes))
 
@@ -145,6 +146,18 @@ def _metrics(
     if not names:
         raise UsageError("no metric of the baseline is compared by default; name some with --metrics")
     return names, notes
+
+
+def _unlike_crops(names: Sequence[str], new: Result, baseline: Result) -> list[str]:
+    """What is left out because one run cropped a clip from its own landmarks and the other from the real video's."""
+    left: dict[str, list[str]] = {}
+    for name in names:
+        for clip in sorted(cropped_otherwise([baseline, new], name)):
+            left.setdefault(clip, []).append(name)
+    return [
+        f"not compared, cropped from other landmarks than in the baseline (crop_from): {clip} ({', '.join(metrics)})"
+        for clip, metrics in left.items()
+    ]
 
 
 def _together(rows: Sequence[Comparison]) -> list[str]:
@@ -198,7 +211,7 @@ def _rows(
     allowed: dict[str, float] = {}
     for m in names:
         old, now, way = values_of(baseline, m), values_of(new, m), baseline[m].direction
-        common = sorted(old.keys() & now.keys())
+        common = sorted((old.keys() & now.keys()) - cropped_otherwise([baseline, new], m))
         worse[m] = {i: _worse(way, old[i], now[i]) for i in common}
         if common:
             levels[m] = level([old[i] for i in common], way), level([now[i] for i in common], way)
@@ -274,6 +287,9 @@ def _pooled(m: str, new: Result, baseline: Result, allowed: float) -> Comparison
     levels = (old.value, now.value)
     if old.value is None or now.value is None:
         return _row(old, allowed, levels, verdict="no difference", how="no value in both runs")
+    if cropped_otherwise([baseline, new], m):
+        how = "not compared: pooled over clips that were cropped from other landmarks than the baseline's (crop_from)"
+        return _row(old, allowed, levels, verdict="inconclusive", how=how)
     if scored_clips(baseline, m) != scored_clips(new, m) or old.n_scored != now.n_scored:
         how = f"not compared: pooled over other clips than the baseline's ({now.n_scored}, {old.n_scored})"
         return _row(old, allowed, levels, verdict="inconclusive", how=how)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from lipsync_eval.reports.significance import MIN_CLIPS, better
 from lipsync_eval.results.clips import (
     common_clips,
+    cropped_otherwise,
     groups_of,
     pooled_over,
     real_values,
@@ -100,6 +101,8 @@ def measured(
         return Marks(why_none="coarse, shown without a rank")
     kept = list(there.values())
     if any(pooled_over(run, metric) for run in kept):
+        if cropped_otherwise(kept, metric):
+            return Marks(why_none="pooled over clips that the methods cropped from unlike landmarks (crop_from)")
         sets = [scored_clips(run, metric) for run in kept]
         same = len(set(sets)) == 1 and all(
             run[metric].n_scored == len(ids) for run, ids in zip(kept, sets, strict=True)
@@ -111,7 +114,8 @@ def measured(
         return Marks(best, second, n_compared=len(sets[0]))
     common = common_clips(kept, metric)
     union = sorted(frozenset.union(*(scored_clips(run, metric) for run in kept)))
-    left_out = tuple(i for i in union if i not in set(common))
+    unlike = cropped_otherwise(kept, metric)
+    left_out = tuple(f"{i} (cropped otherwise)" if i in unlike else i for i in union if i not in set(common))
     if not common:
         return Marks(left_out=left_out, why_none="no clip was scored by every method")
     clips = {n: [values_of(r, metric)[i] for i in common] for n, r in there.items()}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import write_text
-from lipsync_eval.reports.naming import method_names
+from lipsync_eval.reports.naming import method_names, with_reference
 from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import ClipRow, Result
 from lipsync_eval.results.signature import short_hash
@@ -73,7 +73,7 @@ def write_page(
         raise UsageError(
             f"the page needs runs of different names; got: {', '.join(names) or 'none'}; give another name: RUN=NAME"
         )
-    runs = [run.renamed(name) for run, name in zip(runs, names, strict=True)]
+    runs = [run.renamed(with_reference(name, [run])) for run, name in zip(runs, names, strict=True)]
     for part in ("data", "media"):
         if is_page(folder):
             shutil.rmtree(folder / part, ignore_errors=True)  # of the older page

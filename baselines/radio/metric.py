@@ -59,6 +59,7 @@ SPECS: Final = (
         reference="ours",
         tolerance=0.0,
         version=1,
+        real="none",
     ),
 )
 
@@ -119,7 +120,8 @@ class SyncCosineMeter:
         self.gt: _Windows | None = None
         self.lost = ""
         try:
-            self.gt = _Windows(loaded, pair.gt, pair.n_frames)
+            if pair.gt is not None:
+                self.gt = _Windows(loaded, pair.gt, pair.gt_frames)
         except ClipError as error:
             self.lost = str(error)
 
@@ -151,7 +153,7 @@ class SyncCosineMeter:
         own = None if self.gt is None else mean_of(self.gt.finish())
         if own is not None:
             found.gt_values["sync_cosine"] = own
-        else:
+        elif self.pair.gt is not None:
             found.notes.append(f"sync_cosine: the real video has no score of its own: {self.lost or 'no whole window'}")
         return found
 
@@ -168,11 +170,8 @@ class _Windows:
         from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
         from lipsync_eval.features.mfcc import loudness
 
-        if side.audio is None or not len(side.audio.samples):
-            raise MetricError(
-                "there is no audio to score; give the video an audio track or put an audio file beside it"
-            )
-        if loudness(side.audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
+        audio = side.heard()
+        if loudness(audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
             raise MetricError(
                 f"the audio is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with"
             )
@@ -180,10 +179,10 @@ class _Windows:
             raise MetricError("no face was found")
         self.loaded, self.alignment, self.feature = loaded, ALIGNMENT, MEL
         self.span, self.size = loaded.network.config.frames, loaded.size
-        heard = min(n_frames, -(-len(side.audio.samples) * FPS // RATE))  # frames over which there is audio
+        heard = min(n_frames, -(-len(audio.samples) * FPS // RATE))  # frames over which there is audio
         self.good: NDArray[np.bool_] = side.track.valid[:n_frames] & (np.arange(n_frames) < heard)
         self.lost = n_frames - int(self.good.sum())
-        self.points, self.mel = side.track.points, MEL.whole(side.audio.samples)
+        self.points, self.mel = side.track.points, MEL.whole(audio.samples)
         self.curve = np.full(n_frames, np.nan)
         self.run: list[Frame] = []
         """The last crops of the present run, at most `span`."""

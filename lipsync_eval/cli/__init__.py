@@ -10,6 +10,8 @@ import errno
 import logging
 import sys
 import traceback
+from pathlib import Path
+from typing import cast
 
 import click
 
@@ -32,14 +34,18 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("lipsync_eval.cli.table:table", "Tables of runs for a terminal, a paper or a page."),
     "report": ("lipsync_eval.cli.report:report", "A page to look at runs clip by clip."),
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
+    "figure": ("lipsync_eval.cli.figure:figure", "Frames of one clip under several methods, for a paper."),
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
+    "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
     "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
     "personatalk": ("lipsync_eval.cli.personatalk:personatalk", "The generator PersonaTalk: fit, train, dub, styles."),
+    "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
+    "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }
 """Command -> where it is, and its line of help."""
 _OLD_NAMES: dict[str, str] = {
@@ -73,7 +79,8 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="lipsync-eval")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Every number a lip-sync paper prints, computed one way, with a signature that says how.
 
     \b
@@ -83,7 +90,15 @@ def cli() -> None:
       lipsync-eval score gen/ gt/ --metrics psnr,ssim,lmd --out runs/mine
       lipsync-eval table runs/mine runs/theirs --format latex
       lipsync-eval gate runs/new --baseline runs/old
+
+    Defaults for options may stand in lipsync-eval.toml or in [tool.lipsync-eval] of pyproject.toml.
     """
+    from lipsync_eval.cli import project_file
+
+    project = project_file.find(Path.cwd())
+    if project.path is not None:
+        ctx.obj = {**(ctx.obj or {}), "project": project}
+        ctx.default_map = project_file.defaults(project, cast(click.Group, ctx.command), ctx)
 
 
 def main() -> None:

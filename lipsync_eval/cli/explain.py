@@ -11,12 +11,17 @@ _MEANING = {
     "agg": "how clips became one number",
     "align": "what was done with unlike lengths",
     "audio": "whose audio was scored",
+    "crop_from": "whose landmarks placed the generated crops",
     "faces": "landmark backend and detector",
     "face": "which face was followed",
     "feat": "extractor and weights",
     "fps": "frame rate",
+    "media": "version of how files become frames and audio",
+    "gt": "whether there were real videos",
     "metric": "metric and its version",
     "proto": "crop protocol and its options",
+    "real": "statistics of real videos that were read or written",
+    "setting": "what the real videos show: the same speech, or other speech",
     "reference": "content of what --reference names",
 }
 

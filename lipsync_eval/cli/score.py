@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import click
 
 from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
+from lipsync_eval.cli.project_file import ProjectFile, config_text, flags
 from lipsync_eval.cli.streams import isolated
+from lipsync_eval.results.names import printable
 
 
 @click.command(cls=Headed)
-@click.argument("gen", type=click.Path(path_type=Path))
-@click.argument("gt", type=click.Path(path_type=Path))
+@click.argument("gen", type=click.Path(path_type=Path), required=False, metavar="GEN")
+@click.argument("gt", type=click.Path(path_type=Path), required=False, metavar="[GT]")
 @flag(
     "--metrics",
     default="core",
@@ -67,24 +70,53 @@ from lipsync_eval.cli.streams import isolated
 )
 @flag("--name", heading="Output", help="The method's name in tables [default: name of GEN].")
 @flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
+@flag(
+    "--show-config",
+    is_flag=True,
+    heading="Output",
+    help="Print every option with its value and where it is from; score nothing.",
+)
 @measuring
-def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | None, **values: Any) -> int:
+@click.pass_context
+def score(
+    ctx: click.Context,
+    /,
+    gen: Path | None,
+    gt: Path | None,
+    form: str,
+    quiet: bool,
+    contact_sheet: Path | None,
+    show_config: bool,
+    **values: Any,
+) -> int:
     """Score generated videos against real ones.
 
-    GEN and GT are folders, matched by stem, or single files. Nothing is cut, skipped or resampled without being named
-    in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
+    GEN and GT are folders, matched by stem, or single files. Without GT only metrics that need no real video are scored;
+    with --setting cross GT shows the same person saying something else (docs/settings-self-cross.md). Nothing is cut,
+    skipped or resampled without being named in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
 
     \b
     Examples:
       lipsync-eval score gen/ gt/
       lipsync-eval score a.mp4 b.mp4 --metrics psnr,ssim --protocol raw
       lipsync-eval score gen/ gt/ --metrics all --skip-missing --workers 4
+      lipsync-eval score gen/ --metrics lse_c,lse_d,niqe,mouth_mel_corr
+      lipsync-eval score dubbed/ originals/ --setting cross --metrics all
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
     """
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score import score as run_score
 
+    project: ProjectFile = (ctx.obj or {}).get("project", ProjectFile())
     settings = measuring_settings(values)
+    if show_config:
+        click.echo(config_text(ctx, project))
+        return 0
+    if gen is None:
+        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
+    added = flags(ctx)
+    if added and not quiet:
+        click.echo(f"options from {printable(str(project.path))}: {printable(shlex.join(added))}", err=True)
     out: Path = values.pop("out") or Path("runs") / (gen.stem if gen.is_file() else gen.resolve().name)
 
     def warn(text: str) -> None:
@@ -97,7 +129,7 @@ def score(gen: Path, gt: Path, form: str, quiet: bool, contact_sheet: Path | Non
             gt,
             settings=settings,
             out=out,
-            command=["lipsync-eval", *sys.argv[1:]],
+            command=["lipsync-eval", *sys.argv[1:], *added],
             event=event,
             warn=warn,
             isolate=isolated(),

@@ -6,13 +6,14 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.engine.plan import Plan
+from lipsync_eval.engine.real_videos import CROSS
 from lipsync_eval.errors import LipsyncError, MetricError
 from lipsync_eval.metrics.base import Pooled
 from lipsync_eval.metrics.registry import get_spec
@@ -22,6 +23,7 @@ from lipsync_eval.results.numbers import level
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
+from lipsync_eval.results.signature import CROP_FROM
 
 log = logging.getLogger("lipsync_eval")
 State = Mapping[str, NDArray[np.generic]]
@@ -101,6 +103,7 @@ def _score(
 ) -> tuple[Score, list[dict[str, Any]]]:
     """The score, and failure rows of clips that could be measured and then not be pooled."""
     spec = get_spec(metric)
+    forced = [CROSS] if metric in plan.forced else []
     common: dict[str, Any] = {
         "metric": metric,
         "title": spec.title,
@@ -117,7 +120,7 @@ def _score(
             ci=None,
             n_scored=0,
             signature=plan.signature(metric, 0),
-            notes=[plan.missing[metric]],
+            notes=[*forced, plan.missing[metric]],
         )
         return missing, []
     if spec.pooling == "pooled":
@@ -131,8 +134,8 @@ def _score(
             gt_value=None,
             ci=None,
             n_scored=n,
-            signature=plan.signature(metric, n),
-            notes=list(found.notes),
+            signature=plan.signature(metric, n, cropped_from(outcomes[i] for i, _ in places) if n else ()),
+            notes=[*forced, *found.notes],
             details={**found.details, "ci": "none: a pooled score has no clips to resample"},
         )
         return pooled, rows
@@ -148,10 +151,16 @@ def _score(
         ci=bootstrap(values, plan.settings.seed, groups=groups),
         resample=resample,
         n_scored=len(values),
-        signature=plan.signature(metric, len(values)),
+        signature=plan.signature(metric, len(values), cropped_from(outcomes[i] for i in kept)),
+        notes=forced,
         details={"gt_n_scored": len(gt_values)} if gt_values else {},
     )
     return mean, []
+
+
+def cropped_from(outcomes: Iterable[Outcome]) -> list[str]:
+    """Whose landmarks cropped each of these clips, where the protocol leaves a choice."""
+    return [whose for outcome in outcomes if (whose := outcome.details.get(CROP_FROM))]
 
 
 def _pool(plan: Plan, metric: str, states: _States) -> tuple[Pooled, list[dict[str, Any]]]:
@@ -186,7 +195,7 @@ def _data(plan: Plan, outcomes: Sequence[Outcome]) -> DataInfo:
     return DataInfo(
         n_pairs=len(outcomes),
         digest=both.hexdigest(),
-        gt_digest=real.hexdigest(),
+        gt_digest="" if plan.gt is None else real.hexdigest(),
         gen=absolute(str(plan.gen)),
-        gt=absolute(str(plan.gt)),
+        gt="" if plan.gt is None else absolute(str(plan.gt)),
     )

@@ -19,14 +19,16 @@ HEIGHT = 240
 def side_by_side(row: ClipRow, path: Path) -> bool:
     """Write the generated (left) and the real (right) video, scaled to 240 px height, with the generated one's audio (H.264, AAC).
 
+    Where the run has no real video the generated one stands alone; where the real one is shorter its last frame stays.
+
     Returns:
         False when one of them cannot be read any more (moved, deleted): nothing is written then.
     """
-    if row.gen is None or row.gt is None or not row.n_frames:
+    if row.gen is None or not row.n_frames:
         return False
     try:
-        gen, gt = open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)
-        n = min(row.n_frames, gen.n_frames, gt.n_frames)
+        gen, gt = open_side(row, "gen", row.gen), None if row.gt is None else open_side(row, "gt", row.gt)
+        n = min(row.n_frames, gen.n_frames)
         audio = None if gen.audio is None else gen.audio.samples[: n * RATE // 25]
         write_video(path, _frames(gen, gt, n), audio=audio, codec="h264", crf=26)
     except ClipError:
@@ -45,9 +47,16 @@ def preview(place: int, row: ClipRow, folder: Path) -> str | None:
     return name if side_by_side(row, folder / name) else None
 
 
-def _frames(gen: Clip, gt: Clip, n: int) -> Iterator[Frame]:
-    for a, b in zip(gen.frames(0, n), gt.frames(0, n), strict=True):
-        yield np.hstack([_scaled(a), _scaled(b)])
+def _frames(gen: Clip, gt: Clip | None, n: int) -> Iterator[Frame]:
+    if gt is None:
+        yield from map(_scaled, gen.frames(0, n))
+        return
+    real = gt.frames(0, n)
+    last = None
+    for frame in gen.frames(0, n):
+        last = next(real, last)
+        if last is not None:
+            yield np.hstack([_scaled(frame), _scaled(last)])
 
 
 def _scaled(frame: Frame) -> Frame:

@@ -114,13 +114,13 @@ def _here(
 
 
 def _in_workers(plan: Plan, jobs: list[Job], workers: int, progress: Progress) -> Iterator[tuple[Job, Outcome | Death]]:
-    setup = (plan.settings, plan.tools.metrics)
+    setup = (plan.settings, plan.tools.metrics, plan.tools.real)
     return do_all(f"{__name__}:measuring", setup, jobs, workers, progress)
 
 
-def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[Job, Progress], Outcome]:
+def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Callable[[Job, Progress], Outcome]:
     """What a worker does with a clip."""
-    tools = open_tools(settings, metrics)
+    tools = open_tools(settings, metrics, real=real)
 
     def work(job: Job, progress: Progress) -> Outcome:
         last = 0.0

@@ -16,7 +16,7 @@ from typing import Any
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import run_clips
-from lipsync_eval.errors import OutputError, ParseError, UsageError
+from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
@@ -52,7 +52,7 @@ def score(
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
-        gen, gt: folders (matched by stem) or single files.
+        gen, gt: folders (matched by stem) or single files. Without `gt` only metrics that need no real video are scored.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
@@ -74,12 +74,7 @@ def score(
     Raises:
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
-    if gt is None:
-        raise UsageError(
-            "score needs the real videos (gt): every metric compares with them or prints their own score; "
-            "give their folder or file"
-        )
-    gen, gt, settings = Path(gen), Path(gt), settings or Settings()
+    gen, gt, settings = Path(gen), None if gt is None else Path(gt), settings or Settings()
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
     plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
@@ -89,7 +84,7 @@ def score(
     for text in plan.warnings:
         warn(text)
     label = name or (gen.stem if gen.is_file() else gen.resolve().name)
-    line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
+    line = list(command) if command is not None else ["lipsync_eval.score", *(str(p) for p in (gen, gt) if p)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
             return _run(plan, Journal(Path(temporary)), label, line, workers, event, resample, isolate=isolate)
@@ -174,7 +169,7 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
     if under_way and result.run.id != under_way:
         return None  # of the run before this one, which --overwrite was about to replace
     if result.run.plan != _fingerprint(plan, resample):
-        raise OutputError(
+        raise OtherRun(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
     journal.remove()

@@ -41,7 +41,7 @@ def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
         check_file(audio)
     found = scan(path)
     picks = sample(found.times)
-    own, told = _audio(path, audio, found.times, len(picks))
+    own, useless = _audio(path, audio, found.times, len(picks))
     return Clip(
         path=path,
         n_frames=len(picks),
@@ -51,24 +51,25 @@ def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
         digest=sha256(path, *([audio] if audio else [])),
         audio=own,
         read=Reader(path, found, picks),
-        notes=(*resampled(found.times, picks), *found.notes, *told),
+        notes=(*resampled(found.times, picks), *found.notes, *([useless] if useless else [])),
+        no_audio=useless,
     )
 
 
-def _audio(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio | None, tuple[str, ...]]:
-    """The clip's audio, and notes for the clip where its own track is of no use."""
+def _audio(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio | None, str]:
+    """The clip's audio, and why its own track is of no use."""
     seconds = Fraction(n, FPS)
     if audio is not None:
         given = read_audio(audio, origin=None, seconds=seconds)
         if given is None:
             raise MediaError(
-                f"{audio.name!r} has no sound track; give a sound file, or none to use the video's own track"
+                f"{audio.name!r} has no audio track; give an audio file, or none to use the video's own track"
             )
-        return given, ()
+        return given, ""
     try:
-        return read_audio(path, origin=times.origin, seconds=seconds), ()
+        return read_audio(path, origin=times.origin, seconds=seconds), ""
     except MediaError as error:
-        return None, (str(error),)
+        return None, str(error)
 
 
 def resampled(times: Times, picks: Integers) -> list[str]:
@@ -78,5 +79,5 @@ def resampled(times: Times, picks: Integers) -> list[str]:
         return []
     used = len(np.unique(picks))
     return [
-        f"resampled from {float(n / times.seconds):.4g} to {FPS} fps: {used} of {n} pictures used, {len(picks) - used} repeated"
+        f"resampled from {float(n / times.seconds):.4g} to {FPS} fps: {used} of {n} frames used, {len(picks) - used} repeated"
     ]

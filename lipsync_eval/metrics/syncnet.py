@@ -68,6 +68,7 @@ _LSE_C: Final = MetricSpec(
     reference="joonson/syncnet_python@6efbb1c",
     tolerance=1e-3,
     version=2,
+    real="none",
 )
 SPECS: Final = (
     _LSE_C,
@@ -125,10 +126,16 @@ class SyncNet(Family):
         self._weights()
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: SyncNet's file. sync: where the crops come from."""
+        """feat: SyncNet's file. sync: where the crops come from, and what becomes of several tracks (the protocol's rules).
+
+        The crop of the protocol is not looked at, so its name is in no signature of these metrics.
+        """
         net, detector = (file.signature if file else "" for file in self._weights())
-        where = {"track": "own-track", "none": "whole-picture"}.get(self.detector, detector)
-        return {"feat": net, "sync": where if self.detector == "none" else f"{where},min{self.rules.min_track}"}
+        rules = self.rules
+        if self.detector == "none":
+            return {"feat": net, "sync": "whole-frame"}
+        where = f"{detector},shots{rules.shots}" if self.detector == "s3fd" else "own-track"
+        return {"feat": net, "sync": f"{where},min{rules.min_track},{rules.tracks}"}
 
     def start(self, pair: Pair) -> SyncNetMeter:
         """Find the regions of both videos (S3FD looks through them here).
@@ -170,14 +177,15 @@ class SyncNetMeter:
         self._family, self._pair = family, pair
         how = How(family.detector, family.rules.min_track, family.lossy, family.rules.shots)
 
-        def open_side(side: Side, *, keep: bool) -> VideoScorer:
-            return VideoScorer(family.settings, how, side.clip, side.audio, side.track, pair.n_frames, keep=keep)
+        def open_side(side: Side, n_frames: int, *, keep: bool) -> VideoScorer:
+            return VideoScorer(family.settings, how, side.clip, side.heard(), side.track, n_frames, keep=keep)
 
-        self._gen = open_side(pair.gen, keep=False)
+        self._gen = open_side(pair.gen, pair.n_frames, keep=False)
         self._gt: VideoScorer | None = None
         self._lost = ""
         try:
-            self._gt = open_side(pair.gt, keep=True)
+            if pair.gt is not None:
+                self._gt = open_side(pair.gt, pair.gt_frames, keep=True)
         except ClipError as error:
             self._lost = str(error)
 
@@ -207,12 +215,12 @@ class SyncNetMeter:
             real_tracks = self._gt.finish()
             real = summarise(real_tracks, mean=mean)
             found.gt_values = {m: real.values[m] for m in self._family.metrics}
-            details["real"] = describe(real_tracks, real, self._pair.n_frames)
+            details["real"] = describe(real_tracks, real, self._pair.gt_frames)
             details["minus_real"] = {
                 m: round(score.values[m] - real.values[m], 6) for m in ("lse_c", "lse_d", "av_offset")
             }
             found.arrays["syncnet_distance_real"] = real.reading.mean
-        else:
+        elif self._pair.gt is not None:
             found.notes.append(f"SyncNet: the real video has no score of its own: {self._lost}")
         found.details["syncnet"] = details
         return found

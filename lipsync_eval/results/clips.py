@@ -11,6 +11,7 @@ import numpy as np
 
 from lipsync_eval.results.rows import ClipRow, Resample
 from lipsync_eval.results.schema import Result
+from lipsync_eval.results.signature import CROP_FROM, MIXED, parse_signature
 
 
 def values_of(run: Result, metric: str) -> dict[str, float]:
@@ -40,9 +41,29 @@ def pooled_over(run: Result, metric: str) -> bool:
 
 
 def common_clips(runs: Sequence[Result], metric: str) -> list[str]:
-    """Ids, sorted, of the clips that all of these runs scored."""
+    """Ids, sorted, of the clips that all of these runs scored, from crops of the same kind."""
     found = [scored_clips(run, metric) for run in runs]
-    return sorted(frozenset.intersection(*found)) if found else []
+    return sorted(frozenset.intersection(*found) - cropped_otherwise(runs, metric)) if found else []
+
+
+def cropped_otherwise(runs: Sequence[Result], metric: str) -> frozenset[str]:
+    """Ids of the clips that one run cropped from their own landmarks and another from the real video's.
+
+    Only among runs that all mix both kinds (`crop_from:gt+own` in their signatures): other runs are alike throughout, or
+    their signatures differ and say so.
+    """
+    if not runs or any(_crop_from(run, metric) != MIXED for run in runs):
+        return frozenset()
+    kinds: dict[str, set[str]] = {}
+    for run in runs:
+        for clip in run.clips:
+            if isinstance(whose := clip.details.get(CROP_FROM), str):
+                kinds.setdefault(clip.id, set()).add(whose)
+    return frozenset(i for i, found in kinds.items() if len(found) > 1)
+
+
+def _crop_from(run: Result, metric: str) -> str:
+    return parse_signature(run[metric].signature).get(CROP_FROM, "") if metric in run else ""
 
 
 def real_values(runs: Sequence[Result], metric: str) -> dict[str, float]:
@@ -62,8 +83,11 @@ def real_values(runs: Sequence[Result], metric: str) -> dict[str, float]:
 def same_real_videos(a: Result, b: Result) -> bool:
     """Whether two runs were scored against the same real videos: the same file for every clip that both have.
 
-    Where no clip tells (results without digests, or no clip in common), the digests of the whole real sides decide.
+    Where no clip tells (results without digests, or no clip in common), the digests of the whole real sides decide. A run
+    without real videos contradicts no other: the signatures (gt:none) tell the two apart.
     """
+    if not (a.data.gt_digest and b.data.gt_digest):
+        return True
     before, after = _digests(a), _digests(b)
     common = before.keys() & after.keys()
     return all(before[i] == after[i] for i in common) if common else a.data.gt_digest == b.data.gt_digest

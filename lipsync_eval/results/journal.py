@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import OutputError
+from lipsync_eval.errors import OtherRun, OutputError
 from lipsync_eval.files import atomic, create, write_text
 
 JOURNAL = "journal"
@@ -30,7 +30,7 @@ class Outcome:
     gen: str | None
     gt: str | None
     digests: tuple[str, str] = ("", "")
-    """Content digests of the generated and the real video; empty where they were not read."""
+    """Content digests of the generated and the real video; empty where they were not read, or there is none."""
     n_frames: int | None = None
     values: dict[str, float | None] = field(default_factory=dict)
     gt_values: dict[str, float | None] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Journal:
         run, plan = there
         if plan != fingerprint:
             keys = ", ".join(k for k in fingerprint if plan.get(k) != fingerprint[k])
-            raise OutputError(
+            raise OtherRun(
                 f"{self.folder.parent}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
             )
         self.run = run

@@ -12,6 +12,10 @@ from collections.abc import Iterable, Mapping
 from lipsync_eval.errors import ParseError, SignatureMismatch
 
 NOT_COMPARED = frozenset({"n", "v"})
+CROP_FROM = "crop_from"
+"""Key that says whose landmarks cropped the clips of a score; also a clip's fact of that name in ClipRow.details."""
+MIXED = "gt+own"
+"""Its value where some clips were cropped from the real video's landmarks and some from their own."""
 
 
 def format_signature(parts: Mapping[str, str]) -> str:

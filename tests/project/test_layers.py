@@ -15,7 +15,7 @@ FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
     {"files", "device", "registry"},
     {"align", "options", "cache", "locks"},
-    {"settings"},
+    {"settings", "schemas"},
     {"types"},
     {"warp"},
     {"batch"},
@@ -30,6 +30,7 @@ FLOORS: list[set[str]] = [
     {"reports", "demo"},
     {"engine"},
     {"baselines", "api"},
+    {"torch"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -94,7 +94,7 @@ def test_real_clip_equals_the_official_steps_on_the_same_crops(data: Path, weigh
     assert values["lse_c"] == pytest.approx(confidence, abs=1e-2)
     assert values["lse_d"] == pytest.approx(distance, rel=1e-4)
     signature = result.scores[0].signature
-    assert "|sync:own-track,min100|" in signature and "|feat:syncnet@" in signature
+    assert "|sync:own-track,min100,longest|" in signature and "|feat:syncnet@" in signature
 
 
 def test_missing_weights_stop_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,10 +130,10 @@ SPEECH = synthetic_inputs.audio(3, 640 * 30)
 @pytest.mark.parametrize(
     ("n", "sound", "reason"),
     [
-        (12, None, "has no sound"),
+        (12, None, "has no audio to score"),
         (12, np.zeros(640 * 12, np.int16), "silent"),
-        (12, SPEECH[:3000], "the sound lasts 0.19 s"),
-        (5, SPEECH[: 640 * 5], "at least 6 pictures"),
+        (12, SPEECH[:3000], "the audio lasts 0.19 s"),
+        (5, SPEECH[: 640 * 5], "at least 6 frames"),
     ],
 )
 def test_clips_that_cannot_be_scored_have_a_reason(
@@ -194,12 +194,12 @@ def test_jpeg_chain_is_in_the_signature_and_moves_the_numbers(weights: Path, tmp
 @pytest.mark.parametrize(
     ("protocol", "options", "needs_points", "sync"),
     [
-        ("radio", {}, True, "own-track,min100"),
+        ("radio", {}, True, "own-track,min100,longest"),
         ("radio", {"sync_detector": "s3fd"}, False, "s3fd@"),
         ("syncnet", {}, False, "s3fd@"),
-        ("syncnet", {"sync_detector": "track"}, True, "own-track,min100"),
-        ("latentsync", {}, False, ",min50"),
-        ("lrs", {}, False, "whole-picture"),
+        ("syncnet", {"sync_detector": "track"}, True, "own-track,min100,longest"),
+        ("latentsync", {}, False, ",shots0.6.1,min50,mean"),
+        ("lrs", {}, False, "whole-frame"),
     ],
 )
 def test_modes(
@@ -217,7 +217,11 @@ def test_modes(
 def test_a_protocol_of_a_users_own_states_syncnets_rules(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "s3fd.pth").write_bytes(b"x")
     crop = 'name = "mine"\nsize = 64\n[crop]\nbase = "frame"\n'
-    wanted = {"": "own-track,min100", "min_track = 40": "own-track,min40", 'detector = "none"': "whole-picture"}
+    wanted = {
+        "": "own-track,min100,longest", "min_track = 40": "own-track,min40,longest", 'tracks = "mean"': "own-track,min100,mean",
+        'shots = "0.6.1"': "own-track,min100,longest", 'detector = "none"': "whole-frame",
+        'detector = "none"\nmin_track = 40': "whole-frame",
+    }  # fmt: skip
     for rules, sync in wanted.items():
         (tmp_path / "mine.toml").write_text(f"{crop}[sync]\n{rules}\n")
         settings = Settings(protocol=str(tmp_path / "mine.toml"), weights={"syncnet": weights})

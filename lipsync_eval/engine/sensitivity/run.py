@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lipsync_eval.engine.build_result import cropped_from
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
@@ -47,6 +48,8 @@ def run_study(
     Raises:
         UsageError: unknown metric, missing weights, no clip.
     """
+    if settings.setting != "self":
+        raise UsageError("sensitivity compares each clip with a copy of itself: --setting cross has no meaning here")
     if settings.cache_dir is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as folder:
             inner = replace(settings, cache_dir=Path(folder))
@@ -60,10 +63,14 @@ def run_study(
     progress("", "total", len(jobs))
     rows: list[SensitivityRow] = []
     outcomes = _outcomes(tools, jobs, workers, progress)
+    cropped: set[str] = set()
     for name, strength in grades:
         group = [next(outcomes) for _ in pairs]
         rows += _rows(tools, name, strength, group)
-    signatures = {m: format_signature(tools.signature_parts(m) | {"n": f"{len(pairs)}of{len(pairs)}"}) for m in metrics}
+        cropped |= set(cropped_from(group))
+    signatures = {
+        m: format_signature(tools.signature_parts(m, cropped) | {"n": f"{len(pairs)}of{len(pairs)}"}) for m in metrics
+    }
     return Study(
         tuple(rows), tuple(metrics), tuple(p.id for p in pairs), dict(perturbations), signatures, tuple(command)
     )

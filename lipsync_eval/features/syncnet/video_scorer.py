@@ -53,7 +53,7 @@ class VideoScorer:
         settings: Settings,
         how: How,
         clip: Clip,
-        audio: Audio | None,
+        audio: Audio,
         track: Track | None,
         n_frames: int,
         *,
@@ -71,10 +71,8 @@ class VideoScorer:
             keep: look for distances in the cache, and put them there.
 
         Raises:
-            MetricError: no audio, silence, no face, no track that is long enough, too few frames.
+            MetricError: silence, no face, no track that is long enough, too few frames.
         """
-        if audio is None:
-            raise MetricError("the video has no sound to score")
         samples = audio.int16()
         self.speech = check_audio(samples, n_frames)
         """Share of the frames with speech energy."""

@@ -20,7 +20,7 @@ LEAST: Final = 3
 IDENTITY: Final = Option(
     name="slcc_identity", heading="Motion", kind="choice", choices=("one", "prefix", "folder"), default="one", moves=True,
     key="identity",
-    help="slcc: who is one person: all clips, clips whose id is alike up to the first '_', or clips of one folder.",
+    help="slcc: a person is all clips, ids alike up to '_', or a folder.",
 )  # fmt: skip
 SPECS: Final = (
     MetricSpec(
@@ -35,7 +35,7 @@ SPECS: Final = (
             "over other clips it is mostly chance. Normalised audio destroys it."
         ),
         citation="Chae-Yeon et al.: Perceptually Accurate 3D Talking Head Generation, CVPR 2025, arXiv:2503.20308",
-        reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1,
+        reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1, real="none",
     ),
 )  # fmt: skip
 
@@ -65,10 +65,9 @@ class Slcc(Family):
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError: no audio, or no two frames in a row with a face."""
         n, side, found = pair.n_frames, pair.gen, Measurement()
-        if side.audio is None or not len(side.audio.samples):
-            raise MetricError("the video has no audio: there is no speech intensity")
+        audio = side.heard()
         points = points_of(side, n, "generated")
-        lips, speech = lip_intensity(placed(points)[:, 48:68]), speech_intensity(side.audio.samples)
+        lips, speech = lip_intensity(placed(points)[:, 48:68]), speech_intensity(audio.samples)
         if not np.isfinite(lips):
             raise MetricError("no two frames in a row have a face: there is no movement of lips")
         found.notes += left_out("slcc", lost(points), n, "generated")
