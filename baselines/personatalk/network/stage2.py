@@ -40,6 +40,10 @@ class SamplingLayer(nn.Module):
         super().__init__()
         self.to_query, self.to_key, self.to_value = (nn.Linear(width, width) for _ in range(3))
         self.merge = nn.Linear(width, width)
+        nn.init.normal_(self.to_query.weight, std=2 * width**-0.5)
+        self.to_key.load_state_dict(
+            self.to_query.state_dict()
+        )  # equal geometry at equal places attracts from the start
 
     def know(self, geometry: Tensor, texture: Tensor) -> Known:
         """(B, M, C) twice -> keys and values."""
@@ -58,8 +62,8 @@ class Renderer(nn.Module):
         self.config = config
         width, self.grid = config.width, config.size // 4
         self.geometry, self.texture = Encoder(width), Encoder(width)
-        self.query_places = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
-        self.key_places = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
+        places = torch.randn(self.grid**2, width) * 0.5
+        self.query_places, self.key_places = nn.Parameter(places), nn.Parameter(places.clone())
         self.face = SamplingLayer(width)
         self.lip = SamplingLayer(width) if config.attention == "dual" else None
         self.first = nn.Conv2d(width + 3, width // 2, 3, 1, 1)

@@ -117,7 +117,7 @@ class GeometryLoss:
         parts = {
             "vertices": (error * weights).mean(),
             "velocity": moved.mean(),
-            "close": ((self.openings(found, rest) - real).abs() * closed).sum() / closed.sum(),
+            "close": ((self.openings(found, rest) - real).square() * closed).sum() / closed.sum(),
         }
         value = parts["vertices"] + self.config.velocity * parts["velocity"] + self.config.close * parts["close"]
         return value, parts
