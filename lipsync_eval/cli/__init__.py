@@ -25,6 +25,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("lipsync_eval.cli.score:score", "Score generated videos against real ones (the main job)."),
+    "merge": ("lipsync_eval.cli.merge:merge", "Put the shards of a run together."),
     "demo": ("lipsync_eval.cli.demo:demo", "Make a small pair of talking clips and score them."),
     "list": ("lipsync_eval.cli.listing:list_", "List metrics, protocols, weights, baselines or published numbers."),
     "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
