@@ -230,7 +230,7 @@ class StyleSimVertices(_StyleSim):
 ENCODER = Option(
     name="style_encoder",
     heading="StyleSim",
-    help="Encoder that `style train --features vertices` wrote, for stylesim_vertices_encoder.",
+    help="For stylesim_vertices_encoder: what `style train --features vertices` wrote.",
     kind="path",
     moves=True,
     key="",

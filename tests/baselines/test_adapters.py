@@ -17,7 +17,7 @@ from lipsync_eval.baselines.testing import check_adapter, sample_job
 from lipsync_eval.errors import UsageError
 
 _NUMBERS = iter(range(99))
-_NEEDED = {"checkpoint", "avhubert_root", "data", "workspace", "config"}
+_NEEDED = {"checkpoint", "geometry", "avhubert_root", "data", "workspace", "config"}
 
 
 @pytest.mark.parametrize("name", sorted(all_adapters()))
