@@ -48,7 +48,7 @@ def _list_metrics() -> list[str]:
     from lipsync_eval.metrics.registry import specs
 
     return [
-        f"{s.name:<26}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.real_video:<9}{s.title}"
+        f"{s.name:<31}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.real_video:<9}{s.title}"
         for s in specs().values()
     ]
 
