@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from lipsync_eval.reports.significance import MIN_CLIPS, Pair, better, pair
 from lipsync_eval.results.clips import (
-    common_clips,
     cropped_otherwise,
     groups_of,
     pooled_over,
@@ -115,9 +114,9 @@ def measured(
         levels = {n: v for n, r in there.items() if (v := r[metric].value) is not None}
         best, second = best_and_second(levels, direction, decimals)
         return Marks(best, second, n_compared=len(sets[0]))
-    common = common_clips(kept, metric)
-    union = sorted(frozenset.union(*(scored_clips(run, metric) for run in kept)))
+    ids = [scored_clips(run, metric) for run in kept]
     unlike = cropped_otherwise(kept, metric)
+    common, union = sorted(frozenset.intersection(*ids) - unlike), sorted(frozenset.union(*ids))
     kept_ids = frozenset(common)
     left_out = tuple(f"{i} (cropped otherwise)" if i in unlike else i for i in union if i not in kept_ids)
     if not common:
