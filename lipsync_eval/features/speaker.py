@@ -1,15 +1,20 @@
 """Which of several people speaks: the one whose mouth follows the audio, by the mouth-mel score.
 
-Each person's mouth gives a curve of agreement with the clip's audio (features/mouth_mel). The person with the highest
-peak is taken if that peak is surely one: higher than every other shift of this person (the limit of mouth_mel_offset),
-or higher than the peaks of all other people. Otherwise nobody is: a wrong person is worse than none.
+Each person's mouth gives a curve of agreement with the clip's audio over shifts of the audio (features/mouth_mel). The
+person with the highest peak is taken if it is surely this one:
+
+- the peak is higher than every other shift of this person (the limit of mouth_mel_offset), or
+- it is higher than foreign mouths reach, and higher than the other people's peaks: score x sqrt(frames) is at least
+  STRONG, and AHEAD more than the next person's. A foreign mouth's score falls with the root of the length.
+
+Otherwise nobody is taken: a wrong person is worse than none. docs/faces.md says how often each happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +22,16 @@ from numpy.typing import NDArray
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import FaceError, MetricError
 from lipsync_eval.faces import People, track_faces, track_people
-from lipsync_eval.features.mouth_mel import LEAST, Found, Prediction, margin, predict, shipped
-from lipsync_eval.types import Clip, Float, Settings, Track
+from lipsync_eval.features.mouth_mel import LEAST, Found, measure, shipped
+from lipsync_eval.types import Clip, Float, Json, Settings, Track
 from lipsync_eval.weights import locate
 
 VERSION: Final = 1
 """+1 whenever another person may be taken."""
-MARGIN: Final = 3.0
-"""Standard errors by which the best person's peak must exceed the others' peaks."""
+STRONG: Final = 3.5
+"""Score x sqrt(frames) from which the best person may be taken."""
+AHEAD: Final = 1.5
+"""(Score - next person's score) x sqrt(frames) that is needed too."""
 NEAR: Final = 0.3
 """Mean overlap (IoU) of boxes from which a face of the generated video lies where the real video's speaker is."""
 SAME_ASPECT: Final = 0.02
@@ -40,7 +47,6 @@ class Heard:
     """None where there is no score."""
     reason: str
     """Why there is none; ''."""
-    series: Prediction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Chosen:
     """Whom `--face speaking` follows through one video."""
 
     track: Track
-    people: list[dict[str, Any]]
+    people: list[dict[str, Json]]
     """One row for each person, for results.json."""
 
 
@@ -64,29 +70,34 @@ def hear(people: People, samples: NDArray[np.int16]) -> list[Heard]:
 
 def _hear(track: Track, samples: NDArray[np.int16]) -> Heard:
     try:
-        series = predict(track.points, samples)
+        return Heard(track, measure(track.points, samples), "")
     except MetricError as error:
-        return Heard(track, None, str(error), None)
-    return Heard(track, series.found, "", series)
+        return Heard(track, None, str(error))
 
 
-def best(heard: Sequence[Heard]) -> tuple[int | None, float]:
-    """The person with the highest score (None where nobody has one), and by how much it exceeds the others' (standard errors;
-    NaN where nobody else has a score)."""
-    scored = [i for i, one in enumerate(heard) if one.series is not None]
-    if not scored:
-        return None, float("nan")
-    first = max(scored, key=lambda i: _score(heard[i]))
-    others = [_ahead(heard[first], heard[i]) for i in scored if i != first]
-    return first, min(others, default=float("nan"))
+def best(heard: Sequence[Heard]) -> int | None:
+    """The person with the highest score; of equal ones the first. None where nobody has one."""
+    scored = [i for i, one in enumerate(heard) if one.found is not None]
+    return max(scored, key=lambda i: score(heard[i])) if scored else None
 
 
-def surely(one: Heard, ahead: float) -> bool:
-    """Whether a person with the highest score surely speaks."""
-    return one.found is not None and (one.found.sure >= shipped().limit or ahead >= MARGIN)
+def score(one: Heard) -> float:
+    """A person's score; that of somebody whose mouth cannot be compared (it is still, or hidden) is 0."""
+    return 0.0 if one.found is None else one.found.corr
 
 
-def rows(heard: Sequence[Heard], chosen: int | None) -> list[dict[str, Any]]:
+def surely(heard: Sequence[Heard], index: int) -> bool:
+    """Whether the person with the highest score surely speaks."""
+    found = heard[index].found
+    if found is None:
+        return False
+    root = float(np.sqrt(found.frames))
+    rest = max((score(one) for i, one in enumerate(heard) if i != index), default=0.0)
+    strong = found.corr * root >= STRONG and (found.corr - rest) * root >= AHEAD
+    return found.sure >= shipped().limit or strong
+
+
+def rows(heard: Sequence[Heard], chosen: int | None) -> list[dict[str, Json]]:
     """What is known of each person, for results.json."""
     out = []
     for i, one in enumerate(heard):
@@ -130,21 +141,23 @@ def choose(people: People, audio: NDArray[np.int16] | None, why_silent: str = ""
             "or use --face largest"
         )
     heard = hear(people, audio)
-    first, ahead = best(heard)
+    first = best(heard)
     long = [i for i, one in enumerate(heard) if int(one.track.valid.sum()) >= LEAST]
     if len(long) <= 1 or len(heard) == 1:
         only = long[0] if long else 0
         return only, heard, _alone(heard, only)
-    if first is None or not surely(heard[first], ahead):
+    if first is None or not surely(heard, first):
         raise FaceError(
-            f"--face speaking: {len(heard)} people, and nobody's mouth surely follows the audio ({told(heard, ahead)}); "
+            f"--face speaking: {len(heard)} people, and nobody's mouth surely follows the audio ({told(heard)}); "
             "use --face largest, or a longer part of the clip"
         )
-    note = f"faces followed: {people.found}; kept person {first + 1}, whose mouth follows the audio best ({told(heard, ahead)})"
+    note = (
+        f"faces followed: {people.found}; kept person {first + 1}, whose mouth follows the audio best ({told(heard)})"
+    )
     return first, heard, note
 
 
-def told(heard: Sequence[Heard], ahead: float) -> str:
+def told(heard: Sequence[Heard]) -> str:
     """The scores in words."""
     parts = []
     for i, one in enumerate(heard, 1):
@@ -154,31 +167,19 @@ def told(heard: Sequence[Heard], ahead: float) -> str:
             parts.append(
                 f"person {i}: {one.found.corr:.2f} at {one.found.shift:+d} frames, certainty {one.found.sure:.1f}"
             )
-    lead = "" if np.isnan(ahead) else f"; the best is {ahead:.1f} standard errors ahead"
-    return "; ".join(parts) + f"{lead}; needed: certainty {shipped().limit:.2f} or {MARGIN:g} standard errors ahead"
+    return "; ".join(parts) + f"; certainty {shipped().limit:.2f} is sure, or a score well ahead of the others'"
 
 
 def _alone(heard: Sequence[Heard], only: int) -> str:
     one = heard[only]
     if one.found is None:
         return f"--face speaking: only one face to follow; whether it speaks cannot be told ({one.reason})"
-    if not surely(one, float("nan")):
+    if not surely([one], 0):
         return (
             f"--face speaking: only one face to follow; its mouth does not surely follow the audio (score {one.found.corr:.2f}, "
             f"certainty {one.found.sure:.1f}, {shipped().limit:.2f} is sure)"
         )
     return ""
-
-
-def _ahead(first: Heard, second: Heard) -> float:
-    a, b = first.series, second.series
-    if a is None or b is None:
-        return float("nan")
-    return margin(a.predicted, b.predicted, a.mel, a.seen & b.seen, (a.found.shift, b.found.shift))
-
-
-def _score(one: Heard) -> float:
-    return one.found.corr if one.found is not None else -np.inf
 
 
 def follow_speaker(settings: Settings, clip: Clip, cache: Cache) -> Chosen:
@@ -188,7 +189,7 @@ def follow_speaker(settings: Settings, clip: Clip, cache: Cache) -> Chosen:
         FaceError: as `choose`.
         MediaError: the clip cannot be read to its end.
     """
-    people = _people(settings, clip, cache)
+    people = follow_people(settings, clip, cache)
     audio = None if clip.audio is None or not len(clip.audio.samples) else clip.audio.int16()
     index, heard, note = choose(people, audio, clip.no_audio)
     return _chosen(people, heard, index, note)
@@ -209,7 +210,7 @@ def follow_same(settings: Settings, clip: Clip, cache: Cache, real: Clip, speake
     Raises:
         FaceError: nobody is there, or the two videos show different parts of the scene and several people.
     """
-    people = _people(settings, clip, cache)
+    people = follow_people(settings, clip, cache)
     if not people.tracks:
         raise FaceError("no face found in any frame")
     heard = [] if clip.audio is None else hear(people, clip.audio.int16())
@@ -247,7 +248,7 @@ def track_one(settings: Settings, clip: Clip, cache: Cache) -> Track:
         FaceError: no face, several with face='single', or nobody who surely speaks with face='speaking'.
     """
     if settings.face == "speaking":
-        people = _people(settings, clip, cache)
+        people = follow_people(settings, clip, cache)
         if len(people.tracks) == 1:
             return people.tracks[0]
         return follow_speaker(settings, clip, cache).track
@@ -257,7 +258,7 @@ def track_one(settings: Settings, clip: Clip, cache: Cache) -> Track:
     )  # fmt: skip
 
 
-def _people(settings: Settings, clip: Clip, cache: Cache) -> People:
+def follow_people(settings: Settings, clip: Clip, cache: Cache) -> People:
     return track_people(
         clip, landmarks=settings.landmarks, detector=settings.detector, cache=cache,
         weights=lambda name: locate(settings, name).path, device=settings.device,
@@ -271,7 +272,7 @@ def _chosen(people: People, heard: Sequence[Heard], index: int, note: str) -> Ch
         notes.insert(0, f"possible cuts: {len(people.cuts)}, the first before frame {people.cuts[0]}")
     if note:
         notes.append(note)
-    shown = heard or [Heard(one, None, "the video has no audio", None) for one in people.tracks]
+    shown = heard or [Heard(one, None, "the video has no audio") for one in people.tracks]
     return Chosen(replace(track, notes=tuple(notes)), rows(shown, index))
 
 

@@ -9,12 +9,12 @@ Quantitative association of vocal-tract and facial behavior, Speech Communicatio
 2. `mel_series`: 16 mel bands in dB for every frame, standardised over the clip: how loud the recording is does not enter.
 3. `Constants.predict`: five frames of (1) give the 16 bands of (2).
 4. `agreement`: correlation of (3) with (2) over all frames and bands, at every shift of the audio.
-5. `certainty`: how surely the best shift is better than every other one; `margin`: than another person's best shift.
+5. `certainty`: how surely the best shift is better than every other one.
 """
 
-from lipsync_eval.features.mouth_mel.agreement import SHIFT, Curve, agreement, certainty, margin
+from lipsync_eval.features.mouth_mel.agreement import SHIFT, Curve, agreement, certainty
 from lipsync_eval.features.mouth_mel.constants import Constants, fit, read, shipped, write
-from lipsync_eval.features.mouth_mel.measure import QUIETEST, Found, Prediction, measure, predict
+from lipsync_eval.features.mouth_mel.measure import QUIETEST, Found, measure
 from lipsync_eval.features.mouth_mel.series import LEAST, mel_series, mouth_series, prepared
 
 __all__ = [
@@ -24,15 +24,12 @@ __all__ = [
     "Constants",
     "Curve",
     "Found",
-    "Prediction",
     "agreement",
     "certainty",
     "fit",
-    "margin",
     "measure",
     "mel_series",
     "mouth_series",
-    "predict",
     "prepared",
     "read",
     "shipped",

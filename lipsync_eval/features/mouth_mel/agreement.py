@@ -75,34 +75,6 @@ def certainty(predicted: Float, mel: Float, seen: NDArray[np.bool_], curve: Curv
     return min(found, default=float("nan"))
 
 
-def margin(first: Float, second: Float, mel: Float, seen: NDArray[np.bool_], shifts: tuple[int, int]) -> float:
-    """How surely one mouth follows the audio better than another mouth does, each at its own best shift.
-
-    As `certainty`: the mean over frames of the difference between the two mouths' products, over its standard error.
-
-    Args:
-        first, second: (T, 16) predicted bands of the two mouths.
-        mel: (T, 16) of the audio.
-        seen: (T,) frames that count for both.
-        shifts: the two best shifts, frames.
-
-    Returns:
-        in standard errors; NaN where fewer than 9 frames can be compared.
-    """
-    heard = mel - mel.mean(axis=0)
-    t = np.arange(len(mel))
-    places = [t - shift for shift in shifts]
-    both = seen & (np.minimum(*places) >= 0) & (np.maximum(*places) < len(t))
-    if both.sum() <= MEMORY:
-        return float("nan")
-    products = []
-    for predicted, place in zip((first, second), places, strict=True):
-        x = predicted - predicted[seen].mean(axis=0)
-        x = x / max(float(np.sqrt((x[seen] ** 2).mean())), STILL)
-        products.append((x[both] * heard[place[both]]).mean(axis=1))
-    return _t_value(products[0] - products[1])
-
-
 def _t_value(d: Float) -> float:
     """Mean of a series over its standard error, with Bartlett weights over MEMORY lags."""
     n, mean = len(d), float(d.mean())

@@ -37,19 +37,6 @@ class Found:
     """Frames whose mouth was seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One mouth beside one audio, frame by frame."""
-
-    predicted: Float
-    """(T, 16) the bands that the map makes of the mouth."""
-    mel: Float
-    """(T, 16) the bands that are heard."""
-    seen: NDArray[np.bool_]
-    """(T,) frames that count."""
-    found: Found
-
-
 def measure(points: Float, samples: NDArray[np.int16], constants: Constants | None = None) -> Found:
     """Agreement of mouth and audio, and the shift where it is best.
 
@@ -61,11 +48,6 @@ def measure(points: Float, samples: NDArray[np.int16], constants: Constants | No
     Raises:
         MetricError: silent or too short, too few frames with a mouth, or a mouth that hardly moves.
     """
-    return predict(points, samples, constants).found
-
-
-def predict(points: Float, samples: NDArray[np.int16], constants: Constants | None = None) -> Prediction:
-    """As `measure`, with the series that it was made from."""
     constants = constants or shipped()
     if len(samples) < RATE:
         raise MetricError(f"the audio lasts {len(samples) / RATE:.2f} s: too little to compare with the mouth")
@@ -81,8 +63,7 @@ def predict(points: Float, samples: NDArray[np.int16], constants: Constants | No
     best = int(np.nanargmax(curve))
     sure = certainty(predicted, mel, seen, curve)
     refusal = _refusal(curve, best, sure, constants.limit)
-    found = Found(float(curve[best]), best - SHIFT, sure, refusal, curve, int(seen.sum()))
-    return Prediction(predicted, mel, seen, found)
+    return Found(float(curve[best]), best - SHIFT, sure, refusal, curve, int(seen.sum()))
 
 
 def _refusal(curve: Curve, best: int, sure: float, limit: float) -> str:
