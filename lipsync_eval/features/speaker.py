@@ -259,6 +259,7 @@ def track_one(settings: Settings, clip: Clip, cache: Cache) -> Track:
 
 
 def follow_people(settings: Settings, clip: Clip, cache: Cache) -> People:
+    """Everybody in a clip, found as the run finds faces."""
     return track_people(
         clip, landmarks=settings.landmarks, detector=settings.detector, cache=cache,
         weights=lambda name: locate(settings, name).path, device=settings.device,
