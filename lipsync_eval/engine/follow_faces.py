@@ -53,9 +53,7 @@ def _follow(tools: MeasuringTools, sides: Mapping[str, Clip], side: str, real: F
         return Face(tools.track(clip))
     if side == "gen" and "gt" in sides and tools.settings.setting == "self":
         if not isinstance(real, Face):
-            raise FaceError(
-                "--face speaking: the generated video follows the person whom the real one shows speaking, and that one is not known"
-            )
+            raise FaceError(f"follows the person who speaks in the real one, and who that is is not known: {real}")
         return _face(follow_same(tools.settings, clip, tools.cache, sides["gt"], real.track))
     return _face(follow_speaker(tools.settings, clip, tools.cache))
 

@@ -89,9 +89,7 @@ def _sync(seen: Look) -> list[Finding]:
         )
         found.append(Finding("sync", "note", told))
     else:
-        told = (
-            f"{text}; no offset can be told, which is common for clips of {seconds:.1f} s (certainty {mouth.sure:.1f})."
-        )
+        told = f"{text}; no offset can be told (best {mouth.shift:+d}, not surely: certainty {mouth.sure:.1f}), as is common for {seconds:.1f} s."
         found.append(Finding("sync", "unknown", told))
     if len(seen.halves) == 2 and abs(seen.halves[0] - seen.halves[1]) >= 3:
         told = (
@@ -190,8 +188,8 @@ def _background(seen: Look) -> list[Finding]:
             else "quieter than"
         )
         text = (
-            f"The speech is {words} what sounds under it. {what}. SyncNet was trained on speech of broadcasts: this lowers LSE-C and raises "
-            f"LSE-D. {how}"
+            f"The speech is {words} what sounds under it. {what}. That can lower LSE-C and "
+            f"raise LSE-D, since SyncNet hears it too. {how}"
         )
         return [Finding("background", "problem", text)]
     return [
