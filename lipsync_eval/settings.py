@@ -42,8 +42,7 @@ RUN_OPTIONS: Final = (
     ),
     Option(
         name="face", heading="Faces", kind="choice", choices=("largest", "single", "speaking"), default="largest",
-        moves=True, flag=True,
-        help="Which face is followed; single: several faces fail the clip; speaking: whose mouth follows the audio.",
+        moves=True, flag=True, help="Whom to follow; single: several fail; speaking: who talks.",
     ),
     Option(
         name="landmarks", heading="Faces", kind="text", default="dlib68", moves=True, flag=True,

@@ -28,6 +28,8 @@ LEAST: Final = RATE
 """Samples of speech (1 s) that an estimate needs."""
 HIGHEST: Final = 15.0
 """dB: from here on the speech's own gaps are not deep enough to tell more."""
+LOWEST: Final = -5.0
+"""dB: from here on hardly any moment shows the speech."""
 TONAL: Final = 0.15
 """Spectral flatness of the quietest moments below which they have pitch: music, hum or voices."""
 
@@ -37,7 +39,7 @@ class Background:
     """Estimate of what is under the speech."""
 
     ratio: float
-    """dB of the speech over the background; HIGHEST stands for this much or more."""
+    """dB of the speech over the background; HIGHEST stands for this much or more, LOWEST for this or less."""
     level: float
     """dBFS of the speech with its background."""
     flatness: float
@@ -71,7 +73,7 @@ def background(samples: NDArray[np.floating], speech: NDArray[np.intp]) -> Backg
     share = min(float(floor[_BINS].sum() / mean[_BINS].sum()) * 10 ** (_BIAS / 10), 0.999)
     ratio = 10 * np.log10((1 - share) / max(share, 1e-9))
     loudness = 10 * np.log10(max(float(np.mean(np.square(samples[inside], dtype=np.float64))), 1e-10))
-    return Background(min(float(ratio), HIGHEST), float(loudness), _flatness(power))
+    return Background(float(np.clip(ratio, LOWEST, HIGHEST)), float(loudness), _flatness(power))
 
 
 def _power(samples: NDArray[np.floating], starts: NDArray[np.intp]) -> Float:
