@@ -54,7 +54,8 @@ def _follow(tools: MeasuringTools, sides: Mapping[str, Clip], side: str, real: F
     if side == "gen" and "gt" in sides and tools.settings.setting == "self":
         if not isinstance(real, Face):
             raise FaceError(f"follows the person who speaks in the real one, and who that is is not known: {real}")
-        return _face(follow_same(tools.settings, clip, tools.cache, sides["gt"], real.track))
+        alone = real.people is not None and len(real.people) == 1
+        return _face(follow_same(tools.settings, clip, tools.cache, sides["gt"], real.track, alone=alone))
     return _face(follow_speaker(tools.settings, clip, tools.cache))
 
 

@@ -91,6 +91,8 @@ def surely(heard: Sequence[Heard], index: int) -> bool:
     found = heard[index].found
     if found is None:
         return False
+    if len(heard) == 1:
+        return found.sure >= shipped().limit
     root = float(np.sqrt(found.frames))
     rest = max((score(one) for i, one in enumerate(heard) if i != index), default=0.0)
     strong = found.corr * root >= STRONG and (found.corr - rest) * root >= AHEAD
@@ -195,7 +197,9 @@ def follow_speaker(settings: Settings, clip: Clip, cache: Cache) -> Chosen:
     return _chosen(people, heard, index, note)
 
 
-def follow_same(settings: Settings, clip: Clip, cache: Cache, real: Clip, speaker: Track) -> Chosen:
+def follow_same(
+    settings: Settings, clip: Clip, cache: Cache, real: Clip, speaker: Track, *, alone: bool = False
+) -> Chosen:
     """The person of a generated video who stands where the real video's speaker does.
 
     The generated mouth has no say: a generator that moves nobody's mouth, or the wrong one's, would choose its own judge.
@@ -206,6 +210,7 @@ def follow_same(settings: Settings, clip: Clip, cache: Cache, real: Clip, speake
         cache: for tracks.
         real: the real video.
         speaker: its speaker.
+        alone: the real video shows nobody else, so that a generated one that shows one face shows this person.
 
     Raises:
         FaceError: nobody is there, or the two videos show different parts of the scene and several people.
@@ -214,6 +219,8 @@ def follow_same(settings: Settings, clip: Clip, cache: Cache, real: Clip, speake
     if not people.tracks:
         raise FaceError("no face found in any frame")
     heard = [] if clip.audio is None else hear(people, clip.audio.int16())
+    if alone and len(people.tracks) == 1:
+        return _chosen(people, heard, 0, "")
     scale = np.array([clip.width / real.width, clip.height / real.height])
     if abs(scale[0] / scale[1] - 1) > SAME_ASPECT:
         if len(people.tracks) > 1:

@@ -71,6 +71,25 @@ def test_cuts_and_brief_faces_are_told(tmp_path: Path) -> None:
     assert any(f["about"] == "shots" and "0.60 s" in f["text"] for f in data["findings"])
 
 
+def test_a_low_rate_is_the_files_own_or_somebodys_before(tmp_path: Path) -> None:
+    """15 fps in the file, and 25 in the file of which every second frame repeats the one before."""
+    from fractions import Fraction
+
+    def frames(step: int) -> list[np.ndarray]:
+        return [scene((40 + 2 * (t // step), 30, head(150))) for t in range(30)]
+
+    slow = make_video(tmp_path / "slow.mkv", frames(1), tick=Fraction(1, 15))
+    held = make_video(tmp_path / "held.mkv", frames(2))
+    assert diagnose(slow, held, out=tmp_path / "out") == 0
+
+    def rate(name: str) -> str:
+        data = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+        return " ".join(f["text"] for f in data["findings"] if f["about"] == "rate")
+
+    assert "move 15 times a second, as often as the file has frames" in rate("slow") and "15 fps" in rate("slow")
+    assert "move 12 times a second: the video was made from a lower rate" in rate("held")
+
+
 def test_names_cannot_drive_a_terminal_or_the_picture(
     faceless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,8 @@ def test_the_generated_video_follows_the_place_of_the_real_speaker(tmp_path: Pat
     cut = clip_of([frame[:, 120:] for frame in frames])
     with pytest.raises(FaceError, match="no face of this video lies where"):
         speaker.follow_same(settings, clip_of([scene((150, 20, other_head(150)))] * 6), kept, real, small)
+    moved = clip_of([scene((150, 20, other_head(150)))] * 6)
+    assert speaker.follow_same(settings, moved, kept, real, small, alone=True).track.valid.all()
     assert speaker.follow_same(settings, cut, kept, real, small).track.notes[-1].endswith("than the real one")
     wide = clip_of([np.hstack([frame, frame[:, :60]]) for frame in frames])
     with pytest.raises(FaceError, match="different parts of the scene"):

@@ -269,13 +269,16 @@ def _rate(seen: Look) -> list[Finding]:
         )
         found.append(Finding("rate", "note", f"The file has {clip.source_fps:.4g} fps; {'; '.join(told)}.{more}"))
     share = seen.held / max(clip.n_frames - 1, 1)
+    moves = FPS * (1 - share)
     if share >= HELD:
-        own = clip.source_fps * (1 - share)
-        text = (
-            f"{100 * share:.0f} % of the frames repeat the frame before, so the lips move {own:.0f} times a second: the video was made from "
-            "a lower rate, or frames were lost on the way."
+        text = f"{100 * share:.0f} % of the frames repeat the frame before (at 25 fps), so the lips move {moves:.0f} times a second"
+        why = (
+            ", as often as the file has frames."
+            if moves >= 0.9 * clip.source_fps
+            else ": the video was made from a lower rate, or frames were lost on the way."
         )
-        found.append(Finding("rate", "problem" if share >= 3 * HELD else "note", text))
+        more = " SyncNet was trained on videos of 25 fps."
+        found.append(Finding("rate", "problem" if share >= 3 * HELD else "note", text + why + more))
     return found or [Finding("rate", "ok", f"{clip.source_fps:.4g} fps, as metrics read it; no frame is held.")]
 
 
