@@ -25,6 +25,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("lipsync_eval.cli.score:score", "Score generated videos against real ones (the main job)."),
+    "merge": ("lipsync_eval.cli.merge:merge", "Put the shards of a run together."),
     "demo": ("lipsync_eval.cli.demo:demo", "Make a small pair of talking clips and score them."),
     "list": ("lipsync_eval.cli.listing:list_", "List metrics, protocols, weights, baselines or published numbers."),
     "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
@@ -34,14 +35,22 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("lipsync_eval.cli.table:table", "Tables of runs for a terminal, a paper or a page."),
     "report": ("lipsync_eval.cli.report:report", "A page to look at runs clip by clip."),
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
+    "figure": ("lipsync_eval.cli.figure:figure", "Frames of one clip under several methods, for a paper."),
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
+    "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
     "diagnose": ("lipsync_eval.cli.diagnose:diagnose", "Why a clip's sync score is what it is."),
     "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
+    "avhubert-expert": (
+        "lipsync_eval.cli.avhubert_expert:avhubert_expert",
+        "Yaman et al.'s generator: prepare, train, dub.",
+    ),
+    "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
+    "personatalk": ("lipsync_eval.cli.personatalk:personatalk", "The generator PersonaTalk: fit, train, dub, styles."),
     "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
     "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }

@@ -80,7 +80,10 @@ def diagnose(
     from lipsync_eval.types import Settings
 
     settings = Settings(
-        **{k: bool(v) if k == "offline" else v for k, v in values.items()},
+        landmarks=values["landmarks"],
+        detector=values["detector"],
+        device=values["device"],
+        offline=bool(values["offline"]),
         weights=_weights(weights),
         cache_dir=None if no_cache else cache or find_cache_dir(),
     )

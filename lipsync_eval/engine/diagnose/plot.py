@@ -107,7 +107,8 @@ def _curves(axes: Axes, seen: Look) -> None:
             if one.found is not None:
                 _curve(axes, seen, index, shifts, one.found.curve, one.found.shift)
                 drawn = True
-        axes.set_ylabel("mouth-mel score (no SyncNet weights)", fontsize=8)
+        why = " (no SyncNet weights)" if not seen.syncnet and seen.syncnet_missing else ""
+        axes.set_ylabel(f"mouth-mel score{why}", fontsize=8)
     axes.axvline(0, color="black", linewidth=0.6, linestyle=(0, (4, 3)))
     axes.set_xlabel("offset in frames; right: the audio comes before the lips", fontsize=8)
     axes.set_title("How well each offset fits", fontsize=8)
