@@ -11,8 +11,8 @@ from lipsync_eval.align import Align, parse_align
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.faces import signature as faces_signature
-from lipsync_eval.features import reference, speaker
-from lipsync_eval.features.speaker import track_one
+from lipsync_eval.features import reference
+from lipsync_eval.features.speaker import face_key, track_one
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.metrics.registry import family_of, get_spec
 from lipsync_eval.options import value_of
@@ -170,8 +170,7 @@ class MeasuringTools:
             parts["setting"] = self.settings.setting
         if self.uses_faces(ask):
             parts["faces"] = faces_signature(self.settings.landmarks, self.settings.detector, self._weights)
-            speaking = self.settings.face == "speaking"
-            parts["face"] = speaker.signature() if speaking else self.settings.face
+            parts["face"] = face_key(self.settings)
         if "gen.audio" in ask.needs:
             parts["audio"] = self.settings.audio
         if "reference" in ask.needs:

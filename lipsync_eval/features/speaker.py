@@ -59,8 +59,13 @@ class Chosen:
 
 
 def signature() -> str:
-    """Value of the `face` key of signatures: the rule's version and the constants behind the scores."""
+    """The rule's version and the constants behind the scores: 'speaking.1@1a2b3c4d'."""
     return f"speaking.{VERSION}@{shipped().digest}"
+
+
+def face_key(settings: Settings) -> str:
+    """Value of the `face` key of signatures: whom the run follows."""
+    return signature() if settings.face == "speaking" else settings.face
 
 
 def hear(people: People, samples: NDArray[np.int16]) -> list[Heard]:
