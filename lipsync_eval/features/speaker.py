@@ -1,11 +1,11 @@
 """Which of several people speaks: the one whose mouth follows the audio, by the mouth-mel score.
 
 Each person's mouth gives a curve of agreement with the clip's audio over shifts of the audio (features/mouth_mel). The
-person with the highest peak is taken if it is surely this one:
+score is the peak. A foreign mouth's score falls with the root of the length, so people are compared by score x
+sqrt(frames). The person with the greatest is taken if
 
-- the peak is higher than every other shift of this person (the limit of mouth_mel_offset), or
-- it is higher than foreign mouths reach, and higher than the other people's peaks: score x sqrt(frames) is at least
-  STRONG, and AHEAD more than the next person's. A foreign mouth's score falls with the root of the length.
+- the peak is surely higher than every other shift of this person (the limit of mouth_mel_offset), or
+- score x sqrt(frames) is at least STRONG, and AHEAD more than the next person's.
 
 Otherwise nobody is taken: a wrong person is worse than none. docs/faces.md says how often each happens.
 """
@@ -31,7 +31,7 @@ VERSION: Final = 1
 STRONG: Final = 3.5
 """Score x sqrt(frames) from which the best person may be taken."""
 AHEAD: Final = 1.5
-"""(Score - next person's score) x sqrt(frames) that is needed too."""
+"""How much more that must be than the next person's."""
 NEAR: Final = 0.3
 """Mean overlap (IoU) of boxes from which a face of the generated video lies where the real video's speaker is."""
 SAME_ASPECT: Final = 0.02
@@ -81,27 +81,26 @@ def _hear(track: Track, samples: NDArray[np.int16]) -> Heard:
 
 
 def best(heard: Sequence[Heard]) -> int | None:
-    """The person with the highest score; of equal ones the first. None where nobody has one."""
+    """The person with the greatest strength; of equal ones the first. None where nobody has a score."""
     scored = [i for i, one in enumerate(heard) if one.found is not None]
-    return max(scored, key=lambda i: score(heard[i])) if scored else None
+    return max(scored, key=lambda i: strength(heard[i])) if scored else None
 
 
-def score(one: Heard) -> float:
-    """A person's score; that of somebody whose mouth cannot be compared (it is still, or hidden) is 0."""
-    return 0.0 if one.found is None else one.found.corr
+def strength(one: Heard) -> float:
+    """A person's score x sqrt(frames), which for a foreign mouth does not depend on the length; 0 for somebody whose mouth
+    cannot be compared (it is still, or hidden)."""
+    return 0.0 if one.found is None else one.found.corr * float(np.sqrt(one.found.frames))
 
 
 def surely(heard: Sequence[Heard], index: int) -> bool:
-    """Whether the person with the highest score surely speaks."""
+    """Whether the person with the greatest strength surely speaks."""
     found = heard[index].found
     if found is None:
         return False
-    if len(heard) == 1:
+    if found.sure >= shipped().limit or len(heard) == 1:
         return found.sure >= shipped().limit
-    root = float(np.sqrt(found.frames))
-    rest = max((score(one) for i, one in enumerate(heard) if i != index), default=0.0)
-    strong = found.corr * root >= STRONG and (found.corr - rest) * root >= AHEAD
-    return found.sure >= shipped().limit or strong
+    mine, rest = strength(heard[index]), max(strength(one) for i, one in enumerate(heard) if i != index)
+    return mine >= STRONG and mine - rest >= AHEAD
 
 
 def rows(heard: Sequence[Heard], chosen: int | None) -> list[dict[str, Json]]:

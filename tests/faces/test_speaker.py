@@ -76,6 +76,18 @@ def test_a_still_mouth_never_speaks() -> None:
     assert index == 1 and "hardly moves" in heard[0].reason
 
 
+def test_a_brief_face_does_not_outweigh_a_long_one() -> None:
+    """Over one second any mouth may fit well by chance."""
+    voice = drawn(0)[1]
+    for seed in range(1, 6):
+        other = drawn(seed)[0]
+        points = other.points.copy()
+        points[30:] = np.nan
+        status = np.where(np.arange(N) < 30, other.status, 0).astype(np.uint8)
+        brief = Track(other.boxes, points, other.score, status, other.backend, other.n_faces)
+        assert speaker.choose(People((brief, drawn(0)[0]), 2, ()), voice)[0] == 1
+
+
 def test_people_are_the_faces_largest_first_and_survive_the_cache(tmp_path: Path) -> None:
     frames = [TWO for _ in range(6)]
     clip, kept = clip_of(frames), Cache(tmp_path)

@@ -16,7 +16,7 @@ from lipsync_eval.features import voice
 from lipsync_eval.features.background import Background, background
 from lipsync_eval.features.mfcc import loudness
 from lipsync_eval.features.mouth_mel import measure
-from lipsync_eval.features.speaker import Heard, best, follow_people, hear, score, surely
+from lipsync_eval.features.speaker import Heard, best, follow_people, hear, strength, surely
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.facts import FileFacts, file_facts
 from lipsync_eval.media.names import audio_files_of
@@ -173,7 +173,7 @@ def _syncnet(
         return (), "SyncNet's weights are not on this machine", ""
     if clip.audio is None:
         return (), "the clip has no audio", ""
-    order = sorted(range(len(heard)), key=lambda i: -score(heard[i]))
+    order = sorted(range(len(heard)), key=lambda i: -strength(heard[i]))
     curves, why, whose = [], "", ""
     for index in dict.fromkeys([*order[: _MOST_SYNCNET - 1], *range(min(1, len(heard)))]):
         try:
