@@ -86,7 +86,9 @@ def test_a_low_rate_is_the_files_own_or_somebodys_before(tmp_path: Path) -> None
         data = json.loads((tmp_path / "out" / f"{name}.json").read_text())
         return " ".join(f["text"] for f in data["findings"] if f["about"] == "rate")
 
-    assert "move 15 times a second, as often as the file has frames" in rate("slow") and "15 fps" in rate("slow")
+    assert "move 15 times a second, as often as the file has frames" in rate("slow") and "resampled from 15" in rate(
+        "slow"
+    )
     assert "move 12 times a second: the video was made from a lower rate" in rate("held")
 
 
