@@ -114,6 +114,9 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that metric families declare, e.g. {'roi': 'center88', 'fid_stats': 'real.npz'}. One that no metric of this run
     has does nothing, so that several runs can share their settings."""
+    writes: frozenset[str] = frozenset()
+    """Options whose file the run itself writes, also where the file exists by now (fid_stats, fvd_stats). A run settles it
+    when it starts, and a resumed run keeps it: there is no need to give it."""
 
     def __post_init__(self) -> None:
         for option in RUN_OPTIONS:

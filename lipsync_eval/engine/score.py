@@ -76,7 +76,8 @@ def score(
     """
     gen, gt, settings = Path(gen), None if gt is None else Path(gt), settings or Settings()
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
-    plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
+    table, earlier = Path(pairs) if pairs else None, _earlier(Path(out)) if out is not None and resume else None
+    plan = make_plan(gen, gt, wanted, settings, pairs_csv=table, skip_missing=skip_missing, earlier=earlier)
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
         raise UsageError(
             f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
@@ -96,6 +97,14 @@ def score(
             return finished
         how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume}
         return _run(plan, journal, label, line, workers, event, resample, **how)
+
+
+def _earlier(folder: Path) -> dict[str, Any]:
+    """Fingerprint of the run in `folder`, unfinished or finished; empty where there is none that can be read."""
+    try:
+        return Journal(folder).fingerprint() or load_result(folder).run.plan or {}
+    except (OutputError, ParseError):
+        return {}  # told later, when the folder is opened
 
 
 def _fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
