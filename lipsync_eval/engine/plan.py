@@ -146,7 +146,7 @@ def _writes(settings: Settings, metrics: Iterable[str], earlier: Mapping[str, An
 
 def _mark(file: str) -> str:
     """A short name of a path; no path of this machine stands in results.json."""
-    return hashlib.sha256(os.path.abspath(file).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(Path(file).absolute())).hexdigest()[:16]
 
 
 def _missing_message(missing: Mapping[str, str]) -> str:
