@@ -239,9 +239,7 @@ class TestStats:
         self, quick: Any, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Two runs began before the file was there; the second to end finds it."""
-        family = Fid(
-            Settings(weights_dir=weights, options={"fid_stats": str(tmp_path / "s.npz")}), frozenset({"fid"})
-        )
+        family = Fid(Settings(weights_dir=weights, options={"fid_stats": str(tmp_path / "s.npz")}), frozenset({"fid"}))
         assert family.stats is not None
         np.savez(tmp_path / "s.npz", mu=np.ones(DIM), sigma=np.eye(DIM), n=np.array(7), facts=np.array("{}"))
         before = (tmp_path / "s.npz").read_bytes()
