@@ -54,7 +54,7 @@ def test_the_main_job(folders: tuple[Path, Path], tmp_path: Path) -> None:
     data = results(out)
     values = {s["metric"]: s for s in data["scores"]}
     assert 20 < values["psnr"]["value"] < 45
-    assert values["psnr"]["signature"].startswith("agg:clip-mean|align:trim5|face:largest|faces:dlib68.")
+    assert values["psnr"]["signature"].startswith("agg:clip-mean|align:trim5|crop_from:gt|face:largest|faces:dlib68.")
     assert values["psnr"]["n_scored"] == values["psnr"]["n_asked"] == 3
     assert values["psnr"]["ci"]["low"] <= values["psnr"]["value"] <= values["psnr"]["ci"]["high"]
     assert data["failures"] == []
