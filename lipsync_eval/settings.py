@@ -30,7 +30,7 @@ RUN_OPTIONS: Final = (
     ),
     Option(
         name="setting", heading="Videos", kind="choice", choices=("self", "cross"), default="self", moves=True, flag=True,
-        help="What GT shows; self: the same speech; cross: the person saying something else.",
+        help="What GT shows; self: the same speech; cross: other speech of the person.",
     ),
     Option(
         name="align", heading="Videos", kind="text", default="trim:5", moves=True, flag=True,
@@ -133,6 +133,7 @@ class Settings:
             raise UsageError(f"offline={self.offline!r}: expected True or False")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise UsageError(f"seed={self.seed!r}: expected a whole number, 0 or more")
+        self._keep("writes", frozenset(self.writes))
         self._check_paths()
         self._check_faces()
         self._check_options()

@@ -25,6 +25,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("lipsync_eval.cli.score:score", "Score generated videos against real ones (the main job)."),
+    "merge": ("lipsync_eval.cli.merge:merge", "Put the shards of a run together."),
     "demo": ("lipsync_eval.cli.demo:demo", "Make a small pair of talking clips and score them."),
     "list": ("lipsync_eval.cli.listing:list_", "List metrics, protocols, weights, baselines or published numbers."),
     "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
@@ -34,8 +35,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "table": ("lipsync_eval.cli.table:table", "Tables of runs for a terminal, a paper or a page."),
     "report": ("lipsync_eval.cli.report:report", "A page to look at runs clip by clip."),
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
+    "figure": ("lipsync_eval.cli.figure:figure", "Frames of one clip under several methods, for a paper."),
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
+    "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
     "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),

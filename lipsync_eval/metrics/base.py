@@ -48,7 +48,8 @@ class MetricSpec:
     decimals: int
     """Digits after the point in tables."""
     needs: frozenset[str]
-    """Of: gen.crop gt.crop gen.points gt.points gen.frames gt.frames gen.audio gt.audio reference weights npz."""
+    """Of: gen.crop gt.crop gen.points gt.points gen.frames gt.frames gen.audio gt.audio reference weights npz
+    experiment (videos that an experiment of `compare` makes: a plain score refuses the metric)."""
     pooling: Pooling
     group: Group
     weights: tuple[str, ...]

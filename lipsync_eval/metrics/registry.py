@@ -39,6 +39,7 @@ FAMILIES: Final = Registry[type[Family]](
         "mouth_mel": "lipsync_eval.metrics.mouth_mel:MouthMel",
         "mouth_audio": "lipsync_eval.metrics.mouth_audio:MouthAudio",
         "syncnet": "lipsync_eval.metrics.syncnet:SyncNet",
+        "leakage": "lipsync_eval.metrics.leakage:Leakage",
         "sync_cosine": "lipsync_eval.baselines.radio.metric:SyncCosine",
         "avs": "lipsync_eval.metrics.avs:Avs",
         "soft_dtw_avhubert": "lipsync_eval.metrics.motion.timing_avhubert:SoftDtwAvhubert",

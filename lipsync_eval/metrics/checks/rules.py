@@ -17,7 +17,7 @@ from lipsync_eval.options import Option, clean
 NEEDS: Final = frozenset(
     {
         "gen.crop", "gt.crop", "gen.points", "gt.points", "gen.frames", "gt.frames",
-        "gen.audio", "gt.audio", "reference", "weights", "npz",
+        "gen.audio", "gt.audio", "reference", "weights", "npz", "experiment",
     }
 )  # fmt: skip
 """All that a metric may ask for."""
