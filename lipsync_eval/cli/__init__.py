@@ -44,6 +44,12 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
+    "avhubert-expert": (
+        "lipsync_eval.cli.avhubert_expert:avhubert_expert",
+        "Yaman et al.'s generator: prepare, train, dub.",
+    ),
+    "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
+    "personatalk": ("lipsync_eval.cli.personatalk:personatalk", "The generator PersonaTalk: fit, train, dub, styles."),
     "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
     "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }
