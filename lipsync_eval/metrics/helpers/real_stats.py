@@ -156,7 +156,7 @@ class RealStats:
             return f"{metric}: the statistics were not written: {self.path.name} holds other ones by now"
         try:
             with atomic(self.path) as file:
-                np.savez(file, **(arrays | own))  # type: ignore[arg-type]
+                np.savez(file, **(arrays | own))
         except OSError as error:
             return f"{metric}: the statistics could not be written to {self.path} ({error.strerror or error})"
         self.written[metric] = _digest(mean, cov, n)
