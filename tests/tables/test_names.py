@@ -130,7 +130,7 @@ def test_latex(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in HARD if "\x1b" not in n])
-def test_a_document_with_booktabs_alone_prints_names_as_they_are(tmp_path: Path, name: str) -> None:
+def test_a_document_with_booktabs_alone_prints_names(tmp_path: Path, name: str) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
     head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
