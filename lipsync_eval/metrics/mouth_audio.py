@@ -114,6 +114,8 @@ def correlations(mouth: Float, level: Float) -> Float:
     n = min(len(mouth), len(level))
     for k in range(len(out)):
         late = k - SHIFT
+        if n - abs(late) < LEAST:
+            continue
         a, b = mouth[max(late, 0) : n + min(late, 0)], level[max(-late, 0) : n - max(late, 0)]
         good = np.isfinite(a) & np.isfinite(b)
         if good.sum() < LEAST:
