@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from lipsync_eval.cli.runs import split_name
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.names import printable
+
+if TYPE_CHECKING:
+    from lipsync_eval.export.points import Series
+
+_BELONGS: Final = {
+    "--online": ("wandb",),
+    "--tracking-uri": ("mlflow",),
+    "--dataset": ("hf-model-card",),
+    "--project": ("wandb", "mlflow"),
+    "--step": ("wandb", "mlflow", "tensorboard", "csv"),
+    "--overwrite": ("tensorboard", "csv", "hf-model-card"),
+}
+"""What each option is for; elsewhere it is refused."""
 
 
 @click.command()
@@ -27,7 +41,7 @@ from lipsync_eval.results.names import printable
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file, or TensorBoard's events.")
 @click.option("--step", type=click.IntRange(0), help="Training step of a single run [default: 0].")
-@click.option("--project", default="lipsync-eval", show_default=True, help="wandb's project, MLflow's experiment.")
+@click.option("--project", help="wandb's project, MLflow's experiment  [default: lipsync-eval].")
 @click.option("--online", is_flag=True, help="wandb: send it now. Without it, `wandb sync` does later.")
 @click.option("--tracking-uri", metavar="URI", help="mlflow: another store than the folder --out.")
 @click.option("--dataset", help="hf-model-card: what was scored, e.g. 'HDTF, 50 clips'.")
@@ -37,7 +51,7 @@ def export(
     out: Path | None,
     overwrite: bool,
     step: int | None,
-    project: str,
+    project: str | None,
     online: bool,
     tracking_uri: str | None,
     dataset: str | None,
@@ -57,11 +71,13 @@ def export(
     """
     from lipsync_eval.export import points
 
-    for flag, given, owner in (
-        ("--online", online, "wandb"), ("--tracking-uri", tracking_uri, "mlflow"), ("--dataset", dataset, "hf-model-card"),
-    ):  # fmt: skip
-        if given and target != owner:
-            raise UsageError(f"{flag} belongs to --to {owner}; leave it out with --to {target}")
+    given = {
+        "--online": online, "--tracking-uri": tracking_uri is not None, "--dataset": dataset is not None,
+        "--project": project is not None, "--step": step is not None, "--overwrite": overwrite,
+    }  # fmt: skip
+    for flag, owners in _BELONGS.items():
+        if given[flag] and target not in owners:
+            raise UsageError(f"{flag} belongs to --to {' and '.join(owners)}; leave it out with --to {target}")
     path, name = split_name(run)
     if target == "hf-model-card":
         from lipsync_eval.export.to_model_card import model_card
@@ -80,22 +96,33 @@ def export(
         return
     for sentence in points.without_value(series):
         click.echo(printable(sentence), err=True)
-    if out is None and not tracking_uri:
-        raise UsageError(f"--to {target} needs --out: the folder that the files go into")
     try:
-        click.echo(_track(series, target, out, overwrite, project, online, tracking_uri))
+        click.echo(_track(series, target, out, overwrite, project or "lipsync-eval", online, tracking_uri))
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
 
 
-def _track(series, target, out, overwrite, project, online, tracking_uri):  # type: ignore[no-untyped-def]
+def _track(
+    series: Series,
+    target: str,
+    out: Path | None,
+    overwrite: bool,
+    project: str,
+    online: bool,
+    tracking_uri: str | None,
+) -> Path | str:
+    """Hand the series to a tracker; returns where it lies."""
     from lipsync_eval.export import to_mlflow, to_tensorboard, to_wandb
 
+    if tracking_uri is not None and out is not None:
+        raise UsageError("--out and --tracking-uri both name MLflow's store; leave one out")
+    if target == "mlflow" and (out is not None or tracking_uri is not None):
+        return to_mlflow.export(series, out, project=project, tracking_uri=tracking_uri)
+    if out is None:
+        raise UsageError(f"--to {target} needs --out: the folder that the files go into")
     if target == "tensorboard":
         return to_tensorboard.export(series, out, overwrite=overwrite)
-    if target == "wandb":
-        return to_wandb.export(series, out, project=project, online=online)
-    return to_mlflow.export(series, out, project=project, tracking_uri=tracking_uri)
+    return to_wandb.export(series, out, project=project, online=online)
 
 
 def _text(text: str, out: Path | None, overwrite: bool) -> None:

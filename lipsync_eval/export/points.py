@@ -15,8 +15,8 @@ from lipsync_eval.results.history import COLUMNS, RUN, history_file, load_histor
 from lipsync_eval.results.rows import Score
 from lipsync_eval.results.schema import Result, load_result
 
-PREFIX = "lipsync/"
-"""Of names in trackers."""
+PREFIX = "lipsync"
+"""Of names in trackers: lipsync/psnr. MLflow makes folders of them, so no name may begin with another one and a '/'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,17 @@ def values(score: Score) -> dict[str, float]:
     """Names and numbers that a tracker gets for a score: the value, the mean of absolute values where 0 is best, and the
     real videos' own value. What does not exist is left out, never 0.
     """
-    key = f"{PREFIX}{score.metric}"
-    found = {key: score.value, f"{key}/mean_abs": score.mean_abs, f"{key}/real": score.gt_value}
+    found = {
+        f"{PREFIX}/{score.metric}": score.value,
+        f"{PREFIX}_mean_abs/{score.metric}": score.mean_abs,
+        f"{PREFIX}_real/{score.metric}": score.gt_value,
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 
 def signature_key(score: Score) -> str:
     """The name beside the value under which its signature stands."""
-    return f"{PREFIX}{score.metric}/signature"
+    return f"{PREFIX}_signature/{score.metric}"
 
 
 def scores_csv(series: Series) -> str:

@@ -59,7 +59,6 @@ def model_card(result: Result, *, model: str | None, dataset: str) -> str:
         "task": {"type": "video-to-video", "name": "Lip synchronization"},
         "dataset": {"type": slug, "name": dataset, "args": {"real_videos_sha256": result.data.gt_digest or "none"}},
         "metrics": metrics,
-        "source": {"name": f"lipsync-eval {result.run.version}"},
     }
     body = {"model-index": [{"name": model or result.run.name, "results": [entry]}]}
     return "---\n" + "\n".join(_lines(body)) + "\n---\n"

@@ -26,7 +26,7 @@ def export(series: Series, out: Path, *, overwrite: bool) -> Path:
     with writer_of(str(folder)) as writer:
         for point in series.points:
             said = printable(point.label) + (f": failed: {point.reason}" if point.reason else "")
-            writer.add_text(f"{PREFIX}run", f"    {said}", point.step)  # four spaces: Markdown takes it as it is
+            writer.add_text(f"{PREFIX}_run", f"    {said}", point.step)  # four spaces: Markdown takes it as it is
             for score in point.scores:
                 for name, value in values(score).items():
                     writer.add_scalar(name, value, point.step)
