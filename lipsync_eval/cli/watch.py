@@ -107,8 +107,8 @@ def watch(
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.cli.streams import isolated
     from lipsync_eval.results.history import HistoryRow
+    from lipsync_eval.watch.begin import Asked
     from lipsync_eval.watch.checkpoints import PATTERNS
-    from lipsync_eval.watch.run import Asked
     from lipsync_eval.watch.run import watch as run_watch
 
     out = out or Path("runs") / checkpoints.resolve().name

@@ -31,7 +31,7 @@ def export(series: Series, out: Path | None, *, project: str, tracking_uri: str 
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     uri = tracking_uri or (out or Path("mlruns")).absolute().as_uri()
     if uri.startswith("file:"):
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3.7 and later ask for it
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # recent versions (3.17) refuse without it
     tracking = package("mlflow.tracking", "mlflow", "mlflow-skinny")
     refused = package("mlflow.exceptions", "mlflow", "mlflow-skinny").MlflowException
     try:

@@ -9,62 +9,26 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final
 
-from lipsync_eval.engine.plan import make_plan
 from lipsync_eval.engine.score import score
 from lipsync_eval.errors import LipsyncError, OtherRun, OutputError, UsageError
-from lipsync_eval.files import sha256, write_text
 from lipsync_eval.locks import Held, Lock
 from lipsync_eval.progress import Progress, silent
-from lipsync_eval.results.csv_text import csv_text
-from lipsync_eval.results.history import HISTORY, RUN, History, HistoryRow, load_history, order_key, save_history
+from lipsync_eval.results.history import RUN, HistoryRow, order_key, save_history
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import Result
-from lipsync_eval.results.signature import difference
-from lipsync_eval.types import Settings
+from lipsync_eval.watch.begin import Asked, begin, plan_of, refuse_foreign
 from lipsync_eval.watch.checkpoints import Checkpoint, Settling, check_patterns, digest, find, look
 from lipsync_eval.watch.command import fill_command, parse_command
-
-if TYPE_CHECKING:
-    from lipsync_eval.baselines.manifest import ManifestEntry
 
 LOG: Final = "dub.log"
 VIDEOS: Final = "videos"
 PAIRS: Final = "pairs.csv"
-_SIGNATURES: Final = "the signatures of the metrics"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is watched, and how a checkpoint is dubbed and scored."""
-
-    checkpoints: Path
-    out: Path
-    command: str
-    """The text of --run."""
-    manifest: Path
-    metrics: str
-    settings: Settings
-    patterns: Sequence[str]
-    order: Literal["name", "mtime"] = "name"
-    settle: float = 5.0
-    """Seconds for which a checkpoint must not change before it counts as complete."""
-    timeout: float = 86400.0
-    """Seconds that the command may take for one checkpoint."""
-    workers: int = 1
-    skip_missing: bool = False
-    drop_videos: bool = False
-    """Remove a checkpoint's videos once they are scored."""
-    isolate: bool = False
-    """As in engine.score."""
-
-
 Tell = Callable[[str], None]
 
 
@@ -102,7 +66,7 @@ def watch(
     check_patterns(asked.patterns)
     parse_command(asked.command)
     out = asked.out
-    _refuse_foreign(out)
+    refuse_foreign(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with Lock(out / ".lock") as lock:
@@ -125,8 +89,8 @@ class _Watch:
         self.out = asked.out.absolute()
         self.folder = asked.checkpoints.absolute()
         self.entries = read_manifest(asked.manifest)
-        self.metrics, plan = _plan(asked, self.entries, self.out, tell)
-        self.history = self._begin(plan)
+        self.metrics, plan = plan_of(asked, self.entries, tell)
+        self.history = begin(asked, plan)
         self.rows: list[HistoryRow] = []
         self.settling = Settling(asked.settle)
         self._same: set[Checkpoint] = set()
@@ -156,24 +120,6 @@ class _Watch:
                 f"{self.folder}: holds no complete checkpoint that --pattern {' or '.join(self.asked.patterns)} matches"
             )
         return self.rows
-
-    def _begin(self, plan: dict[str, Any]) -> History:
-        new = History(
-            checkpoints=str(self.folder), order=self.asked.order, command=self.asked.command,
-            manifest=str(self.asked.manifest.absolute()), plan=plan, rows=[],
-        )  # fmt: skip
-        if not (self.out / HISTORY).exists():
-            return new
-        old = load_history(self.out / HISTORY)
-        same = {"--run": (old.command, new.command), "the folder": (old.checkpoints, new.checkpoints)}
-        same |= {what: (old.plan.get(what), plan[what]) for what in plan if what != _SIGNATURES}
-        same[_SIGNATURES] = _unlike(old.plan.get(_SIGNATURES), plan[_SIGNATURES]), False
-        if unlike := [what for what, (a, b) in same.items() if a != b]:
-            raise OtherRun(
-                f"--out {self.out}: holds a history that was made otherwise ({', '.join(unlike)}); one curve must be measured "
-                "one way: name another folder"
-            )
-        return new.model_copy(update={"rows": sorted(old.rows, key=lambda row: order_key(new.order, row))})
 
     def _look(self) -> list[Checkpoint]:
         """New complete checkpoints, in order."""
@@ -308,53 +254,9 @@ class _Watch:
             history_plot.write(self.history, self.out)
 
 
-def _plan(asked: Asked, entries: Sequence[ManifestEntry], out: Path, tell: Tell) -> tuple[str, dict[str, Any]]:
-    """The metrics that every checkpoint is scored by, and what a resumed watch compares.
-
-    The real videos stand in for the dubbed ones, so a wrong name, missing weights or a missing video ends the watch before
-    it begins.
-    """
-    table = out / ".plan.csv"
-    rows = [("id", "gen", "gt"), *((e.id, str(e.real.resolve()), str(e.real.resolve())) for e in entries)]
-    write_text(table, csv_text(rows))
-    try:
-        plan = make_plan(out, out, asked.metrics, asked.settings, pairs_csv=table, skip_missing=asked.skip_missing)
-    finally:
-        table.unlink(missing_ok=True)
-    for text in plan.warnings:
-        tell(f"warning: {text}")
-    found = plan.fingerprint()
-    return ",".join(plan.metrics), {
-        "the manifest": sha256(asked.manifest),
-        _SIGNATURES: found["signatures"],
-        "the real videos": found["pairs"],
-        "--seed": found["seed"],
-    }
-
-
-def _unlike(old: Any, new: list[str]) -> bool:
-    """Whether two lists of signatures say other metrics, or another way to measure one."""
-    if not isinstance(old, list) or len(old) != len(new):
-        return True
-    return any(difference(str(a), b) for a, b in zip(old, new, strict=True))
-
-
 def _row(one: Checkpoint, content: str, number: int) -> HistoryRow:
     name = _UNSAFE.sub("_", one.name)[:60] or "_"
     return HistoryRow(
         checkpoint=one.name, sha256=content, size=one.size, mtime_ns=one.mtime_ns,
         folder=f"checkpoints/{number:04d}-{name}", status="dubbing", started=datetime.now(UTC).isoformat(),
     )  # fmt: skip
-
-
-def _refuse_foreign(out: Path) -> None:
-    """A folder with somebody's own files is not written into."""
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}: that is a file; name a folder")
-    if not out.is_dir() or (out / HISTORY).exists():
-        return
-    left = re.compile(r"\.{1,2}lock.*|\.plan\.csv|\..*\.tmp")
-    if foreign := sorted(p.name for p in out.iterdir() if not left.fullmatch(p.name)):
-        raise OutputError(
-            f"--out {out}: is not empty and holds no {HISTORY} ({', '.join(foreign[:5])}); name a new folder"
-        )
