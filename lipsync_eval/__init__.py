@@ -20,6 +20,8 @@ if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "protocols" / "__in
 
 _LAZY = {
     "score": "lipsync_eval.engine.score",
+    "score_shard": "lipsync_eval.engine.score_shard",
+    "merge": "lipsync_eval.engine.merge",
     "Result": "lipsync_eval.results.schema",
     "Settings": "lipsync_eval.types",
     "list_metrics": "lipsync_eval.api.listing",
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
     from lipsync_eval.api.reporting import table as table
     from lipsync_eval.api.sync import avs as avs
     from lipsync_eval.api.sync import lse as lse
+    from lipsync_eval.engine.merge import merge as merge
     from lipsync_eval.engine.score import score as score
+    from lipsync_eval.engine.score_shard import score_shard as score_shard
     from lipsync_eval.faces import track_faces as track_faces
     from lipsync_eval.media import open_clip as open_clip
     from lipsync_eval.metrics.checks.contract import check_metric as check_metric

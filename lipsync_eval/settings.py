@@ -30,7 +30,7 @@ RUN_OPTIONS: Final = (
     ),
     Option(
         name="setting", heading="Videos", kind="choice", choices=("self", "cross"), default="self", moves=True, flag=True,
-        help="What GT shows; self: the same speech; cross: the person saying something else.",
+        help="What GT shows; self: the same speech; cross: other speech of the person.",
     ),
     Option(
         name="align", heading="Videos", kind="text", default="trim:5", moves=True, flag=True,

@@ -25,6 +25,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("lipsync_eval.cli.score:score", "Score generated videos against real ones (the main job)."),
+    "merge": ("lipsync_eval.cli.merge:merge", "Put the shards of a run together."),
     "demo": ("lipsync_eval.cli.demo:demo", "Make a small pair of talking clips and score them."),
     "list": ("lipsync_eval.cli.listing:list_", "List metrics, protocols, weights, baselines or published numbers."),
     "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
@@ -45,6 +46,11 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
     "radio": ("lipsync_eval.cli.radio:radio", "The reference generator: prepare, train, dub."),
+    "avhubert-expert": (
+        "lipsync_eval.cli.avhubert_expert:avhubert_expert",
+        "Yaman et al.'s generator: prepare, train, dub.",
+    ),
+    "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
     "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
     "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
+from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings, on_cluster
 from lipsync_eval.cli.project_file import ProjectFile, config_text, flags
 from lipsync_eval.cli.streams import isolated
+from lipsync_eval.errors import UsageError
 from lipsync_eval.results.names import printable
 
 
@@ -47,6 +49,13 @@ from lipsync_eval.results.names import printable
     heading=FIRST,
     help="Processes; the numbers do not depend on it.",
 )
+@flag(
+    "--shard",
+    metavar="K/N",
+    heading="Many machines",
+    help="Measure the K-th of N shares into OUT; `lipsync-eval merge` puts them together.",
+)
+@on_cluster
 @flag("--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing.")
 @flag(
     "--contact-sheet", type=click.Path(path_type=Path), heading="Output", help="Write an image of every clip's crops."
@@ -87,6 +96,7 @@ def score(
     quiet: bool,
     contact_sheet: Path | None,
     show_config: bool,
+    shard: str | None,
     **values: Any,
 ) -> int:
     """Score generated videos against real ones.
@@ -103,6 +113,7 @@ def score(
       lipsync-eval score gen/ --metrics lse_c,lse_d,niqe,mouth_mel_corr
       lipsync-eval score dubbed/ originals/ --setting cross --metrics all
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
+      lipsync-eval score gen/ gt/ --out runs/x --shard 2/8
     """
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score import score as run_score
@@ -123,18 +134,17 @@ def score(
         if not quiet:
             click.echo(f"warning: {text}", err=True)
 
+    how: dict[str, Any] = {
+        "settings": settings,
+        "out": out,
+        "command": ["lipsync-eval", *sys.argv[1:], *added],
+        "warn": warn,
+    }
+    how |= {"isolate": isolated(), **values}
+    if shard is not None:
+        return _shard(gen, gt, shard, how, contact_sheet, form, quiet)
     with progress(quiet=quiet) as event:
-        result = run_score(
-            gen,
-            gt,
-            settings=settings,
-            out=out,
-            command=["lipsync-eval", *sys.argv[1:], *added],
-            event=event,
-            warn=warn,
-            isolate=isolated(),
-            **values,
-        )
+        result = run_score(gen, gt, event=event, **how)
     if contact_sheet is not None:
         from lipsync_eval.engine.scored_clips import write_contact_sheet
 
@@ -143,3 +153,31 @@ def score(
     if form == "text":
         click.echo(f"results: {out / 'results.json'}")
     return 3 if result.failures else 0
+
+
+def _shard(
+    gen: Path, gt: Path | None, shard: str, how: dict[str, Any], contact_sheet: Path | None, form: str, quiet: bool
+) -> int:
+    """Measure one share; how its result is shown is the affair of `merge`."""
+    from lipsync_eval.cli.progress import progress
+    from lipsync_eval.engine.score_shard import score_shard
+
+    how.pop("resume")  # a shard always goes on
+    elsewhere = [how.pop(key) for key in ("scheduler", "cluster", "cluster_options")]
+    if any(elsewhere):
+        raise UsageError("--shard needs no cluster, and a cluster needs no shards; leave one out")
+    if how.pop("overwrite"):
+        raise UsageError(
+            "--shard with --overwrite would remove what the other shards have measured; "
+            "name another folder, or remove this one before the first shard starts"
+        )
+    if contact_sheet is not None:
+        raise UsageError("--contact-sheet shows all clips, and a shard has some of them; leave one out")
+    with progress(quiet=quiet) as event:
+        report = score_shard(gen, gt, shard, event=event, **how)
+    if form == "json":
+        said = {"shard": report.shard, "clips": list(report.ids), "failed": list(report.failed)}
+        click.echo(json.dumps({**said, "out": str(report.folder)}))
+    else:
+        click.echo(str(report))
+    return 3 if report.failed else 0

@@ -15,6 +15,7 @@ from lipsync_eval.errors import MissingWeights
 from lipsync_eval.media.pairing import Pairing, find_pairs
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec, select
+from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings
 from lipsync_eval.weights import check_overrides
@@ -140,6 +141,6 @@ def _stamp(path: Path | None) -> list[Any] | None:
         return None
     try:
         stat = path.stat()
-        return [str(path), stat.st_size, stat.st_mtime_ns]
+        return [absolute(str(path)), stat.st_size, stat.st_mtime_ns]
     except OSError:
-        return [str(path), None, None]
+        return [absolute(str(path)), None, None]

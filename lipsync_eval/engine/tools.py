@@ -168,7 +168,7 @@ class MeasuringTools:
         }
         if _CROPS & ask.needs:
             parts["proto"] = self.protocol.signature()
-            if whose := self._crop_from(ask, cropped):
+            if whose := self.crop_from(ask, cropped):
                 parts[CROP_FROM] = whose
         if ask.paired:
             parts["align"] = self.align.signature
@@ -185,7 +185,7 @@ class MeasuringTools:
             parts["reference"] = self.reference
         return parts | ask.family.keys(metric)
 
-    def _crop_from(self, ask: Ask, cropped: Iterable[str]) -> str:
+    def crop_from(self, ask: Ask, cropped: Iterable[str]) -> str:
         """Whose landmarks cropped, or were asked to crop; '' where the protocol leaves no choice."""
         declared = self.protocol.spec.options
         if not any(option.name == CROP_FROM for option in declared):

@@ -41,6 +41,7 @@ FAMILIES: Final = Registry[type[Family]](
         "syncnet": "lipsync_eval.metrics.syncnet:SyncNet",
         "leakage": "lipsync_eval.metrics.leakage:Leakage",
         "sync_cosine": "lipsync_eval.baselines.radio.metric:SyncCosine",
+        "lip_expert": "lipsync_eval.baselines.avhubert_expert.metric:LipExpertScores",
         "avs": "lipsync_eval.metrics.avs:Avs",
         "soft_dtw_avhubert": "lipsync_eval.metrics.motion.timing_avhubert:SoftDtwAvhubert",
         "timing": "lipsync_eval.metrics.motion.timing:Timing",

@@ -172,6 +172,32 @@ class Journal:
         for key, value in self._arrays(place, "frames/"):
             yield key.removeprefix("frames/"), value
 
+    def keep_note(self, name: str, data: Mapping[str, Any]) -> None:
+        """Keep plain data of this run beside the clips: `name`.json, which must not begin with a digit."""
+        write_text(self.folder / f"{name}.json", json.dumps({**data, "run": self.run}) + "\n")
+
+    def note(self, name: str) -> dict[str, Any] | None:
+        """What `keep_note` kept for this run; None where there is nothing of this run."""
+        try:
+            data = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return data if isinstance(data, dict) and data.pop("run", None) == self.run else None
+
+    def notes(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """All notes of this run whose names begin with `prefix`, by name."""
+        names = sorted(path.stem for path in self.folder.glob(f"{prefix}*.json"))
+        return {name: data for name in names if (data := self.note(name)) is not None}
+
+    def open(self) -> bool:
+        """Open the journal that is there, to read it; False where there is none.
+
+        Raises:
+            OutputError: its plan cannot be read.
+        """
+        self.run = self.under_way()
+        return bool(self.run)
+
     def remove(self) -> None:
         """Forget the journal: first its plan, which makes the folder a finished run's, then the rest."""
         (self.folder / PLAN).unlink(missing_ok=True)
