@@ -36,8 +36,9 @@ def metrics_of(history: History) -> list[str]:
 def draw(history: History) -> Figure:
     """One panel a metric against the training step; the interval is shaded, a star marks the best checkpoint.
 
-    A checkpoint without a value is a cross at the bottom, one that misses clips is hollow. Where 0 is best the mean of
-    absolute values is drawn, which the gate compares. The line breaks where the signature changes.
+    A checkpoint without a value is a cross at the bottom, one that misses clips is hollow. The star goes to one of those
+    that scored the most clips; there is none where a metric is not ranked. Where 0 is best the mean of absolute values is
+    drawn, which the gate compares. Where the signature changes the line breaks, and no checkpoint is the best.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -51,9 +52,11 @@ def draw(history: History) -> Figure:
         for spare in panels[len(metrics) :]:
             spare.set_visible(False)
         at = steps([row.checkpoint for row in history.rows])
-        for axes, metric in zip(panels, metrics, strict=False):
+        for i, (axes, metric) in enumerate(zip(panels, metrics, strict=False)):
             _panel(axes, metric, history.rows, at)
             _ticks(axes, history.rows, at)
+            if i + across >= len(metrics):
+                axes.set_xlabel("checkpoint" if _counted(at) else "step")
         figure.supxlabel(
             "★ best   ○ clips are missing   × no score   - - real videos   shaded: interval over clips", fontsize=6
         )
@@ -80,8 +83,10 @@ def _panel(axes: Axes, metric: str, rows: list[HistoryRow], at: list[int]) -> No
             axes.plot(
                 x, _level(s), marker="o", markersize=3, color=COLOURS[0], markerfacecolor="white", linestyle="none"
             )
-    if first.direction is not None:
-        x, best = min(there, key=lambda point: rank(_level(point[1]), str(first.direction)))
+    most = max(s.n_scored for _, s in there)  # one that lost the hard clips is not the best
+    if first.direction is not None and first.ranked and len(_pieces(there)) == 1:
+        whole = [(x, s) for x, s in there if s.n_scored == most]
+        x, best = min(whole, key=lambda point: rank(_level(point[1]), str(first.direction)))
         axes.plot(x, _level(best), marker="*", markersize=7, color=COLOURS[1], linestyle="none")
     truth = [s.gt_value for _, s in there if s.gt_value is not None]
     if truth and first.direction != "zero":
@@ -91,7 +96,7 @@ def _panel(axes: Axes, metric: str, rows: list[HistoryRow], at: list[int]) -> No
         axes.plot(missing, [0.03] * len(missing), transform=axes.get_xaxis_transform(), marker="x", markersize=4,
                   color="0.3", linestyle="none")  # fmt: skip
     unit = "" if first.unit == "1" else f" ({first.unit})"
-    absolute = "; mean of absolute values" if first.direction == "zero" else ""
+    absolute = ", mean of |x|" if first.direction == "zero" else ""
     axes.set_title(f"{first.title}{unit} {ARROWS[first.direction]}".rstrip() + absolute)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -110,10 +115,15 @@ def _pieces(points: list[tuple[int, Score]]) -> list[list[tuple[int, Score]]]:
     return pieces
 
 
+def _counted(at: list[int]) -> bool:
+    """Whether checkpoints are counted, since their names hold no step."""
+    return at == list(range(1, len(at) + 1))
+
+
 def _ticks(axes: Axes, rows: list[HistoryRow], at: list[int]) -> None:
     """Steps as they are; where they are only counted, names of checkpoints."""
     names = [row.checkpoint for row in rows]
-    if at == list(range(1, len(at) + 1)):
+    if _counted(at):
         every = -(-len(at) // _TICKS)
         axes.set_xticks(at[::every], shortened(names, 20)[::every], rotation=30, ha="right")
     elif len(at) <= _TICKS:

@@ -66,7 +66,7 @@ def plan_of(asked: Asked, entries: Sequence[ManifestEntry], tell: Callable[[str]
     The real videos stand in for the dubbed ones, so a wrong name, missing weights or a missing video ends the watch before
     it begins.
     """
-    out = asked.out.absolute()
+    out = asked.out.resolve()
     table = out / ".plan.csv"
     rows = [("id", "gen", "gt"), *((e.id, str(e.real.resolve()), str(e.real.resolve())) for e in entries)]
     write_text(table, csv_text(rows))
@@ -93,8 +93,8 @@ def begin(asked: Asked, plan: Mapping[str, Any]) -> History:
         ParseError: it cannot be read.
     """
     new = History(
-        checkpoints=str(asked.checkpoints.absolute()), order=asked.order, command=asked.command,
-        manifest=str(asked.manifest.absolute()), plan=dict(plan), rows=[],
+        checkpoints=str(asked.checkpoints.resolve()), order=asked.order, command=asked.command,
+        manifest=str(asked.manifest.resolve()), plan=dict(plan), rows=[],
     )  # fmt: skip
     if not (asked.out / HISTORY).exists():
         return new

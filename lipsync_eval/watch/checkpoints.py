@@ -31,15 +31,19 @@ class Checkpoint:
     """1 for a file."""
 
 
-def check_patterns(patterns: Sequence[str]) -> None:
-    """Refuse a pattern that looks outside of the folder.
+def check_patterns(folder: Path, patterns: Sequence[str]) -> None:
+    """Refuse a pattern that looks outside of the folder, or is none.
 
     Raises:
-        UsageError: absolute, empty, or with '..'.
+        UsageError: absolute, empty, with '..', or with '**' inside a name.
     """
     for pattern in patterns:
-        parts = PurePosixPath(pattern).parts
-        if not parts or pattern.startswith("/") or ".." in parts:
+        try:
+            next(iter(folder.glob(pattern)), None)
+            good = _inside(pattern)
+        except (ValueError, NotImplementedError):
+            good = False
+        if not good:
             raise UsageError(
                 f"--pattern {pattern!r}: expected a pattern of names inside the folder, e.g. 'step_*.pt' or '*/model.safetensors'"
             )
@@ -67,6 +71,8 @@ def find(folder: Path, patterns: Sequence[str], out: Path) -> list[Checkpoint]:
 def look(folder: Path, name: str) -> Checkpoint | None:
     """One checkpoint as it is now; None where it is not there, or empty."""
     path = folder / name
+    if not _inside(name):
+        return None
     try:
         files = _files(path)
         stats = [f.stat() for f in files]
@@ -108,6 +114,12 @@ class Settling:
     def moving(self) -> list[Checkpoint]:
         """Those that were not complete at the last look."""
         return self._moving
+
+
+def _inside(name: str) -> bool:
+    """Whether a name or a pattern stays inside the folder."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not PurePosixPath(name).is_absolute() and ".." not in parts
 
 
 def _files(path: Path) -> list[Path]:

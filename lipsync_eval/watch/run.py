@@ -18,7 +18,7 @@ from lipsync_eval.engine.score import score
 from lipsync_eval.errors import LipsyncError, OtherRun, OutputError, UsageError
 from lipsync_eval.locks import Held, Lock
 from lipsync_eval.progress import Progress, silent
-from lipsync_eval.results.history import RUN, HistoryRow, order_key, save_history
+from lipsync_eval.results.history import HISTORY, RUN, TABLE, HistoryRow, order_key, save_history
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import Result
 from lipsync_eval.watch.begin import Asked, begin, plan_of, refuse_foreign
@@ -63,7 +63,7 @@ def watch(
     """
     if not asked.checkpoints.is_dir():
         raise UsageError(f"{asked.checkpoints}: is no folder; name the folder that the training saves checkpoints into")
-    check_patterns(asked.patterns)
+    check_patterns(asked.checkpoints, asked.patterns)
     parse_command(asked.command)
     out = asked.out
     refuse_foreign(out)
@@ -86,8 +86,8 @@ class _Watch:
         from lipsync_eval.baselines.manifest import read_manifest
 
         self.asked, self.lock, self.done, self.tell, self.event = asked, lock, done, tell, event
-        self.out = asked.out.absolute()
-        self.folder = asked.checkpoints.absolute()
+        self.out = asked.out.resolve()
+        self.folder = asked.checkpoints.resolve()
         self.entries = read_manifest(asked.manifest)
         self.metrics, plan = plan_of(asked, self.entries, tell)
         self.history = begin(asked, plan)
@@ -97,7 +97,8 @@ class _Watch:
         """Checkpoints whose content is in the history under another time of change."""
 
     def run(self, once: bool, interval: float, again_failed: bool) -> list[HistoryRow]:
-        self._write()
+        if not self._kept():
+            self._write()
         for row in self.history.rows:
             if not row.finished or (again_failed and row.status == "failed"):
                 self._take_up(row)
@@ -244,6 +245,16 @@ class _Watch:
         self._current = row
         self.history = self.history.with_row(row)
         self._write()
+
+    def _kept(self) -> bool:
+        """Whether the files in OUT are those of the history; a kill can leave a table or a plot of before."""
+        from lipsync_eval.reports import history_plot
+
+        files = [self.out / name for name in (HISTORY, TABLE, f"{history_plot.STEM}.png", f"{history_plot.STEM}.pdf")]
+        if not all(file.is_file() for file in files) or files[0].read_text("utf-8") != self.history.to_json():
+            return False
+        times = [file.stat().st_mtime_ns for file in files]
+        return times == sorted(times)
 
     def _write(self) -> None:
         from lipsync_eval.reports import history_plot

@@ -152,7 +152,8 @@ def test_folders_patterns_and_order(place: Path) -> None:
     assert names == ["checkpoint-3/model.safetensors", "checkpoint-20/model.safetensors"]
     assert run(line(place, "--once", "--pattern", "*/*.safetensors", "--order", "mtime", out="by-time")) == 0
     assert [row["checkpoint"] for row in history(place, "by-time")["rows"]] == names[::-1]
-    assert run(line(place, "--once", "--pattern", "../*", out="x")) == 2
+    for pattern in ("../*", "/tmp/*", "a**b", ""):
+        assert run(line(place, "--once", "--pattern", pattern, out="x")) == 2
 
 
 @pytest.mark.parametrize(
@@ -281,3 +282,35 @@ def test_steps_are_numbers_of_names_only_where_they_grow() -> None:
     assert steps(["last.pt", "last.pt"]) == [1, 2]
     assert steps(["a_5.pt", "b_6.pt"]) == [1, 2] and steps(["s_5.pt", "s_5.pt"]) == [1, 2] and steps([]) == []
     assert sorted(["s10", "s9", "s009b", "x"], key=natural) == ["s9", "s009b", "s10", "x"]
+
+
+def test_the_plot_marks_directions_the_best_and_what_is_missing() -> None:
+    from support.runs import run as made
+
+    from lipsync_eval.reports.history_plot import draw, metrics_of
+    from lipsync_eval.results.history import History, HistoryRow
+
+    columns = ([30.0, 31.0], [39.0, None], None, [33.0, 34.0])
+    rows = []
+    for i, psnr in enumerate(columns):
+        scores = made("m", {"psnr": psnr, "lmd": [9.0 - i, 9.0], "av_offset": [-3.0, 3.0]}).scores if psnr else []
+        rows.append(
+            HistoryRow(
+                checkpoint=f"s{10 * i}.pt", sha256="", size=1, mtime_ns=i, folder=f"checkpoints/000{i}-s", started="",
+                status="scored" if scores else "failed", scores=scores,
+            )
+        )  # fmt: skip
+    history = History(checkpoints="/c", order="name", command="", manifest="", plan={}, rows=rows)
+    assert metrics_of(history) == ["psnr", "lmd", "av_offset"]
+    panels = {axes.get_title(): axes for axes in draw(history).axes if axes.get_visible()}
+    assert list(panels) == ["PSNR (dB) ↑", "LMD (px) ↓", "AV offset (frames) →0, mean of |x|"]
+    marks = {
+        title: {line.get_marker(): list(zip(*line.get_data(), strict=True)) for line in axes.get_lines()}
+        for title, axes in panels.items()
+    }
+    assert marks["PSNR (dB) ↑"]["*"] == [(30, 33.5)], "39 dB over the easy clip alone is not the best"
+    assert marks["LMD (px) ↓"]["*"] == [(30, 7.5)]
+    assert marks["PSNR (dB) ↑"]["x"] == [(20, 0.03)]
+    hollow = [line for line in panels["PSNR (dB) ↑"].get_lines() if line.get_markerfacecolor() == "white"]
+    assert [list(line.get_xdata()) for line in hollow] == [[10]]
+    assert panels["AV offset (frames) →0, mean of |x|"].get_lines()[0].get_ydata()[0] == 3.0
