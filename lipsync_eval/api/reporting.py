@@ -89,7 +89,7 @@ def gate(
     from lipsync_eval.results.history import newest_run
 
     new = new if isinstance(new, Result) else newest_run(Path(new))
-    besides = new if isinstance(new, Path) else Path()
+    besides = new if isinstance(new, Path) else Path("/")  # no run: a result is in no history
     baseline = baseline if isinstance(baseline, Result) else newest_run(Path(baseline), besides=besides)
     return compare(
         _result(new),

@@ -125,9 +125,9 @@ def watch(
         said = f"{found}{failed}" if row.status == "scored" else f"failed: {row.reason}"
         click.echo(f"{printable(row.checkpoint)}: {said}")
 
-    with progress(quiet=quiet) as event:
-        rows = run_watch(
-            asked, once=once, interval=interval, again_failed=again_failed, done=done, tell=tell, event=event
-        )
+    rows = run_watch(
+        asked, once=once, interval=interval, again_failed=again_failed, done=done, tell=tell,
+        scoring=lambda: progress(quiet=quiet),
+    )  # fmt: skip
     click.echo(f"history: {out / 'history.json'}")
     return 3 if any(row.status == "failed" or row.n_failures for row in rows) else 0

@@ -184,7 +184,8 @@ def newest_run(path: Path, *, besides: Path | None = None) -> Path:
     rows = [row for row in load_history(file).rows if row.finished]
     runs = [file.parent / row.folder / RUN for row in rows]
     if besides is not None:
-        own = [i for i, run in enumerate(runs) if run.resolve() == besides.resolve()]
+        meant = (besides.parent if besides.is_file() else besides).resolve()
+        own = [i for i, run in enumerate(runs) if run.resolve() == meant]
         last = own[0] if own else len(rows)
         scored = [run for row, run in zip(rows[:last], runs, strict=False) if row.status == "scored"]
         if not scored:
@@ -195,6 +196,6 @@ def newest_run(path: Path, *, besides: Path | None = None) -> Path:
     if rows[-1].status == "failed":
         raise UsageError(
             f"{file}: the newest checkpoint, {printable(rows[-1].checkpoint)}, failed: {rows[-1].reason}; "
-            f"mend the command and watch with --again-failed, or name a run, e.g. {file.parent}/checkpoints/NAME/{RUN}"
+            f"correct the command and watch with --again-failed, or name a run, e.g. {file.parent}/checkpoints/NAME/{RUN}"
         )
     return runs[-1]

@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,11 @@ VIDEOS: Final = "videos"
 PAIRS: Final = "pairs.csv"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Tell = Callable[[str], None]
+Scoring = Callable[[], AbstractContextManager[Progress]]
+
+
+def _silently() -> AbstractContextManager[Progress]:
+    return nullcontext(silent)
 
 
 def watch(
@@ -40,7 +46,7 @@ def watch(
     again_failed: bool = False,
     done: Callable[[HistoryRow], None] = lambda row: None,
     tell: Tell = lambda text: None,
-    event: Progress = silent,
+    scoring: Scoring = _silently,
 ) -> list[HistoryRow]:
     """Score every checkpoint of a folder that the history does not hold yet.
 
@@ -51,7 +57,7 @@ def watch(
         again_failed: take up checkpoints that failed before.
         done: called with every row that was finished.
         tell: told what is being done.
-        event: progress of the scoring.
+        scoring: called for every scoring; gives a context whose value is told its progress.
 
     Returns:
         the rows that were finished by this call, in order of work.
@@ -70,7 +76,7 @@ def watch(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with Lock(out / ".lock") as lock:
-            return _Watch(asked, lock, done, tell, event).run(once, interval, again_failed)
+            return _Watch(asked, lock, done, tell, scoring).run(once, interval, again_failed)
     except Held as error:
         raise OutputError(f"--out {out}: another job watches into it: {error}; name another folder") from error
     except OSError as error:
@@ -81,11 +87,11 @@ def watch(
 
 class _Watch:
     def __init__(
-        self, asked: Asked, lock: Lock, done: Callable[[HistoryRow], None], tell: Tell, event: Progress
+        self, asked: Asked, lock: Lock, done: Callable[[HistoryRow], None], tell: Tell, scoring: Scoring
     ) -> None:
         from lipsync_eval.baselines.manifest import read_manifest
 
-        self.asked, self.lock, self.done, self.tell, self.event = asked, lock, done, tell, event
+        self.asked, self.lock, self.done, self.tell, self.scoring = asked, lock, done, tell, scoring
         self.out = asked.out.resolve()
         self.folder = asked.checkpoints.resolve()
         self.entries = read_manifest(asked.manifest)
@@ -210,28 +216,29 @@ class _Watch:
             self._end(status="failed", reason=f"cannot be scored: {error}")
             return
         scores = [s.model_copy(update={"notes": [], "details": {}}) for s in result.scores]
-        if self.asked.drop_videos:
-            shutil.rmtree(folder / VIDEOS, ignore_errors=True)
         self._end(status="scored", scores=scores, n_failures=len(result.failures))
+        if self.asked.drop_videos:  # a kill before this line leaves them; one after it finds the row finished
+            shutil.rmtree(folder / VIDEOS, ignore_errors=True)
 
     def _measure(self, row: HistoryRow, *, resume: bool) -> Result:
         folder = self.out / row.folder
-        return score(
-            folder / VIDEOS,
-            folder / VIDEOS,
-            metrics=self.metrics,
-            settings=self.asked.settings,
-            out=folder / RUN,
-            pairs=folder / PAIRS,
-            workers=self.asked.workers,
-            skip_missing=self.asked.skip_missing,
-            name=row.checkpoint,
-            resume=resume,
-            overwrite=not resume,
-            isolate=self.asked.isolate,
-            command=["lipsync-eval", "watch", str(self.folder), "--run", self.asked.command],
-            event=self.event,
-        )
+        with self.scoring() as event:
+            return score(
+                folder / VIDEOS,
+                folder / VIDEOS,
+                metrics=self.metrics,
+                settings=self.asked.settings,
+                out=folder / RUN,
+                pairs=folder / PAIRS,
+                workers=self.asked.workers,
+                skip_missing=self.asked.skip_missing,
+                name=row.checkpoint,
+                resume=resume,
+                overwrite=not resume,
+                isolate=self.asked.isolate,
+                command=["lipsync-eval", "watch", str(self.folder), "--run", self.asked.command],
+                event=event,
+            )
 
     def _end(self, **found: Any) -> None:
         """Finish the current row."""

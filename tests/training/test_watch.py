@@ -97,7 +97,8 @@ def test_three_checkpoints_a_curve_and_the_gate(place: Path, capsys: pytest.Capt
     assert run(line(place, "--once")) == 0
     assert run(["gate", f"{out}/history.json", "--baseline", out]) == 1, "the newest checkpoint is worse"
     assert run(["gate", out, "--baseline", f"{out}/{rows[0]['folder']}/run"]) == 1
-    assert run(["gate", f"{out}/{rows[1]['folder']}/run", "--baseline", out]) == 0, "the one before that run"
+    for one in ("run", "run/results.json"):
+        assert run(["gate", f"{out}/{rows[1]['folder']}/{one}", "--baseline", out]) == 0, "the one before that run"
     from lipsync_eval import gate
 
     assert not gate(out, out).passed and gate(f"{out}/{rows[1]['folder']}/run", out).passed
@@ -137,8 +138,9 @@ def test_a_name_written_again_is_another_checkpoint_and_a_touched_one_is_not(pla
     os.utime(one, ns=(2 * 10**18, 2 * 10**18))
     assert run(line(place, "--once")) == 0 and len(state(place)) == 1
     one.write_text("3")
-    assert run(line(place, "--once")) == 0
+    assert run(line(place, "--once", "--drop-videos")) == 0
     rows = history(place)["rows"]
+    assert [(place / "w" / row["folder"] / "videos").exists() for row in rows] == [True, False]
     assert [row["checkpoint"] for row in rows] == ["last.pt", "last.pt"] and rows[0]["sha256"] != rows[1]["sha256"]
 
 
