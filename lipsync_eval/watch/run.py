@@ -154,18 +154,22 @@ class _Watch:
         self._dub(self._current, one)
 
     def _take_up(self, row: HistoryRow) -> None:
-        self._keep(
-            row.model_copy(update={"status": row.status if row.status == "scoring" else "dubbing", "reason": ""})
-        )
-        if self._current.status == "scoring":
-            self._score(self._current)
+        """Go on with a row that a kill left, or try one again that failed."""
+        if row.status == "scoring":
+            self._keep(row)
+            self._score(row)
             return
         one = look(self.folder, row.checkpoint)
-        if one is None or (one.size, one.mtime_ns) != (row.size, row.mtime_ns):
-            what = "is not there any more" if one is None else "was written again"
-            self._end(status="failed", reason=f"{what}, so it could not be dubbed to its end")
-        else:
+        if one is not None and (one.size, one.mtime_ns) == (row.size, row.mtime_ns):
+            self._keep(row.model_copy(update={"status": "dubbing", "reason": ""}))
             self._dub(self._current, one)
+            return
+        what = "is not there any more" if one is None else "was written again"
+        if row.status == "failed":
+            self.tell(f"{printable(row.checkpoint)}: {what}; its row stays as it is")
+            return
+        self._keep(row)
+        self._end(status="failed", reason=f"{what}, so it could not be dubbed to its end")
 
     def _dub(self, row: HistoryRow, one: Checkpoint) -> None:
         from lipsync_eval.baselines.process import run as run_process

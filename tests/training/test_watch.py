@@ -123,6 +123,15 @@ def test_a_failing_checkpoint_is_a_row(place: Path, capsys: pytest.CaptureFixtur
     assert run(line(place, "--once", "--again-failed")) == 3
     assert [row["status"] for row in history(place)["rows"]] == ["scored", "failed", "failed", "scored"]
 
+    save(place, "2.pt", "44")
+    (place / "my ckpt; {out}" / "3.pt").unlink()
+    assert run(line(place, "--once", "--again-failed")) == 0
+    after = history(place)["rows"]
+    assert [(row["checkpoint"], row["status"]) for row in after] == [
+        ("1.pt", "scored"), ("2.pt", "failed"), ("2.pt", "scored"), ("3.pt", "failed"), ("4.pt", "scored"),
+    ]  # fmt: skip
+    assert [row["reason"] for row in after if row["status"] == "failed"] == [rows[1]["reason"], rows[2]["reason"]]
+
 
 def test_the_newest_checkpoint_failed_and_the_gate_says_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(place, "1.pt", "5")
