@@ -37,7 +37,7 @@ def draw(history: History) -> Figure:
     """One panel a metric against the training step; the interval is shaded, a star marks the best checkpoint.
 
     A checkpoint without a value is a cross at the bottom, one that misses clips is hollow. The star goes to one of those
-    that scored the most clips; there is none where a metric is not ranked. Where 0 is best the mean of absolute values is
+    that scored the most clips, where there are two at least; there is none where a metric is not ranked. Where 0 is best the mean of absolute values is
     drawn, which the gate compares. Where the signature changes the line breaks, and no checkpoint is the best.
     """
     import matplotlib as mpl
@@ -84,8 +84,8 @@ def _panel(axes: Axes, metric: str, rows: list[HistoryRow], at: list[int]) -> No
                 x, _level(s), marker="o", markersize=3, color=COLOURS[0], markerfacecolor="white", linestyle="none"
             )
     most = max(s.n_scored for _, s in there)  # one that lost the hard clips is not the best
-    if first.direction is not None and first.ranked and len(_pieces(there)) == 1:
-        whole = [(x, s) for x, s in there if s.n_scored == most]
+    whole = [(x, s) for x, s in there if s.n_scored == most]
+    if first.direction is not None and first.ranked and len(whole) > 1 and len(_pieces(there)) == 1:
         x, best = min(whole, key=lambda point: rank(_level(point[1]), str(first.direction)))
         axes.plot(x, _level(best), marker="*", markersize=7, color=COLOURS[1], linestyle="none")
     truth = [s.gt_value for _, s in there if s.gt_value is not None]
