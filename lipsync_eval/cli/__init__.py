@@ -37,6 +37,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
     "figure": ("lipsync_eval.cli.figure:figure", "Frames of one clip under several methods, for a paper."),
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
+    "watch": ("lipsync_eval.cli.watch:watch", "Score every new checkpoint of a training."),
+    "export": ("lipsync_eval.cli.export:export", "Runs for wandb, MLflow, TensorBoard, a model card."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
