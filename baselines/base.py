@@ -106,7 +106,7 @@ class Job:
 
     id: str
     video: Path
-    """25 fps, lossless (FFV1 in .mkv), no sound."""
+    """25 fps, lossless (FFV1 in .mkv), no audio."""
     video_mp4: Path
     """The same as H.264 (crf 4) in .mp4, for code that insists on that suffix."""
     audio: Path

@@ -12,7 +12,7 @@ from lipsync_eval.baselines.generation import find_result, generate, write_pairs
 from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.runner import GeneratorOutcome
 from lipsync_eval.engine.preview import preview
-from lipsync_eval.errors import OutputError
+from lipsync_eval.errors import OtherRun
 from lipsync_eval.files import write_text
 from lipsync_eval.media.names import is_video
 from lipsync_eval.progress import Progress
@@ -21,7 +21,7 @@ from lipsync_eval.reports.page import write_page
 from lipsync_eval.reports.published import select
 from lipsync_eval.reports.render import FORMATS
 from lipsync_eval.reports.table import build
-from lipsync_eval.results.schema import Result, load_result
+from lipsync_eval.results.schema import RESULTS, Result, load_result
 from lipsync_eval.results.store import load_frames
 
 _FILES = {"text": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}
@@ -96,9 +96,9 @@ def compare(
         progress=progress,
     )
     there = tuple(name for name in names if any(find_result(out / "gen" / name, e.id) for e in entries))
-    results = tuple(_score(name, entries, out, measure) for name in there)
     made = {name: adapter.record.reference for name, (adapter, _) in zip(names, generators, strict=True)}
     kinds = tuple(made[name] for name in there)
+    results = tuple(_score(name, made[name], entries, out, measure) for name in there)
     empty = tuple(name for name in names if name not in there)
     return ComparedMethods(results, there, empty, tuple(outcomes), kinds, tuple(_notes(kinds, entries, reference)))
 
@@ -141,9 +141,7 @@ def write_table(found: ComparedMethods, out: Path, layout: str | None, published
     numbers = [number for key in published for number in select(key)]
     # One manifest: a clip that failed has no digest, which is no other data.
     table = build(found.results, numbers, layout=get_layout(layout) if layout else None, ignore=("data",))
-    labels = {name: f"{name} [{_label(kind)}]" for name, kind in zip(found.names, found.references, strict=True)}
-    rows = [replace(r, method=labels.get(r.method, r.method)) if r.kind == "measured" else r for r in table.rows]
-    table = replace(table, rows=tuple(rows), footnotes=(*found.notes, *table.footnotes))
+    table = replace(table, footnotes=(*found.notes, *table.footnotes))
     for form, suffix in _FILES.items():
         write_text(out / f"table.{suffix}", FORMATS[form](table))
     return FORMATS["text"](table)
@@ -156,11 +154,15 @@ def write_report(names: Sequence[str], out: Path) -> Path:
     return write_page(loaded, frames, out / "report", [preview] * len(runs))
 
 
-def _score(name: str, entries: Sequence[ManifestEntry], out: Path, measure: Measure) -> Result:
+def _score(name: str, kind: Reference, entries: Sequence[ManifestEntry], out: Path, measure: Measure) -> Result:
+    """Score one method; its results.json then says where its reference frame comes from, for every later table."""
     job = MethodJob(name, out / "gen" / name, out / "runs" / f"{name}.pairs.csv", out / "runs" / name)
     job.run.parent.mkdir(parents=True, exist_ok=True)
     write_pairs(name, entries, out / "gen", job.pairs)
     try:
-        return measure(job, True)
-    except OutputError:  # another plan lies there: new videos, other metrics
-        return measure(job, False)
+        result = measure(job, True)
+    except OtherRun:  # another plan lies there: new videos, other metrics
+        result = measure(job, False)
+    result = result.model_copy(update={"run": result.run.model_copy(update={"reference": _label(kind)})})
+    write_text(job.run / RESULTS, result.to_json(job.run))
+    return result

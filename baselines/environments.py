@@ -128,6 +128,11 @@ def read_environments(path: Path) -> dict[str, Environment]:
     return {name: _environment(path, name, table) for name, table in data.items()}
 
 
+def own_environment(name: str, folder: Path) -> Environment:
+    """Where a generator of this package runs that no baselines.toml names: in this interpreter, from `folder`."""
+    return _environment(folder / "baselines.toml", name, {})
+
+
 def _environment(path: Path, name: str, table: Any) -> Environment:
     if not isinstance(table, dict):
         raise ParseError(f"{path}: {name}: expected a table, [{name}]")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.runner import GeneratorOutcome, find_result, run_all
 from lipsync_eval.files import write_text
 from lipsync_eval.progress import Progress
+from lipsync_eval.results.csv_text import csv_text
 
 __all__ = ["enhanced", "find_result", "generate", "write_pairs"]
 
@@ -20,13 +19,11 @@ __all__ = ["enhanced", "find_result", "generate", "write_pairs"]
 def write_pairs(method: str, entries: Sequence[ManifestEntry], generated: Path, path: Path) -> None:
     """A --pairs table for one method. A clip that was not generated keeps its row: the scorer makes it a failure row, so that it
     stays in the count."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "gen", "gt"])
+    rows = [("id", "gen", "gt")]
     for entry in entries:
         made = find_result(generated / method, entry.id) or generated / method / f"{entry.id}.mp4"
-        writer.writerow([entry.id, made.resolve(), entry.real.resolve()])
-    write_text(path, buffer.getvalue())
+        rows.append((entry.id, str(made.resolve()), str(entry.real.resolve())))
+    write_text(path, csv_text(rows))
 
 
 def enhanced(entries: Sequence[ManifestEntry], method: str, generated: Path) -> list[ManifestEntry]:

@@ -20,7 +20,7 @@ class Inputs:
     """What a job's files hold."""
 
     n_frames: int
-    """Pictures of the video at 25 fps."""
+    """Frames of the video at 25 fps."""
     seconds: float
     """Length of the speech."""
     height: int
@@ -43,9 +43,9 @@ def stage(entry: ManifestEntry, work: Path, *, reference: str) -> Inputs:
 
     try:
         clip = open_clip(entry.video)
-        sound = clip.audio if entry.audio == entry.video else open_audio(entry.audio)
-        if sound is None:
-            raise BaselineError(f"{entry.audio.name!r} holds no sound to dub with")
+        speech = clip.audio if entry.audio == entry.video else open_audio(entry.audio)
+        if speech is None:
+            raise BaselineError(f"{entry.audio.name!r} holds no speech to dub with")
         write_video(work / "video.mkv", clip.frames(), codec="lossless")
         even = clip.height % 2 == 0 and clip.width % 2 == 0
         write_video(
@@ -63,16 +63,16 @@ def stage(entry: ManifestEntry, work: Path, *, reference: str) -> Inputs:
         raise BaselineError(str(error)) from error
     if not cv2.imwrite(str(work / "reference.png"), frame[..., ::-1]):
         raise BaselineError("the reference picture cannot be written")
-    _write_wav(work / "audio.wav", sound)
+    _write_wav(work / "audio.wav", speech)
     notes = [f"video: {n}" for n in clip.notes]
     if not even:
         notes.append("video.mp4: an odd side was extended by one mirrored row or column, which H.264 needs")
-    seconds = len(sound) / RATE if isinstance(sound, np.ndarray) else len(sound.samples) / RATE
+    seconds = len(speech if isinstance(speech, np.ndarray) else speech.samples) / RATE
     return Inputs(clip.n_frames, seconds, clip.height, clip.width, tuple(notes))
 
 
 def open_audio(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
-    """(N,) float32 samples at 16 kHz mono of a sound file or of a video's sound, from its first sample."""
+    """(N,) float32 samples at 16 kHz mono of an audio file or of a video's own, from its first sample."""
     from fractions import Fraction
 
     from lipsync_eval.media.audio import read_audio
@@ -89,8 +89,8 @@ def _reference(entry: ManifestEntry, rule: str, n: int) -> int | Path:
     return 0 if rule == "first" else int(np.random.default_rng(zlib.crc32(entry.id.encode())).integers(0, n))
 
 
-def _write_wav(path: Path, sound: object) -> None:
-    samples = sound if isinstance(sound, np.ndarray) else sound.samples  # type: ignore[attr-defined]
+def _write_wav(path: Path, audio: object) -> None:
+    samples = audio if isinstance(audio, np.ndarray) else audio.samples  # type: ignore[attr-defined]
     data = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -104,5 +104,5 @@ def _even(frame: Frame) -> Frame:
 
 
 def expected_frames(inputs: Inputs) -> int:
-    """Pictures that the result should have: the shorter of video and speech."""
+    """Frames that the result should have: the shorter of video and speech."""
     return min(inputs.n_frames, int(inputs.seconds * FPS))

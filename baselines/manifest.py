@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.media.names import is_hidden, is_video
+from lipsync_eval.results.csv_text import csv_text
 
 _COLUMNS = ("id", "video", "audio", "reference", "real")
 PAIRS = {
@@ -21,7 +21,7 @@ PAIRS = {
 }
 LAYOUTS = {
     "hdtf": "a folder of talking videos, one file a clip (HDTF as people prepare it)",
-    "voxceleb2": "speaker/video/utterance.mp4, sound inside",
+    "voxceleb2": "speaker/video/utterance.mp4, audio inside",
     "lrw": "WORD/test/WORD_00001.mp4",
     "lrs2": "main/video/utterance.mp4 with the official test.txt in FOLDER",
 }
@@ -35,7 +35,7 @@ class ManifestEntry:
     video: Path
     """The video whose lips are replaced."""
     audio: Path
-    """The speech: a sound file, or a video whose sound is taken."""
+    """The speech: an audio file, or a video whose audio is taken."""
     reference: Path | None
     """A picture of the person; None: the runner's rule."""
     real: Path
@@ -136,14 +136,12 @@ def draw_manifest(layout: str, folder: Path, out: Path, *, n: int = 50, seed: in
     heard = {i: clips[i] for i in order}
     if pair == "other":  # one circle through all drawn clips, in the order in which they were drawn
         heard = {i: clips[j] for i, j in zip(order, [*order[1:], order[0]], strict=True)}
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "video", "audio"])
+    rows = [("id", "video", "audio")]
     for i in chosen:
         clip = clips[i]
         name = "_".join(clip.relative_to(folder).with_suffix("").parts)
-        writer.writerow([name, clip.resolve(), heard[i].resolve()])
-    write_text(out, buffer.getvalue())
+        rows.append((name, str(clip.resolve()), str(heard[i].resolve())))
+    write_text(out, csv_text(rows))
     return n
 
 

@@ -59,7 +59,7 @@ def run_all(
 ) -> list[GeneratorOutcome]:
     """Run what is missing; what is done is not run again.
 
-    Results are OUT/NAME/ID.<suffix> (as the generator wrote them), OUT/NAME/ID.wav beside it when it wrote no sound; the state is in
+    Results are OUT/NAME/ID.<suffix> (as the generator wrote them), OUT/NAME/ID.wav beside it when it wrote no audio; the state is in
     OUT/.jobs/NAME/, logs in OUT/.logs/NAME/.
 
     Args:

@@ -1,4 +1,4 @@
-"""One 256 px crop of a 512 px picture: `warp.render` against peers that sample bilinearly.
+"""One 256 px crop of a 512 px frame: `warp.render` against peers that sample bilinearly.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/bench_crops.py. Prints processor time and how many times longer a peer takes.
 scikit-image samples as exactly (float64) but does not antialias; cv2.warpAffine rounds places to 1/32 px and does not

@@ -1,8 +1,8 @@
-"""Faces: pictures per second of `track_faces` against dlib as it is usually called, and how steady the points of both are.
+"""Faces: frames per second of `track_faces` against dlib as it is usually called, and how steady the points of both are.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_faces.py VIDEO... [--frames 200] [--rounds 2]
 
-"dlib" is the detector on every picture at its own size in RGB, then one call of the predictor. Both read the same pictures
+"dlib" is the detector on every frame at its own size in RGB, then one call of the predictor. Both read the same frames
 from memory, in turns, in one process; the figure is the least CPU time of the rounds. "steady" is the mean second
 difference of the points in time, px in a face crop of 256 px: real motion and tremble together.
 """
@@ -58,7 +58,7 @@ def main():
     args = parser.parse_args()
     cv2.setNumThreads(1)
     print(
-        f"{'video':32} {'picture':>10} {'n':>4} {'ours/s':>7} {'dlib/s':>7} {'ratio':>6} {'looks':>6} {'steady':>7} {'dlib':>6}"
+        f"{'video':32} {'frame':>10} {'n':>4} {'ours/s':>7} {'dlib/s':>7} {'ratio':>6} {'looks':>6} {'steady':>7} {'dlib':>6}"
     )
     for path in args.videos:
         clip = in_memory(path, args.frames)

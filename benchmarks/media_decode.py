@@ -20,7 +20,7 @@ SIZE, N = 512, 200
 
 
 def make(path: Path, n: int) -> None:
-    """A 512x512 H.264 clip of a textured picture that moves."""
+    """A 512x512 H.264 clip of a textured image that moves."""
     from lipsync_eval.media import write_video
 
     rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def opencv(path: Path) -> int:
 
 
 def rate(job: Callable[[Path], int], path: Path) -> float:
-    """Pictures per second of processor time, the best of five."""
+    """Frames per second of processor time, the best of five."""
     best = 0.0
     for _ in range(5):
         start = time.process_time()
@@ -99,7 +99,7 @@ def main() -> None:
         print(
             json.dumps(
                 {
-                    "pictures per second": {name: round(value) for name, value in {**rates, "frames": frames}.items()},
+                    "frames per second": {name: round(value) for name, value in {**rates, "frames": frames}.items()},
                     "frames / pyav": round(frames / rates["pyav"], 2),
                     "frames / opencv": round(frames / rates["opencv"], 2),
                     "peak MB": {"8 s": round(peak(short)), "80 s": round(peak(long))},

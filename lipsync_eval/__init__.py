@@ -20,11 +20,15 @@ if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "protocols" / "__in
 
 _LAZY = {
     "score": "lipsync_eval.engine.score",
+    "score_shard": "lipsync_eval.engine.score_shard",
+    "merge": "lipsync_eval.engine.merge",
     "Result": "lipsync_eval.results.schema",
     "Settings": "lipsync_eval.types",
     "list_metrics": "lipsync_eval.api.listing",
     "get_metric": "lipsync_eval.api.listing",
     "list_protocols": "lipsync_eval.api.listing",
+    "correlate": "lipsync_eval.api.reporting",
+    "figure": "lipsync_eval.api.figures",
     "gate": "lipsync_eval.api.reporting",
     "table": "lipsync_eval.api.reporting",
     "open_clip": "lipsync_eval.media",
@@ -49,6 +53,7 @@ _LAZY = {
 __all__ = ["LipsyncError", "__version__", *_LAZY]
 
 if TYPE_CHECKING:
+    from lipsync_eval.api.figures import figure as figure
     from lipsync_eval.api.identity import csim as csim
     from lipsync_eval.api.identity import stylesim as stylesim
     from lipsync_eval.api.listing import get_metric as get_metric
@@ -56,11 +61,14 @@ if TYPE_CHECKING:
     from lipsync_eval.api.listing import list_protocols as list_protocols
     from lipsync_eval.api.perception import fid as fid
     from lipsync_eval.api.perception import lpips as lpips
+    from lipsync_eval.api.reporting import correlate as correlate
     from lipsync_eval.api.reporting import gate as gate
     from lipsync_eval.api.reporting import table as table
     from lipsync_eval.api.sync import avs as avs
     from lipsync_eval.api.sync import lse as lse
+    from lipsync_eval.engine.merge import merge as merge
     from lipsync_eval.engine.score import score as score
+    from lipsync_eval.engine.score_shard import score_shard as score_shard
     from lipsync_eval.faces import track_faces as track_faces
     from lipsync_eval.media import open_clip as open_clip
     from lipsync_eval.metrics.checks.contract import check_metric as check_metric

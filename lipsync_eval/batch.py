@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,22 +23,29 @@ class Batch:
     gen: Sequence[Frame]
     """n source frames, (H, W, 3) uint8 RGB."""
     gt: Sequence[Frame]
+    """As many of the real video; another number of them, or none, where the pair is not `paired` or has no real video."""
 
     def __len__(self) -> int:
         return len(self.gen)
 
     @property
     def index(self) -> NDArray[np.intp]:
-        """(n,) frame numbers."""
+        """(n,) frame numbers of the generated video."""
         return np.arange(self.start, self.start + len(self.gen))
+
+    @property
+    def gt_index(self) -> NDArray[np.intp]:
+        """Frame numbers of the real video's frames."""
+        return np.arange(self.start, self.start + len(self.gt))
 
     @cached_property
     def both(self) -> NDArray[np.bool_]:
-        """(n,) frames that have a crop in both videos."""
-        if self.pair.gen.crop is None or self.pair.gt.crop is None:
+        """(n,) frames that have a crop in both videos; none where the videos are not paired."""
+        gen, gt = self.pair.gen, self.pair.gt
+        if gt is None or gen.crop is None or gt.crop is None or not self.pair.paired:
             return np.zeros(len(self.gen), bool)
         i = self.index
-        return self.pair.gen.crop.valid[i] & self.pair.gt.crop.valid[i]
+        return gen.crop.valid[i] & gt.crop.valid[i]
 
     @cached_property
     def gen_crops(self) -> NDArray[np.uint8]:
@@ -50,8 +57,32 @@ class Batch:
         """(both.sum(), h, w, 3) uint8 RGB crops of the real frames, where both videos have one."""
         return self._crops(self.pair.gt, self.gt)
 
-    def _crops(self, side: Side, frames: Sequence[Frame]) -> NDArray[np.uint8]:
-        crop = side.crop
+    @cached_property
+    def gen_own(self) -> list[tuple[int, Frame]]:
+        """(frame number, crop) of every generated frame that has a crop, whatever the real video has."""
+        return self._own(self.pair.gen, self.gen, self.index, lambda: self.gen_crops)
+
+    @cached_property
+    def gt_own(self) -> list[tuple[int, Frame]]:
+        """(frame number, crop) of every real frame that has a crop, whatever the generated video has."""
+        return self._own(self.pair.gt, self.gt, self.gt_index, lambda: self.gt_crops)
+
+    def _own(
+        self,
+        side: Side | None,
+        frames: Sequence[Frame],
+        index: NDArray[np.intp],
+        shared: Callable[[], NDArray[np.uint8]],
+    ) -> list[tuple[int, Frame]]:
+        if side is None or side.crop is None or not len(frames):
+            return []
+        crop, valid = side.crop, side.crop.valid[index]
+        if self.pair.paired and self.pair.gt is not None and (valid == self.both).all():
+            return list(zip(map(int, index[valid]), shared(), strict=True))
+        return [(k, render(frames[k - self.start], crop.matrix[k], crop.size)) for k in map(int, index[valid])]
+
+    def _crops(self, side: Side | None, frames: Sequence[Frame]) -> NDArray[np.uint8]:
+        crop = None if side is None else side.crop
         if crop is None:
             return np.empty((0, 0, 0, 3), np.uint8)
         chosen = np.flatnonzero(self.both)

@@ -4,6 +4,7 @@
     ├── UsageError               exit 2: nothing was done
     │   ├── PairingError         missing, doubled or ambiguous names
     │   ├── OutputError          the output folder cannot be written, holds another run or is another job's
+    │   │   ├── OtherRun         it holds a run that was planned otherwise
     │   │   └── Held             a lock is another process's (lipsync_eval.locks)
     │   ├── WeightsError         a weights file is missing, unknown or not what it should be
     │   │   ├── MissingWeights
@@ -38,6 +39,10 @@ class PairingError(UsageError):
 
 class OutputError(UsageError):
     """The output folder cannot be used."""
+
+
+class OtherRun(OutputError):
+    """The folder holds a run that was planned otherwise: other videos, metrics or settings."""
 
 
 class WeightsError(UsageError):

@@ -127,6 +127,11 @@ class Lock:
                 f"{self.path.parent}: is the work of {found} by now, since this job gave no sign of life for long; this job ends"
             )
 
+    def holder(self) -> Owner | None:
+        """Who holds the lock now; None where nobody does, or its owner is gone. The lock stays as it is."""
+        found = self._read()
+        return None if found is None or self._gone(found) else found
+
     def release(self) -> None:
         """Give the lock back; does nothing when it is not held, or was taken over."""
         self._stop.set()

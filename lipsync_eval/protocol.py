@@ -72,6 +72,8 @@ class View:
     width: int
     n_frames: int
     track: Track | None
+    which: Literal["generated", "real", ""] = ""
+    """Which video it is, for messages; '': the one whose place it takes."""
 
 
 class Protocol(Interface):
@@ -88,6 +90,8 @@ class Protocol(Interface):
 
     def crops(self, gen: View, gt: View) -> tuple[Crop, Crop]:
         """Crops of both videos, each over the common length.
+
+        A video that is cropped by itself (no real video, or one that shows other moments) is given as both.
 
         Raises:
             ProtocolError: when no frame can be cropped.

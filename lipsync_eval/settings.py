@@ -17,6 +17,7 @@ from lipsync_eval.options import Option, checked, clean
 
 AudioChoice = Literal["gen", "gt"]
 FaceChoice = Literal["largest", "single"]
+SettingChoice = Literal["self", "cross"]
 
 RUN_OPTIONS: Final = (
     Option(
@@ -26,6 +27,10 @@ RUN_OPTIONS: Final = (
     Option(
         name="audio", heading="Videos", kind="choice", choices=("gen", "gt"), default="gen", moves=True, flag=True,
         help="Whose audio is scored.",
+    ),
+    Option(
+        name="setting", heading="Videos", kind="choice", choices=("self", "cross"), default="self", moves=True, flag=True,
+        help="What GT shows; self: the same speech; cross: other speech of the person.",
     ),
     Option(
         name="align", heading="Videos", kind="text", default="trim:5", moves=True, flag=True,
@@ -83,6 +88,8 @@ class Settings:
     """Options that the protocol declares, e.g. {'crop_from': 'own'}."""
     audio: AudioChoice = "gen"
     """Whose audio is scored."""
+    setting: SettingChoice = "self"
+    """self: the real video shows what the generated one should. cross: the same person says something else in it."""
     align: str = "trim:5"
     """trim:N, strict or shortest: what to do with videos of unlike length."""
     face: FaceChoice = "largest"

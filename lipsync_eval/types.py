@@ -166,14 +166,37 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A generated video and the real one, aligned to a common length."""
+    """A generated video and, where the run has one, a real video."""
 
     id: str
     gen: Side
-    gt: Side
+    gt: Side | None
+    """None: the run has no real videos."""
     n_frames: int
+    """Frames of the generated video that count: the common length where `paired`, else all of them."""
     protocol: str
     """The protocol's signature, e.g. 'radio.1'."""
+    paired: bool = True
+    """Whether frame i of both videos shows the same moment, so that both have `n_frames`. False: the real video shows the
+    person saying something else (cross dubbing), and has `gt_frames` of its own."""
+
+    @property
+    def real(self) -> Side:
+        """The real video, for metrics that cannot do without.
+
+        Raises:
+            MetricError: there is none.
+        """
+        if self.gt is None:
+            raise MetricError("this metric compares with the real video, and the run has none; score with GT")
+        return self.gt
+
+    @property
+    def gt_frames(self) -> int:
+        """Frames of the real video that count; 0 where there is none."""
+        if self.gt is None:
+            return 0
+        return self.n_frames if self.paired else self.gt.clip.n_frames
 
 
 Json = Any

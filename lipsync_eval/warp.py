@@ -145,7 +145,7 @@ Weight = NDArray[np.float32]
 
 def _check(frame: Frame, matrix: Float) -> None:
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
-        raise InputError(f"render wants a picture (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
+        raise InputError(f"render wants a frame (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
     if np.shape(matrix) != (2, 3) or not np.isfinite(matrix).all():
         raise InputError(f"render wants a finite (2, 3) matrix, got {np.asarray(matrix).tolist()}")
     if abs(np.linalg.det(matrix[:, :2])) < 1e-12:

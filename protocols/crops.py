@@ -61,18 +61,18 @@ class LayoutProtocol:
         same = (gen.height, gen.width) == (gt.height, gt.width)
         if wanted == "gt" and not same:
             raise ProtocolError(
-                f"protocol {self._spec.name}, crop_from=gt: the pictures differ in size "
+                f"protocol {self._spec.name}, crop_from=gt: the frames differ in size "
                 f"({_sizes(gen, gt)}), so the real video's crop does not fit; use crop_from=own or auto"
             )
         if wanted == "auto" and not same:
-            return False, f"crop_from=own: pictures differ in size ({_sizes(gen, gt)})"
+            return False, f"crop_from=own: frames differ in size ({_sizes(gen, gt)})"
         return wanted != "own", ""
 
     def _matrices(self, view: View, n: int, which: str) -> Float:
         if view.track is None:
             raise ProtocolError(
-                f"protocol {self._spec.name} needs a face track of the {which} video, and no face was followed there; look at the video, or "
-                "compare whole pictures with --protocol raw"
+                f"protocol {self._spec.name} needs a face track of the {view.which or which} video, and no face was followed "
+                "there; look at the video, or compare whole frames with --protocol raw"
             )
         points = np.full((n, 68, 2), np.nan)
         known = view.track.points[:n]
@@ -84,7 +84,7 @@ class LayoutProtocol:
         valid = np.asarray(np.isfinite(matrix).all(axis=(1, 2)))
         if not valid.any():
             raise ProtocolError(
-                f"protocol {self._spec.name}: no frame of the {which} video can be cropped: none of its {len(matrix)} "
+                f"protocol {self._spec.name}: no frame of the {view.which or which} video can be cropped: none of its {len(matrix)} "
                 "frames has a face with 68 points around which the crop has an area"
             )
         outside = overflow(matrix, (side, side), (view.height, view.width))
@@ -92,7 +92,7 @@ class LayoutProtocol:
         if over.any():
             most = 100 * float(outside[valid].max())
             notes += (
-                f"crop overflows the picture in {int(over.sum())} of {int(valid.sum())} frames, "
+                f"crop overflows the frame in {int(over.sum())} of {int(valid.sum())} frames, "
                 f"at most {most:.1f} % of its area (mirrored there)",
             )
         return Crop(matrix, (side, side), valid, outside, notes)
@@ -102,7 +102,7 @@ def _whole(gen: View, gt: View, n: int, spec: ProtocolSpec) -> tuple[Crop, Crop]
     """The whole frame of both: at its own size, or resized to the protocol's."""
     if (gen.height, gen.width) != (gt.height, gt.width):
         raise ProtocolError(
-            f"protocol {spec.name} compares whole pictures, which must have one size; here {_sizes(gen, gt)}: "
+            f"protocol {spec.name} compares whole frames, which must have one size; here {_sizes(gen, gt)}: "
             "resize one, or use a protocol that crops the face"
         )
     height, width = (gt.height, gt.width) if spec.size is None else (spec.size, spec.size)

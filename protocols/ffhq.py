@@ -85,7 +85,7 @@ class Alignment:
     padded: bool
     quad_final: Float
     """(4, 2) px in the reduced, cropped and padded image."""
-    picture: Frame
+    image: Frame
     """(output_size, output_size, 3) uint8 RGB."""
 
 
@@ -109,7 +109,7 @@ def ffhq_align(
     Raises:
         InputError: wrong shape or dtype, or landmarks that are not finite.
     """
-    return ffhq_alignment(image, points, output_size, transform_size, enable_padding).picture
+    return ffhq_alignment(image, points, output_size, transform_size, enable_padding).image
 
 
 def ffhq_alignment(
@@ -120,33 +120,33 @@ def ffhq_alignment(
 
     points = np.asarray(points, np.float64)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise InputError(f"ffhq_align wants a picture (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
+        raise InputError(f"ffhq_align wants an image (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise InputError(f"ffhq_align wants 68 finite landmarks (68, 2), got shape {points.shape}")
     first, side = _square(points)
     qsize = float(side[0])
-    quad, size, picture = first, qsize, Image.fromarray(image)
+    quad, size, aligned = first, qsize, Image.fromarray(image)
     shrink = int(np.floor(qsize / output_size * 0.5))
     if shrink > 1:
-        small = (int(np.rint(picture.width / shrink)), int(np.rint(picture.height / shrink)))
-        picture = picture.resize(small, Image.Resampling.LANCZOS)
+        small = (int(np.rint(aligned.width / shrink)), int(np.rint(aligned.height / shrink)))
+        aligned = aligned.resize(small, Image.Resampling.LANCZOS)
         quad, size = quad / shrink, size / shrink
     border = max(int(np.rint(size * 0.1)), 3)
     x0, y0, x1, y1 = _bounds(quad, border)
-    crop = (max(x0, 0), max(y0, 0), min(x1, picture.width), min(y1, picture.height))
-    if crop[2] - crop[0] < picture.width or crop[3] - crop[1] < picture.height:
-        picture = picture.crop(crop)
+    crop = (max(x0, 0), max(y0, 0), min(x1, aligned.width), min(y1, aligned.height))
+    if crop[2] - crop[0] < aligned.width or crop[3] - crop[1] < aligned.height:
+        aligned = aligned.crop(crop)
         quad = quad - crop[:2]
     x0, y0, x1, y1 = _bounds(quad, border)
-    pad = (max(-x0, 0), max(-y0, 0), max(x1 - picture.width, 0), max(y1 - picture.height, 0))
+    pad = (max(-x0, 0), max(-y0, 0), max(x1 - aligned.width, 0), max(y1 - aligned.height, 0))
     padded = enable_padding and max(pad) > border - 4
     if padded:
         least = int(np.rint(size * 0.3))
         pad = (max(pad[0], least), max(pad[1], least), max(pad[2], least), max(pad[3], least))
-        picture = Image.fromarray(_padded(np.asarray(picture), pad, size))
+        aligned = Image.fromarray(_padded(np.asarray(aligned), pad, size))
         quad = quad + pad[:2]
-    aligned = _turned(picture, quad, output_size, transform_size)
-    return Alignment(first, qsize, shrink, border, crop, pad, padded, quad, aligned)
+    result = _turned(aligned, quad, output_size, transform_size)
+    return Alignment(first, qsize, shrink, border, crop, pad, padded, quad, result)
 
 
 def _bounds(quad: Float, border: int) -> tuple[int, int, int, int]:
@@ -155,25 +155,23 @@ def _bounds(quad: Float, border: int) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _turned(picture: Image.Image, quad: Float, output_size: int, transform_size: int) -> Frame:
+def _turned(image: Image.Image, quad: Float, output_size: int, transform_size: int) -> Frame:
     from PIL import Image
 
     corners = tuple((quad + 0.5).flatten().tolist())
     side = (transform_size, transform_size)
-    turned = picture.transform(side, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
+    turned = image.transform(side, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     if output_size < transform_size:
         turned = turned.resize((output_size, output_size), Image.Resampling.LANCZOS)
     return np.asarray(turned).copy()
 
 
-def _padded(picture: Frame, pad: tuple[int, int, int, int], size: float) -> Frame:
+def _padded(image: Frame, pad: tuple[int, int, int, int], size: float) -> Frame:
     """Mirror outside, fading into a blur and then into the median colour with the distance from the image."""
     import cv2
 
     left, top, right, bottom = pad
-    wide: NDArray[np.float32] = np.pad(
-        picture.astype(np.float32), ((top, bottom), (left, right), (0, 0)), mode="reflect"
-    )
+    wide: NDArray[np.float32] = np.pad(image.astype(np.float32), ((top, bottom), (left, right), (0, 0)), mode="reflect")
     height, width = wide.shape[:2]
     y, x = np.ogrid[:height, :width]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -59,7 +59,7 @@ def matrices(cut: Boxes, size: int) -> Float:
 
 
 def _ffhq(points: Float) -> Float:
-    """(T, 2, 3) source px -> FFHQ's aligned picture, a unit square with the origin at its upper left corner."""
+    """(T, 2, 3) source px -> FFHQ's aligned frame, a unit square with the origin at its upper left corner."""
     unit = similarity_from_quad(ffhq_quad(points), 1.0)
     return _moved(unit, 0.5)
 

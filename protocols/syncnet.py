@@ -90,7 +90,7 @@ class SyncNetProtocol:
         if view.track is None:
             raise ProtocolError(
                 f"protocol {self._spec.name} needs a face track of the {which} video, and no face was followed there; look at the video, or "
-                "compare whole pictures with --protocol raw"
+                "compare whole frames with --protocol raw"
             )
         matrix = np.full((n, 2, 3), np.nan)
         known = np.asarray(np.isfinite(view.track.points[:n]).all(axis=(1, 2)))

@@ -27,11 +27,10 @@ SPEC = ProtocolSpec(
     ),
 )
 
+LAYOUT = Layout(base="box", margins=(0.0, 0.31, 0.0, 0.0), pads=(0.0, 0.0, 0.0, 10.0), smooth=5, shape="stretch")
+"""The crop; the trainable AV-HuBERT-expert generator (baselines/avhubert_expert) cuts its frames in the same way."""
+
 
 def wav2lip(options: Mapping[str, str]) -> Protocol:
     """A tight box. Option: crop_from = auto | gt | own."""
-    return LayoutProtocol(
-        SPEC,
-        Layout(base="box", margins=(0.0, 0.31, 0.0, 0.0), pads=(0.0, 0.0, 0.0, 10.0), smooth=5, shape="stretch"),
-        options,
-    )
+    return LayoutProtocol(SPEC, LAYOUT, options)

@@ -48,6 +48,12 @@ def grouped(runs: Sequence[Result], labels: Sequence[str]) -> dict[str, dict[str
     return groups
 
 
+def with_reference(name: str, runs: Sequence[Result]) -> str:
+    """The name of a method as a reader must see it: with where its reference frame came from, where its runs say so."""
+    kinds = list(dict.fromkeys(r.run.reference for r in runs if r.run.reference))
+    return f"{name} [{', '.join(kinds)}]" if kinds else name
+
+
 def method_names(runs: Sequence[Result], labels: Sequence[str] | None = None) -> list[str]:
     """A name for every run: its own, and where two on one dataset share it, the ends of their videos' paths.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import write_text
-from lipsync_eval.reports.naming import method_names
+from lipsync_eval.reports.naming import method_names, with_reference
 from lipsync_eval.reports.page_data import Frames, clip_data, script_json, summary
 from lipsync_eval.reports.page_media import Media, Previews, make_previews
 from lipsync_eval.results.schema import Result
@@ -65,7 +65,7 @@ def write_page(
             f"the page needs runs of different names; got: {', '.join(names) or 'none'}; give another name: RUN=NAME"
         )
     library = _library()
-    runs = [run.renamed(name) for run, name in zip(runs, names, strict=True)]
+    runs = [run.renamed(with_reference(name, [run])) for run, name in zip(runs, names, strict=True)]
     for part in ("data", "media"):
         if is_page(folder):
             shutil.rmtree(folder / part, ignore_errors=True)  # of the older page

@@ -31,7 +31,7 @@ _HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++", "oo")
 _LINES = ("-", "--", "-.", ":")
 COLUMN = 3.4
 """Width of a paper's column, inches."""
-_FONT: Any = {
+FONT: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -251,7 +251,7 @@ def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frame
         )
     if not chosen:
         raise UsageError(f"--kind {kind}: these runs hold nothing to draw")
-    with mpl.rc_context(_FONT):
+    with mpl.rc_context(FONT):
         return KINDS[kind](runs, chosen, frames)
 
 
@@ -265,7 +265,7 @@ def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     import matplotlib as mpl
 
     stem.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_FONT):
+    with mpl.rc_context(FONT):
         for path, kind in zip(paths(stem), ("png", "pdf"), strict=True):
             with atomic(path) as file:
                 figure.savefig(

@@ -47,11 +47,16 @@ def as_markdown(table: Table) -> str:
         value, marks = between(row, column, ("**", "**"), ("<ins>", "</ins>"))
         return value + marks.replace("*", r"\*")
 
-    heads = [_markdown(f"{c.dataset}: {head(c)}" if c.dataset else head(c)) for c in table.columns]
-    lines = [f"**{_markdown(table.title)}**", ""] if table.title else []
+    heads = [markdown_text(f"{c.dataset}: {head(c)}" if c.dataset else head(c)) for c in table.columns]
+    lines = [f"**{markdown_text(table.title)}**", ""] if table.title else []
     lines += ["| method | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
-    lines += ["| " + " | ".join([_markdown(label(r)), *(cell(r, c) for c in table.columns)]) + " |" for r in table.rows]
-    return "\n".join([*lines, "", *(f"<sub>{_markdown(n)}</sub>  " for n in (*table.footnotes, *table.remarks))]) + "\n"
+    lines += [
+        "| " + " | ".join([markdown_text(label(r)), *(cell(r, c) for c in table.columns)]) + " |" for r in table.rows
+    ]
+    return (
+        "\n".join([*lines, "", *(f"<sub>{markdown_text(n)}</sub>  " for n in (*table.footnotes, *table.remarks))])
+        + "\n"
+    )
 
 
 def as_csv(table: Table) -> str:
@@ -121,7 +126,8 @@ def _html(text: str) -> str:
     return html.escape(printable(text))
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Any text as one line of Markdown that shows it as it is."""
     safe = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _escaped(safe, "\\`*_{}[]!|~@#")
 

@@ -88,6 +88,10 @@ def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int 
     if most is not None and most < len(common):
         chosen = np.random.default_rng(seed).permutation(len(common))[:most]
         common = [common[i] for i in sorted(chosen)]
+    if with_real and (bare := [i for i in common if tables[0][i].gt is None]):
+        raise UsageError(
+            f"--with-real: {runs[0].run.name} was scored without real videos ({len(bare)} clips); leave it out, or score with GT"
+        )
     items = []
     for clip in common:
         for name, table in zip(names, tables, strict=True):

@@ -10,7 +10,7 @@ from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.footnotes import footnotes
 from lipsync_eval.reports.layout import Layout
 from lipsync_eval.reports.marks import STARRED, Marks, best_and_second, measured, nearest, real_level
-from lipsync_eval.reports.naming import Groups, dataset_labels, grouped
+from lipsync_eval.reports.naming import Groups, dataset_labels, grouped, with_reference
 from lipsync_eval.reports.published import GT, Published, facts_of_metric, of_dataset
 from lipsync_eval.reports.structure import Cell, Column, Kind, Table, TableRow
 from lipsync_eval.results.clips import real_values, same_real_videos
@@ -81,6 +81,12 @@ def build(
     rows = _rank_published(rows, columns)
     unmeasured = list(dict.fromkeys(n.metric for n in numbers if not any(n.metric == m for _, m in shown)))
     notes = footnotes(rows, columns, marks, numbers, seed=seed, resample=resample)
+    if any(run.run.reference for run in runs):
+        notes.append("In brackets behind a method: where its generator's reference frame comes from.")
+        rows = [
+            replace(r, method=with_reference(r.method, list(groups[r.method].values()))) if r.method in groups else r
+            for r in rows
+        ]
     left = [
         m for m in dict.fromkeys(s.metric for r in runs for s in r.scores) if not any(m == c.metric for c in columns)
     ]

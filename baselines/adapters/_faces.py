@@ -37,7 +37,7 @@ def points(record: Record, job: Job, video: Path) -> Track:
 
 
 def write_points(record: Record, job: Job, video: Path, file: Path) -> list[str]:
-    """Write one (68, 2) float64 array of px a picture into an .npz, named by the picture's number from 0; pictures without a face have none.
+    """Write one (68, 2) float64 array of px a frame into an .npz, named by the frame's number from 0; frames without a face have none.
 
     Returns:
         notes on what was written.
@@ -46,9 +46,7 @@ def write_points(record: Record, job: Job, video: Path, file: Path) -> list[str]
     found = np.flatnonzero(track.status != MISSING)
     file.unlink(missing_ok=True)  # a link to one in the user's checkout would be written through
     np.savez(file, **{str(i): track.points[i] for i in found.tolist()})
-    return [
-        f"landmarks of {len(found)} of {len(track.status)} pictures by {track.backend}, instead of its own detector"
-    ]
+    return [f"landmarks of {len(found)} of {len(track.status)} frames by {track.backend}, instead of its own detector"]
 
 
 def write_picture_points(record: Record, job: Job, file: Path) -> Track:

@@ -1,4 +1,4 @@
-"""Folders of pictures for generators that read or write them."""
+"""Folders of image files for generators that read or write them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lipsync_eval.types import Frame
 def write_frames(
     video: Path, folder: Path, pattern: str = "{:06d}.png", change: Callable[[Frame], Frame] = lambda f: f
 ) -> int:
-    """Write every picture of a video at 25 fps, numbered from 0, each through `change`; returns how many."""
+    """Write every frame of a video at 25 fps, numbered from 0, each through `change`; returns how many."""
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
     n = 0
     for n, frame in enumerate(open_clip(video).frames(), 1):
         if not cv2.imwrite(str(folder / pattern.format(n - 1)), change(frame)[..., ::-1]):
-            raise BaselineError(f"a picture cannot be written to {folder}")
+            raise BaselineError(f"a frame cannot be written to {folder}")
     return n
 
 
 def frames_to_video(folder: Path, pattern: str, job: Job) -> Path:
-    """Make job.work/frames.mkv (lossless, with the driving speech) of the pictures that match, in the order of their names.
+    """Make job.work/frames.mkv (lossless, with the driving speech) of the images that match, in the order of their names.
 
     Raises:
         BaselineError: there are none, or one cannot be read.
@@ -40,22 +40,22 @@ def frames_to_video(folder: Path, pattern: str, job: Job) -> Path:
     if not files:
         raise BaselineError(f"wrote no {pattern} into {folder.name}")
 
-    def pictures() -> Iterator[Frame]:
+    def frames() -> Iterator[Frame]:
         for file in files:
             read = cv2.imread(str(file), cv2.IMREAD_COLOR)
             if read is None:
-                raise BaselineError(f"its picture {file.name} cannot be read")
+                raise BaselineError(f"its image {file.name} cannot be read")
             yield np.ascontiguousarray(read[..., ::-1])
 
-    with wave.open(str(job.audio), "rb") as sound:
-        samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
+    with wave.open(str(job.audio), "rb") as driving:
+        samples = np.frombuffer(driving.readframes(driving.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
     made = job.work / "frames.mkv"
-    write_video(made, pictures(), audio=samples, codec="lossless")
+    write_video(made, frames(), audio=samples, codec="lossless")
     return made
 
 
 def cut(video: Path, job: Job, change: Callable[[Frame], Frame]) -> Path:
-    """Make job.work/cut.mkv (lossless, with the video's own sound) of every picture of `video` through `change`, for code that shows
+    """Make job.work/cut.mkv (lossless, with the video's own audio) of every frame of `video` through `change`, for code that shows
     other things beside its result."""
     clip = open_clip(video)
     made = job.work / "cut.mkv"

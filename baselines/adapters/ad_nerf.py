@@ -34,10 +34,10 @@ RECORD = Record(
 
 
 def command(job: Job) -> list[str]:
-    """The README's line for a new sound."""
+    """The README's line for new audio."""
     features = job.repo / job.option("features") / f"{job.id}.npy"
     if not features.is_file():
-        raise BaselineError(f"needs DeepSpeech features of the sound: {features} is missing")
+        raise BaselineError(f"needs DeepSpeech features of the audio: {features} is missing")
     return [
         *job.python,
         "NeRFs/TorsoNeRF/run_nerf.py",

@@ -70,7 +70,7 @@ def command(job: Job) -> list[str]:
 
 
 def collect(job: Job) -> Path:
-    """result.mov with sound."""
+    """result.mov with audio."""
     return newest(job.work / "result", "result.mov", job)
 
 

@@ -71,7 +71,7 @@ def command(job: Job) -> list[str]:
 
 
 def collect(job: Job) -> Path:
-    """Its result with sound."""
+    """Its result with audio."""
     return newest(job.work / "result", "*_facial_dubbing_add_audio.mp4", job)
 
 

@@ -23,19 +23,19 @@ RECORD = Record(
     imports=("torch", "cv2", "basicsr", "facexlib"),
     entry="inference_gfpgan.py",
     gpu=False,
-    fps="pictures",
+    fps="images",
     resolution="the frame's own (upscale 1)",
     audio="untouched",
     reference="none",
     needs=("video",),
     options={"version": "1, 1.2, 1.3, 1.4 or RestoreFormer [1.4]", "weight": "[0.5]"},
     checked="options compared with the argument parser of inference_gfpgan.py at the commit; not run (weights cannot be had here)",
-    notes=("used as --enhance gfpgan: the generated video goes in, its sound stays",),
+    notes=("used as --enhance gfpgan: the generated video goes in, its audio stays",),
 )
 
 
 def prepare(job: Job) -> Sequence[str]:
-    """One picture a frame."""
+    """One image a frame."""
     write_frames(job.video, job.work / "in")
     return ["frames enhanced one by one"]
 

@@ -29,7 +29,7 @@ RECORD = Record(
     imports=("torch", "torchvision", "cv2", "skimage", "PIL"),
     entry="demo.py",
     gpu=False,
-    fps="pictures",
+    fps="images",
     resolution="the frame's own",
     audio="untouched",
     reference="none",
@@ -42,12 +42,12 @@ RECORD = Record(
         "aligned": "1: the frames are aligned faces: no detector and no parser is run, the result has in_size",
     },
     checked="options compared with the argument parser of demo.py at the commit; run end to end on a CPU with seeded weights, aligned frames (docs/baselines-checked.md)",
-    notes=("used as --enhance gpen: the generated video goes in, its sound stays",),
+    notes=("used as --enhance gpen: the generated video goes in, its audio stays",),
 )
 
 
 def prepare(job: Job) -> Sequence[str]:
-    """One picture a frame."""
+    """One image a frame."""
     write_frames(job.video, job.work / "in")
     return ["frames enhanced one by one"]
 

@@ -46,7 +46,7 @@ RECORD = Record(
     checked="options compared with the argument parser of inference_single.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
         "takes 25 reference frames of the input video by itself, spread over how far the mouth is open; its --static is read but does nothing",
-        "its video shows sketch and result side by side: the adapter keeps the right half; its first picture stands for frames 0, 1 and 2",
+        "its video shows sketch and result side by side: the adapter keeps the right half; its first frame stands for frames 0, 1 and 2",
         "a video in which mediapipe misses the face in one frame fails",
         "mediapipe with `solutions` is needed: 0.10.21 has it, 1.2 has not",
         "face_alignment fetches its S3FD and FAN-4 by itself on first use, unless hub/checkpoints in TORCH_HOME has them ([ip_lap.env])",

@@ -40,7 +40,7 @@ RECORD = Record(
 
 
 def prepare(job: Job) -> Sequence[str]:
-    """The picture at 256x256 and the sound, alone in the view's examples/, where its code looks for them."""
+    """The picture at 256x256 and the audio, alone in the view's examples/, where its code looks for them."""
     import cv2
 
     examples = job.view / "examples"

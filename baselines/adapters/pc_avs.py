@@ -13,7 +13,7 @@ from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Patch, Reco
 from lipsync_eval.types import Frame
 
 _FIRST = 2
-"""The frame that its first picture stands for (data/voxtest_dataset.py: target_frame_inds starts at 2)."""
+"""The frame that its first frame stands for (data/voxtest_dataset.py: target_frame_inds starts at 2)."""
 
 RECORD = Record(
     name="pc_avs",
@@ -67,7 +67,7 @@ RECORD = Record(
 
 
 def prepare(job: Job) -> Sequence[str]:
-    """Its folders of numbered .jpg and the line of its list: identity, pose, sound."""
+    """Its folders of numbered .jpg and the line of its list: identity, pose, audio."""
     import cv2
 
     n = write_frames(job.video, job.work / "pose", "{:06d}.jpg", change=_crop)
@@ -77,11 +77,11 @@ def prepare(job: Job) -> Sequence[str]:
         raise BaselineError("the reference picture cannot be read")
     line = f"{job.work / 'identity'} 1 {job.work / 'pose'} {n} {job.audio} None 0 dummy\n"
     (job.work / "list.csv").write_text(line, "utf-8")
-    gap = "its first picture stands for frame 2 (sound windows of five frames): it is shown for frames 0 and 1 too, so that picture k stays at time k"
+    gap = "its first frame stands for frame 2 (audio windows of five frames): it is shown for frames 0 and 1 too, so that frame k stays at time k"
     return (
         [gap]
         if job.options.get("cropped") == "1"
-        else ["pictures were cut to their central square, not through its align_68.py", gap]
+        else ["frames were cut to their central square, not through its align_68.py", gap]
     )
 
 

@@ -46,7 +46,7 @@ RECORD = Record(
     checked="options compared with the argument parser of inference.py at the commit; run end to end on a CPU with seeded weights (docs/baselines-checked.md)",
     notes=(
         "the generic model (StyleSync-G); personal optimisation is not in the public code",
-        "its video ends where the last window of 16 mel frames does: up to 5 pictures before the sound",
+        "its video ends where the last window of 16 mel frames does: up to 5 frames before the audio",
         "its network sees the masked face and the same face unmasked: dubbed with the video's own audio it sees the true mouth",
         "`device` in args.json must be cpu to run on a CPU",
         "face_alignment fetches its detector and landmark network by itself on first use, unless `points` is set",

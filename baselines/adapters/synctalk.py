@@ -37,7 +37,7 @@ RECORD = Record(
 
 
 def command(job: Job) -> list[str]:
-    """The README's line for a new sound."""
+    """The README's line for new audio."""
     line = [
         *job.python,
         "main.py",
@@ -56,7 +56,7 @@ def command(job: Job) -> list[str]:
 
 
 def collect(job: Job) -> Path:
-    """The newest video with sound in the workspace's results."""
+    """The newest video with audio in the workspace's results."""
     return newest(job.repo / job.option("workspace") / "results", "*_audio.mp4", job)
 
 

@@ -12,6 +12,7 @@ from lipsync_eval.baselines.kit.configuration import sections as kit
 from lipsync_eval.baselines.kit.configuration.sections import (
     DataConfig,
     Kind,
+    LipReading,
     Positive,
     Rate,
     RunConfig,
@@ -142,7 +143,9 @@ class LossConfig(Section):
     avhubert_weights: Path | None = None
     """An official AV-HuBERT checkpoint (non-commercial research licence)."""
     avhubert_context: Annotated[int, Field(ge=5)] = 25
-    """Real frames around and including the generated ones that the expert sees."""
+    """Most real frames around and including the generated ones that the expert sees; shorter entries are seen whole."""
+    avhubert_variant: LipReading = "unsupervised"
+    """Which features are compared, as in table 4 of Yaman et al."""
     r1: Weight = 10.0
     """gamma of the R1 penalty (StyleGAN2's default)."""
     r1_every: Positive = 16

@@ -59,6 +59,7 @@ SPECS: Final = (
         reference="ours",
         tolerance=0.0,
         version=1,
+        real="none",
     ),
 )
 
@@ -119,7 +120,8 @@ class SyncCosineMeter:
         self.gt: _Windows | None = None
         self.lost = ""
         try:
-            self.gt = _Windows(loaded, pair.gt, pair.n_frames)
+            if pair.gt is not None:
+                self.gt = _Windows(loaded, pair.gt, pair.gt_frames)
         except ClipError as error:
             self.lost = str(error)
 
@@ -151,7 +153,7 @@ class SyncCosineMeter:
         own = None if self.gt is None else mean_of(self.gt.finish())
         if own is not None:
             found.gt_values["sync_cosine"] = own
-        else:
+        elif self.pair.gt is not None:
             found.notes.append(f"sync_cosine: the real video has no score of its own: {self.lost or 'no whole window'}")
         return found
 

@@ -1,4 +1,4 @@
-"""Tables and the gate from Python: what `lipsync-eval table` and `lipsync-eval gate` do."""
+"""Tables, the gate and correlations from Python: what `lipsync-eval table`, `gate` and `correlate` do."""
 
 from __future__ import annotations
 
@@ -95,6 +95,38 @@ def gate(
         ignore=ignore,
         resample=resample,
     )
+
+
+def correlate(
+    study: Path | str,
+    runs: Sequence[Run],
+    *,
+    answers: Sequence[Path | str] = (),
+    metrics: Sequence[str] | None = None,
+    form: Literal["text", "markdown", "csv", "json"] = "text",
+    seed: int = 12345,
+) -> str:
+    """Spearman, Kendall and Pearson of every metric with people's scores, per clip and per method, with intervals.
+
+    Args:
+        study: a CSV with columns id,method,mos[,rater][,question]; a study's key.json or its folder; or the folder that
+            `study collect --out` wrote.
+        runs: results or folders of runs, called as the study's methods are.
+        answers: the raters' files, with a key.json; none: the answers*.json beside it.
+        metrics: ids; None: all that the runs scored.
+        form: of the text; 'json' for a program.
+        seed: of the bootstrap.
+
+    Raises:
+        UsageError: no method or clip in common, or an unknown metric.
+        ParseError: the study cannot be read.
+    """
+    from lipsync_eval.reports.correlate import correlate as run
+    from lipsync_eval.reports.correlate_output import FORMATS
+    from lipsync_eval.reports.opinions import read_opinions
+
+    opinions = read_opinions(Path(study), [Path(a) for a in answers])
+    return FORMATS[form](run(opinions, [_result(r) for r in runs], metrics=metrics, seed=seed))
 
 
 def _result(run: Run) -> Result:

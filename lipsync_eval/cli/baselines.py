@@ -65,11 +65,15 @@ def check(names: tuple[str, ...], config: Path) -> int:
     """
     from lipsync_eval.baselines import check as checks
     from lipsync_eval.baselines import get_adapter
+    from lipsync_eval.baselines.environments import own_environment
 
     known = environments(config)
     ready = True
     for name in names:
-        for finding in checks.check(get_adapter(name, known), known.get(name)):
+        adapter, environment = get_adapter(name, known), known.get(name)
+        if environment is None and adapter.record.imports == ("lipsync_eval",):  # our own: it needs no other place
+            environment = own_environment(name, Path.cwd())
+        for finding in checks.check(adapter, environment):
             ready &= finding.ok
             click.echo(f"{name}: {'ok  ' if finding.ok else 'NOT '} {finding.what}: {finding.message}")
     return 0 if ready else 2

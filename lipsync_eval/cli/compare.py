@@ -19,7 +19,7 @@ from lipsync_eval.cli.generators import (
     report_failures,
     teller,
 )
-from lipsync_eval.cli.options import Headed, measuring, measuring_settings
+from lipsync_eval.cli.options import Headed, measuring, measuring_settings, on_cluster
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.types import Settings
 
@@ -35,12 +35,18 @@ if TYPE_CHECKING:
     "--out", type=click.Path(path_type=Path), required=True, help="DIR/gen, DIR/runs, DIR/table.*, DIR/report."
 )
 @click.option("--metrics", default="core", show_default=True, help="As in `score`.")
+@click.option(
+    "--experiment",
+    type=click.Choice(["leakage"]),
+    help="leakage: dub with silence and with other speech too, and measure what the mouth keeps of the old video.",
+)
 @click.option("--layout", help="As in `table`.")
 @click.option("--published", multiple=True, metavar="KEY", help="As in `table`.")
 @reference_rule("--reference-frame")
 @ENHANCE
 @AGAIN_FAILED
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@on_cluster
 @click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
 @click.option("--no-report", is_flag=True, help="Table only.")
 @click.option("--quiet", is_flag=True)
@@ -50,6 +56,7 @@ def compare(
     methods: str,
     data: Path,
     out: Path,
+    experiment: str | None,
     layout: str | None,
     published: tuple[str, ...],
     reference_frame: str,
@@ -65,8 +72,9 @@ def compare(
     Killed, it goes on where it was. What is done is not run again. Exit 3: some clips failed, the rest is scored.
 
     \b
-    Example:
+    Examples:
       lipsync-eval compare --methods wav2lip,ip_lap,radio --data hdtf.csv --out cmp --layout radio
+      lipsync-eval compare --methods wav2lip,radio --data hdtf.csv --out cmp --experiment leakage
     """
     from lipsync_eval.baselines import comparison
     from lipsync_eval.baselines.manifest import read_manifest
@@ -78,6 +86,21 @@ def compare(
     entries = read_manifest(data)
     generators, step = chosen(names, known), chosen([enhance], known)[0] if enhance else None
     settings = measuring_settings(values)
+    if experiment is not None:
+        from lipsync_eval.cli.leakage import leakage
+
+        if layout or published:
+            raise UsageError("--experiment prints its own table: leave out --layout and --published")
+        how = {"enhance": step, "reference": reference_frame, "seed": settings.seed, "again_failed": again_failed}
+        asked = values.pop("metrics")
+        measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
+        skip = bool(values["skip_missing"])
+        try:
+            return leakage(
+                generators, entries, out, measure, settings, metrics=asked, skip_missing=skip, how=how, quiet=quiet
+            )
+        except OSError as error:
+            raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     try:
         found = comparison.compare(
             generators,

@@ -17,8 +17,11 @@ _MEANING = {
     "feat": "extractor and weights",
     "fps": "frame rate",
     "media": "version of how files become frames and audio",
+    "gt": "whether there were real videos",
     "metric": "metric and its version",
     "proto": "crop protocol and its options",
+    "real": "statistics of real videos that were read or written",
+    "setting": "what the real videos show: the same speech, or other speech",
     "reference": "content of what --reference names",
 }
 

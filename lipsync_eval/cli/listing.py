@@ -47,7 +47,10 @@ def rows(thing: Any) -> list[tuple[str, Any]]:
 def _list_metrics() -> list[str]:
     from lipsync_eval.metrics.registry import specs
 
-    return [f"{s.name:<26}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.title}" for s in specs().values()]
+    return [
+        f"{s.name:<26}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.real_video:<9}{s.title}"
+        for s in specs().values()
+    ]
 
 
 def _find_metrics(name: str) -> Any:
@@ -55,7 +58,16 @@ def _find_metrics(name: str) -> Any:
 
     if (spec := specs().get(name)) is None:
         return None
-    return dict(rows(spec)) | {"options": family_of(name).options}
+    return dict(rows(spec)) | {"real": REAL[spec.real_video], "options": family_of(name).options}
+
+
+REAL: Final = {
+    "none": "none: needs no real video",
+    "set": "set: a set of real videos (fid, fvd: or their statistics)",
+    "person": "person: a real video of the person, whatever is said in it",
+    "content": "content: the real video of the same speech, moment by moment",
+}
+"""What a metric needs of real videos, in words."""
 
 
 def _list_protocols() -> list[str]:
@@ -134,6 +146,9 @@ KINDS: Final = {
 @click.argument("kind", type=click.Choice(tuple(KINDS)), default="metrics", required=False)
 def list_(kind: str) -> None:
     """List what there is: one line each.
+
+    Of a metric: id, unit, what is better, group, what it needs of real videos (none, a set, one of the person, the same
+    content), title.
 
     \b
     Examples:

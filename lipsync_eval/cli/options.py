@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST: Final = "First"
 """The heading of the options that most runs need."""
-HEADINGS: Final = (FIRST, "Videos", "Faces", "Protocol", "Weights and cache", "Output")
+HEADINGS: Final = (FIRST, "Many machines", "Videos", "Faces", "Protocol", "Weights and cache", "Output")
 """Those of metric families follow, then the options without a heading."""
 PROTOCOL_OPTIONS: Final = (CROP_FROM_OPTION, RADIUS_OPTION)
 
@@ -72,6 +72,24 @@ def declared(option: Option, default: str | None = None) -> Callable[[F], F]:
     how: dict[str, Any] = {"is_flag": True} if option.kind == "flag" else {"type": types[option.kind]}
     name = f"--{option.name.replace('_', '-')}"
     return flag(name, heading=option.heading, help=_help(option), default=default, **how)
+
+
+def on_cluster(command: F) -> F:
+    """Add the options that let a Dask cluster do the work."""
+    heading = "Many machines"
+    for option in (
+        flag(
+            "--cluster-options", type=click.Path(path_type=Path), metavar="FILE", heading=heading,
+            help="TOML: how --cluster is started (queue, memory, walltime...).",
+        ),
+        flag(
+            "--cluster", metavar="KIND[:N]", heading=heading,
+            help="Start a Dask cluster: local:N | slurm:N | pbs:N | lsf:N | sge:N | ssh:HOST,HOST | k8s:N.",
+        ),
+        flag("--scheduler", metavar="ADDRESS", heading=heading, help="Use a Dask scheduler that runs: tcp://host:8786."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def measuring(command: F) -> F:

@@ -90,7 +90,7 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
     absent, foreign = [], []
     for clip in run.clips:
         paths = [Path(p) for p in (clip.gen, clip.gt) if p]
-        if len(paths) < 2 or not clip.n_frames:
+        if not clip.gen or (run.data.gt and not clip.gt) or not clip.n_frames:
             continue
         if not all(p.exists() for p in paths):
             absent.append(next(str(p) for p in paths if not p.exists()))

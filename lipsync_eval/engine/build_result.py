@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.engine.plan import Plan
+from lipsync_eval.engine.real_videos import CROSS
 from lipsync_eval.errors import LipsyncError, MetricError
 from lipsync_eval.metrics.base import Pooled
 from lipsync_eval.metrics.registry import get_spec
@@ -102,6 +103,7 @@ def _score(
 ) -> tuple[Score, list[dict[str, Any]]]:
     """The score, and failure rows of clips that could be measured and then not be pooled."""
     spec = get_spec(metric)
+    forced = [CROSS] if metric in plan.forced else []
     common: dict[str, Any] = {
         "metric": metric,
         "title": spec.title,
@@ -118,7 +120,7 @@ def _score(
             ci=None,
             n_scored=0,
             signature=plan.signature(metric, 0),
-            notes=[plan.missing[metric]],
+            notes=[*forced, plan.missing[metric]],
         )
         return missing, []
     if spec.pooling == "pooled":
@@ -133,7 +135,7 @@ def _score(
             ci=None,
             n_scored=n,
             signature=plan.signature(metric, n, cropped_from(outcomes[i] for i, _ in places) if n else ()),
-            notes=list(found.notes),
+            notes=[*forced, *found.notes],
             details={**found.details, "ci": "none: a pooled score has no clips to resample"},
         )
         return pooled, rows
@@ -150,6 +152,7 @@ def _score(
         resample=resample,
         n_scored=len(values),
         signature=plan.signature(metric, len(values), cropped_from(outcomes[i] for i in kept)),
+        notes=forced,
         details={"gt_n_scored": len(gt_values)} if gt_values else {},
     )
     return mean, []
@@ -192,7 +195,7 @@ def _data(plan: Plan, outcomes: Sequence[Outcome]) -> DataInfo:
     return DataInfo(
         n_pairs=len(outcomes),
         digest=both.hexdigest(),
-        gt_digest=real.hexdigest(),
+        gt_digest="" if plan.gt is None else real.hexdigest(),
         gen=absolute(str(plan.gen)),
-        gt=absolute(str(plan.gt)),
+        gt="" if plan.gt is None else absolute(str(plan.gt)),
     )

@@ -1,4 +1,4 @@
-"""One image of the crops of many clips: names at the left, generated above real."""
+"""One image of the crops of many clips: names at the left, rows marked generated and real."""
 
 from __future__ import annotations
 
@@ -52,14 +52,16 @@ def contact_sheet(rows: Iterable[tuple[str, list[Frame], list[Frame]]], path: Pa
 
 
 def _strip(name: str, gen: list[Frame], gt: list[Frame]) -> Frame:
-    rows = [_tiles(side) for side in (gen, gt) if side] or [np.full((TILE // 2, TILE, 3), 255, np.uint8)]
+    sides = [(word, _tiles(side)) for word, side in (("generated", gen), ("real", gt)) if side]
+    rows = [row for _, row in sides] or [np.full((TILE // 2, TILE, 3), 255, np.uint8)]
     width = max(r.shape[1] for r in rows)
     body = np.full((sum(r.shape[0] for r in rows) + _GAP, width, 3), 255, np.uint8)
     top = 0
     for row in rows:
         body[top : top + row.shape[0], : row.shape[1]] = row
         top += row.shape[0]
-    return np.concatenate([_label(name, body.shape[0]), body], axis=1)
+    marks = [(word, k * TILE + TILE // 2) for k, (word, _) in enumerate(sides)]
+    return np.concatenate([_label(name, marks, body.shape[0]), body], axis=1)
 
 
 def _tiles(crops: list[Frame]) -> Frame:
@@ -76,13 +78,16 @@ def _tiles(crops: list[Frame]) -> Frame:
     return np.concatenate(tiles, axis=1)
 
 
-def _label(name: str, height: int) -> Frame:
-    """The name, wrapped; what the built-in font cannot draw is shown as escapes."""
+def _label(name: str, marks: list[tuple[str, int]], height: int) -> Frame:
+    """The name, wrapped, and which side is in which row, at its middle (px); what the built-in font cannot draw is shown as escapes."""
     from PIL import Image, ImageDraw, ImageFont
 
     text = name.encode("ascii", "backslashreplace").decode() if not name.isascii() else name
     text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     lines = [text[i : i + 30] for i in range(0, min(len(text), 240), 30)]
     image = Image.new("RGB", (_LABEL, height), "white")
-    ImageDraw.Draw(image).multiline_text((4, 4), "\n".join(lines), fill="black", font=ImageFont.load_default(11))
+    drawing, font = ImageDraw.Draw(image), ImageFont.load_default(11)
+    drawing.multiline_text((4, 4), "\n".join(lines[:4] if marks else lines), fill="black", font=font)
+    for word, middle in marks:
+        drawing.text((_LABEL - 8, middle), word, fill="black", font=font, anchor="rm")
     return np.asarray(image).copy()

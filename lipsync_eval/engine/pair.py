@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, zip_longest
+from typing import Final, Literal
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.engine.align import common_length
 from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
 from lipsync_eval.engine.tools import Ask, MeasuringTools
-from lipsync_eval.errors import ClipError, LipsyncError, UsageError
+from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
-from lipsync_eval.progress import Progress, silent
+from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.protocol import View
 from lipsync_eval.results.journal import Outcome
 from lipsync_eval.results.signature import CROP_FROM
@@ -27,7 +29,7 @@ log = logging.getLogger("lipsync_eval")
 
 _BATCH_BYTES = 24_000_000
 _BATCH_MOST = 16
-_WORDS = {"gen": "generated", "gt": "real"}
+_WORDS: Final[Mapping[str, Literal["generated", "real"]]] = {"gen": "generated", "gt": "real"}
 
 
 def measure_pair(tools: MeasuringTools, paths: PairPaths, progress: Progress = silent) -> Outcome:
@@ -48,9 +50,10 @@ def measure_pair(tools: MeasuringTools, paths: PairPaths, progress: Progress = s
     return _ClipRun(tools, Outcome(id=paths.id, gen=gen, gt=gt), progress).from_files(paths)
 
 
-def measure_clips(tools: MeasuringTools, name: str, gen: Clip, gt: Clip, progress: Progress = silent) -> Outcome:
+def measure_clips(tools: MeasuringTools, name: str, gen: Clip, gt: Clip | None, progress: Progress = silent) -> Outcome:
     """The same for clips that are open already (perturbed ones, for instance)."""
-    return _ClipRun(tools, Outcome(id=name, gen=str(gen.path), gt=str(gt.path)), progress).from_clips(gen, gt)
+    outcome = Outcome(id=name, gen=str(gen.path), gt=None if gt is None else str(gt.path))
+    return _ClipRun(tools, outcome, progress).from_clips(gen, gt)
 
 
 class _Stop(Exception):
@@ -67,37 +70,66 @@ class _ClipRun:
     def __init__(self, tools: MeasuringTools, outcome: Outcome, progress: Progress) -> None:
         self.tools, self.outcome, self.progress = tools, outcome, progress
         self.findings = Findings(outcome, tools.asks)
+        self.spent: dict[str, float] = {}
+        """Seconds by part of the work."""
+        self.asks: tuple[Ask, ...] = tools.asks
+        """Those of the pass under way."""
+        self.tracks: dict[str, Track | ClipError] = {}
+        """The face of each video, or why there is none."""
 
     def from_files(self, paths: PairPaths) -> Outcome:
         """Open both videos, then as from_clips."""
         with self._stopping():
-            gen, gt = self._open(paths)
+            with self._timed("open"):
+                gen, gt = self._open(paths)
             self._measure(gen, gt)
         if not self.outcome.digests[1]:
             self.outcome.digests = "", _digest(paths)
-        return self.findings.close()
+        return self._close()
 
-    def from_clips(self, gen: Clip, gt: Clip) -> Outcome:
+    def from_clips(self, gen: Clip, gt: Clip | None) -> Outcome:
         """Measure, and turn what stops the clip into failures."""
         with self._stopping():
             self._measure(gen, gt)
+        return self._close()
+
+    def _close(self) -> Outcome:
+        for part, seconds in self.spent.items():
+            self._tell(SPENT + part, seconds)
         return self.findings.close()
 
-    def _open(self, paths: PairPaths) -> tuple[Clip, Clip]:
-        if paths.gen is None or paths.gt is None:
+    def _open(self, paths: PairPaths) -> tuple[Clip, Clip | None]:
+        if paths.gen is None or (paths.gt is None and self.tools.real):
             side, other = ("generated", "real") if paths.gen is None else ("real", "generated")
             message = f"there is no {side} video for this {other} one; a score over the others alone would hide it"
             raise _Stop("pair", ClipError(message))
         self._tell("decode", 0.0)
         with self._stage("decode"):
-            return open_clip(paths.gen, audio=paths.audio), open_clip(paths.gt, audio=paths.gt_audio)
+            gt = None if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio)
+            return open_clip(paths.gen, audio=paths.audio), gt
 
-    def _measure(self, gen: Clip, gt: Clip) -> None:
+    def _measure(self, gen: Clip, gt: Clip | None) -> None:
+        """Each pass of the run: most runs have one."""
         self._describe(gen, gt)
-        n = self._align(gen, gt)
-        tracks = self._track(gen, gt, n)
-        crops = self._crop(gen, gt, tracks, n)
-        pair = self._pair(gen, gt, n, tracks, crops)
+        for asks in self.tools.passes:
+            self.asks = asks
+            with self._stopping():
+                self._pass(gen, gt)
+
+    def _pass(self, gen: Clip, gt: Clip | None) -> None:
+        """Measure the asks of one pass."""
+        paired = self.asks[0].paired
+        n = self._align(gen, gt) if paired and gt is not None else gen.n_frames
+        if self.outcome.n_frames is None:
+            self.outcome.n_frames = n
+        sides = {"gen": gen} | ({} if gt is None else {"gt": gt})
+        lengths = {"gen": n, "gt": n if paired or gt is None else gt.n_frames}
+        tracks = self._track(sides, lengths)
+        if paired and gt is not None:
+            crops = self._crop(gen, gt, tracks, n)
+        else:
+            crops = self._crop_alone(sides, tracks, lengths)
+        pair = self._pair(sides, lengths, tracks, crops, paired=paired)
         meters = self._start(pair)
         if meters:
             with self._stage("decode"):
@@ -105,10 +137,12 @@ class _ClipRun:
         for meter, asks in meters:
             self._finish(meter, asks)
 
-    def _describe(self, gen: Clip, gt: Clip) -> None:
+    def _describe(self, gen: Clip, gt: Clip | None) -> None:
         """What the files are, and what was done on the way in."""
-        self.outcome.digests = gen.digest, gt.digest
+        self.outcome.digests = gen.digest, "" if gt is None else gt.digest
         for side, clip in (("gen", gen), ("gt", gt)):
+            if clip is None:
+                continue
             self._note(side, (*clip.notes, *self._audio_notes(side, clip)))
             self.outcome.details[side] = clip_facts(clip)
 
@@ -118,84 +152,123 @@ class _ClipRun:
         if clip.audio is None or unheard:
             return ()
         own = clip.audio.source == clip.path
-        return (() if own else (f"sound taken from the file {clip.audio.source.name!r}",)) + clip.audio.notes
+        return (() if own else (f"audio taken from the file {clip.audio.source.name!r}",)) + clip.audio.notes
 
     def _align(self, gen: Clip, gt: Clip) -> int:
         """The common length in frames."""
         with self._stage("align"):
             n, cut = common_length(gen.n_frames, gt.n_frames, self.tools.align)
-        self.outcome.n_frames = n
         if cut:
             self.outcome.notes.append(cut)
         return n
 
-    def _track(self, gen: Clip, gt: Clip, n: int) -> dict[str, Track]:
+    def _track(self, sides: Mapping[str, Clip], lengths: Mapping[str, int]) -> dict[str, Track]:
         """The faces that could be followed, by side; where one could not, the metrics that need it fail."""
         tracks: dict[str, Track] = {}
-        if not self.tools.needs_faces:
+        if not any(self.tools.uses_faces(ask) for ask in self.asks):
             return tracks
         errors: list[ClipError] = []
-        for side, clip in (("gen", gen), ("gt", gt)):
-            self._tell(f"faces ({side})", 0.0)
-            with self._stage("faces"):
-                try:
-                    tracks[side] = track = self.tools.track(clip).cut(n)
-                except ClipError as error:
-                    errors.append(type(error)(f"{_WORDS[side]} video: {error}"))
-                    continue
+        for side, clip in sides.items():
+            if side not in self.tracks:
+                self._tell(f"faces ({side})", 0.0)
+                with self._stage("faces"), self._timed(f"faces ({side})"):
+                    try:
+                        self.tracks[side] = self.tools.track(clip)
+                    except ClipError as error:
+                        self.tracks[side] = type(error)(f"{_WORDS[side]} video: {error}")
+            found = self.tracks[side]
+            if isinstance(found, ClipError):
+                errors.append(found)
+                continue
+            tracks[side] = track = found.cut(lengths[side])
             self._note(side, track.notes)
             self.outcome.details[side]["faces"] = track_counts(track)
         single = self.tools.settings.face == "single"
-        lost = [a.name for a in self.tools.asks if self._blocked(a, tracks) or (single and self.tools.uses_faces(a))]
+        lost = [
+            ask.name
+            for ask in self.asks
+            if (single and self.tools.uses_faces(ask))
+            or any(f"{side}.points" in ask.needs and side not in tracks for side in sides)
+        ]
         for problem in errors:
             self.findings.fail("faces", problem, lost)
         return tracks
 
-    @staticmethod
-    def _blocked(ask: Ask, tracks: Mapping[str, Track]) -> bool:
-        """Whether a metric looks at landmarks of a video in which no face could be followed."""
-        return any(f"{side}.points" in ask.needs and side not in tracks for side in _WORDS)
-
-    def _crop(self, gen: Clip, gt: Clip, tracks: dict[str, Track], n: int) -> tuple[Crop, Crop] | tuple[None, None]:
+    def _crop(self, gen: Clip, gt: Clip, tracks: Mapping[str, Track], n: int) -> dict[str, Crop]:
         """The protocol's crops, where any metric asks for them; without, the metrics that need them fail."""
         if not self.tools.needs_crops:
-            return None, None
+            return {}
         views = [View(c.height, c.width, n, tracks.get(side)) for side, c in (("gen", gen), ("gt", gt))]
         try:
             crops = self.tools.protocol.crops(views[0], views[1])
         except ClipError as error:
-            lost = [ask.name for ask in self.tools.asks if ask.needs & {"gen.crop", "gt.crop"}]
+            lost = [ask.name for ask in self.asks if ask.needs & {"gen.crop", "gt.crop"}]
             self.findings.fail("crop", error, lost)
-            return None, None
+            return {}
         for side, crop in zip(("gen", "gt"), crops, strict=True):
             self._note(side, crop.notes)
             self.outcome.details[side]["frames_cropped"] = int(crop.valid.sum())
         if crops[0].crop_from:
             self.outcome.details[CROP_FROM] = crops[0].crop_from
-        return crops
+        return {"gen": crops[0], "gt": crops[1]}
+
+    def _crop_alone(
+        self, sides: Mapping[str, Clip], tracks: Mapping[str, Track], lengths: Mapping[str, int]
+    ) -> dict[str, Crop]:
+        """The protocol's crop of each video by itself; where one has none, the metrics that need it fail."""
+        found: dict[str, Crop] = {}
+        for side, clip in sides.items() if self.tools.needs_crops else ():
+            view = View(clip.height, clip.width, lengths[side], tracks.get(side), _WORDS[side])
+            try:
+                found[side] = crop = self.tools.protocol.crops(view, view)[0]
+            except ClipError as error:
+                self.findings.fail("crop", error, [ask.name for ask in self.asks if f"{side}.crop" in ask.needs])
+                continue
+            self._note(side, crop.notes)
+            self.outcome.details[side]["frames_cropped"] = int(crop.valid.sum())
+            if crop.crop_from:
+                found[side] = crop = replace(crop, crop_from="own")
+            if side == "gen" and crop.crop_from:
+                self.outcome.details.setdefault(CROP_FROM, crop.crop_from)
+        return found
 
     def _pair(
-        self, gen: Clip, gt: Clip, n: int, tracks: dict[str, Track], crops: tuple[Crop | None, Crop | None]
+        self,
+        sides: Mapping[str, Clip],
+        lengths: Mapping[str, int],
+        tracks: Mapping[str, Track],
+        crops: Mapping[str, Crop],
+        *,
+        paired: bool,
     ) -> Pair:
         """What the metrics see."""
-        heard = gt if self.tools.settings.audio == "gt" else gen
+        gen, gt = sides["gen"], sides.get("gt")
+        heard = gt if gt is not None and self.tools.settings.audio == "gt" else gen
         scored = heard.audio
-        length = n * RATE // FPS
+        length = lengths["gen"] * RATE // FPS
         if scored is not None and len(scored.samples) < length - RATE // FPS:
             short = (length - len(scored.samples)) / RATE
-            self._note("gen", [f"the scored sound ends {short:.2f} s before the picture"])
+            self._note("gen", [f"the scored audio ends {short:.2f} s before the video"])
+        real = None
+        if gt is not None:
+            own = _first(gt.audio, lengths["gt"] * RATE // FPS)
+            real = Side(gt, own, tracks.get("gt"), crops.get("gt"), gt.no_audio)
         return Pair(
             self.outcome.id,
-            Side(gen, _first(scored, length), tracks.get("gen"), crops[0], heard.no_audio),
-            Side(gt, _first(gt.audio, length), tracks.get("gt"), crops[1], gt.no_audio),
-            n,
+            Side(gen, _first(scored, length), tracks.get("gen"), crops.get("gen"), heard.no_audio),
+            real,
+            lengths["gen"],
             self.tools.protocol.signature(),
+            paired,
         )
 
     def _start(self, pair: Pair) -> list[tuple[Meter, tuple[Ask, ...]]]:
         """A meter for each family that still has a metric to measure, with all its asks."""
         meters = []
+        mine = {ask.name for ask in self.asks}
         for family, asks in self.tools.by_family:
+            if mine.isdisjoint(ask.name for ask in asks):
+                continue
             if any(ask.name in self.findings.open for ask in asks):
                 with self._failing(asks):
                     meters.append((family.start(pair), asks))
@@ -203,35 +276,49 @@ class _ClipRun:
 
     def _stream(self, pair: Pair, meters: list[tuple[Meter, tuple[Ask, ...]]]) -> None:
         """Every frame of both videos once through all meters; one that fails leaves the list."""
-        for batch in _batches(pair):
-            self._tell("metrics", batch.start / pair.n_frames)
+        batches = _batches(pair)
+        while (batch := self._next(batches)) is not None:
+            self._tell("metrics", min(batch.start / pair.n_frames, 1.0))
             working = []
             for meter, asks in meters:
-                with self._failing(asks):
+                with self._failing(asks), self._timed(_called(asks)):
                     meter.update(batch)
                     working.append((meter, asks))
             meters[:] = working
 
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        with self._timed("wait for frames"):
+            return next(batches, None)
+
     def _finish(self, meter: Meter, asks: tuple[Ask, ...]) -> None:
         found: Measurement | None = None
-        with self._failing(asks):
+        with self._failing(asks), self._timed(_called(asks)):
             found = meter.finish()
         if found is not None:
             self.findings.take(found, asks)
 
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[part] = self.spent.get(part, 0.0) + time.perf_counter() - began
+
     def _note(self, side: str, notes: Iterable[str]) -> None:
-        self.outcome.notes += [f"{side}: {note}" for note in notes]
+        told = (f"{side}: {note}" for note in notes)
+        self.outcome.notes += [note for note in told if note not in self.outcome.notes]
 
     def _tell(self, stage: str, share: float) -> None:
         self.progress(self.outcome.id, stage, share)
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
-        """What stops the clip fails every metric that is still open."""
+        """What stops the clip fails every metric of the pass that is still open."""
         try:
             yield
         except _Stop as stop:
-            self.findings.fail(stop.stage, stop.error, list(self.findings.open))
+            self.findings.fail(stop.stage, stop.error, [ask.name for ask in self.asks])
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -262,21 +349,30 @@ class _ClipRun:
             self.findings.fail("metric", error, names)
 
 
+def _called(asks: Sequence[Ask]) -> str:
+    """A family in the list of where time went."""
+    return ", ".join(ask.name for ask in asks)
+
+
 def _batches(pair: Pair) -> Iterator[Batch]:
-    """Frames of both videos in lockstep, decoded one batch ahead."""
-    largest = max(side.clip.height * side.clip.width for side in (pair.gen, pair.gt)) * 3
+    """Frames of both videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
+    largest = max(side.clip.height * side.clip.width for side in (pair.gen, pair.gt) if side is not None) * 3
     size = max(1, min(_BATCH_MOST, _BATCH_BYTES // largest))
 
-    def chunks(clip: Clip) -> Iterator[list[Frame]]:
-        frames = clip.frames(0, pair.n_frames)
+    def chunks(side: Side | None, n: int) -> Iterator[list[Frame]]:
+        frames: Iterator[Frame] = iter(()) if side is None else side.clip.frames(0, n)
         while chunk := list(islice(frames, size)):
             yield chunk
 
     start = 0
-    with prefetch(chunks(pair.gen.clip)) as gens, prefetch(chunks(pair.gt.clip)) as gts:
-        for gen, gt in zip(gens, gts, strict=True):
+    gens, gts = chunks(pair.gen, pair.n_frames), chunks(pair.gt, pair.gt_frames)
+    with prefetch(gens) as ahead, prefetch(gts) as real_ahead:
+        both: Iterator[tuple[list[Frame], list[Frame]]] = zip_longest(ahead, real_ahead, fillvalue=[])
+        for gen, gt in both:
+            if pair.paired and pair.gt is not None and len(gen) != len(gt):
+                raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
             yield Batch(pair, start, gen, gt)
-            start += len(gen)
+            start += max(len(gen), len(gt))
 
 
 def _digest(paths: PairPaths) -> str:

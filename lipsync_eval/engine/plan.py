@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lipsync_eval.engine.real_videos import check_settings, fitting
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import MissingWeights
 from lipsync_eval.media.pairing import Pairing, find_pairs
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec, select
+from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings
 from lipsync_eval.weights import check_overrides
@@ -24,7 +26,8 @@ class Plan:
     """A run, before it runs."""
 
     gen: Path
-    gt: Path
+    gt: Path | None
+    """None: the run has no real videos."""
     settings: Settings
     pairs: tuple[PairPaths, ...]
     """In the order of ids; unmatched clips are in here, with one side None."""
@@ -36,6 +39,8 @@ class Plan:
     """Metrics left out by --skip-missing -> why."""
     warnings: tuple[str, ...]
     pairing: Pairing
+    forced: frozenset[str] = frozenset()
+    """Metrics that were named although the setting does not suit them."""
 
     def signature(self, metric: str, n_scored: int, cropped: Iterable[str] = ()) -> str:
         """The signature of one score of this run; `cropped`: see MeasuringTools.signature_parts."""
@@ -60,13 +65,19 @@ class Plan:
 
 
 def make_plan(
-    gen: Path, gt: Path, metrics: str, settings: Settings, *, pairs_csv: Path | None = None, skip_missing: bool = False
+    gen: Path,
+    gt: Path | None,
+    metrics: str,
+    settings: Settings,
+    *,
+    pairs_csv: Path | None = None,
+    skip_missing: bool = False,
 ) -> Plan:
     """Match the videos, choose the metrics, bind the protocol, look for the weights.
 
     Args:
         gen: folder or file of generated videos.
-        gt: folder or file of real ones.
+        gt: folder or file of real ones; None: there are none.
         metrics: a --metrics value.
         settings: everything else that can move a number.
         pairs_csv: matches by table instead of by stem.
@@ -76,12 +87,15 @@ def make_plan(
         UsageError: anything that stops the run before work: names, options, weights.
     """
     check_overrides(settings.weights)
-    chosen = select(metrics)
+    real = gt is not None
+    check_settings(settings, real=real)
+    fit = fitting(select(metrics), metrics, settings, real=real)
     pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
-    chosen, warnings = _without_audio(chosen, metrics, pairing.pairs, settings)
-    if pairing.unmatched:
+    chosen, warnings = _without_audio(fit.metrics, metrics, pairing.pairs, settings)
+    warnings = (*fit.warnings, *warnings)
+    if real and pairing.unmatched:
         warnings = (*warnings, f"{pairing.unmatched} (each is a failure row)")
-    tools = open_tools(settings, chosen)
+    tools = open_tools(settings, chosen, real=real)
     missing = tools.check_weights()
     for metric in tools.metrics:
         if metric not in missing:
@@ -91,7 +105,7 @@ def make_plan(
     if missing:
         tools = tools.without(missing)
         warnings = (*warnings, f"left out for lack of weights: {', '.join(missing)}")
-    return Plan(gen, gt, settings, pairing.pairs, chosen, tools, missing, warnings, pairing)
+    return Plan(gen, gt, settings, pairing.pairs, chosen, tools, missing, warnings, pairing, fit.forced)
 
 
 def _without_audio(
@@ -127,6 +141,6 @@ def _stamp(path: Path | None) -> list[Any] | None:
         return None
     try:
         stat = path.stat()
-        return [str(path), stat.st_size, stat.st_mtime_ns]
+        return [absolute(str(path)), stat.st_size, stat.st_mtime_ns]
     except OSError:
-        return [str(path), None, None]
+        return [absolute(str(path)), None, None]

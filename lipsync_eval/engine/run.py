@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,16 +19,21 @@ from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
+from lipsync_eval.logs import from_environment
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec
-from lipsync_eval.progress import Progress, silent
+from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.results.journal import Journal, Outcome
+from lipsync_eval.results.paths import absolute, changed
 from lipsync_eval.types import Settings
 
 log = logging.getLogger("lipsync_eval")
 Job = tuple[int, PairPaths]
 """A clip and its place in the plan."""
+
+Crew = Callable[[tuple[Any, ...], list[Job], bool, Progress], Iterator[tuple[Job, Any]]]
+"""crew(setup of `measuring`, jobs, whether one at a time, progress): measures clips on other machines."""
 
 _EVERY = 0.2
 _STAGES = {"decode": "decode", "faces (gen)": "faces", "faces (gt)": "faces"}
@@ -43,6 +48,8 @@ def run_clips(
     isolate: bool = False,
     progress: Progress = silent,
     check: Callable[[], None] = lambda: None,
+    places: Collection[int] | None = None,
+    crew: Crew | None = None,
 ) -> None:
     """Measure every clip that the journal does not have yet.
 
@@ -53,31 +60,41 @@ def run_clips(
         isolate: measure in a worker process also where there is only one.
         progress: told what is done.
         check: called before each write; raises when the folder is another job's by now.
+        crew: measures instead of processes of this machine.
+        places: the clips to measure, by place in the plan (a shard's); None: all.
 
     Raises:
         UsageError: the run cannot go on (e.g. a refused checkpoint).
         OutputError: the journal cannot be written (full disk), or the folder was taken over.
         WorkerDied: workers end before they are ready.
     """
-    progress("", "total", len(plan.pairs))
+    mine = range(len(plan.pairs)) if places is None else sorted(places)
+    progress("", "total", len(mine))
     done = journal.done([pair.id for pair in plan.pairs])
-    for place in sorted(done):
+    for place in (place for place in mine if place in done):
         progress(plan.pairs[place].id, "done", 1.0)
-    jobs = [(place, pair) for place, pair in enumerate(plan.pairs) if place not in done]
+    jobs = [(place, plan.pairs[place]) for place in mine if place not in done]
     alone = journal.suspects()
     first, last = [j for j in jobs if j[0] not in alone], [j for j in jobs if j[0] in alone]
-    for place, outcome in _outcomes(plan, journal, first, last, workers, isolate, progress):
+    for place, outcome in _outcomes(plan, journal, first, last, workers, isolate, progress, crew):
         _keep(plan, journal, place, outcome, check)
         progress(outcome.id, "done", 1.0)
 
 
 def _outcomes(
-    plan: Plan, journal: Journal, first: list[Job], last: list[Job], workers: int, isolate: bool, progress: Progress
+    plan: Plan,
+    journal: Journal,
+    first: list[Job],
+    last: list[Job],
+    workers: int,
+    isolate: bool,
+    progress: Progress,
+    crew: Crew | None,
 ) -> Iterator[tuple[int, Outcome]]:
     """All clips of `first`, then those of `last` (and those of `first` that ended their process) by themselves."""
-    if (isolate and interpreter()) or (workers > 1 and len(first) > 1):
+    if crew is not None or (isolate and interpreter()) or (workers > 1 and len(first) > 1):
         last = [*last]
-        for job, outcome in _in_workers(plan, first, workers, progress):
+        for job, outcome in _in_workers(plan, first, workers, progress, crew):
             if isinstance(outcome, Death):
                 log.warning(
                     "the process that measured clip %r ended (%s); the clip is tried once more, by itself",
@@ -94,7 +111,7 @@ def _outcomes(
         stages[name] = stage
         progress(name, stage, share)
 
-    for job, outcome in _in_workers(plan, last, 1, told):
+    for job, outcome in _in_workers(plan, last, 1, told, crew, alone=True):
         if isinstance(outcome, Death):
             log.warning("the process that measured clip %r ended again (%s): a failure row", job[1].id, outcome)
             outcome = _lost(plan, job[1], outcome, _STAGES.get(stages.get(job[1].id, "decode"), "metric"))
@@ -113,14 +130,19 @@ def _here(
         yield place, outcome
 
 
-def _in_workers(plan: Plan, jobs: list[Job], workers: int, progress: Progress) -> Iterator[tuple[Job, Outcome | Death]]:
-    setup = (plan.settings, plan.tools.metrics)
+def _in_workers(
+    plan: Plan, jobs: list[Job], workers: int, progress: Progress, crew: Crew | None, *, alone: bool = False
+) -> Iterator[tuple[Job, Outcome | Death]]:
+    setup = (plan.settings, plan.tools.metrics, plan.tools.real)
+    if crew is not None:
+        return crew(setup, jobs, alone, progress)
     return do_all(f"{__name__}:measuring", setup, jobs, workers, progress)
 
 
-def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[Job, Progress], Outcome]:
+def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Callable[[Job, Progress], Outcome]:
     """What a worker does with a clip."""
-    tools = open_tools(settings, metrics)
+    from_environment()
+    tools = open_tools(settings, metrics, real=real)
 
     def work(job: Job, progress: Progress) -> Outcome:
         last = 0.0
@@ -128,7 +150,7 @@ def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[Job, Pr
         def seldom(item: str, stage: str, share: float) -> None:
             nonlocal last
             now = time.monotonic()
-            if share == 0.0 or now - last > _EVERY:
+            if share == 0.0 or stage.startswith(SPENT) or now - last > _EVERY:
                 last = now
                 progress(item, stage, share)
 
@@ -165,9 +187,16 @@ def _failed(plan: Plan, pair: PairPaths, stage: str, error: str, message: str) -
     return Outcome(id=pair.id, gen=gen, gt=gt, values=values, failures=[row])
 
 
+def with_absolute_paths(outcome: Outcome) -> Outcome:
+    """The outcome with absolute paths of its files: a job that goes on may have another working folder."""
+    found = changed({"clips": [{"gen": outcome.gen, "gt": outcome.gt, "details": outcome.details}]}, absolute)["clips"]
+    return replace(outcome, **found[0])
+
+
 def _keep(plan: Plan, journal: Journal, place: int, outcome: Outcome, check: Callable[[], None]) -> None:
     """Write one clip into the journal; what cannot be written is a failure row of the clip."""
     check()
+    outcome = with_absolute_paths(outcome)
     try:
         journal.write(place, outcome)
     except (TypeError, ValueError) as error:

@@ -7,23 +7,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from lipsync_eval.engine.build_result import build_result
+from lipsync_eval.engine.cluster.measure import crew_of
+from lipsync_eval.engine.cluster.start import ClusterAsk
 from lipsync_eval.engine.plan import Plan, make_plan
-from lipsync_eval.engine.run import run_clips
-from lipsync_eval.errors import OutputError, ParseError, UsageError
+from lipsync_eval.engine.run import Crew, run_clips
+from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
-from lipsync_eval.results.store import run_folder, sweep, write_run
+from lipsync_eval.results.store import refuse_others, run_folder, sweep, write_run
 from lipsync_eval.types import Settings
 from lipsync_eval.version import __version__
 
@@ -45,6 +47,9 @@ def score(
     name: str | None = None,
     resample: Resample = "clip",
     isolate: bool = False,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    cluster_options: str | Path | Mapping[str, Any] | None = None,
     command: Sequence[str] | None = None,
     event: Progress = silent,
     warn: Callable[[str], None] = lambda text: None,
@@ -52,7 +57,7 @@ def score(
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
-        gen, gt: folders (matched by stem) or single files.
+        gen, gt: folders (matched by stem) or single files. Without `gt` only metrics that need no real video are scored.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
@@ -64,6 +69,9 @@ def score(
         resample: what intervals draw: 'clip', or 'speaker' (the column of `pairs`) with all clips of a person.
         isolate: measure in worker processes also with workers=1, so that a clip that crashes its process is a failure row at
             once (the command line does). Otherwise such a crash ends this process; the next call with resume=True goes on.
+        scheduler: address of a Dask scheduler whose workers measure instead of `workers` ('tcp://host:8786').
+        cluster: start one: 'local:N', 'slurm:N', 'pbs:N', 'lsf:N', 'sge:N', 'ssh:HOST,HOST' or 'k8s:N' (docs/scale.md).
+        cluster_options: a TOML file, or a mapping, of options of that cluster.
         command: what to record as the command line.
         event: told (clip id, stage, share); see lipsync_eval.progress.
         warn: told about things that the user should know.
@@ -74,36 +82,65 @@ def score(
     Raises:
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
-    if gt is None:
-        raise UsageError(
-            "score needs the real videos (gt): every metric compares with them or prints their own score; "
-            "give their folder or file"
-        )
-    gen, gt, settings = Path(gen), Path(gt), settings or Settings()
+    ask = ClusterAsk.parse(scheduler, cluster, cluster_options)
+    plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample)
+    for text in plan.warnings:
+        warn(text)
+    label = name or usual_name(plan.gen)
+    line = list(command) if command is not None else ["lipsync_eval.score", *(str(p) for p in (gen, gt) if p)]
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary, crew_of(ask) as crew:
+            there = Journal(Path(temporary))
+            return _run(plan, there, label, line, workers, event, resample, isolate=isolate, crew=crew)
+    folder = Path(out)
+    with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
+        refuse_others(folder)
+        journal = Journal(folder)
+        if resume and (finished := finished_run(folder, journal, fingerprint(plan, resample))):
+            warn(f"{folder}: is complete already; nothing to do")
+            return finished
+        with crew_of(ask) as crew:
+            how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume, "crew": crew}
+            return _run(plan, journal, label, line, workers, event, resample, **how)
+
+
+def planned(
+    gen: str | Path,
+    gt: str | Path | None,
+    metrics: str | Sequence[str],
+    settings: Settings | None,
+    pairs: str | Path | None,
+    skip_missing: bool,
+    resample: Resample,
+) -> Plan:
+    """The plan of a call of `score`, whose arguments these are.
+
+    Raises:
+        UsageError: anything that stops the run before work.
+    """
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
-    plan = make_plan(gen, gt, wanted, settings, pairs_csv=Path(pairs) if pairs else None, skip_missing=skip_missing)
+    table = Path(pairs) if pairs else None
+    plan = make_plan(
+        Path(gen),
+        None if gt is None else Path(gt),
+        wanted,
+        settings or Settings(),
+        pairs_csv=table,
+        skip_missing=skip_missing,
+    )
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
         raise UsageError(
             f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
         )
-    for text in plan.warnings:
-        warn(text)
-    label = name or (gen.stem if gen.is_file() else gen.resolve().name)
-    line = list(command) if command is not None else ["lipsync_eval.score", str(gen), str(gt)]
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary:
-            return _run(plan, Journal(Path(temporary)), label, line, workers, event, resample, isolate=isolate)
-    folder = Path(out)
-    with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
-        journal = Journal(folder)
-        if resume and (finished := _finished(folder, journal, plan, resample)):
-            warn(f"{folder}: is complete already; nothing to do")
-            return finished
-        how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume}
-        return _run(plan, journal, label, line, workers, event, resample, **how)
+    return plan
 
 
-def _fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
+def usual_name(gen: Path) -> str:
+    """The method's name in tables where none is given."""
+    return gen.stem if gen.is_file() else gen.resolve().name
+
+
+def fingerprint(plan: Plan, resample: Resample) -> dict[str, Any]:
     """The plan's own, and what intervals draw where that is not clips."""
     return plan.fingerprint() | ({} if resample == "clip" else {"resample": resample})
 
@@ -118,21 +155,22 @@ def _run(
     resample: Resample,
     *,
     isolate: bool,
+    crew: Crew | None = None,
     lock: Lock | None = None,
     afresh: bool = True,
 ) -> Result:
     """Measure, collect, and write into the journal's folder where there is a `lock` on it."""
     began, started = time.monotonic(), datetime.now(UTC)
     folder = journal.folder.parent
-    fingerprint = _fingerprint(plan, resample)
+    stamp = fingerprint(plan, resample)
     try:
-        journal.begin(fingerprint, afresh=afresh)
+        journal.begin(stamp, afresh=afresh)
         sweep(folder, results=True)
     except OSError as error:
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
-    run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check)
-    commit, dirty = _commit()
+    run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check, crew=crew)
+    commit, dirty = checkout_commit()
     run = RunInfo(
         name=label,
         command=command,
@@ -142,10 +180,10 @@ def _run(
         seed=plan.settings.seed,
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 2),
-        plan=fingerprint,
+        plan=stamp,
         id=journal.run,
     )
-    result = build_result(plan, journal, run, _environment(plan, workers), resample)
+    result = build_result(plan, journal, run, environment(plan.settings, plan.tools.metrics, workers), resample)
     if lock is not None:
         result = result.with_frames(folder.absolute())
         try:
@@ -160,7 +198,7 @@ def _run(
     return result.with_frames({i: dict(journal.frames(place)) for place, i in enumerate(ids)})
 
 
-def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) -> Result | None:
+def finished_run(folder: Path, journal: Journal, stamp: Mapping[str, Any]) -> Result | None:
     """The complete run in `folder`, if --resume finds nothing left to do but what a kill left to clear away."""
     under_way = journal.under_way()
     if not (folder / RESULTS).exists():
@@ -173,8 +211,8 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
         raise
     if under_way and result.run.id != under_way:
         return None  # of the run before this one, which --overwrite was about to replace
-    if result.run.plan != _fingerprint(plan, resample):
-        raise OutputError(
+    if result.run.plan != stamp:
+        raise OtherRun(
             f"{folder}: holds a finished run of another plan; replace it with --overwrite or name another folder"
         )
     journal.remove()
@@ -182,8 +220,8 @@ def _finished(folder: Path, journal: Journal, plan: Plan, resample: Resample) ->
     return result
 
 
-def _environment(plan: Plan, workers: int) -> dict[str, Any]:
-    settings = plan.settings
+def environment(settings: Settings, metrics: Sequence[str], workers: int) -> dict[str, Any]:
+    """What cannot move a score: device, versions of libraries, workers."""
     found: dict[str, Any] = {
         "device": settings.device,
         "workers": workers,
@@ -195,7 +233,7 @@ def _environment(plan: Plan, workers: int) -> dict[str, Any]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
-    if any("weights" in get_spec(metric).needs for metric in plan.tools.metrics):  # measured in workers, perhaps
+    if any("weights" in get_spec(metric).needs for metric in metrics):  # measured in workers, perhaps
         import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (
@@ -208,7 +246,7 @@ def _environment(plan: Plan, workers: int) -> dict[str, Any]:
     return found
 
 
-def _commit() -> tuple[str | None, bool | None]:
+def checkout_commit() -> tuple[str | None, bool | None]:
     """Commit and dirtiness of the checkout that this package runs from; (None, None) for an installed package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():

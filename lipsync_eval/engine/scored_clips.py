@@ -28,7 +28,7 @@ def write_contact_sheet(result: Result, settings: Settings, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    tools = open_tools(settings, ("psnr",))
+    tools = open_tools(settings, ("cpbd",), real=bool(result.data.gt))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet((_scored_crops(tools, clip) for clip in result.clips), path)
@@ -49,18 +49,26 @@ def open_side(row: ClipRow, side: str, video: str) -> Clip:
 
 def _scored_crops(tools: MeasuringTools, row: ClipRow) -> tuple[str, list[Frame], list[Frame]]:
     """What stands beside the crops, then those of the generated and of the real video."""
-    if row.gen is None or row.gt is None or row.n_frames is None:
+    if row.gen is None or (row.gt is None and tools.real) or row.n_frames is None:
         return f"{row.id} (not read)", [], []
+    paired = tools.real and tools.settings.setting == "self"
     try:
-        clips = [open_side(row, "gen", row.gen), open_side(row, "gt", row.gt)]
-        views = [View(c.height, c.width, row.n_frames, _track(tools, c, row.n_frames)) for c in clips]
-        crops = tools.protocol.crops(views[0], views[1])
+        clips = [open_side(row, side, path) for side, path in (("gen", row.gen), ("gt", row.gt)) if path is not None]
+        lengths = [row.n_frames, *(row.n_frames if paired else clip.n_frames for clip in clips[1:])]
+        views = [View(c.height, c.width, n, _track(tools, c, n)) for c, n in zip(clips, lengths, strict=True)]
+        crops = tools.protocol.crops(views[0], views[1]) if paired else [tools.protocol.crops(v, v)[0] for v in views]
     except ClipError as error:
         return f"{row.id} ({type(error).__name__})", [], []
-    both = np.flatnonzero(crops[0].valid & crops[1].valid)
-    chosen = both[np.linspace(0, len(both) - 1, min(_EACH, len(both))).round().astype(int)] if len(both) else both
-    gen, gt = (list(_cropped(clip, crop, chosen)) for clip, crop in zip(clips, crops, strict=True))
-    return row.id, gen, gt
+    valid = [crop.valid for crop in crops]
+    chosen = [_spread(valid[0] & valid[1])] * 2 if paired else [_spread(v) for v in valid]
+    cropped = [list(_cropped(*each)) for each in zip(clips, crops, chosen, strict=True)]
+    return row.id, cropped[0], cropped[1] if len(cropped) > 1 else []
+
+
+def _spread(valid: np.ndarray) -> np.ndarray:
+    """A few evenly spaced frames out of those that have a crop."""
+    there = np.flatnonzero(valid)
+    return there[np.linspace(0, len(there) - 1, min(_EACH, len(there))).round().astype(int)] if len(there) else there
 
 
 def _track(tools: MeasuringTools, clip: Clip, n: int) -> Track | None:

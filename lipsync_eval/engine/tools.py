@@ -36,6 +36,8 @@ class Ask:
     """Shared by all asks of the family."""
     needs: frozenset[str]
     """As in MetricSpec.needs, under this run's options and protocol."""
+    paired: bool = True
+    """Whether it is measured on videos that are paired frame by frame (see Pair.paired)."""
 
     @property
     def name(self) -> str:
@@ -58,6 +60,8 @@ class MeasuringTools:
     protocol: Protocol
     align: Align
     cache: Cache
+    real: bool = True
+    """Whether the run has real videos."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -69,6 +73,12 @@ class MeasuringTools:
         """Each family with its asks."""
         families = {id(ask.family): ask.family for ask in self.asks}
         return tuple((f, tuple(ask for ask in self.asks if ask.family is f)) for f in families.values())
+
+    @cached_property
+    def passes(self) -> tuple[tuple[Ask, ...], ...]:
+        """Asks that share one pass over the frames: those of videos of their own length, then those of paired ones."""
+        groups = (tuple(ask for ask in self.asks if ask.paired is paired) for paired in (False, True))
+        return tuple(group for group in groups if group)
 
     @cached_property
     def needs_faces(self) -> bool:
@@ -138,7 +148,7 @@ class MeasuringTools:
         kept = tuple(m for m in self.metrics if m not in metrics)
         if not kept:
             raise UsageError("no metric is left: all of them lack their weights. " + next(iter(metrics.values())))
-        return open_tools(self.settings, kept)
+        return open_tools(self.settings, kept, real=self.real)
 
     def signature_parts(self, metric: str, cropped: Iterable[str] = ()) -> dict[str, str]:
         """Every key of one metric's signature except `n`.
@@ -151,7 +161,6 @@ class MeasuringTools:
         ask = self.ask(metric)
         parts = {
             "agg": "pooled" if ask.pooled else "clip-mean",
-            "align": self.align.signature,
             "fps": str(FPS),
             "media": str(READING),
             "metric": f"{ask.spec.name}.{ask.spec.version}",
@@ -159,8 +168,14 @@ class MeasuringTools:
         }
         if _CROPS & ask.needs:
             parts["proto"] = self.protocol.signature()
-            if whose := "+".join(sorted(set(cropped))) or self._crop_from():
+            if whose := self.crop_from(ask, cropped):
                 parts[CROP_FROM] = whose
+        if ask.paired:
+            parts["align"] = self.align.signature
+        if not self.real:
+            parts["gt"] = "none"
+        elif self.settings.setting != "self":
+            parts["setting"] = self.settings.setting
         if self.uses_faces(ask):
             parts["faces"] = faces_signature(self.settings.landmarks, self.settings.detector, self._weights)
             parts["face"] = self.settings.face
@@ -170,31 +185,44 @@ class MeasuringTools:
             parts["reference"] = self.reference
         return parts | ask.family.keys(metric)
 
-    def _crop_from(self) -> str:
-        """Whose landmarks crop, as asked for; '' where the protocol leaves no choice."""
+    def crop_from(self, ask: Ask, cropped: Iterable[str]) -> str:
+        """Whose landmarks cropped, or were asked to crop; '' where the protocol leaves no choice."""
         declared = self.protocol.spec.options
         if not any(option.name == CROP_FROM for option in declared):
             return ""
-        return value_of(declared, self.settings.protocol_options, CROP_FROM)
+        if not ask.paired:
+            return "own"
+        asked = value_of(declared, self.settings.protocol_options, CROP_FROM)
+        return "+".join(sorted(set(cropped))) or asked
 
     def _weights(self, name: str) -> Path:
         return locate(self.settings, name).path
 
 
-def open_tools(settings: Settings, metrics: Sequence[str]) -> MeasuringTools:
+def open_tools(settings: Settings, metrics: Sequence[str], *, real: bool = True) -> MeasuringTools:
     """Bind the protocol and the metric families. Loads no weights and no network.
+
+    Args:
+        settings: of the run.
+        metrics: ids.
+        real: whether the run has real videos.
 
     Raises:
         UsageError: unknown protocol, option or metric.
     """
     from lipsync_eval.protocols import get
 
-    classes = dict.fromkeys(family_of(m) for m in metrics)
-    named = frozenset(metrics)
-    families = {c: c(settings, named & {s.name for s in c.specs}) for c in classes}
+    def paired(metric: str) -> bool:
+        return real and (settings.setting == "self" or get_spec(metric).real_video == "content")
+
+    members: dict[tuple[type[Family], bool], set[str]] = {}
+    for metric in metrics:
+        members.setdefault((family_of(metric), paired(metric)), set()).add(metric)
+    families = {key: key[0](settings, frozenset(names)) for key, names in members.items()}
     asks = []
     for metric in metrics:
-        family, spec = families[family_of(metric)], get_spec(metric)
-        asks.append(Ask(spec, family, family.needs(metric)))
-    protocol = get(settings.protocol, settings.protocol_options)
-    return MeasuringTools(settings, tuple(asks), protocol, parse_align(settings.align), Cache(settings.cache_dir))
+        together = paired(metric)
+        family = families[family_of(metric), together]
+        asks.append(Ask(get_spec(metric), family, family.needs(metric), together))
+    protocol, align = get(settings.protocol, settings.protocol_options), parse_align(settings.align)
+    return MeasuringTools(settings, tuple(asks), protocol, align, Cache(settings.cache_dir), real)

@@ -20,7 +20,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.spawn import get_executable
@@ -140,10 +140,17 @@ def interpreter() -> str:
 class _Worker:
     """The parent's end of one worker process."""
 
-    def __init__(self, inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]], target: str, setup: Any) -> None:
+    def __init__(
+        self,
+        inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]],
+        target: str,
+        setup: Any,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> None:
         line = [interpreter(), "-c", _CODE, json.dumps(sys.path)]
         try:
-            self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd=cwd)
         except OSError as error:
             raise WorkerDied(
                 f"worker processes cannot be started ({error}); finished clips are kept: go on with --resume, or with --workers 1 from Python"
@@ -175,6 +182,57 @@ class _Worker:
             while True:
                 inbox.put((self, _get(stream)))
         inbox.put((self, None))
+
+
+class SteadyWorker:
+    """One worker for jobs that come one by one; it is started at the first and again after one that ended it."""
+
+    def __init__(
+        self, target: str, setup: tuple[Any, ...], env: Mapping[str, str] | None = None, cwd: str | None = None
+    ) -> None:
+        """`target` and `setup` as in `do_all`; `env` and `cwd` of the process, None: as here."""
+        self._start = target, setup, env, cwd
+        self._inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]] = queue.Queue()
+        self._worker: _Worker | None = None
+
+    def do(self, job: object, report: Report) -> Any:
+        """The result of one job, or the Death of the process that did it.
+
+        Raises:
+            WorkerDied: the process ends before it is ready.
+            whatever the work raised.
+        """
+        for _ in range(_STARTS):
+            ready = self._worker is not None
+            if self._worker is None:
+                self._worker = _Worker(self._inbox, *self._start)
+            else:
+                self._worker.send(job)
+            while True:
+                kind, *rest = self._inbox.get()[1] or ("died",)
+                if kind == "ready":
+                    ready = True
+                    self._worker.send(job)
+                elif kind == "report":
+                    report(*rest)
+                elif kind == "done":
+                    return rest[0]
+                elif kind == "error":
+                    self.close()
+                    raise rest[0]
+                else:
+                    break
+            death = Death(self._worker.process.wait())
+            self.close()
+            if ready:
+                return death
+        raise WorkerDied(f"worker processes end before they are ready ({death})")
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.kill()
+        self._worker, self._inbox = None, queue.Queue()
 
 
 def serve() -> None:

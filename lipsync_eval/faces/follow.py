@@ -22,7 +22,7 @@ from lipsync_eval.types import Float, Frame
 STEADY: Final = 0.5
 """Overlap (IoU) of a face's boxes in two looks from which it moved steadily; below, there is a look in between."""
 SAME: Final = 0.3
-"""Overlap (IoU) of boxes in neighbouring pictures from which they are one person's."""
+"""Overlap (IoU) of boxes in neighbouring frames from which they are one person's."""
 AHEAD_BLOCKS: Final = 8
 AHEAD_BYTES: Final = 48_000_000
 """Blocks, and bytes of frames, that wait until their points are found together."""

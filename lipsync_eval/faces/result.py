@@ -29,11 +29,11 @@ def build(followed: Followed, backend: str, face: Literal["largest", "single"]) 
     if face == "single" and (n_faces > 1).any():
         first = int(np.argmax(n_faces > 1))
         raise FaceError(
-            f"--face single: picture {first} ({first / 25:.2f} s) shows {n_faces[first]} faces; "
+            f"--face single: frame {first} ({first / 25:.2f} s) shows {n_faces[first]} faces; "
             "use --face largest to follow the largest"
         )
     if not followed.persons:
-        raise FaceError(f"no face found in any of {len(followed.n_faces)} pictures looked at (of {n}), by {backend}")
+        raise FaceError(f"no face found in any of {len(followed.n_faces)} frames looked at (of {n}), by {backend}")
     person = max(followed.persons, key=lambda p: p.weight)
     track = _spread(person, n, backend, n_faces)
     return _fill(track, _choice_notes(followed, person))
@@ -58,19 +58,19 @@ def _fill(track: Track, notes: list[str]) -> Track:
             track.status[inner] = FILLED
     filled, missing = (int((track.status == s).sum()) for s in (FILLED, MISSING))
     if filled:
-        notes.append(f"face filled in {filled} of {len(track.status)} pictures (gaps of at most {MAX_GAP})")
+        notes.append(f"face filled in {filled} of {len(track.status)} frames (gaps of at most {MAX_GAP})")
     if missing:
-        notes.append(f"face missing in {missing} of {len(track.status)} pictures")
+        notes.append(f"face missing in {missing} of {len(track.status)} frames")
     return Track(track.boxes, track.points, track.score, track.status, track.backend, track.n_faces, tuple(notes))
 
 
 def _choice_notes(followed: Followed, person: Person) -> list[str]:
     notes = []
     if followed.cuts:
-        notes.append(f"possible cuts: {len(followed.cuts)}, the first before picture {followed.cuts[0]}")
+        notes.append(f"possible cuts: {len(followed.cuts)}, the first before frame {followed.cuts[0]}")
     if len(followed.persons) > 1:
         notes.append(
             f"faces followed: {len(followed.persons)}; kept the one with the largest sum of sides, "
-            f"seen in {len(person.times)} pictures, {person.times[0]} to {person.times[-1]}"
+            f"seen in {len(person.times)} frames, {person.times[0]} to {person.times[-1]}"
         )
     return notes

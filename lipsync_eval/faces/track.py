@@ -73,7 +73,7 @@ def track_faces(
             followed = follow(clip.frames(), boxes, points)
         if followed.n_frames != clip.n_frames:
             raise MediaError(
-                f"{clip.path}: {followed.n_frames} pictures could be read of {clip.n_frames} that the file holds"
+                f"{clip.path}: {followed.n_frames} frames could be read of {clip.n_frames} that the file holds"
             )
         track = build(followed, chosen.signature, face)
         if cache:

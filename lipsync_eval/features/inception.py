@@ -196,7 +196,7 @@ def prepare(images: Tensor, resize: str) -> Tensor:
     """
     if images.dtype != torch.uint8:
         raise InputError(
-            f"FID takes uint8 RGB pictures; got {images.dtype}: convert with (x * 255).round().clip(0, 255).to(torch.uint8)"
+            f"FID takes uint8 RGB frames; got {images.dtype}: convert with (x * 255).round().clip(0, 255).to(torch.uint8)"
         )
     if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < 2:
         raise InputError(f"FID takes (N, 3, H, W) RGB of at least 2 x 2 px; got {tuple(images.shape)}")

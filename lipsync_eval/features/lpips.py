@@ -158,11 +158,11 @@ def check_shapes(a: Tensor, b: Tensor, min_side: int) -> None:
             )
         if min(x.shape[2:]) < min_side:
             raise InputError(
-                f"this LPIPS net needs pictures of at least {min_side} x {min_side} px; the {name} input is {tuple(x.shape[2:])}"
+                f"this LPIPS net needs frames of at least {min_side} x {min_side} px; the {name} input is {tuple(x.shape[2:])}"
             )
     if a.shape != b.shape:
         raise InputError(
-            f"LPIPS compares pictures of one size; got {tuple(a.shape)} and {tuple(b.shape)}: resize or crop both alike first"
+            f"LPIPS compares frames of one size; got {tuple(a.shape)} and {tuple(b.shape)}: resize or crop both alike first"
         )
 
 

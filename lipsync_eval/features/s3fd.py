@@ -64,7 +64,7 @@ class S3FD:
         small = [cv2.resize(p, (0, 0), fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) for p in frames]
         if min(small[0].shape[:2]) < _SMALLEST:
             raise InputError(
-                f"S3FD needs pictures of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
+                f"S3FD needs frames of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
             )
         batch = torch.from_numpy(np.stack(small)).to(self.device).permute(0, 3, 1, 2).float()
         batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]

@@ -60,7 +60,7 @@ def read_audio(path: Path, *, origin: Fraction | None, seconds: Fraction, rate: 
         )
     samples = found.samples
     if not np.isfinite(samples).all():
-        raise MediaError(f"the sound of {path.name!r} holds values that are no numbers; make it again")
+        raise MediaError(f"the audio of {path.name!r} holds values that are no numbers; make it again")
     notes = [*several, *found.notes, *_damage(health), *_length(Fraction(len(samples), rate) - seconds)]
     beyond = int(np.count_nonzero(samples > 1.0) + np.count_nonzero(samples < -1.0))
     if beyond:
@@ -82,7 +82,7 @@ def has_audio(path: Path) -> bool:
 
 
 def _unusable(path: Path, why: str) -> str:
-    return f"the sound of {path.name!r} cannot be used: {why}; make it again, or give another sound file"
+    return f"the audio of {path.name!r} cannot be used: {why}; make it again, or give another audio file"
 
 
 def _mix(container: InputContainer, stream: Any, health: Health, mixer: Mixer) -> None:
@@ -95,10 +95,10 @@ def _mix(container: InputContainer, stream: Any, health: Health, mixer: Mixer) -
 def _damage(health: Health) -> list[str]:
     notes = []
     if health.failed:
-        notes.append(f"{health.failed} packet(s) of sound could not be decoded")
+        notes.append(f"{health.failed} packet(s) of audio could not be decoded")
     if health.hidden:
         notes.append(
-            f"damage in {health.hidden} packet(s) of sound that the decoder covered up ({health.hidden_first})"
+            f"damage in {health.hidden} packet(s) of audio that the decoder covered up ({health.hidden_first})"
         )
     if health.container:
         notes.append(f"the container is damaged or cut off ({health.container})")
@@ -108,4 +108,4 @@ def _damage(health: Health) -> list[str]:
 def _length(longer: Fraction) -> list[str]:
     if abs(longer) <= Fraction(1, FPS):
         return []
-    return [f"sound {float(abs(longer)):.2f} s {'longer' if longer > 0 else 'shorter'} than the picture: left so"]
+    return [f"audio {float(abs(longer)):.2f} s {'longer' if longer > 0 else 'shorter'} than the video: left so"]

@@ -63,7 +63,7 @@ def _audio(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio 
         given = read_audio(audio, origin=None, seconds=seconds)
         if given is None:
             raise MediaError(
-                f"{audio.name!r} has no sound track; give a sound file, or none to use the video's own track"
+                f"{audio.name!r} has no audio track; give an audio file, or none to use the video's own track"
             )
         return given, ""
     try:
@@ -79,5 +79,5 @@ def resampled(times: Times, picks: Integers) -> list[str]:
         return []
     used = len(np.unique(picks))
     return [
-        f"resampled from {float(n / times.seconds):.4g} to {FPS} fps: {used} of {n} pictures used, {len(picks) - used} repeated"
+        f"resampled from {float(n / times.seconds):.4g} to {FPS} fps: {used} of {n} frames used, {len(picks) - used} repeated"
     ]

@@ -55,7 +55,7 @@ def opened(path: Path, messages: Messages | None = None, form: str | None = None
             else why
         )
         raise MediaError(
-            f"{path.name!r} is not a video or sound file that can be read ({why}): it is damaged, cut off or of another kind; "
+            f"{path.name!r} is not a video or audio file that can be read ({why}): it is damaged, cut off or of another kind; "
             "make it again, or convert it with ffmpeg"
         ) from error
     try:
@@ -80,12 +80,12 @@ def check_file(path: Path) -> None:
                 pass
     except FileNotFoundError as error:
         raise MediaError(
-            f"{str(path)!r} does not exist; give an existing video, sound file or folder of images"
+            f"{str(path)!r} does not exist; give an existing video, audio file or folder of images"
         ) from error
     except (OSError, ValueError) as error:
         raise MediaError(f"{str(path)!r} cannot be opened ({error}); check its permissions") from error
     if not regular:
-        raise MediaError(f"{str(path)!r} is not a regular file; give a video, a sound file or a folder of images")
+        raise MediaError(f"{str(path)!r} is not a regular file; give a video, an audio file or a folder of images")
     if size == 0:
         raise MediaError(f"{path.name!r} is empty (0 bytes); it was probably not written to its end: make it again")
 
@@ -98,7 +98,7 @@ def check_size(path: Path, width: int, height: int) -> None:
     """
     if not 0 < width * height <= MAX_PIXELS:
         # ffmpeg, held to MAX_PIXELS itself, often gives 0x0 for a size beyond it.
-        size = f"pictures of {width}x{height} px" if width * height else "no picture size, or an absurd one"
+        size = f"frames of {width}x{height} px" if width * height else "no frame size, or an absurd one"
         raise MediaError(
             f"{path.name!r} states {size}; from 1 to {MAX_PIXELS} pixels are accepted: scale the video down, or make it again "
             "if the size is wrong"

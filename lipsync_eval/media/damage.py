@@ -38,7 +38,7 @@ def check_damage(path: Path, container: InputContainer, stream: Any, times: Time
     if health.failed:
         why = health.hidden_first or health.container
         raise MediaError(
-            f"{path.name!r}: {health.failed} of about {n + health.failed} pictures cannot be decoded"
+            f"{path.name!r}: {health.failed} of about {n + health.failed} frames cannot be decoded"
             f"{f' ({why})' if why else ''}: the file is damaged or cut off; make it again"
         )
     if recordings(path, container.format.name, health.read) > 1:
@@ -48,13 +48,13 @@ def check_damage(path: Path, container: InputContainer, stream: Any, times: Time
     gap = max(_short(container, stream, times, health), default=Fraction(0))
     if gap > TOLERANCE:
         raise MediaError(
-            f"{path.name!r} was cut off: its header states {float(gap):.2f} s more than the file holds ({n} pictures; up "
+            f"{path.name!r} was cut off: its header states {float(gap):.2f} s more than the file holds ({n} frames; up "
             f"to {float(TOLERANCE)} s are accepted); make it again"
         )
     hole = _hole(times)
     if health.container and hole > TOLERANCE:
         raise MediaError(
-            f"{path.name!r} is damaged ({health.container}): {float(hole):.2f} s of pictures are missing in the middle; "
+            f"{path.name!r} is damaged ({health.container}): {float(hole):.2f} s of frames are missing in the middle; "
             "make it again"
         )
     if hole > JUMP and container.format.name in _JUMPING:
@@ -73,7 +73,7 @@ def _notes(gap: Fraction, health: Health) -> list[str]:
     if health.hidden:
         notes.append(f"damage in {health.hidden} packet(s) that the decoder covered up ({health.hidden_first})")
     if health.early:
-        notes.append(f"{health.early} packet(s) before the first complete picture left out")
+        notes.append(f"{health.early} packet(s) before the first complete frame left out")
     return notes
 
 

@@ -96,7 +96,7 @@ def numbered(folder: Path) -> list[Path]:
         missing = ", ".join(str(a + 1) if b == a + 2 else f"{a + 1}-{b - 1}" for a, b in gaps)
         raise MediaError(
             f"the images in {folder.name!r} run from {order[0]} to {order[-1]} with gaps: {missing} missing; a gap would "
-            "shift all that follows against the sound: make them again, or number them anew"
+            "shift all that follows against the audio: make them again, or number them anew"
         )
     return [found[i][0] for i in order]
 
@@ -135,7 +135,7 @@ def _sizes(images: list[Path]) -> tuple[tuple[int, int], int]:
 
 
 def _decoded(path: Path, *, strict: bool = False) -> VideoFrame:
-    """The picture of an image file.
+    """The pixels of an image file.
 
     Raises:
         MediaError: it cannot be decoded; `strict`: or was decoded with complaints (cut off).
@@ -191,7 +191,7 @@ def _only_audio(folder: Path) -> Path | None:
     found = audio_files_of(folder)
     if len(found) > 1:
         raise MediaError(
-            f"the folder {folder.name!r} has {len(found)} sound files: {', '.join(repr(p.name) for p in found)}; keep one, or "
+            f"the folder {folder.name!r} has {len(found)} audio files: {', '.join(repr(p.name) for p in found)}; keep one, or "
             "name it in the audio column of --pairs"
         )
     return found[0] if found else None
@@ -201,5 +201,5 @@ def _audio(path: Path, length: Fraction) -> Audio:
     check_file(path)
     found = read_audio(path, origin=None, seconds=length)
     if found is None:
-        raise MediaError(f"{path.name!r} has no sound track; give a sound file")
+        raise MediaError(f"{path.name!r} has no audio track; give an audio file")
     return found

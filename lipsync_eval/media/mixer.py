@@ -55,11 +55,11 @@ class Mixer:
         ahead = late if not self._time else late - self._strayed
         if ahead > (_GAP if self._time else 0) and self._time + late > self._seconds:
             self._stopped = (
-                f"sound that begins {float(self._time + late):.2f} s after the first picture, behind the last, left out"
+                f"audio that begins {float(self._time + late):.2f} s after the first frame, behind the last, left out"
             )
             return False
         if self._time > self._seconds + KEPT:
-            self._stopped = f"sound more than {KEPT} s behind the last picture left out"
+            self._stopped = f"audio more than {KEPT} s behind the last frame left out"
             return False
         if self._time:
             self._starts.append(float(self._time))
@@ -109,10 +109,8 @@ class Mixer:
             )
         count = round(abs(late) * frame.sample_rate)
         if not self._head and abs(late) > _TOLD:
-            what = (
-                "after the first picture: silence put before it" if late > 0 else "before the first picture: cut there"
-            )
-            self._head = f"sound begins {float(abs(late)):.3f} s {what}"
+            what = "after the first frame: silence put before it" if late > 0 else "before the first frame: cut there"
+            self._head = f"audio begins {float(abs(late)):.3f} s {what}"
         if late < 0 and count >= frame.samples:
             return
         while late > 0 and count:

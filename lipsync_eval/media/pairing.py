@@ -34,7 +34,7 @@ class Pairing:
         return "; ".join(parts)
 
 
-def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing:
+def find_pairs(gen: Path, gt: Path | None, *, pairs_csv: Path | None = None) -> Pairing:
     """Match generated with real videos: by name below two folders, two single files, or by a table.
 
     Two folders: the id is the path below the folder without its suffix, so a.mp4 matches a.avi and a folder a/ of images.
@@ -42,14 +42,17 @@ def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing
 
     Args:
         gen: folder or file of the generated videos.
-        gt: folder or file of the real videos.
+        gt: folder or file of the real videos; None: there are none, and every pair has `gt` None.
         pairs_csv: a CSV file with the columns gen,gt[,audio,id,speaker] (see `lipsync_eval.media.table`).
 
     Raises:
         PairingError: a missing or empty folder, no pair, doubled names, two audio files for one video, names
             that are not UTF-8: all are listed.
     """
-    gen, gt = Path(gen), Path(gt)
+    gen = Path(gen)
+    if gt is None:
+        return _alone(gen, pairs_csv)
+    gt = Path(gt)
     for path, side in ((gen, "GEN"), (gt, "GT")):
         if not path.exists():
             raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
@@ -66,6 +69,20 @@ def find_pairs(gen: Path, gt: Path, *, pairs_csv: Path | None = None) -> Pairing
     return _by_name(find_clips(gen), find_clips(gt))
 
 
+def _alone(gen: Path, pairs_csv: Path | None) -> Pairing:
+    """Generated videos without real ones."""
+    if not gen.exists():
+        raise PairingError(f"GEN {str(gen)!r} does not exist; give a folder of videos, or one video")
+    _check_names([gen])
+    if pairs_csv is not None:
+        return _complete(read_pairs(Path(pairs_csv), gen, None))
+    if _is_clip(gen):
+        return _complete([PairPaths(key(gen.resolve().name if gen.is_dir() else gen.stem), gen, None, None)])
+    tree = find_clips(gen)
+    _check_trees((tree, "GEN"))
+    return _complete([PairPaths(name, paths[0], None, None) for name, paths in sorted(tree.clips.items())])
+
+
 def listed(names: list[str]) -> str:
     """Names for a message, quoted so that spaces and newlines show."""
     return ", ".join(repr(name) for name in names)
@@ -79,16 +96,17 @@ def _kind(path: Path) -> str:
     return "folder" if path.is_dir() else "file"
 
 
-def _by_name(gen: Tree, gt: Tree) -> Pairing:
+def _check_trees(*trees: tuple[Tree, str]) -> None:
+    """Raise PairingError for folders without videos, and for doubled names."""
     problems = []
-    for tree, side in ((gen, "GEN"), (gt, "GT")):
+    for tree, side in trees:
         if not tree.clips:
             problems.append(
                 f"{side} {str(tree.root)!r} holds no video (found: {seen(tree)}); known are {' '.join(sorted(VIDEO_SUFFIXES))} "
                 "and folders of numbered images"
             )
     doubled = False
-    for tree, side in ((gen, "GEN"), (gt, "GT")):
+    for tree, side in trees:
         for name, paths in sorted(tree.doubled.items()):
             problems.append(f"{side} has {len(paths)} videos called {name!r}: {listed([str(p) for p in paths])}")
             doubled = True
@@ -97,6 +115,10 @@ def _by_name(gen: Tree, gt: Tree) -> Pairing:
             "; ".join(problems)
             + ("; keep one of each name, or say who belongs to whom with --pairs" if doubled else "")
         )
+
+
+def _by_name(gen: Tree, gt: Tree) -> Pairing:
+    _check_trees((gen, "GEN"), (gt, "GT"))
     names = sorted(gen.clips.keys() | gt.clips.keys())
     pairs = [PairPaths(n, gen.clips.get(n, [None])[0], gt.clips.get(n, [None])[0], None) for n in names]
     if not gen.clips.keys() & gt.clips.keys():
@@ -116,7 +138,7 @@ def _complete(pairs: list[PairPaths]) -> Pairing:
     ]
     if problems:
         raise PairingError(
-            "; ".join(problems) + "; keep one sound file a video, or name it in the audio column of --pairs"
+            "; ".join(problems) + "; keep one audio file a video, or name it in the audio column of --pairs"
         )
     _check_names([path for pair in done for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio)])
     return Pairing(tuple(done))
@@ -139,5 +161,5 @@ def _check_names(paths: list[Path | None]) -> None:
 def _audio(video: Path | None, problems: list[str]) -> Path | None:
     found = audio_files_of(video) if video is not None else []
     if len(found) > 1:
-        problems.append(f"{str(video)!r} has {len(found)} sound files: {listed([str(p) for p in found])}")
+        problems.append(f"{str(video)!r} has {len(found)} audio files: {listed([str(p) for p in found])}")
     return found[0] if found else None

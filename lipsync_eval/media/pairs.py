@@ -14,7 +14,7 @@ class PairPaths:
     gen: Path | None
     """None: there is no generated video of this name (a failure row)."""
     gt: Path | None
-    """None: there is no real video of this name (a failure row)."""
+    """None: there is no real video of this name (a failure row; not so in a run without real videos)."""
     audio: Path | None
     """Audio file that replaces the generated video's own track; None: its own track."""
     gt_audio: Path | None = None

@@ -85,11 +85,11 @@ def placed(line: NDArray[np.float32], starts: Float, late: Float, rate: int, *, 
         at += max(gap, 0) + max(len(piece) - max(-gap, 0), 0)
     notes = []
     if filled:
-        notes.append(f"gaps of {filled / rate:.3f} s in the sound filled with silence")
+        notes.append(f"gaps of {filled / rate:.3f} s in the audio filled with silence")
     if cut:
-        notes.append(f"{cut / rate:.3f} s of overlapping sound cut")
+        notes.append(f"{cut / rate:.3f} s of overlapping audio cut")
     if stretched:
-        notes.append(f"sound stretched by {stretched:.3f} s to follow its timestamps, which drift from its samples")
+        notes.append(f"audio stretched by {stretched:.3f} s to follow its timestamps, which drift from its samples")
     return Placed(np.concatenate(pieces), tuple(notes))
 
 

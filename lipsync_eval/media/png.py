@@ -9,7 +9,7 @@ _DROPPED: Final = (b"zTXt", b"iTXt", b"tEXt", b"iCCP")
 
 
 def without_text(data: bytes) -> bytes:
-    """The same picture without these chunks; `data` itself where there are none, or where it is no PNG.
+    """The same image without these chunks; `data` itself where there are none, or where it is no PNG.
 
     What follows a chunk that is longer than the data is kept as it is, for the decoder to complain of.
     """

@@ -55,7 +55,7 @@ class Reader:
             if k == len(wanted):
                 return
         raise MediaError(
-            f"{self.path.name!r} gave {k} of {len(wanted)} pictures that were there when it was opened; was it changed?"
+            f"{self.path.name!r} gave {k} of {len(wanted)} frames that were there when it was opened; was it changed?"
         )
 
     def _from(self, first: int) -> Iterator[tuple[int, VideoFrame]]:

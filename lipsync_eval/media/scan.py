@@ -114,7 +114,7 @@ def scan(path: Path) -> Scan:
             _look(path, frame, found)
         if not found.pts:
             raise MediaError(
-                f"{path.name!r} holds no picture that can be decoded; it is cut off or damaged: make it again"
+                f"{path.name!r} holds no frame that can be decoded; it is cut off or damaged: make it again"
             )
         if found.beside.one_after_another:
             raise MediaError(f"{path.name!r} has video tracks one after the other: {JOINED}")
@@ -215,8 +215,8 @@ def _look(path: Path, frame: VideoFrame, found: _Found) -> None:
             raise MediaError(f"{path.name!r}: {error}") from error
     elif size != found.size:
         raise MediaError(
-            f"{path.name!r}: the picture size changes from {found.size[1]}x{found.size[0]} to {size[1]}x{size[0]} px at "
-            f"picture {len(found.pts)}; scale the video to one size"
+            f"{path.name!r}: the frame size changes from {found.size[1]}x{found.size[0]} to {size[1]}x{size[0]} px at "
+            f"frame {len(found.pts)}; scale the video to one size"
         )
 
 
@@ -233,7 +233,7 @@ def _facts(frame: VideoFrame, display: Display) -> tuple[str, ...]:
         notes.append(f"turned as the file's display matrix asks ({words})")
     depth = max(component.bits for component in frame.format.components)
     if depth > 8:
-        notes.append(f"{depth}-bit pictures converted to 8 bits")
+        notes.append(f"{depth}-bit frames converted to 8 bits")
     if any(component.is_alpha for component in frame.format.components):
         notes.append("transparency dropped")
     if frame.interlaced_frame:

@@ -27,22 +27,23 @@ Line = tuple[int, dict[str, str]]
 """Line number and cells by column."""
 
 
-def read_pairs(table: Path, gen: Path, gt: Path) -> list[PairPaths]:
-    """The pairs of a table, in its order.
+def read_pairs(table: Path, gen: Path, gt: Path | None) -> list[PairPaths]:
+    """The pairs of a table, in its order. Where `gt` is None the table has no column gt.
 
     Raises:
         PairingError: not readable, wrong columns, empty cells, doubled ids, paths that leave their folder; all lines
             that are wrong are named.
     """
     for root, side in ((gen, "GEN"), (gt, "GT")):
-        if not root.is_dir():
+        if root is not None and not root.is_dir():
             raise PairingError(
                 f"{side} {str(root)!r} is a file; with --pairs give the folders that the paths in the table start from"
             )
     problems: list[str] = []
     pairs: list[PairPaths] = []
     lines: dict[str, int] = {}
-    for line, cells in _rows(table):
+    required = _REQUIRED if gt is not None else _REQUIRED[:1]
+    for line, cells in _rows(table, required):
         try:
             pair = _pair(cells, gen, gt)
         except PairingError as error:
@@ -56,20 +57,24 @@ def read_pairs(table: Path, gen: Path, gt: Path) -> list[PairPaths]:
         raise PairingError(f"{table.name}: " + "; ".join(problems))
     if not pairs:
         raise PairingError(f"{table.name} has no line below its header; write one line per pair")
-    if not any(p.gen is not None and p.gen.exists() and p.gt is not None and p.gt.exists() for p in pairs):
+    if not any(all(p is not None and p.exists() for p in _files(pair, required)) for pair in pairs):
         raise PairingError(
-            f"{table.name}: no pair exists: the first is {str(pairs[0].gen)!r} with {str(pairs[0].gt)!r}; "
+            f"{table.name}: no pair exists: the first is {' with '.join(repr(str(p)) for p in _files(pairs[0], required))}; "
             "paths are relative to GEN and GT"
         )
     return pairs
 
 
-def _rows(table: Path) -> Iterator[Line]:
+def _files(pair: PairPaths, required: tuple[str, ...]) -> list[Path | None]:
+    return [getattr(pair, side) for side in required]
+
+
+def _rows(table: Path, required: tuple[str, ...]) -> Iterator[Line]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [cell.strip() for cell in next(reader, [])]
-            _check_header(table, header)
+            _check_header(table, header, required)
             for cells in reader:
                 if cells:
                     yield reader.line_num, _row(table, reader.line_num, header, cells)
@@ -79,12 +84,14 @@ def _rows(table: Path) -> Iterator[Line]:
         ) from error
 
 
-def _check_header(table: Path, header: list[str]) -> None:
-    missing = [name for name in _REQUIRED if name not in header]
+def _check_header(table: Path, header: list[str], required: tuple[str, ...]) -> None:
+    if "gt" in header and "gt" not in required:
+        raise PairingError(f"{table.name} has a column gt, and no GT folder is given; give GT, or leave the column out")
+    missing = [name for name in required if name not in header]
     unknown = [name for name in header if name not in COLUMNS]
     if missing or unknown or len(set(header)) < len(header):
         raise PairingError(
-            f"{table.name}, line 1: expected the columns gen,gt and, if wanted, audio, id and speaker, once each; got {','.join(header)!r}"
+            f"{table.name}, line 1: expected the columns {','.join(required)} and, if wanted, audio, id and speaker, once each; got {','.join(header)!r}"
         )
 
 
@@ -96,7 +103,7 @@ def _row(table: Path, line: int, header: list[str], cells: list[str]) -> dict[st
     return dict(zip(header, cells))
 
 
-def _pair(cells: dict[str, str], gen: Path, gt: Path) -> PairPaths:
+def _pair(cells: dict[str, str], gen: Path, gt: Path | None) -> PairPaths:
     empty = [name for name in (*_REQUIRED, "speaker") if name in cells and not cells[name].strip()]
     if empty:
         raise PairingError(f"the cell {' and '.join(empty)} is empty")
@@ -104,7 +111,7 @@ def _pair(cells: dict[str, str], gen: Path, gt: Path) -> PairPaths:
     return PairPaths(
         id=_id(cells),
         gen=_below(gen, cells["gen"]),
-        gt=_below(gt, cells["gt"]),
+        gt=None if gt is None else _below(gt, cells["gt"]),
         audio=_below(gen, audio) if audio else None,
         speaker=cells.get("speaker"),
     )

@@ -92,12 +92,12 @@ def place(
     untimed = int((ticks == NO_TIME).sum())
     if untimed:
         ticks = _filled(ticks, step)
-        notes.append(f"{untimed} pictures without a timestamp: put {1 / float(step * tick):.4g} to the second")
+        notes.append(f"{untimed} frames without a timestamp: put {1 / float(step * tick):.4g} to the second")
     elif by_decoding:
         ticks = np.sort(ticks)
     later = _later(ticks, tick)
     if not later.all():
-        notes.append(f"{int((~later).sum())} pictures left out whose timestamp is not later than one before")
+        notes.append(f"{int((~later).sum())} frames left out whose timestamp is not later than one before")
     number = np.flatnonzero(later).astype(np.int64)
     ticks = ticks[later]
     gaps = np.diff(ticks)
@@ -106,10 +106,10 @@ def place(
     last = max(last, end - int(ticks[-1]) if end != NO_TIME else 0)
     _check_steps(gaps, last, tick)
     if not len(gaps):
-        notes.append("a single picture")
+        notes.append("a single frame")
     elif gaps.max() > 1.5 * gaps.min() and int(gaps.max() - gaps.min()) * tick > _JITTER:
         low, high = (float(int(gap) * tick * 1000) for gap in (gaps.min(), gaps.max()))
-        notes.append(f"variable rate: {low:.4g} to {high:.4g} ms from picture to picture")
+        notes.append(f"variable rate: {low:.4g} to {high:.4g} ms from frame to frame")
     return Times(ticks, number, tick, last * tick, tuple(rates), tuple(notes))
 
 

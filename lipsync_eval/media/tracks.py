@@ -31,13 +31,13 @@ def video_track(container: InputContainer, path: Path) -> Any:
     stream = _best(container.streams.video, _area)
     if stream is None:
         raise MediaError(
-            f"{path.name!r} has no picture track that can be decoded (a sound file?); give a video; sound goes into a file "
+            f"{path.name!r} has no video track that can be decoded (an audio file?); give a video; audio goes into a file "
             "of the same stem beside it, or into the audio column of --pairs"
         )
     if container.format.name.endswith("_pipe"):
         raise MediaError(f"{path.name!r} is a still image, not a video; give a video or a folder of numbered images")
     if is_cover(stream):
-        raise MediaError(f"{path.name!r} is a sound file with a cover picture, not a video; give a video")
+        raise MediaError(f"{path.name!r} is an audio file with a cover picture, not a video; give a video")
     check_size(path, stream.codec_context.width, stream.codec_context.height)
     stream.codec_context.thread_type = "SLICE"
     stream.codec_context.thread_count = 1
@@ -54,12 +54,12 @@ def audio_track(container: InputContainer) -> Any:
 
 def video_notes(container: InputContainer, stream: Any) -> list[str]:
     """Which of several video tracks is read."""
-    return _choice([s for s in container.streams.video if not is_cover(s)], stream, "picture tracks", _area)
+    return _choice([s for s in container.streams.video if not is_cover(s)], stream, "video tracks", _area)
 
 
 def audio_notes(container: InputContainer, stream: Any) -> list[str]:
     """Which of several audio tracks is read."""
-    return _choice(container.streams.audio, stream, "tracks of sound", _channels)
+    return _choice(container.streams.audio, stream, "audio tracks", _channels)
 
 
 def rates(stream: Any) -> tuple[Fraction, ...]:

@@ -147,11 +147,11 @@ class AvsMeter:
         family.memory()
         self.family, self.pair = family, pair
         self.found = Measurement(notes=family.notes())
-        self.gen = self._stream(pair.gen, "gen")
+        self.gen = self._stream(pair.gen, "gen", pair.n_frames)
         self.gt: MouthStream | None = None
         self.gt_error = MetricError("")
         try:
-            self.gt = self._stream(pair.gt, "gt")
+            self.gt = self._stream(pair.real, "gt", pair.gt_frames)
         except MetricError as error:
             self.gt_error = error
 
@@ -193,7 +193,7 @@ class AvsMeter:
             return
         if loudness(audio.int16(), self.pair.n_frames).max(initial=-np.inf) < QUIETEST:
             text = (
-                f"the sound is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
+                f"the audio is silent (nowhere above {QUIETEST:g} dBFS); {' and '.join(heard)} were made with silence"
             )
             self.found.notes.append(f"avs: {text}")
 
@@ -213,10 +213,10 @@ class AvsMeter:
             if real is not None:
                 found.arrays[f"{metric}_gt"] = frame_cosine(*real)
 
-    def _stream(self, side: Side, name: str) -> MouthStream:
+    def _stream(self, side: Side, name: str, total: int) -> MouthStream:
         from lipsync_eval.features.avhubert.stream import MouthStream
 
-        total, roi = self.pair.n_frames, self.family.roi
+        roi = self.family.roi
         points = None if side.track is None else side.track.points[:total]
         try:
             stream = MouthStream(roi, side.clip.size, total, points)  # type: ignore[arg-type]
@@ -224,7 +224,7 @@ class AvsMeter:
             raise MetricError(f"{'generated' if name == 'gen' else 'real'} video: {error}") from error
         lost = [] if stream.mouths is None else stream.mouths.interpolated.tolist()
         if lost:
-            text = f"{len(lost)} of {total} pictures have no face ({_ranges(lost)}); their landmarks are interpolated"
+            text = f"{len(lost)} of {total} frames have no face ({_ranges(lost)}); their landmarks are interpolated"
             self.found.notes.append(f"avs: {name}: {text}, as in AV-HuBERT's own preparation")
         self.found.details[f"avs_{name}_interpolated"] = len(lost)
         return stream
@@ -257,10 +257,10 @@ class _Branches:
 
     def real(self) -> tuple[_Features, _Features] | None:
         """What AVS_u compares in the real video with its own audio; None where it has no face or no audio."""
-        own = self.pair.gt.audio
+        own = None if self.pair.gt is None else self.pair.gt.audio
         if self.gt is None or own is None or not len(own.samples):
             return None
-        return self._features(self.gt, None), self._features(None, self._input(own))
+        return self._features(self.gt, None), self._features(None, self._input(own, self.pair.gt_frames))
 
     def _features(self, mouth: Mouth | None, audio: NDArray[np.float32] | None) -> _Features:
         """(T, D); all but what the generated video shows may come again in another run and goes through the cache."""
@@ -270,15 +270,13 @@ class _Branches:
         return self.known[key]
 
     def _audio(self) -> NDArray[np.float32]:
-        return self._input(self.pair.gen.heard())
+        return self._input(self.pair.gen.heard(), self.pair.n_frames)
 
-    def _input(self, audio: Audio) -> NDArray[np.float32]:
+    def _input(self, audio: Audio, n_frames: int) -> NDArray[np.float32]:
         from lipsync_eval.features.avhubert.audio import audio_input
 
         if id(audio) not in self.heard:
-            self.heard[id(audio)] = audio_input(
-                audio.int16(), self.pair.n_frames, self.memory.extractor.model.config.normalize
-            )
+            self.heard[id(audio)] = audio_input(audio.int16(), n_frames, self.memory.extractor.model.config.normalize)
         return self.heard[id(audio)]
 
 

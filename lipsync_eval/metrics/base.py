@@ -23,6 +23,10 @@ from lipsync_eval.types import Json, Pair, Settings
 
 Direction = Literal["up", "down", "zero"]
 Pooling = Literal["clip-mean", "pooled"]
+RealVideo = Literal["none", "set", "person", "content"]
+"""What a metric needs of real videos. none: nothing (its own score of the real video may stand beside). set: some real
+videos, whichever clip is whose. person: a real video of the person, whatever is said in it. content: the real video of
+the same speech, moment by moment."""
 Group = Literal["core", "weights", "user-file", "opt-in"]
 """core: runs with no download. weights: needs weights that can be pulled. user-file: needs a file only the user has
 (left out of `all`). opt-in: legacy or special, only by name."""
@@ -30,7 +34,7 @@ Group = Literal["core", "weights", "user-file", "opt-in"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec:
-    """All that is declared about one metric id. No field has a default: facts are stated, not assumed."""
+    """All that is declared about one metric id. No field but `real` has a default: facts are stated, not assumed."""
 
     name: str
     title: str
@@ -44,7 +48,8 @@ class MetricSpec:
     decimals: int
     """Digits after the point in tables."""
     needs: frozenset[str]
-    """Of: gen.crop gt.crop gen.points gt.points gen.frames gt.frames gen.audio gt.audio reference weights npz."""
+    """Of: gen.crop gt.crop gen.points gt.points gen.frames gt.frames gen.audio gt.audio reference weights npz
+    experiment (videos that an experiment of `compare` makes: a plain score refuses the metric)."""
     pooling: Pooling
     group: Group
     weights: tuple[str, ...]
@@ -60,6 +65,16 @@ class MetricSpec:
     """Parity bound against `reference`."""
     version: int
     """+1 whenever a number may move."""
+    real: RealVideo | None = None
+    """What it needs of real videos. None, in plug-ins that do not say: 'content' where `needs` names the real video or a
+    file of the user's, else 'none'."""
+
+    @property
+    def real_video(self) -> RealVideo:
+        """`real`, or what follows from `needs` where it is not stated."""
+        if self.real is not None:
+            return self.real
+        return "content" if any(n.startswith("gt.") or n == "npz" for n in self.needs) else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +153,10 @@ class Family(ABC):
     def needs(self, metric: str) -> frozenset[str]:
         """What a metric needs in this run; fewer than its spec says, where an option or protocol makes something needless."""
         return next(spec.needs for spec in self.specs if spec.name == metric)
+
+    def brings_real(self, metric: str) -> bool:
+        """Whether this run's options bring what the metric needs of real videos (a file of statistics)."""
+        return False
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """Keys that this metric adds beside those of the options: {'feat': 'syncnet@961e8696'}.

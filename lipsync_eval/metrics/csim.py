@@ -59,6 +59,7 @@ _CSIM: Final = MetricSpec(
     reference="deepinsight/insightface@7fadd42",
     tolerance=1e-3,
     version=1,
+    real="person",
 )
 SPECS: Final = (
     _CSIM,
@@ -75,6 +76,7 @@ SPECS: Final = (
         title="CSIM (reference)",
         needs=frozenset({"gen.points", "gen.frames", "reference", "weights"}),
         group="user-file",
+        real="none",
         summary="Cosine of the ArcFace vectors of each generated face and of the reference (an image, or the mean vector of every 5th frame of a video); mean over frames.",
         reads="Identity against another recording of the person, so the real video itself stays below 1: its own value is given beside. "
         + _READS,
@@ -162,7 +164,7 @@ class CsimMeter:
         self.embedder = family.embedder()
         n = pair.n_frames
         self.paired = bool(family.metrics & {"csim", "csim_p5"})
-        self.cosines, self.gen_ref, self.gt_ref = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+        self.cosines, self.gen_ref, self.gt_ref = (np.full(k, np.nan) for k in (n, n, pair.gt_frames))
         self.template: Float | None = None
         self.template_error: LipsyncError | None = None
         if "csim_ref" in family.metrics:
@@ -170,9 +172,9 @@ class CsimMeter:
                 self.template = family.template(pair.id)
             except ClipError as error:
                 self.template_error = error
-        self.cache = Cache(family.settings.cache_dir if n <= _CACHED_FRAMES else None)
+        self.cache = Cache(family.settings.cache_dir if 0 < pair.gt_frames <= _CACHED_FRAMES else None)
         self.key = _key(pair, self.embedder)
-        stored = self.cache.get(self.key)
+        stored = self.cache.get(self.key) if self.key else None
         self.known = None if stored is None else stored["vectors"]
         self.fresh: list[NDArray[np.float32]] = []
 
@@ -181,9 +183,10 @@ class CsimMeter:
         gen_at, gen = self._vectors(self.pair.gen, batch.index, batch.gen)
         if self.template is not None:
             self.gen_ref[gen_at] = gen @ self.template if len(gen_at) else []
-        if not (self.paired or self.template is not None) or self.pair.gt.track is None:
+        side = self.pair.gt
+        if not (self.paired or self.template is not None) or side is None or side.track is None:
             return
-        gt_at, gt = self._real(batch)
+        gt_at, gt = self._real(batch, side)
         if self.template is not None and len(gt_at):
             self.gt_ref[gt_at] = gt @ self.template
         both, i, j = np.intersect1d(gen_at, gt_at, return_indices=True)
@@ -198,21 +201,21 @@ class CsimMeter:
         vectors = self.embedder.embed([frames[int(k)] for k in has], side.track.points[index[has]])
         return index[has], vectors.astype(np.float64)
 
-    def _real(self, batch: Batch) -> tuple[NDArray[np.intp], Float]:
+    def _real(self, batch: Batch, side: Side) -> tuple[NDArray[np.intp], Float]:
         """The same for the real side, from the cache where it has them."""
-        track = self.pair.gt.track
+        track = side.track
         if self.known is not None and track is not None:
             rows = np.cumsum(track.valid) - 1
-            at = batch.index[track.valid[batch.index]]
+            at = batch.gt_index[track.valid[batch.gt_index]]
             return at, self.known[rows[at]].astype(np.float64)
-        at, vectors = self._vectors(self.pair.gt, batch.index, batch.gt)
+        at, vectors = self._vectors(side, batch.gt_index, batch.gt)
         if self.cache.folder is not None and len(at):
             self.fresh.append(vectors.astype(np.float32))
         return at, vectors
 
     def finish(self) -> Measurement:
         """The clip's numbers; a metric without any face is a failure of its own."""
-        if self.known is None and self.fresh:
+        if self.key and self.known is None and self.fresh:
             self.cache.put(self.key, {"vectors": np.concatenate(self.fresh)})
         found = Measurement(notes=[self.embedder.file.note] if self.embedder.file.note else [])
         if self.paired:
@@ -223,6 +226,10 @@ class CsimMeter:
 
     def _pairs(self, found: Measurement) -> None:
         good, n = np.isfinite(self.cosines), self.pair.n_frames
+        if not self.pair.paired:
+            found.notes.append(
+                f"csim: frame by frame, over the {min(n, self.pair.gt_frames)} frames that both videos have; they show other speech"
+            )
         wanted = sorted(self.family.metrics & {"csim", "csim_p5"})
         if not good.any():
             message = f"none of the {n} frames has a face in both videos"
@@ -254,9 +261,14 @@ class CsimMeter:
 
 
 def _key(pair: Pair, embedder: FaceEmbedder) -> dict[str, str]:
-    """Everything that the real side's vectors hang on: content, landmarks, network, and its preprocessing, which is the row's."""
+    """Everything that the real side's vectors hang on: content, landmarks, network, and its preprocessing, which is the row's.
+
+    Empty where there is no real video.
+    """
+    if pair.gt is None:
+        return {}
     track = pair.gt.track
-    digest = hashlib.sha256(str(pair.n_frames).encode())
+    digest = hashlib.sha256(str(pair.gt_frames).encode())
     if track is not None:
         digest.update(track.status.tobytes() + np.ascontiguousarray(track.points).tobytes())
     return {

@@ -14,8 +14,8 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, Pooled
-from lipsync_eval.metrics.helpers.fid_stats import STATS, StatsFile
 from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
+from lipsync_eval.metrics.helpers.real_stats import FID_STATS, crop_facts, opened
 from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lipsync_eval.weights import WeightFile
 
 ROW: Final = "inception-fid"
+DIM: Final = 2048
+"""Numbers in a feature."""
 RESIZE: Final[Mapping[str, str]] = {"fid": "pytorch", "fid_clean": "clean"}
 ENOUGH: Final = 2048
 """Frames a side below which the covariance of 2048 numbers is singular."""
@@ -54,6 +56,7 @@ _FID: Final = MetricSpec(
     reference="pytorch-fid==0.3.0",
     tolerance=1e-4,
     version=1,
+    real="set",
 )
 SPECS: Final = (
     _FID,
@@ -72,12 +75,12 @@ class Fid(Family):
     """fid and fid_clean over all crops of a run."""
 
     specs = SPECS
-    options = (STATS,)
+    options = (FID_STATS,)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self.wanted = tuple(sorted(metrics))
-        self.stats = StatsFile.from_settings(settings)
+        self.stats = opened(FID_STATS, settings, DIM)
         self._network: Inception | None = None
 
     def _file(self) -> WeightFile:
@@ -87,15 +90,30 @@ class Fid(Family):
 
     def check(self) -> None:
         """The weights are here, and --fid-stats can be read (or written)."""
-        file = self._file()
+        self._file()
         if self.stats is not None:
-            self.stats.check(self.wanted, file.signature)
+            self.stats.check({metric: self.facts(metric) for metric in self.wanted})
+
+    def needs(self, metric: str) -> frozenset[str]:
+        """No real crops where their statistics are read."""
+        needs = super().needs(metric)
+        return needs - {"gt.crop"} if self.brings_real(metric) else needs
+
+    def brings_real(self, metric: str) -> bool:
+        """Whether --fid-stats names a file that is there."""
+        return self.stats is not None and self.stats.reading
+
+    def facts(self, metric: str) -> dict[str, str]:
+        """All that the features of real crops hang on."""
+        version = next(spec.version for spec in self.specs if spec.name == metric)
+        own = {"metric": f"{metric}.{version}", "feat": self._file().signature, "resize": RESIZE[metric]}
+        return own | crop_facts(self.settings)
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: weights. resize. real: the file of real statistics, where one is read."""
+        """feat: weights. resize. real: the statistics of real crops that are read, or were written by this run."""
         keys = {"feat": self._file().signature, "resize": RESIZE[metric]}
-        if self.stats is not None and self.stats.reading:
-            keys["real"] = self.stats.signature
+        if self.stats is not None and (real := self.stats.signature(metric)):
+            keys["real"] = real
         return keys
 
     def start(self, pair: Pair) -> FidMeter:
@@ -142,19 +160,19 @@ class Fid(Family):
         notes = []
         if self.stats is not None and self.stats.reading:
             mean, cov, n_real = self.stats.read(metric)
-            notes.append(f"real side: statistics of {self.stats.path.name}, not the real videos of this run")
+            notes.append(self.stats.told(metric))
         elif real is None or real.n < 2:
             return Pooled(None, ("fewer than 2 real crops in the run: no covariance",), {})
         else:
             mean, cov, n_real = real.mean, real.covariance, real.n
             if self.stats is not None:
-                notes.append(self.stats.write(metric, mean, cov, n_real, self._file().signature))
+                notes.append(self.stats.write(metric, mean, cov, n_real, self.facts(metric)))
         if gen is None or gen.n < 2:
             return Pooled(None, (*notes, "fewer than 2 generated crops in the run: no covariance"), {})
         value = max(frechet_distance(gen.mean, gen.covariance, mean, cov), 0.0)
         if min(gen.n, n_real or ENOUGH) < ENOUGH:
             notes.append(
-                f"{metric}: fewer than {ENOUGH} pictures ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare"
+                f"{metric}: fewer than {ENOUGH} frames ({gen.n} generated, {n_real} real); the value is biased upwards and hard to compare"
             )
         return Pooled(value, tuple(notes), {"n_gen_frames": gen.n, "n_gt_frames": n_real})
 
@@ -164,23 +182,24 @@ class FidMeter:
 
     def __init__(self, family: Fid, pair: Pair, file: WeightFile) -> None:
         self.family, self.file = family, file
-        self.real = family.stats is None or not family.stats.reading
+        self.pair = pair
+        self.real = pair.gt is not None and not family.brings_real("")
         self.gen = {m: _Pile() for m in family.wanted}
         self.gt = {m: _Pile() for m in family.wanted}
         self.cache = Cache(family.settings.cache_dir)
-        self.keys = {m: _key(pair, m, file.sha256) for m in family.wanted} if self.real else {}
+        self.keys = {m: _key(pair, pair.gt, m, file.sha256) for m in family.wanted} if self.real and pair.gt else {}
         self.known: dict[str, Arrays] = {m: a for m, k in self.keys.items() if (a := self.cache.get(k)) is not None}
         self.n_frames, self.scored = pair.n_frames, 0
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
-        if not batch.both.any():
-            return
-        self.scored += int(batch.both.sum())
+        gen, gt = (batch.gen_crops, batch.gt_crops) if self.pair.paired and self.pair.gt else _each_own(batch)
+        self.scored += len(gen)
         for metric in self.family.wanted:
-            self.gen[metric].add(self.family.embed(batch.gen_crops, metric))
-            if self.real and metric not in self.known:
-                self.gt[metric].add(self.family.embed(batch.gt_crops, metric))
+            if len(gen):
+                self.gen[metric].add(self.family.embed(gen, metric))
+            if len(gt) and self.real and metric not in self.known:
+                self.gt[metric].add(self.family.embed(gt, metric))
 
     def finish(self) -> Measurement:
         """The clip's features, or their moments where they are many.
@@ -188,19 +207,24 @@ class FidMeter:
         Raises:
             MetricError: no frame has a crop in both videos.
         """
+        where = "in both videos" if self.pair.paired and self.pair.gt else "in the generated video"
         if not self.scored:
             raise MetricError(
-                "no picture has a crop in both videos, so there is nothing to add to the FID; look at the faces and the protocol"
+                f"no frame has a crop {where}, so there is nothing to add to the FID; look at the faces and the protocol"
             )
         skipped = self.n_frames - self.scored
         found = Measurement(notes=[self.file.note] if self.file.note else [])
         if skipped:
             found.details["frames_without_crop_pair"] = skipped
             found.notes.append(
-                f"{skipped} of {self.n_frames} frames have no crop in both videos and are left out of picture metrics"
+                f"{skipped} of {self.n_frames} frames have no crop {where} and are left out of image metrics"
             )
         for metric in self.family.wanted:
             gt = self.known.get(metric) or self.gt[metric].state("gt")
+            if self.real and not gt:
+                why = "no frame of the real video has a crop; look at its faces and the protocol"
+                found.failures.append(Failure(metric, "MetricError", why))
+                continue
             whole = all(np.isfinite(array).all() for array in gt.values())
             if metric in self.keys and metric not in self.known and self.gt[metric].small and whole:
                 self.cache.put(self.keys[metric], gt)
@@ -211,6 +235,15 @@ class FidMeter:
                 continue
             found.states[metric] = state
         return found
+
+
+def _each_own(batch: Batch) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The crops of both videos, each whatever the other has."""
+    gen, gt = (
+        np.stack([crop for _, crop in own]) if own else np.empty((0, 0, 0, 3), np.uint8)
+        for own in (batch.gen_own, batch.gt_own)
+    )
+    return gen, gt
 
 
 class _Pile:
@@ -252,9 +285,8 @@ def _grown(total: Moments | None, state: Mapping[str, NDArray[np.generic]], pref
     return more if total is None else total + more
 
 
-def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
+def _key(pair: Pair, side: Side, metric: str, weights: str) -> dict[str, str]:
     """Everything that the real side's features hang on: content, frames, crops, network, resize."""
-    side = pair.gt
     return {
         "what": f"fid-features.{next(spec.version for spec in SPECS if spec.name == metric)}",
         "clip": side.clip.digest,
@@ -265,11 +297,11 @@ def _key(pair: Pair, metric: str, weights: str) -> dict[str, str]:
 
 
 def _crops_digest(pair: Pair, side: Side) -> str:
-    digest = hashlib.sha256(str(pair.n_frames).encode())
-    if pair.gen.crop is not None and pair.gt.crop is not None and side.crop is not None:
-        both = pair.gen.crop.valid & pair.gt.crop.valid
+    digest = hashlib.sha256(str(pair.gt_frames).encode())
+    if pair.gen.crop is not None and side.crop is not None:
+        used = pair.gen.crop.valid & side.crop.valid if pair.paired else side.crop.valid
         digest.update(
-            repr(side.crop.size).encode() + both.tobytes() + np.ascontiguousarray(side.crop.matrix[both]).tobytes()
+            repr(side.crop.size).encode() + used.tobytes() + np.ascontiguousarray(side.crop.matrix[used]).tobytes()
         )
     return digest.hexdigest()
 

@@ -171,6 +171,7 @@ _LMD: Final = MetricSpec(
     reference="ours",
     tolerance=0.0,
     version=1,
+    real="content",
 )
 SPECS: Final = (
     _LMD,
@@ -237,7 +238,7 @@ class LMDMeter:
         self._n = pair.n_frames
         self._metrics = [name for name in _MEASURES if name in metrics]
         gen, gen_status = points_at_256(pair.gen, self._n)
-        gt, gt_status = points_at_256(pair.gt, self._n)
+        gt, gt_status = points_at_256(pair.real, self._n)
         self._found = (gen_status == FOUND) & (gt_status == FOUND)
         self._filled = ((gen_status == FILLED) & (gt_status != 0)) | ((gt_status == FILLED) & (gen_status != 0))
         self._points = [np.where(self._found[:, None, None], p, np.nan) for p in (gen, gt)]

@@ -54,6 +54,7 @@ SPECS: Final = (
         reference="lpips==0.1.4",
         tolerance=1e-4,
         version=1,
+        real="content",
     ),
 )
 
@@ -80,7 +81,7 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
     side = MIN_SIDE[network.net]
     if min(gen.shape[1:3]) < side:
         raise InputError(
-            f"LPIPS with {network.net} needs pictures of at least {side} x {side} px, got {gen.shape[1]} x {gen.shape[2]}; use a protocol with larger crops"
+            f"LPIPS with {network.net} needs frames of at least {side} x {side} px, got {gen.shape[1]} x {gen.shape[2]}; use a protocol with larger crops"
         )
     out = np.empty(len(gen))
     device = network.shift.device

@@ -47,6 +47,7 @@ _CORR: Final = MetricSpec(
     reference="ours",
     tolerance=1e-6,
     version=1,
+    real="none",
 )
 SPECS: Final = (
     _CORR,
@@ -92,10 +93,10 @@ def speech_level(samples: NDArray[np.int16], n_frames: int) -> Float:
     from lipsync_eval.types import RATE
 
     if len(samples) < RATE // 5:
-        raise MetricError(f"the sound lasts {len(samples) / RATE:.2f} s: too little to compare with the mouth")
+        raise MetricError(f"the audio lasts {len(samples) / RATE:.2f} s: too little to compare with the mouth")
     level = loudness(samples, n_frames)
     if level.max(initial=-np.inf) < QUIETEST:
-        raise MetricError(f"the sound is silent (nowhere above {QUIETEST:g} dBFS): the mouth has nothing to follow")
+        raise MetricError(f"the audio is silent (nowhere above {QUIETEST:g} dBFS): the mouth has nothing to follow")
     return np.maximum(level, max(float(np.percentile(level, 95)) - DEPTH, QUIETEST))
 
 
@@ -158,10 +159,12 @@ class MouthAudioMeter:
         found.details["mouth_audio"] = {"frames": int(np.isfinite(self._mouth).sum()), "shifts": usable}
         if usable < len(self._curve):
             found.notes.append(
-                f"mouth_audio: {usable} of {len(self._curve)} shifts leave {LEAST} pictures to compare; the others are left out"
+                f"mouth_audio: {usable} of {len(self._curve)} shifts leave {LEAST} frames to compare; the others are left out"
             )
+        if self._pair.gt is None:
+            return found
         try:
-            real = _peak(_measure(self._pair.gt, self._pair.n_frames)[2])
+            real = _peak(_measure(self._pair.gt, self._pair.gt_frames)[2])
             found.gt_values = {m: real[m] for m in self._metrics}
         except MetricError as error:
             found.notes.append(f"mouth_audio: the real video has no score of its own: {error}")
@@ -181,8 +184,8 @@ def _measure(side: Side, n_frames: int) -> tuple[Float, Float, Float]:
     if not np.isfinite(curve).any():
         seen = int(np.isfinite(mouth).sum())
         if seen < LEAST:
-            raise MetricError(f"a mouth was seen in {seen} pictures; {LEAST} are needed to compare it with the sound")
-        raise MetricError("the mouth or the sound does not change at all: there is no correlation")
+            raise MetricError(f"a mouth was seen in {seen} frames; {LEAST} are needed to compare it with the audio")
+        raise MetricError("the mouth or the audio does not change at all: there is no correlation")
     return mouth, level, curve
 
 

@@ -55,6 +55,7 @@ _CORR: Final = MetricSpec(
     reference="ours",
     tolerance=1e-6,
     version=1,
+    real="none",
 )
 SPECS: Final = (
     _CORR,
@@ -182,8 +183,10 @@ class MouthMelMeter:
         if gen.frames < self._pair.n_frames:
             lost = self._pair.n_frames - gen.frames
             found.notes.append(f"mouth_mel: {lost} of {self._pair.n_frames} frames have no face and are left out")
+        if self._pair.gt is None:
+            return found
         try:
-            real = _of(self._pair.gt, self._pair.n_frames)
+            real = _of(self._pair.gt, self._pair.gt_frames)
         except MetricError as error:
             found.notes.append(f"mouth_mel: the real video has no score of its own: {error}")
             return found

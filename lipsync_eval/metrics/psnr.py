@@ -111,6 +111,7 @@ _PSNR: Final = MetricSpec(
     reference="scikit-image==0.26.0",
     tolerance=1e-9,
     version=1,
+    real="content",
 )
 SPECS: Final = (
     _PSNR,

@@ -63,7 +63,7 @@ def _require(name: str, frames: Stack, smallest: int) -> None:
 
 
 def _too_small(name: str, size: Sequence[int], smallest: int) -> str:
-    return f"{name} needs pictures of at least {smallest} px on both sides, got {size[0]}x{size[1]} (height x width)"
+    return f"{name} needs frames of at least {smallest} px on both sides, got {size[0]}x{size[1]} (height x width)"
 
 
 _SSIM: Final = MetricSpec(
@@ -84,6 +84,7 @@ _SSIM: Final = MetricSpec(
     reference="scikit-image==0.26.0",
     tolerance=1e-5,
     version=1,
+    real="content",
 )
 SPECS: Final = (
     _SSIM,

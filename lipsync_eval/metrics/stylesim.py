@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import ClipError, InputError, LipsyncError
+from lipsync_eval.errors import ClipError, InputError, LipsyncError, MetricError
 from lipsync_eval.features.style import constants as style_constants
 from lipsync_eval.features.style import files as style_files
 from lipsync_eval.features.style.code import FEW, cosine
@@ -229,26 +229,30 @@ class StyleSimMeter:
 
     def __init__(self, family: _StyleSim, pair: Pair) -> None:
         self.family, self.pair = family, pair
-        self.sides = {name: self._open(side) for name, side in (("gen", pair.gen), ("gt", pair.gt))}
+        self.lengths = {"gen": pair.n_frames, "gt": pair.gt_frames}
+        self.sides = {"gen": self._open(pair.gen, pair.n_frames)}
+        if pair.gt is not None:
+            self.sides["gt"] = self._open(pair.gt, pair.gt_frames)
 
-    def _open(self, side: Side) -> Collector | LipsyncError:
+    def _open(self, side: Side, n_frames: int) -> Collector | LipsyncError:
         try:
-            return self.family.collector(side, self.pair.n_frames)
+            return self.family.collector(side, n_frames)
         except ClipError as error:
             return error
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         for name, frames in (("gen", batch.gen), ("gt", batch.gt)):
-            collector = self.sides[name]
-            if not isinstance(collector, LipsyncError) and collector.needs_frames:
+            collector = self.sides.get(name)
+            if collector is not None and not isinstance(collector, LipsyncError) and collector.needs_frames:
                 collector.update(batch.start, frames)
 
     def finish(self) -> Measurement:
         """The clip's numbers; a video without a code is a failure of the metrics that need it."""
         family = self.family
         found = Measurement(notes=family.notes())
-        codes = {name: self._code(name, found) for name in ("gen", "gt")}
+        codes = {name: self._code(name, found) for name in self.sides}
+        codes.setdefault("gt", MetricError("the run has no real video to compare with; score with GT"))
         if family.own:
             self._compare(found, family.name, codes["gen"], codes["gt"])
         if family.ref:
@@ -276,9 +280,9 @@ class StyleSimMeter:
             return type(error)(f"{which} video: {error}")
         found.notes += [f"{self.family.name}: {which} video: {note}" for note in collector.notes]
         found.details[f"{self.family.name}_frames_{name}"] = used
-        if used < self.pair.n_frames:
+        if used < (n := self.lengths[name]):
             found.notes.append(
-                f"{self.family.name}: {self.pair.n_frames - used} of {self.pair.n_frames} frames of the {which} video have no face and are left out"
+                f"{self.family.name}: {n - used} of {n} frames of the {which} video have no face and are left out"
             )
         if used < FEW:
             found.notes.append(

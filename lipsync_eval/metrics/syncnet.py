@@ -68,6 +68,7 @@ _LSE_C: Final = MetricSpec(
     reference="joonson/syncnet_python@6efbb1c",
     tolerance=1e-3,
     version=2,
+    real="none",
 )
 SPECS: Final = (
     _LSE_C,
@@ -176,14 +177,15 @@ class SyncNetMeter:
         self._family, self._pair = family, pair
         how = How(family.detector, family.rules.min_track, family.lossy, family.rules.shots)
 
-        def open_side(side: Side, *, keep: bool) -> VideoScorer:
-            return VideoScorer(family.settings, how, side.clip, side.heard(), side.track, pair.n_frames, keep=keep)
+        def open_side(side: Side, n_frames: int, *, keep: bool) -> VideoScorer:
+            return VideoScorer(family.settings, how, side.clip, side.heard(), side.track, n_frames, keep=keep)
 
-        self._gen = open_side(pair.gen, keep=False)
+        self._gen = open_side(pair.gen, pair.n_frames, keep=False)
         self._gt: VideoScorer | None = None
         self._lost = ""
         try:
-            self._gt = open_side(pair.gt, keep=True)
+            if pair.gt is not None:
+                self._gt = open_side(pair.gt, pair.gt_frames, keep=True)
         except ClipError as error:
             self._lost = str(error)
 
@@ -213,12 +215,12 @@ class SyncNetMeter:
             real_tracks = self._gt.finish()
             real = summarise(real_tracks, mean=mean)
             found.gt_values = {m: real.values[m] for m in self._family.metrics}
-            details["real"] = describe(real_tracks, real, self._pair.n_frames)
+            details["real"] = describe(real_tracks, real, self._pair.gt_frames)
             details["minus_real"] = {
                 m: round(score.values[m] - real.values[m], 6) for m in ("lse_c", "lse_d", "av_offset")
             }
             found.arrays["syncnet_distance_real"] = real.reading.mean
-        else:
+        elif self._pair.gt is not None:
             found.notes.append(f"SyncNet: the real video has no score of its own: {self._lost}")
         found.details["syncnet"] = details
         return found

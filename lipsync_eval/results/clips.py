@@ -83,8 +83,11 @@ def real_values(runs: Sequence[Result], metric: str) -> dict[str, float]:
 def same_real_videos(a: Result, b: Result) -> bool:
     """Whether two runs were scored against the same real videos: the same file for every clip that both have.
 
-    Where no clip tells (results without digests, or no clip in common), the digests of the whole real sides decide.
+    Where no clip tells (results without digests, or no clip in common), the digests of the whole real sides decide. A run
+    without real videos contradicts no other: the signatures (gt:none) tell the two apart.
     """
+    if not (a.data.gt_digest and b.data.gt_digest):
+        return True
     before, after = _digests(a), _digests(b)
     common = before.keys() & after.keys()
     return all(before[i] == after[i] for i in common) if common else a.data.gt_digest == b.data.gt_digest

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import OutputError
+from lipsync_eval.errors import OtherRun, OutputError
 from lipsync_eval.files import atomic, create, write_text
 
 JOURNAL = "journal"
@@ -30,7 +30,7 @@ class Outcome:
     gen: str | None
     gt: str | None
     digests: tuple[str, str] = ("", "")
-    """Content digests of the generated and the real video; empty where they were not read."""
+    """Content digests of the generated and the real video; empty where they were not read, or there is none."""
     n_frames: int | None = None
     values: dict[str, float | None] = field(default_factory=dict)
     gt_values: dict[str, float | None] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Journal:
         run, plan = there
         if plan != fingerprint:
             keys = ", ".join(k for k in fingerprint if plan.get(k) != fingerprint[k])
-            raise OutputError(
+            raise OtherRun(
                 f"{self.folder.parent}: the unfinished run there was started otherwise (differs in: {keys}); repeat its command, or start afresh with --overwrite"
             )
         self.run = run
@@ -171,6 +171,32 @@ class Journal:
         """(name, per-frame array) of one clip."""
         for key, value in self._arrays(place, "frames/"):
             yield key.removeprefix("frames/"), value
+
+    def keep_note(self, name: str, data: Mapping[str, Any]) -> None:
+        """Keep plain data of this run beside the clips: `name`.json, which must not begin with a digit."""
+        write_text(self.folder / f"{name}.json", json.dumps({**data, "run": self.run}) + "\n")
+
+    def note(self, name: str) -> dict[str, Any] | None:
+        """What `keep_note` kept for this run; None where there is nothing of this run."""
+        try:
+            data = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return data if isinstance(data, dict) and data.pop("run", None) == self.run else None
+
+    def notes(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """All notes of this run whose names begin with `prefix`, by name."""
+        names = sorted(path.stem for path in self.folder.glob(f"{prefix}*.json"))
+        return {name: data for name in names if (data := self.note(name)) is not None}
+
+    def open(self) -> bool:
+        """Open the journal that is there, to read it; False where there is none.
+
+        Raises:
+            OutputError: its plan cannot be read.
+        """
+        self.run = self.under_way()
+        return bool(self.run)
 
     def remove(self) -> None:
         """Forget the journal: first its plan, which makes the folder a finished run's, then the rest."""

@@ -42,6 +42,9 @@ class RunInfo(JsonRecord):
     """Of this run alone: the journal's entries carried it."""
     plan: dict[str, Any] | None = None
     """What --resume compares: signatures, clips and seed. None in a baseline file and in a study."""
+    reference: str = ""
+    """Where the generator's reference frame came from, as `compare` knows it: 'given', 'own-frame', 'drawn', 'none' or
+    'not stated'. '' in a run that `compare` did not make."""
 
 
 class DataInfo(JsonRecord):
@@ -52,11 +55,11 @@ class DataInfo(JsonRecord):
     digest: str
     """sha256 over ids and contents of both sides."""
     gt_digest: str
-    """sha256 over ids and contents of the real side."""
+    """sha256 over ids and contents of the real side; '' for a run without real videos."""
     gen: str
     """Folder or file of the generated videos. In a file: from the file's own folder where it can, else absolute."""
     gt: str
-    """The same of the real videos."""
+    """The same of the real videos; '' where there are none."""
 
 
 class Interval(JsonRecord):
@@ -138,7 +141,7 @@ class ClipRow(JsonRecord):
     gen: str | None
     gt: str | None
     n_frames: int | None
-    """Common length at 25 fps; None where the pair was never read."""
+    """Frames at 25 fps: the common length, or the generated video's own where the two are not paired; None: never read."""
     values: dict[str, FiniteFloat | None]
     gt_values: dict[str, FiniteFloat | None]
     notes: list[str]

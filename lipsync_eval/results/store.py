@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from lipsync_eval.errors import OutputError
 from lipsync_eval.files import write_text
-from lipsync_eval.locks import Held, Lock
+from lipsync_eval.locks import Held, Lock, Owner
 from lipsync_eval.results.frames import FRAMES, load_frames, write_frames
 from lipsync_eval.results.journal import JOURNAL, Journal
 from lipsync_eval.results.schema import CLIPS, RESULTS, Result
 
-__all__ = ["CLIPS", "FRAMES", "load_frames", "run_folder", "sweep", "write_run"]
+__all__ = ["CLIPS", "FRAMES", "at_work", "load_frames", "refuse_others", "run_folder", "sweep", "write_run"]
 
 _LEFT: Final = re.compile(r"\.{1,2}lock.*|\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
+_SHARD: Final = re.compile(r"\.lock-[0-9]+of[0-9]+")
+_PATIENCE: Final = 5.0
+"""Seconds that a shard waits for a job that may only look at the folder."""
 _TORN: Final = re.compile(r"\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
 
 
@@ -31,7 +35,7 @@ def run_folder(folder: Path, *, resume: bool, overwrite: bool, shard: str = "") 
     Args:
         resume, overwrite: what to do with a run that is there. With `overwrite` nothing is removed here: `Journal.begin`
             with afresh=True is what replaces it.
-        shard: '2of8' where several jobs share the folder; '' is the whole run.
+        shard: '2of8' where several jobs share the folder and each goes on with what is there; '' is the whole run.
 
     Raises:
         OutputError: not a folder, not writable, another job works on it, or it holds another run and neither --resume nor
@@ -54,11 +58,40 @@ def run_folder(folder: Path, *, resume: bool, overwrite: bool, shard: str = "") 
         ) from error
     with lock:
         used = _ours(folder)
-        if used and not (resume or overwrite):
+        if used and not (resume or overwrite or shard):
             raise OutputError(
                 f"--out {folder}: holds a run already ({', '.join(used)}); continue it with --resume, replace it with --overwrite, or name another folder"
             )
         yield lock
+
+
+def at_work(folder: Path) -> dict[str, Owner]:
+    """Who works on shards in a folder: '2of8' -> the process."""
+    locks = {p.name.removeprefix(".lock-"): Lock(p) for p in folder.glob(".lock-*of*") if _SHARD.fullmatch(p.name)}
+    return {shard: owner for shard, lock in sorted(locks.items()) if (owner := lock.holder()) is not None}
+
+
+def refuse_others(folder: Path, shard: str = "") -> None:
+    """Make sure that a whole run (or a merge) and the shards of one exclude each other.
+
+    Args:
+        folder: one whose lock the caller holds already (`run_folder`), so that of two that look at each other at least one
+            sees the other.
+        shard: the caller's, as in `run_folder`; '' is the whole run.
+
+    Raises:
+        OutputError: another such job works there.
+    """
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        whole = Lock(folder / ".lock").holder() if shard else None
+        others = {"the whole run": whole} if whole else {} if shard else at_work(folder)
+        if not others:
+            return
+        if not shard or time.monotonic() > patience:
+            said = ", ".join(f"{name} ({owner})" for name, owner in others.items())
+            raise OutputError(f"--out {folder}: other jobs write there: {said}; wait for them, or name another folder")
+        time.sleep(0.1)
 
 
 def _ours(folder: Path) -> list[str]:

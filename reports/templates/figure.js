@@ -57,7 +57,9 @@ function drawFigure() {
     const text = tall ? names[r] : times ? stamp(moments[r]) : "";
     if (text) context.fillText(text, side - 10, top + r * (high + gap) + high / 2);
   }
-  $("figure-size").textContent = `${canvas.width} x ${canvas.height} px of ${moments.length === 1 ? "one moment" : `${moments.length} moments`}; the frames are the previews' (make them larger with --preview-height).`;
+  $("figure-size").textContent = `${canvas.width} x ${canvas.height} px of ${moments.length === 1 ? "one moment" : `${moments.length} moments`}; frames as large as the page's videos.`;
+  const quoted = `'${DATA.ids[figure.i].replace(/'/g, "'\\''")}'`;
+  $("figure-command").textContent = `lipsync-eval figure RUN... --clip ${quoted} --at ${moments.map((m) => (m.frame / FPS).toFixed(2)).join(",")} --zoom mouth`;
 }
 function saveFigure() {
   $("figure-canvas").toBlob((blob) => {

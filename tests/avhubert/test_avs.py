@@ -139,7 +139,7 @@ def test_nothing_goes_through_the_network_twice(monkeypatch):
     frames, points, sound = _scene()
     measure(Avs(_settings(), METRICS), pair(frames, frames[::-1], sound, sound, points, points))
     assert calls.count("see") == 2
-    assert calls.count("encode") == 5, "(gen, -), (gt, -), (-, sound), (gen, sound), (gt, sound)"
+    assert calls.count("encode") == 5, "(gen, -), (gt, -), (-, audio), (gen, audio), (gt, audio)"
 
 
 @needs_golden
@@ -170,7 +170,7 @@ def test_lost_faces_are_interpolated_and_named():
     holes[[0, 1, 7, 19]] = np.nan
     found = measure(Avs(_settings(), METRICS), pair(frames, frames, sound, sound, holes, points))
     assert found.details["avs_gen_interpolated"] == 4
-    assert any("gen: 4 of 20 pictures have no face (0-1, 7, 19)" in note for note in found.notes)
+    assert any("gen: 4 of 20 frames have no face (0-1, 7, 19)" in note for note in found.notes)
     assert 0.5 < found.values["avs_v"] < 1
 
 
@@ -179,7 +179,7 @@ def test_silence_is_scored_and_noted():
     frames, points, sound = _scene()
     silent = measure(Avs(_settings(), METRICS), pair(frames, frames, 1e-4 * sound, sound, points, points))
     assert not silent.failures
-    note = next(note for note in silent.notes if "the sound is silent (nowhere above -60 dBFS)" in note)
+    note = next(note for note in silent.notes if "the audio is silent (nowhere above -60 dBFS)" in note)
     assert "avs_u" in note and "avs_m" in note and "avs_v" not in note
     loud = measure(Avs(_settings(), METRICS), pair(frames, frames, sound, sound, points, points))
     assert not any("silent" in note for note in loud.notes)

@@ -167,7 +167,7 @@ def test_bfloat16_is_near_and_not_equal():
         (lambda m: features(m), "got neither"),
         (
             lambda m: features(m, np.zeros((4, 88, 88), np.uint8), np.zeros((5, 104), np.float32)),
-            "4 pictures and 5 audio",
+            "4 frames and 5 audio",
         ),
         (lambda m: features(m, audio=np.zeros((5, 104), np.float32), layer=3), "layers 1..2"),
         (lambda m: features(m, audio=np.zeros((5, 104), np.float32), dtype="float16"), "float32, bfloat16"),

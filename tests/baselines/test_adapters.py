@@ -55,7 +55,7 @@ def test_the_generators_of_the_papers_are_there() -> None:
         "personatalk",
         "avhubert_expert",
     }
-    assert {n for n, a in all_adapters().items() if a.command is None} == {"personatalk", "avhubert_expert"}
+    assert {n for n, a in all_adapters().items() if a.command is None} == {"personatalk"}
     assert all_adapters() is all_adapters()  # a second call, when the folder of adapters has been imported
 
 
@@ -63,7 +63,7 @@ def test_every_generator_with_code_says_where_its_reference_frame_comes_from() -
     kinds = {n: a.record.reference for n, a in all_adapters().items() if a.command is not None}
     assert set(kinds.values()) == {"given", "own-frame", "drawn", "none"}
     assert {n for n, kind in kinds.items() if kind == "given"} == {
-        "radio", "pc_avs", "makeittalk", "atvgnet", "sadtalker", "wav2lip_ref", "wav2lip_gan_ref", "ip_lap_ref", "stylesync_ref",
+        "radio", "avhubert_expert", "pc_avs", "makeittalk", "atvgnet", "sadtalker", "wav2lip_ref", "wav2lip_gan_ref", "ip_lap_ref", "stylesync_ref",
     }  # fmt: skip
     assert kinds["wav2lip"] == kinds["stylesync"] == "own-frame" and kinds["dinet"] == kinds["ip_lap"] == "drawn"
 
@@ -203,8 +203,8 @@ def test_a_bad_plug_in_is_named(_plug_in: Path, text: str, says: str) -> None:
         all_adapters()
 
 
-def test_pc_avs_numbers_its_pictures_from_the_third(tmp_path: Path) -> None:
-    """Its first picture stands for frame 2; picture k of the result must be at time k."""
+def test_pc_avs_numbers_its_frames_from_the_third(tmp_path: Path) -> None:
+    """Its first frame stands for frame 2; frame k of the result must be at time k."""
     import cv2
     import numpy as np
     from support import clips
@@ -241,7 +241,7 @@ def test_what_an_earlier_run_left_is_no_result(tmp_path: Path) -> None:
 
 
 def test_landmarks_are_handed_over_to_a_prepared_copy_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """StyleSync's patched code looks pictures up by number; one without a face must be absent, so that its own rule for that holds."""
+    """StyleSync's patched code looks frames up by number; one without a face must be absent, so that its own rule for that holds."""
     import numpy as np
 
     import lipsync_eval.faces
@@ -268,7 +268,7 @@ def test_landmarks_are_handed_over_to_a_prepared_copy_only(tmp_path: Path, monke
     track = Track(np.zeros((3, 4)), where, np.ones(3, np.float32), status, "dlib68.1", np.ones(3, np.int16))
     monkeypatch.setattr(lipsync_eval.media, "open_clip", lambda path: path)
     monkeypatch.setattr(lipsync_eval.faces, "track_faces", lambda clip, landmarks: track)
-    assert adapter.prepare(job) == ["landmarks of 2 of 3 pictures by dlib68.1, instead of its own detector"]
+    assert adapter.prepare(job) == ["landmarks of 2 of 3 frames by dlib68.1, instead of its own detector"]
     with np.load(job.view / "landmarks.npz") as held:
         assert set(held.files) == {"0", "2"}
         assert np.array_equal(held["2"], where[2])

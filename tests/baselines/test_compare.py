@@ -67,6 +67,14 @@ def test_a_private_model_from_manifest_to_table(tmp_path: Path) -> None:
     assert "[given] the run's reference picture (the first frame, or the manifest's own)" in done.stdout
     assert "2 of 2 clips are dubbed with the audio of the same video" in done.stdout
     assert (tmp_path / "cmp" / "report" / "index.html").exists()
+    assert "blur [own-frame]" in (tmp_path / "cmp" / "report" / "data" / "run.js").read_text()
+    later = subprocess.run(
+        [*ENTRY, "table", *(str(tmp_path / "cmp" / "runs" / name) for name in ("blur", "silent"))],
+        capture_output=True,
+        text=True,
+    )
+    assert "blur [own-frame]" in later.stdout and "silent [given]" in later.stdout, later.stderr
+    assert "where its generator's reference frame comes from" in later.stdout
     again = subprocess.run(
         _compare(paths, "blur,silent,only_a,nothing", "--protocol", "raw"), capture_output=True, text=True
     )

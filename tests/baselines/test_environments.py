@@ -251,3 +251,13 @@ def test_unknown_options_and_a_missing_gpu(tmp_path: Path, capsys: pytest.Captur
     assert run(["baselines", "run", "dinet", "good", *more]) == 3
     assert "dinet: a: its code cannot run without CUDA" in capsys.readouterr().err
     assert (tmp_path / "gen" / "good" / "a.mp4").exists()
+
+
+def test_our_own_generator_is_checked_without_a_file(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-P", "-m", "lipsync_eval", "baselines", "check", "radio"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "radio: ok   python:" in done.stdout and "no [radio]" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 2 and "NOT  weights checkpoint" in done.stdout, "a checkpoint is still to be named"

@@ -194,7 +194,7 @@ def _panels(job: Job, path: Path, levels: tuple[int, ...]) -> None:
 def test_the_panel_with_the_result_is_kept(
     tmp_path: Path, name: str, place: Callable[[Job], Path], levels: tuple[int, ...], kept: int
 ) -> None:
-    """Both show other pictures beside the result."""
+    """Both show other frames beside the result."""
     job = sample_job(tmp_path, {})
     _panels(job, place(job), levels)
     collect = all_adapters()[name].collect

@@ -68,7 +68,7 @@ def test_what_was_done_to_the_sound_is_noted_where_it_is_heard(tmp_path: Path) -
     for side, seconds in (("gen", 3.2), ("gt", 1.6)):
         (tmp_path / side).mkdir()
         write(tmp_path / side / "a.mkv", frames(40), np.resize(sound(40), round(16000 * seconds)))
-    longer = "gen: sound 1.60 s longer than the picture: left so"
+    longer = "gen: audio 1.60 s longer than the video: left so"
     for metrics, audio, noted in (
         ("mouth_audio_corr", "gen", True),
         ("mouth_audio_corr", "gt", False),
@@ -102,7 +102,7 @@ def test_a_sound_file_beside_the_video_is_named(tmp_path: Path) -> None:
         out = tmp_path / metrics
         cli(["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--metrics", metrics, "--out", str(out), "--quiet"])
         assert [n for n in results(out)["clips"][0]["notes"] if "file" in n] == [
-            "gen: sound taken from the file 'a.wav'"
+            "gen: audio taken from the file 'a.wav'"
         ] * noted
 
 

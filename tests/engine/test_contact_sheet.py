@@ -1,5 +1,7 @@
 """The image of the crops of many clips."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -78,3 +80,12 @@ def test_a_sheet_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OSError):
         contact_sheet([("a", [tile(1)], [])], tmp_path / "none" / "sheet.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_say_which_side_they_are(tmp_path: Path) -> None:
+    """Beside the middle of each row there is text: 'generated', then 'real'."""
+    contact_sheet([("a", [tile(10)], [tile(30)])], tmp_path / "s.png")
+    sheet = np.asarray(Image.open(tmp_path / "s.png"))
+    for row in (0, 1):
+        middle = row * TILE + TILE // 2
+        assert (sheet[middle - 8 : middle + 8, 130:195] < 128).any(), ("generated", "real")[row]

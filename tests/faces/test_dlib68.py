@@ -109,7 +109,7 @@ def test_a_flash_does_not_end_a_track():
     ids=["black", "plain", "coffee", "thin", "one pixel"],
 )
 def test_no_face_is_an_error_that_says_so(frames):
-    with pytest.raises(FaceError, match=rf"no face found in any of \d+ pictures looked at \(of {len(frames)}\)"):
+    with pytest.raises(FaceError, match=rf"no face found in any of \d+ frames looked at \(of {len(frames)}\)"):
         track_faces(clip_of(frames))
 
 
@@ -138,9 +138,9 @@ def test_several_faces():
     assert track.n_faces[0] == 2
     assert (track.boxes[:, 2] < 200).all()
     assert any(note.startswith("faces followed: 2") for note in track.notes)
-    with pytest.raises(FaceError, match=r"picture 0 \(0.00 s\) shows 2 faces"):
+    with pytest.raises(FaceError, match=r"frame 0 \(0.00 s\) shows 2 faces"):
         track_faces(clip_of([two] * 10), face="single")
-    with pytest.raises(FaceError, match=r"picture 13 \(0.52 s\) shows 2 faces"):
+    with pytest.raises(FaceError, match=r"frame 13 \(0.52 s\) shows 2 faces"):
         track_faces(clip_of([scene((0, 20, head(200)))] * 13 + [two] * 10), face="single")
     assert letters(track_faces(clip_of(still(9)), face="single")) == "+" * 9
 
@@ -177,7 +177,7 @@ def test_a_stored_track_is_the_track(tmp_path):
 
 
 def test_a_clip_that_ends_early_is_an_error():
-    with pytest.raises(MediaError, match="9 pictures could be read of 12"):
+    with pytest.raises(MediaError, match="9 frames could be read of 12"):
         track_faces(clip_of(still(9), n_frames=12))
 
 

@@ -140,7 +140,7 @@ def test_gaps_are_filled_up_to_the_limit_and_ends_never():
     track = build(gap(MAX_GAP + 1), "table.1", "largest")
     missing = track.status == MISSING
     assert np.isnan(track.points[missing]).all() and np.isnan(track.boxes[missing]).all()
-    assert track.notes == ("face missing in 24 of 60 pictures",)
+    assert track.notes == ("face missing in 24 of 60 frames",)
 
 
 def test_filled_points_are_on_the_line():
@@ -195,7 +195,7 @@ def test_a_cut_to_another_place_is_a_new_track():
     assert followed.cuts == [15]
     track = build(followed, "table.1", "largest")
     assert (track.status != MISSING).tolist() == [t >= 15 for t in range(40)]
-    assert any("before picture 15" in note for note in track.notes)
+    assert any("before frame 15" in note for note in track.notes)
 
 
 def test_faces_without_points_are_not_counted():

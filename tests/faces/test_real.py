@@ -91,7 +91,7 @@ def test_another_person_after_a_cut_is_another_track():
     a, b = frames("original/hdtf_menendez.mp4"), frames("original/hdtf_katiehill_headmotion.mp4")
     track = track_faces(clip_of([*a[:12], *b[:20]]))
     assert not track.valid[:12].any() and track.valid[12:].all()
-    assert any("before picture 12" in note for note in track.notes)
+    assert any("before frame 12" in note for note in track.notes)
 
 
 def test_the_same_person_after_a_cut_away_is_one_track():

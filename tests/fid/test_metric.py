@@ -16,7 +16,6 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics import fid as module
 from lipsync_eval.metrics.fid import Fid, _Pile
-from lipsync_eval.metrics.helpers import fid_stats
 from lipsync_eval.metrics.helpers.frechet import Moments
 from lipsync_eval.types import Settings
 
@@ -48,7 +47,7 @@ def fake(self: Fid, crops: np.ndarray, metric: str) -> np.ndarray:
 def quick(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The family with cheap features in place of the network: what is tested is everything around it."""
     monkeypatch.setattr(Fid, "embed", fake)
-    monkeypatch.setattr(fid_stats, "_DIM", DIM)
+    monkeypatch.setattr(module, "DIM", DIM)
     fake.calls = 0  # type: ignore[attr-defined]
     return fake
 
@@ -156,7 +155,7 @@ class TestStats:
         assert quick.calls - calls == calls // 2, "the real side is not embedded again"
         for a, b in zip(first.scores, second.scores, strict=True):
             assert a.value == pytest.approx(b.value, rel=1e-9)
-            assert "real:stats@" in b.signature and "real:" not in a.signature
+            assert "real:stats@" in b.signature and a.signature == b.signature, "one real side: they are compared"
             assert b.details["n_gt_frames"] == 12
         with np.load(tmp_path / "stats.npz") as file:
             assert file["mu"].shape == (DIM,) and file["sigma"].shape == (DIM, DIM)
@@ -171,11 +170,15 @@ class TestStats:
     @pytest.mark.parametrize(
         ("arrays", "words"),
         [
-            ({"mu": np.zeros(2048), "sigma": np.eye(2048), "crops": np.array("radio;")}, "other crops"),
             (
-                {"mu": np.zeros(2048), "sigma": np.eye(2048), "weights": np.array("inception-fid@00000000")},
-                "other weights",
+                {"mu": np.zeros(2048), "sigma": np.eye(2048), "facts": np.array('{"proto": "radio.1"}')},
+                "proto: radio.1 there, raw.1 here",
             ),
+            (
+                {"mu": np.zeros(2048), "sigma": np.eye(2048), "facts": np.array('{"feat": "inception-fid@00000000"}')},
+                "feat: inception-fid@00000000 there",
+            ),
+            ({"mu": np.zeros(2048), "sigma": np.eye(2048), "facts": np.array("{")}, "facts cannot be read"),
             ({"mu": np.zeros(64), "sigma": np.eye(64)}, "should be finite"),
             ({"mu": np.full(2048, np.nan), "sigma": np.eye(2048)}, "should be finite"),
             ({"mu": np.array({}, dtype=object)}, "no .npz file of numbers"),

@@ -173,3 +173,24 @@ def test_lr_mul_is_stylegan2s():
     torch.testing.assert_close(slow.weight, plain.weight * 100)
     x = torch.randn(3, 6)
     torch.testing.assert_close(slow(x), x @ (slow.weight * 0.01 / 6**0.5).T + slow.bias * 0.01)
+
+
+class Drawn:
+    """A reader that draws; it says which sample it was called for."""
+
+    def drawn(self, windows, span, start, draw):
+        return {"number": torch.tensor(draw.number), "random": torch.tensor(draw.rng.random())}
+
+
+def test_a_reader_may_draw_and_sample_k_stays_the_same(data):
+    pool = pool_of(config(data))
+    first, again = (TrainingSet(pool, 7, (Drawn(), *ToyRecipe(config(data)).readers)) for _ in range(2))
+    assert first[3].more["number"] == 3 and "openings" in first[3].more
+    assert first[3].more["random"] == again[3].more["random"] != again[4].more["random"]
+
+
+def test_arrays_that_are_made_together_have_names_of_their_own():
+    from lipsync_eval.baselines.kit.data.inputs import named
+
+    assert list(named("face", {"a": np.zeros(1), "b": np.zeros(2)})) == ["face.a", "face.b"]
+    assert list(named("face", np.zeros(1))) == ["face"]

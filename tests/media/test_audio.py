@@ -79,21 +79,21 @@ def test_audio_that_begins_late_is_padded(tmp_path, suffix, codec, start):
     )
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.3 + start, 1.0 + start], abs=0.003)
-    assert any("after the first picture: silence put before it" in note for note in audio.notes)
+    assert any("after the first frame: silence put before it" in note for note in audio.notes)
 
 
 def test_audio_before_the_first_frame_is_cut(tmp_path):
     path = make_video(tmp_path / "a.mkv", stamps(50), times=range(5, 55), sound=clicks(2, [0.1, 0.5, 1.0])[None])
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.3, 0.8], abs=0.001)
-    assert "sound begins 0.200 s before the first picture: cut there" in audio.notes
+    assert "audio begins 0.200 s before the first frame: cut there" in audio.notes
 
 
 def test_length_is_left_natural_and_noted(tmp_path):
     short = own(make_video(tmp_path / "a.mkv", stamps(50), sound=tone(1.5)[None]))
-    assert len(short.samples) == 24000 and "sound 0.50 s shorter than the picture: left so" in short.notes
+    assert len(short.samples) == 24000 and "audio 0.50 s shorter than the video: left so" in short.notes
     long = own(make_video(tmp_path / "b.mkv", stamps(50), sound=tone(2.5)[None]))
-    assert len(long.samples) == 40000 and "sound 0.50 s longer than the picture: left so" in long.notes
+    assert len(long.samples) == 40000 and "audio 0.50 s longer than the video: left so" in long.notes
     fits = own(make_video(tmp_path / "c.mkv", stamps(50), sound=tone(2.02)[None]))
     assert fits.notes == ()
 
@@ -139,7 +139,7 @@ def test_a_gap_in_the_audio_is_filled_and_noted(tmp_path):
             container.mux(audio.encode(block))
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.2, 1.3], abs=0.002)
-    assert "gaps of 0.500 s in the sound filled with silence" in audio.notes
+    assert "gaps of 0.500 s in the audio filled with silence" in audio.notes
 
 
 def test_full_scale_overshoot_is_clipped_and_noted(tmp_path):
@@ -171,7 +171,7 @@ def test_of_several_tracks_the_default_one_is_used_and_noted(tmp_path):
             source.close()
     audio = own(path)
     assert onsets(audio.samples) == pytest.approx([0.2], abs=0.001)
-    assert "2 tracks of sound: track 1 used, which ffmpeg takes by default" in audio.notes
+    assert "2 audio tracks: track 1 used, which ffmpeg takes by default" in audio.notes
 
 
 def wav(path, channels, rate=16000):
@@ -189,7 +189,7 @@ def test_channels_without_a_layout_are_refused_in_words(tmp_path, n):
     path = wav(tmp_path / "a.wav", [tone(0.2)] * n)
     with pytest.raises(
         MediaError,
-        match=rf"the sound of 'a.wav' cannot be used: {n} channels in the layout '{n} channels' cannot be mixed",
+        match=rf"the audio of 'a.wav' cannot be used: {n} channels in the layout '{n} channels' cannot be mixed",
     ):
         read_audio(path, origin=None, seconds=1)
 
@@ -270,7 +270,7 @@ def test_the_track_is_that_of_the_ffmpeg_program(tmp_path, suffix, channels, bit
     theirs = onsets(np.frombuffer(raw, np.int16).astype(np.float32) / 20000)
     audio = read_audio(path, origin=None, seconds=1)
     assert onsets(audio.samples) == pytest.approx(theirs, abs=0.02)  # the other clicks are 0.2 s away
-    assert any(f"{len(channels)} tracks of sound: track" in note for note in audio.notes)
+    assert any(f"{len(channels)} audio tracks: track" in note for note in audio.notes)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -300,7 +300,7 @@ def test_a_video_whose_only_track_has_no_decoder_says_so(tmp_path):
     clip = open_clip(path)
     assert clip.audio is None and has_audio(path)
     assert any(
-        "the sound of 'a.mp4' cannot be used: it is in a format that cannot be decoded here" in n for n in clip.notes
+        "the audio of 'a.mp4' cannot be used: it is in a format that cannot be decoded here" in n for n in clip.notes
     )
 
 
@@ -328,4 +328,4 @@ def test_the_video_track_is_that_of_the_ffmpeg_program(tmp_path, suffix, larger)
     clip = open_clip(path)
     raw = run_ffmpeg("-i", str(path), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
     assert len(raw) == clip.height * clip.width * 3 == 96 * 128 * 3
-    assert f"2 picture tracks: track {larger} used, which ffmpeg takes by default" in clip.notes
+    assert f"2 video tracks: track {larger} used, which ffmpeg takes by default" in clip.notes

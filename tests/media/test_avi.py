@@ -101,7 +101,7 @@ def test_a_stream_that_begins_in_the_middle(tmp_path, sources, lost):
     first = -lost % 5
     clip = check(path, [None] * first + list(range(lost + first, N)))
     if first:
-        assert f"{first} packet(s) before the first complete picture left out" in clip.notes
+        assert f"{first} packet(s) before the first complete frame left out" in clip.notes
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "mpeg4", "h264"])

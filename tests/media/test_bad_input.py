@@ -56,7 +56,7 @@ def test_text_and_playlists(tmp_path, suffix, content):
     make_video(tmp_path / "other.mp4", stamps(3), codec="libx264", pixels="yuv420p")
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    refused(path, "is not a video or sound file that can be read|has no picture track|holds no picture")
+    refused(path, "is not a video or audio file that can be read|has no video track|holds no frame")
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("png", ".png"), ("mjpeg", ".jpg")])
@@ -76,7 +76,7 @@ def test_audio_alone(tmp_path, suffix):
     path = make_sound(
         tmp_path / f"a{suffix}", tone(1)[None], rate=16000, codec="aac" if suffix == ".m4a" else "pcm_s16le"
     )
-    refused(path, "has no picture track")
+    refused(path, "has no video track")
 
 
 def test_special_files(tmp_path):
@@ -149,7 +149,7 @@ def test_undecodable_frames_are_counted(tmp_path):
                 packet = broken
             packet.stream = stream
             target.mux(packet)
-    refused(path, "3 of about 50 pictures cannot be decoded")
+    refused(path, "3 of about 50 frames cannot be decoded")
 
 
 def test_absurd_size(tmp_path):
@@ -157,8 +157,8 @@ def test_absurd_size(tmp_path):
     data = path.read_bytes()
     # Width and height in the BITMAPINFOHEADER of an AVI file.
     path.write_bytes(data.replace(struct.pack("<2iH", 64, 48, 1), struct.pack("<2iH", 64_000, 48_000, 1), 1))
-    refused(path, "states no picture size, or an absurd one; from 1 to 67108864 pixels are accepted")
-    with pytest.raises(MediaError, match="pictures of 64000x48000 px"):
+    refused(path, "states no frame size, or an absurd one; from 1 to 67108864 pixels are accepted")
+    with pytest.raises(MediaError, match="frames of 64000x48000 px"):
         check_size(path, 64_000, 48_000)
     check_size(path, 8192, 8192)
 
@@ -183,7 +183,7 @@ def test_a_broken_track_of_audio_leaves_the_frame(tmp_path):
     sound.write_bytes(data.replace(b"\xff\xf8", b"\x00\x00"))
     clip = open_clip(sound)
     assert clip.n_frames == 25 and clip.audio is None
-    assert any("the sound of 'a.mkv' cannot be used" in note for note in clip.notes)
+    assert any("the audio of 'a.mkv' cannot be used" in note for note in clip.notes)
 
 
 def test_a_bad_audio_file_given_by_name_is_refused(tmp_path):
@@ -193,7 +193,7 @@ def test_a_bad_audio_file_given_by_name_is_refused(tmp_path):
     refused(path, "bad.wav", audio=tmp_path / "bad.wav")
     refused(path, "empty", audio=tmp_path / "empty.wav")
     refused(path, "does not exist", audio=tmp_path / "missing.wav")
-    refused(path, "no sound track", audio=path)
+    refused(path, "no audio track", audio=path)
 
 
 def test_audio_with_nan_is_refused(tmp_path):
@@ -208,7 +208,7 @@ def test_a_file_that_shrinks_after_it_was_opened_is_an_error(tmp_path):
     path = make_video(tmp_path / "a.mkv", stamps(30))
     clip = open_clip(path)
     make_video(path, stamps(10))
-    with pytest.raises(MediaError, match="gave 10 of 30 pictures"):
+    with pytest.raises(MediaError, match="gave 10 of 30 frames"):
         list(clip.frames())
 
 

@@ -189,7 +189,7 @@ def test_a_clip_goes_to_another_process(tmp_path):
 def test_one_frame_is_a_clip(tmp_path):
     clip = open_clip(make_video(tmp_path / "a.mkv", [stamped(7)]))
     assert (clip.n_frames, numbers(clip)) == (1, [7])
-    assert "a single picture" in clip.notes
+    assert "a single frame" in clip.notes
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
@@ -301,4 +301,4 @@ def test_leading_frames_that_are_lost_are_noted_and_move_no_audio(tmp_path, suff
     assert left == list(range(left[0], 50)) and left[0] > 0
     moved = [x - left[0] / 25 for x in onsets(before.audio.samples)]
     assert onsets(after.audio.samples) == pytest.approx([x for x in moved if x > 0], abs=0.004)
-    assert any("before the first complete picture left out" in note for note in after.notes)
+    assert any("before the first complete frame left out" in note for note in after.notes)

@@ -31,16 +31,16 @@ EQUAL = [
     "xvid-not-coded/long.avi",
 ]
 NOTES = {
-    "avi-lost-keyframe/a.avi": "4 packet(s) before the first complete picture left out",
+    "avi-lost-keyframe/a.avi": "4 packet(s) before the first complete frame left out",
     "channel-layout/a.mkv": "4 channels in the layout 'ambisonic 1' cannot be mixed to mono",
     "clean-aperture/a.mov": "cropped to 96x96 px at (16, 16) as the container asks",
     "colour-tag/derived.mp4": "colour matrix 12 (chroma-derived)",
     "colour-tag/ictcp.mp4": "colour matrix 14 (ICtCp)",
     "colour-tag/ycgco.mp4": "colour matrix 8 (YCgCo)",
     "exif-and-tiff/turned": "3 image(s) turned as their EXIF orientation asks",
-    "lost-sound-packets/a.mkv": "gaps of 0.032 s in the sound filled with silence",
-    "track-choice/a.ts": "2 tracks of sound: track 1 used, which ffmpeg takes by default",
-    "track-choice/b.mp4": "2 tracks of sound: track 1 used, the only one that can be decoded",
+    "lost-sound-packets/a.mkv": "gaps of 0.032 s in the audio filled with silence",
+    "track-choice/a.ts": "2 audio tracks: track 1 used, which ffmpeg takes by default",
+    "track-choice/b.mp4": "2 audio tracks: track 1 used, the only one that can be decoded",
 }
 
 

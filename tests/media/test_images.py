@@ -75,7 +75,7 @@ def test_png_is_exact_and_in_the_digest(tmp_path):
     assert clip.digest == hashlib.sha256((folder / "1.png").read_bytes() + (folder / "2.png").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("place", ["a/sound.wav", "a.wav"])
+@pytest.mark.parametrize("place", ["a/audio.wav", "a.wav"])
 def test_audio_in_the_folder_or_beside_it(tmp_path, place):
     folder = write(tmp_path / "a", [f"{i}.png" for i in range(25)])
     make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
@@ -86,9 +86,9 @@ def test_audio_in_the_folder_or_beside_it(tmp_path, place):
 
 def test_two_audio_are_refused(tmp_path):
     folder = write(tmp_path / "a", ["0.png"])
-    for place in ("a/sound.wav", "a.wav"):
+    for place in ("a/audio.wav", "a.wav"):
         make_sound(tmp_path / place, clicks(1, [0.4])[None], rate=16000)
-    with pytest.raises(MediaError, match=r"2 sound files: 'sound.wav', 'a.wav'|2 sound files: 'a.wav', 'sound.wav'"):
+    with pytest.raises(MediaError, match=r"2 audio files: 'audio.wav', 'a.wav'|2 audio files: 'a.wav', 'audio.wav'"):
         open_clip(folder)
 
 

@@ -83,7 +83,7 @@ def test_lost_packets_leave_holes_and_move_nothing(tmp_path, whole, kind):
     # A click beside a lost packet is heard through the decoder's overlap, elsewhere or not at all.
     off = [min(abs(x - y) for y in onsets(before.samples)) for x in heard]
     assert len(heard) > len(AT) / 2 and sorted(off)[len(off) * 3 // 4] < 0.001
-    assert any("in the sound filled with silence" in note for note in after.notes)
+    assert any("in the audio filled with silence" in note for note in after.notes)
     assert abs(len(after.samples) - len(before.samples)) < RATE // 1000
 
 
@@ -94,7 +94,7 @@ def test_drift_is_followed(tmp_path, whole, kind, drift):
     moved = copied(source, tmp_path / f"a{kind[0]}", move=lambda t: t * drift if t > 0 else t)
     before, after = (open_clip(p).audio for p in (source, moved))
     assert onsets(after.samples) == pytest.approx([drift * x for x in onsets(before.samples)], abs=0.001)
-    assert any("sound stretched by" in note for note in after.notes)
+    assert any("audio stretched by" in note for note in after.notes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -176,7 +176,7 @@ def test_an_overlap_is_cut_and_noted():
     line = noise(2)
     found = placed(line, 0.02 * np.arange(100), late, RATE, most=600)
     np.testing.assert_array_equal(found.samples, np.concatenate([line[:16000], line[16800:]]))
-    assert found.notes == ("0.050 s of overlapping sound cut",)
+    assert found.notes == ("0.050 s of overlapping audio cut",)
 
 
 def test_time_that_runs_backwards_is_refused():

@@ -12,7 +12,7 @@ from lipsync_eval.errors import MediaError
 from lipsync_eval.media import find_pairs, open_clip
 from lipsync_eval.media.audio import read_audio
 
-# name: (pictures, (height, width), rate of the file, has sound)
+# name: (frames, (height, width), rate of the file, has audio)
 EXPECTED = {
     "original/edtalk_klobuchar_gtvideo.mp4": (250, (256, 256), 25.0, False),
     "original/grid_bbaf2n.mpg": (75, (288, 360), 25.0, True),
@@ -83,7 +83,7 @@ def test_held_first_frames_move_the_audio(data):
 
 
 def test_a_audio_file_is_no_clip(data):
-    with pytest.raises(MediaError, match="no picture track"):
+    with pytest.raises(MediaError, match="no video track"):
         open_clip(data / "clips" / "original" / "edtalk_klobuchar_gtaudio.wav")
     found = find_pairs(data / "clips" / "original", data / "clips" / "original")
     assert len(found.pairs) == 14 and found.unmatched == ""

@@ -104,7 +104,7 @@ def test_progressive_8_bit_equals_pyavs_default_conversion(tmp_path, pixels):
 @pytest.mark.parametrize(
     ("case", "note"),
     [
-        ({"codec": "libx264", "pixels": "yuv420p10le"}, "10-bit pictures converted to 8 bits"),
+        ({"codec": "libx264", "pixels": "yuv420p10le"}, "10-bit frames converted to 8 bits"),
         ({"codec": "libx264", "pixels": "yuv420p", "options": INTERLACED}, "marked as interlaced: not deinterlaced"),
         ({"codec": "ffv1", "pixels": "bgra"}, "transparency dropped"),
         ({"codec": "libvpx-vp9", "pixels": "yuva420p"}, "transparency dropped"),

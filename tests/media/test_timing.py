@@ -33,7 +33,7 @@ def test_frames_that_are_not_later_are_left_out_and_counted():
     found = times([0, 40, 40, 30, 80], MS, 40)
     assert found.ticks.tolist() == [0, 40, 80]
     assert found.number.tolist() == [0, 1, 4]
-    assert any("2 pictures left out" in note for note in found.notes)
+    assert any("2 frames left out" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_formats_without_presentation_times_put_decoding_times_in_order():
 def test_missing_timestamps_are_put_between_their_neighbours():
     found = times([NO_TIME, 3600, NO_TIME, 10_800], Fraction(1, 90_000), 3600)
     assert found.ticks.tolist() == [0, 3600, 7200, 10_800]
-    assert any("2 pictures without a timestamp" in note for note in found.notes)
+    assert any("2 frames without a timestamp" in note for note in found.notes)
     none = times([NO_TIME] * 3, Fraction(1, 90_000))
     assert none.ticks.tolist() == [0, 3600, 7200]
 

@@ -103,7 +103,7 @@ def test_frames_without_a_crop_are_left_out_and_named(length: int) -> None:
             assert np.isnan(found.frames[name][gone]).all()
             assert found.values[name] == np.mean(expected)
         assert found.details == {"frames_without_crop_pair": 4}
-        assert found.notes == ["4 of 10 frames have no crop in both videos and are left out of picture metrics"]
+        assert found.notes == ["4 of 10 frames have no crop in both videos and are left out of image metrics"]
 
 
 def test_psnr_counts_identical_frames() -> None:

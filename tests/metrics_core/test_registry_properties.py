@@ -17,8 +17,8 @@ from lipsync_eval.metrics import registry
 from lipsync_eval.metrics.checks.rules import spec_faults
 from lipsync_eval.settings import Settings
 
-BESIDE = {"weights", "npz", "reference"}
-"""What the user has to bring."""
+BESIDE = {"weights", "npz", "reference", "experiment"}
+"""What the user has to bring, or an experiment to make."""
 
 
 def alone(family: type[registry.Family]) -> list[str]:

@@ -41,3 +41,11 @@ def test_the_readme_names_real_commands() -> None:
     for page in PAGES:
         for command in re.findall(r"lipsync-eval ([a-z][a-z-]+)", page.read_text("utf-8")):
             assert command in _COMMANDS, f"{page.name}: lipsync-eval {command}"
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda p: str(p.relative_to(ROOT)))
+def test_lines_fit_a_screen(page: Path) -> None:
+    """README's table of metrics is the exception: its links alone fill a line."""
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        shown = re.sub(r"https?://\S+", "", line)
+        assert len(shown) <= 120, f"{page.name}:{number} has {len(shown)} characters; 120 fit"

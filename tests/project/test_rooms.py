@@ -12,6 +12,7 @@ BELOW = ("progress",)
 """Files that every room of the kit may use."""
 ROOMS = {
     "kit": ("configuration", "network", "data", "training", "sync", "dubbing"),
+    "avhubert_expert": ("config", "presets", "network", "data", "training", "dubbing"),
     "radio": ("config", "presets", "network", "data", "training", "dubbing"),
 }
 """From below; a room imports from itself and from those before it."""

@@ -41,7 +41,7 @@ def test_alignment_takes_the_official_steps(case, i):
     assert got.crop == tuple(golden[f"f{i}_crop"])
     assert got.pad == tuple(golden[f"f{i}_pad"])
     assert got.padded == bool(golden[f"f{i}_padded"])
-    apart = np.abs(got.picture.astype(int) - golden[f"f{i}_aligned_256_1024"])
+    apart = np.abs(got.image.astype(int) - golden[f"f{i}_aligned_256_1024"])
     assert apart.max() <= 2
     assert apart.mean() <= 0.1
 
@@ -64,7 +64,7 @@ def test_the_side_is_upstreams_to_the_last_bit(i):
     points = synthetic_inputs.place(synthetic_inputs.face68(), golden[f"f{i}_centre_xy"], float(golden[f"f{i}_size"]))
     got = ffhq_alignment(image, points, *golden[f"f{i}_out_transform"].tolist())
     assert max(got.shrink, 1) == max(int(golden[f"f{i}_shrink"]), 1)
-    apart = np.abs(got.picture.astype(int) - golden[f"f{i}_aligned"])
+    apart = np.abs(got.image.astype(int) - golden[f"f{i}_aligned"])
     assert apart.max() <= 2
     assert apart.mean() <= 0.1
 

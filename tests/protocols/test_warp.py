@@ -151,9 +151,9 @@ def test_overflow_of_a_missing_crop_is_nan():
 @pytest.mark.parametrize(
     ("frame", "matrix", "words"),
     [
-        (FRAME[..., 0], similarity(1.0), "picture"),
+        (FRAME[..., 0], similarity(1.0), "render wants a frame"),
         (FRAME.astype(np.float32), similarity(1.0), "float32"),
-        (FRAME[:0], similarity(1.0), "picture"),
+        (FRAME[:0], similarity(1.0), "render wants a frame"),
         (FRAME, np.full((2, 3), np.nan), "finite"),
         (FRAME, np.eye(3), "finite"),
         (FRAME, np.zeros((2, 3)), "inverted"),

@@ -54,7 +54,7 @@ def test_psnr_falls_and_lmd_grows(clips, tmp_path, capsys):
         assert len(set(psnr)) == 4
     lmd = [0.0, *_means(out, "lmd", "shift")]
     assert lmd == sorted(lmd)
-    assert lmd[3] == pytest.approx(6, abs=1.5), "pictures are 256 px wide, so a shift of 6 px is 6 px"
+    assert lmd[3] == pytest.approx(6, abs=1.5), "frames are 256 px wide, so a shift of 6 px is 6 px"
     assert _means(out, "psnr", "none") == [100.0]
     rows = _rows(out)
     assert len(rows) == (1 + 3 + 3) * 2 * 2
@@ -79,7 +79,7 @@ def test_two_runs_with_any_number_of_workers_give_the_same_bytes(clips, tmp_path
         assert first == second, suffix
     one, two = (json.loads((tmp_path / str(n) / "sensitivity.json").read_text()) for n in (1, 2))
     assert {**one, "run": None} == {**two, "run": None}
-    assert _means(tmp_path / "1", "psnr", "delay") == [100.0], "delay leaves pictures alone"
+    assert _means(tmp_path / "1", "psnr", "delay") == [100.0], "delay leaves frames alone"
 
 
 def test_a_clip_that_fails_is_a_row_without_a_value(clips, tmp_path, capsys):

@@ -165,7 +165,7 @@ class TestVertices:
         [
             ({}, "has no array 'vertices'"),
             ({"vertices": np.zeros((N, 31))}, r"\(T, L, 3\)"),
-            ({"vertices": np.zeros((N - 3, 30))}, f"{N - 3} rows and the clip {N} pictures"),
+            ({"vertices": np.zeros((N - 3, 30))}, f"{N - 3} rows and the clip {N} frames"),
             ({"vertices": np.full((N, 30), np.nan)}, "NaN"),
             ({"vertices": np.array([{}], dtype=object)}, "cannot be read"),
             ({"vertices": np.zeros((N, 30)), "template": np.zeros(27)}, "one topology"),

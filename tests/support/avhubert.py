@@ -33,7 +33,7 @@ def network(path):
 
 
 def clip(frames, path="clip.mkv"):
-    """A Clip over pictures in memory."""
+    """A Clip over frames in memory."""
     frames = np.asarray(frames)
 
     def read(start, stop):
@@ -52,7 +52,7 @@ def track(points):
 
 
 def pair(gen, gt, samples=None, gt_samples=None, gen_points=None, gt_points=None):
-    """A Pair of two arrays of pictures (T, H, W, 3), with float32 sounds and landmarks where given."""
+    """A Pair of two arrays of frames (T, H, W, 3), with float32 sounds and landmarks where given."""
 
     def side(frames, sound, points):
         audio = None if sound is None else Audio(sound, Path("clip.wav"))

@@ -19,7 +19,7 @@ SIZE = 256
 
 @cache
 def frames(n: int = 20, size: int = SIZE, seed: int = 0) -> tuple[Frame, ...]:
-    """n pictures (size, size, 3) of a talking face."""
+    """n frames (size, size, 3) of a talking face."""
     photo, face = _photo()
     scale = size / photo.shape[0]
     small = cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA)
@@ -31,12 +31,12 @@ def frames(n: int = 20, size: int = SIZE, seed: int = 0) -> tuple[Frame, ...]:
 
 
 def sound(n: int = 20, seed: int = 0) -> NDArray[np.float32]:
-    """Sound for n pictures."""
+    """Audio for n frames."""
     return np.resize(synthesise(seed)[0], n * 640)
 
 
 def blurred(pictures: Sequence[Frame], sigma: float) -> list[Frame]:
-    """Each picture under a Gaussian."""
+    """Each frame under a Gaussian."""
     return [cv2.GaussianBlur(f, (0, 0), sigma) for f in pictures]
 
 

@@ -32,7 +32,7 @@ def other_head(side):
 
 
 def scene(*faces, size=SIZE, level=90):
-    """A picture with heads at (x, y, picture of a head), pasted in order; parts outside are cut off."""
+    """A frame with heads at (x, y, frame of a head), pasted in order; parts outside are cut off."""
     height, width = size
     ramp = np.linspace(level - 20, level + 20, width)[None, :, None]
     out = np.broadcast_to(ramp, (height, width, 3)).astype(np.uint8).copy()
@@ -45,7 +45,7 @@ def scene(*faces, size=SIZE, level=90):
 
 
 def clip_of(frames, n_frames=None):
-    """A Clip over pictures in memory; its digest is that of their bytes."""
+    """A Clip over frames in memory; its digest is that of their bytes."""
     frames = [np.ascontiguousarray(frame) for frame in frames]
     digest = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The ffmpeg program, where it is installed: the judge of pixels and sound."""
+"""The ffmpeg program, where it is installed: the judge of pixels and audio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_ffmpeg(*arguments: str) -> bytes:
 
 
 def rgb(path: Path, size: tuple[int, int], *arguments: str) -> NDArray[np.uint8]:
-    """(N, H, W, 3): what `-pix_fmt rgb24` gives, every picture of the file unless arguments say otherwise."""
+    """(N, H, W, 3): what `-pix_fmt rgb24` gives, every frame of the file unless arguments say otherwise."""
     raw = run_ffmpeg(
         "-i",
         f"file:{path}",

@@ -78,6 +78,6 @@ def write_r18(path: Path) -> Path:
 def distorted(
     kind: str, seeds: NDArray[np.int64], size: NDArray[np.int64], kinds: NDArray[np.str_]
 ) -> NDArray[np.uint8]:
-    """The golden input stack: 'a' the pictures, 'b' their distorted copies."""
+    """The golden input stack: 'a' the frames, 'b' their distorted copies."""
     a = [image(int(s), *map(int, size)) for s in seeds]
     return np.stack(a if kind == "a" else [distort(x, str(k), int(s)) for x, k, s in zip(a, kinds, seeds, strict=True)])

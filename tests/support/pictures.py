@@ -1,4 +1,4 @@
-"""Pictures to measure: the golden photographs and their distortions."""
+"""Frames to measure: the golden photographs and their distortions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def photograph(case: str = "case2_256") -> np.ndarray:
 
 @dataclass(frozen=True)
 class Table:
-    """Distorted pictures with what other packages give for them."""
+    """Distorted frames with what other packages give for them."""
 
     a: np.ndarray
     b: np.ndarray

@@ -67,7 +67,7 @@ def evaluate(
     Args:
         net: in evaluation mode.
         crops: (T, 224, 224, 3) uint8 BGR.
-        sound: (N,) int16 at 16 kHz.
+        audio: (N,) int16 at 16 kHz.
     """
     pictures = torch.from_numpy(crops.astype(np.float32)).permute(3, 0, 1, 2)[None]
     columns = torch.from_numpy(python_speech_features.mfcc(sound, 16000).T.astype(np.float32))[None, None]

@@ -1,4 +1,4 @@
-"""Tiny videos with known pictures, times and sound, made through PyAV."""
+"""Tiny videos with known frames, times and audio, made through PyAV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BITS = 12
 
 
 def stamped(i: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:
-    """A picture that says its number: 12 white or black stripes on top, a moving gradient below."""
+    """A frame that says its number: 12 white or black stripes on top, a moving gradient below."""
     y, x = np.mgrid[:height, :width]
     picture = np.stack([(x * 3 + i * 5) % 256, (y * 4 + x) % 256, (x + y * 2 + i * 3) % 256], axis=2).astype(np.uint8)
     for bit in range(BITS):
@@ -24,7 +24,7 @@ def stamped(i: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:
 
 
 def number_in(picture: NDArray[np.uint8]) -> int:
-    """The number of a stamped picture, after any codec."""
+    """The number of a stamped frame, after any codec."""
     height, width = picture.shape[:2]
     row = picture[height // 8 : height // 4].mean(axis=(0, 2))
     return sum(int(row[(2 * bit + 1) * width // (2 * BITS)] > 125) << bit for bit in range(BITS))
@@ -46,7 +46,7 @@ def make_video(
     sound_start: float = 0.0,
     muxer: dict[str, str] | None = None,
 ) -> Path:
-    """Encode pictures at `times` (ticks) and sound ((channels, n) float) that begins at `sound_start` s."""
+    """Encode frames at `times` (ticks) and audio ((channels, n) float) that begins at `sound_start` s."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         video: Any = container.add_stream(codec, rate=Fraction(1 / tick), options={"threads": "1", **(options or {})})
         video.height, video.width = pictures[0].shape[:2]
@@ -69,7 +69,7 @@ def make_video(
 
 
 def make_sound(path: Path, sound: NDArray[Any], *, rate: int, codec: str = "pcm_s16le") -> Path:
-    """A sound file; `sound` is (channels, n) float."""
+    """An audio file; `audio` is (channels, n) float."""
     with av.open(str(path), "w") as container:
         audio: Any = container.add_stream(codec, rate=rate)
         audio.layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]

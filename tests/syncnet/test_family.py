@@ -132,8 +132,8 @@ SPEECH = synthetic_inputs.audio(3, 640 * 30)
     [
         (12, None, "has no audio to score"),
         (12, np.zeros(640 * 12, np.int16), "silent"),
-        (12, SPEECH[:3000], "the sound lasts 0.19 s"),
-        (5, SPEECH[: 640 * 5], "at least 6 pictures"),
+        (12, SPEECH[:3000], "the audio lasts 0.19 s"),
+        (5, SPEECH[: 640 * 5], "at least 6 frames"),
     ],
 )
 def test_clips_that_cannot_be_scored_have_a_reason(

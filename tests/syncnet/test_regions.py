@@ -117,7 +117,7 @@ def test_longest_track_or_mean_over_tracks() -> None:
     assert mean.values["lse_c"] == pytest.approx(np.mean([r.confidence for r in readings]))
     assert mean.values["av_offset"] == int((0 + 3 - 5) / 3)
     assert any("3 face tracks; the longest is the score" in text for text in remarks(tracks, 1.0, 350, mean=False))
-    assert any("205 of 350 pictures are scored" in text for text in remarks(tracks, 1.0, 350, mean=False))
+    assert any("205 of 350 frames are scored" in text for text in remarks(tracks, 1.0, 350, mean=False))
     assert any("hardly any speech" in text for text in remarks(tracks, 0.1, 350, mean=False))
 
 

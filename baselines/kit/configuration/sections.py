@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["fp32", "bf16", "fp16"]
+LipReading = Literal["unsupervised", "visual-visual", "multimodal"]
+"""Which features of a lip reader a loss compares (lipsync_eval.features.avhubert.loss.Variant)."""
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0)]

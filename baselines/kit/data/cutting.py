@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.baselines.kit.data import layouts
 from lipsync_eval.baselines.kit.data.alignment import Alignment, runs
-from lipsync_eval.baselines.kit.data.inputs import StoredArray
+from lipsync_eval.baselines.kit.data.inputs import StoredArray, named
 from lipsync_eval.baselines.kit.data.shards import Segment, ShardEntry
 from lipsync_eval.errors import FaceError, LipsyncError, MediaError
 from lipsync_eval.types import FPS, RATE, Audio, Clip, Track
@@ -120,7 +120,11 @@ def _cut(
             png=png,
             landmarks=apply(matrices, points).astype(np.float32),
             audio=samples[start * PER_FRAME : stop * PER_FRAME],
-            arrays={name: of_entry(start, stop) for name, of_entry in arrays.items()},
+            arrays={
+                key: array
+                for name, of_entry in arrays.items()
+                for key, array in named(name, of_entry(start, stop)).items()
+            },
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -61,9 +61,19 @@ class StoredArray(Protocol):
         """Everything that shapes its numbers, in words."""
         ...
 
-    def of_video(self, clip: Clip, track: Track) -> Callable[[int, int], NDArray[Any]]:
-        """Look at a whole video once (its frames may be read); start, stop (frames) -> the array of that entry."""
+    def of_video(self, clip: Clip, track: Track) -> Callable[[int, int], NDArray[Any] | Mapping[str, NDArray[Any]]]:
+        """Look at a whole video once (its frames may be read); start, stop (frames) -> the array of that entry.
+
+        Several arrays that are made together are a mapping; entry k then holds each as k/NAME.KEY.
+        """
         ...
+
+
+def named(name: str, found: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """What a `StoredArray` returned, by the names under which a shard holds it: NAME, or NAME.KEY for every key."""
+    if isinstance(found, Mapping):
+        return {f"{name}.{key}": array for key, array in found.items()}
+    return {name: found}
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,13 @@ class ModelInput:
     """A reference of its own for each frame of a window, or one for all."""
     arrays: tuple[StoredArray, ...] = ()
     """What must be stored in the data."""
+    heard: int | None = None
+    """The frame of a window whose audio a sync discriminator hears for the window; None: the middle one."""
+
+    @property
+    def sync_frame(self) -> int:
+        """`heard`, resolved: 0 is the window's first frame."""
+        return self.window // 2 if self.heard is None else self.heard
 
 
 def points_in(crop_size: int, stored: int, points: NDArray[np.floating]) -> Float:

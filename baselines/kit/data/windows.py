@@ -7,7 +7,7 @@ same samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -100,6 +100,35 @@ Reader = Callable[[Windows, Span, int], Mapping[str, Tensor]]
 """Reads more about a window (its span and first frame) than a Sample holds, e.g. what a loss term needs."""
 
 
+class Draw(NamedTuple):
+    """What is random about one sample."""
+
+    number: int
+    """k, from 0: step * batch is the first of a step."""
+    rng: np.random.Generator
+    """Of sample k alone."""
+
+
+class DrawingReader(Protocol):
+    """A reader that draws, e.g. references: the same for sample k in every run."""
+
+    def drawn(self, windows: Windows, span: Span, start: int, draw: Draw) -> Mapping[str, Tensor]:
+        """As a `Reader`, with what is random about the sample."""
+        ...
+
+
+AnyReader = Reader | DrawingReader
+
+
+def read_more(readers: Sequence[AnyReader], windows: Windows, span: Span, start: int, draw: Draw) -> dict[str, Tensor]:
+    """What all readers say about a window, by name."""
+    found: dict[str, Tensor] = {}
+    for reader in readers:
+        drawn = getattr(reader, "drawn", None)
+        found |= drawn(windows, span, start, draw) if drawn else reader(windows, span, start)  # type: ignore[operator]
+    return found
+
+
 def fit(crop: Frame, size: int) -> Frame:
     """Shrink a square crop by area averaging; the same size passes through."""
     import cv2
@@ -146,7 +175,7 @@ class TrainingSet(Dataset[Sample]):
         readers: what is read beside the sample; names must differ.
     """
 
-    def __init__(self, pool: Pool, seed: int, readers: Sequence[Reader] = ()) -> None:
+    def __init__(self, pool: Pool, seed: int, readers: Sequence[AnyReader] = ()) -> None:
         self.drawn, self.readers = WindowDraw(pool, seed), readers
 
     def __getitem__(self, k: int) -> Sample:
@@ -159,7 +188,7 @@ class TrainingSet(Dataset[Sample]):
             references = rng.choice(outside, span.window).tolist()
         else:
             references = [int(rng.choice(outside))] * span.window
-        more = {name: x for read in self.readers for name, x in read(windows, span, start).items()}
+        more = read_more(self.readers, windows, span, start, Draw(k, rng))
         return windows.window(span, start, references)._replace(more=more)
 
 

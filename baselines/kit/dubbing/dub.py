@@ -72,7 +72,9 @@ def dub(
     generator: Generator,
     *,
     reference: str | None = None,
+    own_frames: bool = False,
     mask: Mask | Masker = "lower",
+    cubic: bool = False,
     length: Length = "strict",
     batch: int | None = None,
     crops: Path | None = None,
@@ -88,7 +90,10 @@ def dub(
             same name with .json added.
         generator: what makes the crops.
         reference: image file, number of a frame of the video, or None for its first frame with a face.
-        mask: 'lower' half of the aligned square, 'face' for the hull of jaw and nose in it, or a function.
+        own_frames: tell the generator to take every frame as its own reference (see `Material`); only for generators
+            that read it.
+        mask: 'lower' half of the aligned square, 'face' for the hull of jaw and nose in it, 'box' for all of it, or a function.
+        cubic: enlarge the crop by bicubic interpolation when it is pasted.
         length: 'strict' refuses audio that is not as long as the video, 'shortest' stops with the shorter.
         batch: frames at once; None: as many as suit the device and the model. It does not change the result.
         crops: folder that also gets gen/STEM.mkv and gt/STEM.mkv, the crops (lossless), for scoring.
@@ -124,8 +129,12 @@ def dub(
         )
     crop, name = given or reference_frame(reference, frames, track, alignment, size)
     matrices = track_matrices(alignment, track.points, track.valid, size)
-    material = Material(frames, track, matrices, speech.samples, crop, count)
-    job = _Job(material, generator, generator.begin(material), MASKS[mask] if isinstance(mask, str) else mask, batch)
+    if own_frames:
+        name = "every frame itself, with its true mouth"
+    material = Material(frames, track, matrices, speech.samples, crop, count, own_frames)
+    job = _Job(
+        material, generator, generator.begin(material), MASKS[mask] if isinstance(mask, str) else mask, batch, cubic
+    )
     begun = time.perf_counter()
     notes = [*frames.notes, *track.notes, *_write(job, audio, speech, out, crops, say), *job.notes(crops is not None)]
     seconds = time.perf_counter() - begun
@@ -207,6 +216,7 @@ class _Job:
     session: Session
     mask: Masker
     batch: int
+    cubic: bool = False
     seconds: float = 0.0
     """Spent in the network, transfers included."""
 
@@ -252,7 +262,7 @@ class _Job:
             for side, crop in zip(sides, (made[i], crops[i]), strict=False):
                 side.put(crop)
             alpha = self.mask(crops[i], apply(matrices[i], points[i]))
-            yield paste(frame, made[i], matrices[i], alpha)
+            yield paste(frame, made[i], matrices[i], alpha, self.cubic)
 
     def _made(self, crops: dict[int, Frame]) -> dict[int, Frame]:
         begun = time.perf_counter()

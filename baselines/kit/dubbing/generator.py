@@ -29,6 +29,8 @@ class Material:
     """(size, size, 3) uint8 RGB crop."""
     count: int
     """Frames to make: the first ones of the video."""
+    own_frames: bool = False
+    """Whether every frame is to be its own reference, its true mouth included; `reference` then is not used."""
 
 
 Session = Callable[[Sequence[int], Sequence[Frame]], NDArray[np.uint8]]

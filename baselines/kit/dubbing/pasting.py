@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lipsync_eval.types import Float, Frame
 from lipsync_eval.warp import apply, compose, invert, render
 
-Mask = Literal["lower", "face"]
+Mask = Literal["lower", "face", "box"]
 Alpha = NDArray[np.float32]
 FEATHER = 0.06
 """Width of the soft border, share of the crop's side."""
@@ -28,6 +28,14 @@ def lower_mask(size: int) -> Alpha:
     across = _ramp(np.minimum(centre, size - centre) / width)
     down = _ramp(np.minimum(centre - size / 2, size - centre) / width)
     return (down[:, None] * across[None, :]).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def box_mask(size: int) -> Alpha:
+    """(size, size) weight of the generated crop: 1 inside, falling to 0 at its four borders."""
+    centre = np.arange(size) + 0.5
+    edge = _ramp(np.minimum(centre, size - centre) / max(1.0, FEATHER * size))
+    return (edge[:, None] * edge[None, :]).astype(np.float32)
 
 
 def face_mask(points: Float, size: int) -> Alpha:
@@ -59,7 +67,7 @@ def _ramp(x: Float) -> Float:
     return t * t * (3 - 2 * t)
 
 
-def paste(frame: Frame, crop: Frame, matrix: Float, alpha: Alpha) -> Frame:
+def paste(frame: Frame, crop: Frame, matrix: Float, alpha: Alpha, cubic: bool = False) -> Frame:
     """Blend a crop back into its frame.
 
     Args:
@@ -67,6 +75,7 @@ def paste(frame: Frame, crop: Frame, matrix: Float, alpha: Alpha) -> Frame:
         crop: (size, size, 3) uint8 RGB.
         matrix: (2, 3) frame px -> crop px.
         alpha: (size, size) float32 weight of the crop; pixels outside it have none.
+        cubic: where the crop is enlarged, by bicubic interpolation instead of bilinear.
 
     Returns:
         (H, W, 3) uint8 RGB, equal to the frame wherever the weight is 0.
@@ -79,7 +88,12 @@ def paste(frame: Frame, crop: Frame, matrix: Float, alpha: Alpha) -> Frame:
         return out
     x0, y0, x1, y1 = box
     shift = np.array([[1.0, 0.0, -x0], [0.0, 1.0, -y0]])
-    back = render(crop, compose(shift, invert(matrix)), (y1 - y0, x1 - x0))
+    there = compose(shift, invert(matrix))
+    if cubic and abs(np.linalg.det(there[:, :2])) > 1:
+        border = cv2.BORDER_REFLECT_101
+        back = cv2.warpAffine(crop, there, (x1 - x0, y1 - y0), flags=cv2.INTER_CUBIC, borderMode=border)
+    else:
+        back = render(crop, there, (y1 - y0, x1 - x0))
     inside = compose(matrix, invert(shift))  # region px -> crop px
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     weight = cv2.warpAffine(
@@ -107,5 +121,6 @@ def _box(matrix: Float, alpha: Alpha, size: tuple[int, int]) -> tuple[int, int, 
 MASKS: dict[str, Masker] = {
     "lower": lambda crop, points: lower_mask(crop.shape[0]),
     "face": lambda crop, points: face_mask(points, crop.shape[0]),
+    "box": lambda crop, points: box_mask(crop.shape[0]),
 }
-"""The lower half of the crop, or the hull of jaw and nose in it."""
+"""The lower half of the crop, the hull of jaw and nose in it, or the whole crop."""

@@ -131,6 +131,14 @@ def scaled_leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * math.sqrt(2)
 
 
+class PixelNorm(nn.Module):
+    """Divides a vector by its root mean square."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, n) -> (B, n)."""
+        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+
+
 class BiasedLeakyReLU(nn.Module):
     """Per-channel bias, then the scaled LeakyReLU."""
 

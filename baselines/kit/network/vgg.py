@@ -1,6 +1,6 @@
 """VGG features for the perceptual loss: a plain VGG16 or VGG19 that reads torchvision's state dicts.
 
-Source: Simonyan and Zisserman (ICLR 2015). Features are taken after the first ReLU of each of the five stages.
+Source: Simonyan and Zisserman (ICLR 2015). Features are taken after the first or second ReLU of each of the five stages.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ STD = (0.229, 0.224, 0.225)
 
 
 class VGGFeatures(nn.Module):
-    """relu1_1, relu2_1, relu3_1, relu4_1, relu5_1. Keys are torchvision's `features.N.weight`, `features.N.bias`."""
+    """relu1_N, relu2_N ... relu5_N, N = `relu` (1 or 2). Keys are torchvision's `features.M.weight`, `features.M.bias`."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, relu: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         taps = []
@@ -37,7 +37,7 @@ class VGGFeatures(nn.Module):
             for number in range(count):
                 layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
                 channels = width
-                if number == 0:
+                if number == relu - 1:
                     taps.append(len(layers) - 1)
         self.features = nn.Sequential(*layers)
         self.taps = tuple(taps)
@@ -57,7 +57,7 @@ class VGGFeatures(nn.Module):
         return found
 
 
-def from_tensors(tensors: Mapping[str, Tensor], source: str) -> VGGFeatures:
+def from_tensors(tensors: Mapping[str, Tensor], source: str, relu: int = 1) -> VGGFeatures:
     """A frozen VGG from a torchvision state dict; VGG16 and VGG19 are told apart by their keys, the classifier is unused.
 
     Raises:
@@ -65,7 +65,7 @@ def from_tensors(tensors: Mapping[str, Tensor], source: str) -> VGGFeatures:
     """
     given = {key: value for key, value in tensors.items() if key.startswith("features.")}
     for kind in STAGES:
-        net = VGGFeatures(kind)
+        net = VGGFeatures(kind, relu)
         if set(net.state_dict()) == set(given):
             try:
                 net.load_state_dict({key: value.float() for key, value in given.items()})
@@ -78,7 +78,7 @@ def from_tensors(tensors: Mapping[str, Tensor], source: str) -> VGGFeatures:
     )
 
 
-def load(path: Path) -> VGGFeatures:
+def load(path: Path, relu: int = 1) -> VGGFeatures:
     """Read a state dict through the safe loader; see `from_tensors`.
 
     Raises:
@@ -86,4 +86,4 @@ def load(path: Path) -> VGGFeatures:
     """
     from lipsync_eval.weights import load_tensors
 
-    return from_tensors(load_tensors(path), path.name)
+    return from_tensors(load_tensors(path), path.name, relu)

@@ -28,7 +28,7 @@ class SyncNetwork(ABC, nn.Module):
 
     @abstractmethod
     def hear(self, audio: Tensor) -> Tensor:
-        """(B, 1, bands, columns) around the window's middle frame -> (B, dim)."""
+        """(B, 1, bands, columns) of the window's `ModelInput.sync_frame` -> (B, dim)."""
 
     @abstractmethod
     def late(self) -> list[nn.Parameter]:
@@ -43,8 +43,8 @@ class SyncNetwork(ABC, nn.Module):
         return F.cosine_similarity(self.see(frames).float(), self.hear(audio).float(), dim=1)
 
 
-def sync_cosine(net: SyncNetwork, made: Made) -> Tensor:
-    """(B,) cosines of generated windows with the audio around their middle frame."""
+def sync_cosine(net: SyncNetwork, made: Made, heard: int | None = None) -> Tensor:
+    """(B,) cosines of generated windows with the audio of frame `heard` (None: their middle frame)."""
     windows = made.windows.float()
-    cosine: Tensor = net(windows, made.sample.audio[:, windows.shape[1] // 2])
+    cosine: Tensor = net(windows, made.sample.audio[:, windows.shape[1] // 2 if heard is None else heard])
     return cosine

@@ -44,15 +44,18 @@ def cosine_table(seen: Tensor, heard: Tensor) -> Tensor:
     return F.normalize(seen.float(), dim=1) @ F.normalize(heard.float(), dim=1).T
 
 
-def off_sync(span: Tensor, start: Tensor, min_shift: int) -> Tensor:
+def off_sync(span: Tensor, start: Tensor, min_shift: int, others: bool = False) -> Tensor:
     """(B, B) bool: pairs of one span whose windows begin at least `min_shift` frames apart.
 
     Args:
         span: (B,) number of each window's span.
         start: (B,) its first frame.
         min_shift: frames.
+        others: whether pairs of two spans count too.
     """
-    return (span[:, None] == span) & ((start[:, None] - start).abs() >= min_shift)
+    same = span[:, None] == span
+    apart: Tensor = same & ((start[:, None] - start).abs() >= min_shift)
+    return apart | ~same if others else apart
 
 
 def pair_loss(probability: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:

@@ -32,3 +32,7 @@ class SyncRecipe:
     train: SyncTrainConfig
     augment: SyncAugmentConfig
     workers: int = 0
+    others: bool = False
+    """Whether windows of other spans are off-sync examples too."""
+    better: tuple[str, int] = ("accuracy", 1)
+    """Validation number (`training.scores`) that decides which checkpoint is best, and +1 when more is better."""

@@ -29,7 +29,7 @@ class SyncSample(NamedTuple):
     frames: Tensor
     """(T, 3, size, size) in [-1, 1]."""
     audio: Tensor
-    """(1, bands, columns) around the middle frame."""
+    """(1, bands, columns) that the window is heard by (`ModelInput.sync_frame`)."""
     shape: Tensor
     """((T + 1) * 5,) level and motion of the mouth's shape (mouth_shape.py), standardised."""
     span: Tensor
@@ -71,7 +71,7 @@ class SyncSet(Dataset[SyncSample]):
         span, levels = self.spans[which], self.windows.model.audio.levels
         rng = np.random.default_rng([self.train.seed, 1, k])
         crops = augment_crops(self.windows.crops(span, range(start, start + span.window)), self.face, self.augment, rng)
-        audio = self.windows.audio(span, start + span.window // 2)[0].numpy()
+        audio = self.windows.audio(span, start + self.windows.model.sync_frame)[0].numpy()
         audio = augment_audio(audio, levels, self.augment, rng)
         shape = (_shape(self.windows, span, start) - self.mean) / self.deviation
         return SyncSample(

@@ -36,8 +36,6 @@ SHIFTS = 4
 class SyncTask:
     """The sync discriminator in training, its running average, which is what is used, and its optimiser."""
 
-    better = ("accuracy", 1)
-
     def __init__(self, recipe: SyncRecipe, ranks: Ranks, pool: Pool) -> None:
         s = recipe.train
         if s.batch % (s.group * ranks.world):
@@ -46,6 +44,7 @@ class SyncTask:
             )
         torch.manual_seed(s.seed)
         self.kind, self.recipe, self.train, self.ranks = recipe.kind, recipe, s, ranks
+        self.better = recipe.better
         pairs = PairModel(recipe.network(), pool.model.window, s.visual_gradient)
         self.average: SyncNetwork = copy.deepcopy(pairs.net).eval().requires_grad_(False).to(ranks.device)
         self.pairs = ranks.wrap(pairs)
@@ -85,7 +84,7 @@ class SyncTask:
         shape_loss = F.mse_loss(shape, batch.shape)
         if not with_audio:
             return {"total": s.shape * shape_loss + cosines, "shape": shape_loss}
-        loss, accuracy = self.recipe.loss(cosines, off_sync(batch.span, batch.start, s.min_shift))
+        loss, accuracy = self.recipe.loss(cosines, off_sync(batch.span, batch.start, s.min_shift, self.recipe.others))
         return {"total": loss + s.shape * shape_loss, "sync": loss, "shape": shape_loss, "train_accuracy": accuracy}
 
     @torch.no_grad()
@@ -107,9 +106,8 @@ class SyncTask:
         """(n, k) cosines of n windows with the audio of k windows of their own spans."""
         device, net = self.ranks.device, self.average
         frames = torch.stack([self.windows.tensor(span, range(first, first + span.window)) for span, first in chosen])
-        heard = [
-            self.windows.audio(c[0], i + c[0].window // 2) for c, row in zip(chosen, windows, strict=True) for i in row
-        ]
+        at = self.windows.model.sync_frame
+        heard = [self.windows.audio(c[0], i + at) for c, row in zip(chosen, windows, strict=True) for i in row]
         codes = net.hear(torch.stack(heard).to(device)).float()
         codes = codes.reshape(len(chosen), -1, codes.shape[1])
         cosines = F.cosine_similarity(net.see(frames.to(device)).float()[:, None], codes, dim=2)

@@ -30,8 +30,6 @@ from lipsync_eval.types import Frame
 class GeneratorTask:
     """Generator, its running average, image discriminator, their optimisers."""
 
-    better = ("psnr", 1)
-
     def __init__(self, recipe: Recipe, ranks: Ranks, pool: Pool) -> None:
         train = recipe.train
         shared = ranks.world * train.accumulate
@@ -50,6 +48,7 @@ class GeneratorTask:
         self.optimizer = torch.optim.Adam(recipe.groups(bare(self.generator)), betas=train.betas)
         self.optimizer_d = self._optimizer_d()
         self.objective = recipe.objective(ranks.device)
+        self.better = self.objective.best
         self.validation = Validation(recipe, pool, self.objective, ranks.device)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=train.precision == "fp16")
         self.scaler_d = torch.amp.GradScaler(ranks.device.type, enabled=train.precision == "fp16")

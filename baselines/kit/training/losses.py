@@ -19,8 +19,12 @@ def pixel(output: Tensor, target: Tensor) -> Tensor:
     return (output.float() - target.float()).abs().mean()
 
 
-def perceptual(output: Sequence[Tensor], target: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def perceptual(
+    output: Sequence[Tensor], target: Sequence[Tensor], weights: Sequence[float], squared: bool = False
+) -> Tensor:
     """Second term of eq. 2: sum over VGG layers of weight * mean absolute difference of their features.
+
+    `squared`: the mean squared difference instead, as in Johnson et al. (ECCV 2016).
 
     Raises:
         InputError: as many weights as layers are expected.
@@ -29,7 +33,8 @@ def perceptual(output: Sequence[Tensor], target: Sequence[Tensor], weights: Sequ
         raise InputError(
             f"{len(weights)} layer weights for {len(output)} and {len(target)} feature maps; give one per layer"
         )
-    terms = [weight * pixel(a, b) for a, b, weight in zip(output, target, weights, strict=True)]
+    apart = F.mse_loss if squared else F.l1_loss
+    terms = [w * apart(a.float(), b.float()) for a, b, w in zip(output, target, weights, strict=True)]
     return torch.stack(terms).sum()
 
 

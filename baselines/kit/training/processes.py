@@ -59,6 +59,14 @@ def accumulating(module: nn.Module | None, more: bool) -> AbstractContextManager
     return nullcontext()
 
 
+def synchronised(module: nn.Module) -> nn.Module:
+    """Batch norm over the batches of all processes, where there are several on GPUs (torch has it for these only)."""
+    if torch.distributed.is_initialized() and torch.distributed.get_backend() == "nccl":
+        shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        return shared
+    return module
+
+
 def bare(module: nn.Module) -> Any:
     """The module inside DistributedDataParallel, or the module itself."""
     return module.module if isinstance(module, nn.parallel.DistributedDataParallel) else module

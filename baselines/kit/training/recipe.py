@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lipsync_eval.baselines.kit.configuration.sections import Kind, TrainConfig
-from lipsync_eval.baselines.kit.data.windows import Reader, Sample
+from lipsync_eval.baselines.kit.data.windows import AnyReader, Sample
 from lipsync_eval.baselines.kit.training.terms import Objective
 
 
@@ -19,7 +19,8 @@ class Adversary:
     """The image discriminator and how it is regularised."""
 
     network: nn.Module
-    """(N, 3, size, size) in [-1, 1] -> (N,) logits, higher for real crops. It may cut or convert what it is given."""
+    """(N, 3, size, size) in [-1, 1] -> (N,) logits, higher for real crops. It may cut or convert what it is given; several
+    discriminators are one that gives (M * N,) logits, whose losses are averaged."""
     r1: float = 0.0
     """gamma of the R1 penalty; 0: none."""
     r1_every: int = 16
@@ -45,7 +46,7 @@ class Recipe(Protocol):
         ...
 
     @property
-    def readers(self) -> Sequence[Reader]:
+    def readers(self) -> Sequence[AnyReader]:
         """What the generator itself needs beside the sample, in training and in validation."""
         ...
 

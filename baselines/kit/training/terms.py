@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipsync_eval.baselines.kit.data.windows import Reader, Sample
 from lipsync_eval.baselines.kit.network import vgg
@@ -61,6 +61,12 @@ class Objective:
     """Further validation numbers, each one value per window: (B,)."""
     notes: tuple[str, ...] = ()
     """What is off, and how to switch it on."""
+    score_readers: tuple[Reader, ...] = ()
+    """What `scores` need beside the sample."""
+    whole: Callable[[nn.Module], dict[str, float]] | None = None
+    """Validation numbers from the generator itself, e.g. on whole entries."""
+    best: tuple[str, int] = ("psnr", 1)
+    """Validation number that decides which checkpoint is best, and +1 when more is better, else -1."""
 
     @property
     def readers(self) -> tuple[Reader, ...]:
@@ -95,23 +101,33 @@ def adversarial_term(weight: float, begins: int = 0) -> Term:
     return Term("adversarial", weight, loss, begins=begins, judged=True)
 
 
-def perceptual_term(weight: float, weights: Path, layers: Sequence[float], device: torch.device) -> Term:
-    """'vgg': weighted differences of VGG features (relu1_1 .. relu5_1).
+def perceptual_term(
+    weight: float,
+    weights: Path,
+    layers: Sequence[float],
+    device: torch.device,
+    *,
+    relu: int = 1,
+    squared: bool = False,
+) -> Term:
+    """'vgg': weighted differences of VGG features.
 
     Args:
         weight: of the term.
         weights: a torchvision VGG16 or VGG19 state dict.
         layers: a weight for each of the five layers.
         device: of the network.
+        relu: which ReLU of each stage is looked at, 1 (relu1_1 .. relu5_1) or 2.
+        squared: squared differences instead of absolute ones.
 
     Raises:
         RefusedCheckpoint: the file is no such state dict.
     """
-    net = vgg.load(weights).to(device)
+    net = vgg.load(weights, relu).to(device)
 
     def loss(made: Made) -> Tensor:
         with torch.no_grad():
             wanted = net(made.target)
-        return losses.perceptual(net(made.output), wanted, layers)
+        return losses.perceptual(net(made.output), wanted, layers, squared)
 
     return Term("vgg", weight, loss)

@@ -18,7 +18,7 @@ from torch.utils.data import default_collate
 from lipsync_eval.baselines.kit.data.alignment import Alignment
 from lipsync_eval.baselines.kit.data.holdout import Pool, Span, even_windows
 from lipsync_eval.baselines.kit.data.inputs import points_in
-from lipsync_eval.baselines.kit.data.windows import Sample, Windows, to_frames
+from lipsync_eval.baselines.kit.data.windows import Draw, Sample, Windows, read_more, to_frames
 from lipsync_eval.baselines.kit.training.recipe import Recipe
 from lipsync_eval.baselines.kit.training.terms import Made, Objective
 from lipsync_eval.types import Float, Frame
@@ -64,10 +64,15 @@ class Validation:
                     i = k * span.window + span.window // 2
                     shown = torch.stack([self.recipe.shown(target[i]), reference[i], made.output[i], target[i]])
                     rows.append(np.concatenate(list(to_frames(shown)), axis=1))
-        return {name: float(np.mean(values)) for name, values in found.items()}, np.concatenate(rows, axis=0)
+        numbers = {name: float(np.mean(values)) for name, values in found.items()}
+        if self.objective.whole is not None:
+            numbers |= self.objective.whole(generator)
+        return numbers, np.concatenate(rows, axis=0)
 
     def _sample(self, span: Span, first: int) -> Sample:
-        more = {name: x for read in self.recipe.readers for name, x in read(self.windows, span, first).items()}
+        draw = Draw(0, np.random.default_rng([0, first]))  # the same at every validation
+        readers = (*self.recipe.readers, *self.objective.score_readers)
+        more = read_more(readers, self.windows, span, first, draw)
         return self.windows.window(span, first, [0] * span.window)._replace(more=more)
 
     @staticmethod

@@ -43,7 +43,8 @@ def objective(config: RadioConfig, device: torch.device) -> Objective:
     if sync is not None:
         terms.append(sync)
     if loss.avhubert and loss.avhubert_weights:
-        terms.append(lip_reading_term(loss.avhubert, loss.avhubert_weights, loss.avhubert_context, device))
+        context, variant = loss.avhubert_context, loss.avhubert_variant
+        terms.append(lip_reading_term(loss.avhubert, loss.avhubert_weights, context, device, variant))
     return Objective(tuple(terms), scores, tuple(notes))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +13,7 @@ from lipsync_eval.engine.sensitivity.study import SensitivityRow, Study
 from lipsync_eval.errors import OutputError
 from lipsync_eval.files import write_text
 from lipsync_eval.metrics.registry import get_spec
+from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.version import __version__
 
 FILES: Final = ("sensitivity.csv", "sensitivity.json", "sensitivity.png", "sensitivity.pdf")
@@ -55,18 +54,8 @@ def write_study(study: Study, folder: Path) -> None:
 
 
 def _csv(study: Study) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(SensitivityRow.__dataclass_fields__)
-    for row in study.rows:
-        values = asdict(row).values()
-        writer.writerow(
-            [
-                "" if v is None else f"{v:g}" if k == 1 else repr(v) if isinstance(v, float) else v
-                for k, v in enumerate(values)
-            ]
-        )
-    return text.getvalue()
+    rows = [[f"{v:g}" if k == 1 else v for k, v in enumerate(asdict(row).values())] for row in study.rows]
+    return csv_text([list(SensitivityRow.__dataclass_fields__), *rows])
 
 
 def _json(study: Study) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def run_study(
     Raises:
         UsageError: unknown metric, missing weights, no clip.
     """
+    if settings.setting != "self":
+        raise UsageError("sensitivity compares each clip with a copy of itself: --setting cross has no meaning here")
     if settings.cache_dir is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as folder:
             inner = replace(settings, cache_dir=Path(folder))

@@ -7,9 +7,10 @@ from lipsync_eval.features.avhubert.audio import audio_input, log_filter_banks
 from lipsync_eval.features.avhubert.checkpoint import LICENCE, load
 from lipsync_eval.features.avhubert.config import BASE, LARGE, AVHuBERTConfig
 from lipsync_eval.features.avhubert.extract import DTYPES, Extractor, features
-from lipsync_eval.features.avhubert.loss import VARIANTS, avs_loss, similarity_loss
+from lipsync_eval.features.avhubert.loss import VARIANTS, avs_loss, clip_similarity, similarity_loss
 from lipsync_eval.features.avhubert.model import AVHuBERT
 from lipsync_eval.features.avhubert.roi import Mouths, cut_mouth, locate_mouths, mouth_roi, sample_mouths
+from lipsync_eval.features.avhubert.splice import front_end, spliced
 from lipsync_eval.features.avhubert.video import gray, video_input, video_tensor
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "Mouths",
     "audio_input",
     "avs_loss",
+    "clip_similarity",
     "cut_mouth",
     "features",
+    "front_end",
     "gray",
     "load",
     "locate_mouths",
@@ -33,6 +36,7 @@ __all__ = [
     "mouth_roi",
     "sample_mouths",
     "similarity_loss",
+    "spliced",
     "video_input",
     "video_tensor",
 ]

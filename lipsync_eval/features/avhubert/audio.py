@@ -67,7 +67,7 @@ def log_filter_banks(samples: NDArray[np.int16]) -> NDArray[np.float32]:
 
     if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
         raise InputError(
-            f"sound must be (N,) int16 at {RATE} Hz, got {samples.shape} {samples.dtype}; see Audio.int16()"
+            f"audio must be (N,) int16 at {RATE} Hz, got {samples.shape} {samples.dtype}; see Audio.int16()"
         )
     weights = get_filterbanks(_BANKS, _FFT, RATE).T
     count = 1 + max(0, -(-(len(samples) - _WINDOW) // _STEP))

@@ -108,7 +108,7 @@ def features(
     """
     if video is not None and audio is not None and len(video) != len(audio):
         raise InputError(
-            f"{len(video)} pictures and {len(audio)} audio frames; make them with audio_input(samples, n_frames={len(video)})"
+            f"{len(video)} frames and {len(audio)} audio frames; make them with audio_input(samples, n_frames={len(video)})"
         )
     extractor = Extractor(model, dtype)
     seen = None if video is None else extractor.see(video)

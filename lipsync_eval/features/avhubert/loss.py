@@ -81,6 +81,13 @@ def similarity_loss(made: Tensor, real: Tensor, counts: Tensor) -> Tensor:
     Raises:
         InputError: shapes differ, or a row of counts is empty.
     """
+    similarity = clip_similarity(made, real, counts)
+    tangent = -math.log(FLOOR) + (FLOOR - similarity) / FLOOR
+    return torch.where(similarity > FLOOR, -similarity.clamp_min(FLOOR).log(), tangent).mean()
+
+
+def clip_similarity(made: Tensor, real: Tensor, counts: Tensor) -> Tensor:
+    """(B,) mean over counted frames of the cosine per frame; arguments and errors as `similarity_loss`."""
     if made.shape != real.shape or counts.shape != made.shape[:2]:
         raise InputError(
             f"features and mask must agree, got {tuple(made.shape)}, {tuple(real.shape)} and {tuple(counts.shape)}"
@@ -89,9 +96,7 @@ def similarity_loss(made: Tensor, real: Tensor, counts: Tensor) -> Tensor:
     total = weights.sum(dim=1)
     if bool((total == 0).any()):
         raise InputError("a clip of the batch has no frame that counts; check frames and padding_mask")
-    similarity = (F.cosine_similarity(made, real, dim=2) * weights).sum(dim=1) / total
-    tangent = -math.log(FLOOR) + (FLOOR - similarity) / FLOOR
-    return torch.where(similarity > FLOOR, -similarity.clamp_min(FLOOR).log(), tangent).mean()
+    return (F.cosine_similarity(made, real, dim=2) * weights).sum(dim=1) / total
 
 
 def _counting(features: Tensor, frames: Tensor | None, padding_mask: Tensor | None) -> Tensor:

@@ -44,7 +44,7 @@ class MouthStream:
                 raise FaceError("there is no face in the video, so there is no mouth to look at")
             self.mouths = locate_mouths(points)
         elif roi == "center88" and min(size) < CROP:
-            raise InputError(f"pictures are {size[1]}x{size[0]}; the middle {CROP}x{CROP} of each is needed")
+            raise InputError(f"frames are {size[1]}x{size[0]}; the middle {CROP}x{CROP} of each is needed")
 
     def take(self, start: int, frames: Iterable[Frame]) -> None:
         """The next frames, (H, W, 3) uint8 RGB, of which the first is number `start`."""

@@ -32,7 +32,7 @@ def centre_crop(crops: Gray) -> Gray:
     """
     height, width = crops.shape[-2:]
     if height < CROP or width < CROP:
-        raise InputError(f"pictures are {width}x{height}; the middle {CROP}x{CROP} of each is needed")
+        raise InputError(f"frames are {width}x{height}; the middle {CROP}x{CROP} of each is needed")
     top, left = (height - CROP) // 2, (width - CROP) // 2
     return crops[..., top : top + CROP, left : left + CROP]
 
@@ -45,7 +45,7 @@ def video_input(crops: Gray, mean: float = BASE.image_mean, std: float = BASE.im
     """
     if crops.dtype != np.uint8 or crops.ndim != 3:
         raise InputError(
-            f"pictures must be (T, H, W) uint8 gray, got {crops.shape} {crops.dtype}; see gray and mouth_roi"
+            f"frames must be (T, H, W) uint8 gray, got {crops.shape} {crops.dtype}; see gray and mouth_roi"
         )
     levels = ((np.arange(256) / 255.0 - mean) / std).astype(np.float32)
     return levels[centre_crop(crops)]

@@ -130,7 +130,7 @@ def read_arrays(path: Path, wanted: str) -> Callable[[str], Float]:
 def _load(path: Path, wanted: str) -> dict[str, NDArray[np.generic]]:
     if not path.is_file():
         raise MetricError(
-            f"there is no {path.name} beside the clip; make it with a face model fitter: arrays {wanted}, one row a picture at 25 fps"
+            f"there is no {path.name} beside the clip; make it with a face model fitter: arrays {wanted}, one row a frame at 25 fps"
         )
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -155,5 +155,5 @@ def _numbers(held: dict[str, NDArray[np.generic]], name: str, path: Path) -> Flo
 def _check_length(path: Path, rows: int, n_frames: int | None) -> None:
     if n_frames is not None and rows != n_frames:
         raise MetricError(
-            f"{path.name} has {rows} rows and the clip {n_frames} pictures at 25 fps; fit the face model to the clip at 25 fps"
+            f"{path.name} has {rows} rows and the clip {n_frames} frames at 25 fps; fit the face model to the clip at 25 fps"
         )

@@ -1,8 +1,8 @@
 """The lossy steps of the official scripts, as nearly as PyAV's encoders give them (`--compat jpeg`).
 
-run_pipeline.py writes the video as MPEG-4 at quality 2, every picture as JPEG at quality 2, and the crops as MPEG-4
+run_pipeline.py writes the video as MPEG-4 at quality 2, every frame as JPEG at quality 2, and the crops as MPEG-4
 (XVID); SyncNetInstance.py turns what it gets into JPEG once more, at ffmpeg's default rate control, which is visibly
-lossy. Encoders keep a state, so pictures must come in order.
+lossy. Encoders keep a state, so frames must come in order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LAMBDA: Final = 118
 
 
 class Lossy:
-    """One encoder and its decoder: picture in, picture out."""
+    """One encoder and its decoder: frame in, frame out."""
 
     def __init__(
         self, codec: str, options: Mapping[str, str], *, pixels: str = "yuv420p", bit_rate: int | None = None
@@ -39,20 +39,20 @@ class Lossy:
         self._decoder: Any = None
         self._count = 0
 
-    def through(self, picture: Frame) -> Frame:
+    def through(self, frame: Frame) -> Frame:
         """(H, W, 3) uint8 RGB -> what is left of it.
 
         Raises:
-            MediaError: the codec gave no picture back.
+            MediaError: the codec gave no frame back.
         """
         import av
 
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        whole = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         if self._encoder is None:
-            self._open(frame.width, frame.height)
+            self._open(whole.width, whole.height)
         full = 2 if self._pixels.startswith("yuvj") else 1
         # AREA: the mean over 2x2 pixels gives back the chroma of a decoded video, which four pixels share
-        shown = frame.reformat(format=self._pixels, dst_color_range=full, interpolation="AREA")
+        shown = whole.reformat(format=self._pixels, dst_color_range=full, interpolation="AREA")
         shown.pts, shown.time_base = self._count, Fraction(1, FPS)
         self._count += 1
         for packet in self._encoder.encode(shown):
@@ -60,7 +60,7 @@ class Lossy:
                 return _read_jpeg(bytes(packet))
             for back in self._decoder.decode(packet):
                 return np.ascontiguousarray(back.to_ndarray(format="rgb24")).copy()
-        raise MediaError(f"the {self._codec} encoder gave no picture back; leave --compat out")
+        raise MediaError(f"the {self._codec} encoder gave no frame back; leave --compat out")
 
     def _open(self, width: int, height: int) -> None:
         import av
@@ -74,7 +74,7 @@ class Lossy:
         encoder.options = self._options
         decoder: Any = av.CodecContext.create(self._codec, "r")
         decoder.thread_count = 1
-        decoder.flags = 1 << 19  # low delay: every packet gives its picture at once
+        decoder.flags = 1 << 19  # low delay: every packet gives its frame at once
         self._encoder, self._decoder = encoder, decoder
 
 
@@ -92,11 +92,11 @@ class Chain:
     def __init__(self, *steps: Lossy) -> None:
         self._steps = steps
 
-    def through(self, picture: Frame) -> Frame:
+    def through(self, frame: Frame) -> Frame:
         """(H, W, 3) uint8 RGB -> what is left of it after all steps."""
         for step in self._steps:
-            picture = step.through(picture)
-        return picture
+            frame = step.through(frame)
+        return frame
 
 
 def source_chain() -> Chain:
@@ -105,7 +105,7 @@ def source_chain() -> Chain:
 
 
 def crop_chain(*, written: bool) -> Chain:
-    """What happens to the crops, or to the whole pictures of a file that is scored as it is (before they are resized).
+    """What happens to the crops, or to the whole frames of a file that is scored as it is (before they are resized).
 
     Args:
         written: run_pipeline.py wrote them as XVID first.

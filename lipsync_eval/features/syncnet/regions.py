@@ -44,7 +44,7 @@ class Region:
         crop = tracking.cut(frame, self.windows, number - self.first)
         if crop is None:
             raise MetricError(
-                f"the face track leaves the picture at frame {number}: there is nothing to crop for SyncNet"
+                f"the face track leaves the frame at frame {number}: there is nothing to crop for SyncNet"
             )
         return crop
 

@@ -57,8 +57,8 @@ class SideScorer:
         if not self._regions:
             most = max((r.n_frames for r in regions), default=0)
             raise MetricError(
-                f"SyncNet needs at least 6 pictures with 0.24 s of sound; here are {most} pictures and "
-                f"{len(samples) / RATE:.2f} s of sound"
+                f"SyncNet needs at least 6 frames with 0.24 s of audio; here are {most} frames and "
+                f"{len(samples) / RATE:.2f} s of audio"
             )
         self._scorers = [TrackScorer(net, _audio(samples, r), r.n_frames) for r in self._regions]
         found = any(r.windows is not None for r in self._regions)
@@ -87,10 +87,10 @@ def check_audio(samples: NDArray[np.int16], n_frames: int) -> float:
         MetricError: less than 0.2 s of audio, or silence.
     """
     if len(samples) < RATE // 5:
-        raise MetricError(f"the sound lasts {len(samples) / RATE:.2f} s; SyncNet listens in windows of 0.2 s")
+        raise MetricError(f"the audio lasts {len(samples) / RATE:.2f} s; SyncNet listens in windows of 0.2 s")
     level = loudness(samples, n_frames)
     if level.max(initial=-np.inf) < SILENT:
-        raise MetricError(f"the sound is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with")
+        raise MetricError(f"the audio is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with")
     return float((level > QUIET).mean())
 
 

@@ -102,16 +102,16 @@ def remarks(tracks: Sequence[TrackDistances], speech: float, n_frames: int, *, m
     longest = max(t.n_frames for t in tracks)
     if longest < n_frames and not mean:
         texts.append(
-            f"{longest} of {n_frames} pictures are scored; in the others there is no face, or another face track"
+            f"{longest} of {n_frames} frames are scored; in the others there is no face, or another face track"
         )
     rows = max(len(t.distances) for t in tracks)
     if rows < SHORT:
         texts.append(
-            f"short clip ({rows} rows): at a shift of s pictures s rows compare with nothing (zero padding), so LSE-C and LSE-D "
+            f"short clip ({rows} rows): at a shift of s frames s rows compare with nothing (zero padding), so LSE-C and LSE-D "
             "are biased; compare only with clips of the same length"
         )
     if speech < SPEECH_LEAST:
         texts.append(
-            f"only {100 * speech:.0f} % of the pictures have sound above {QUIET:g} dBFS: hardly any speech to be in sync with"
+            f"only {100 * speech:.0f} % of the frames have audio above {QUIET:g} dBFS: hardly any speech to be in sync with"
         )
     return texts

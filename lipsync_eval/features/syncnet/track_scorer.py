@@ -99,7 +99,7 @@ class TrackScorer:
         self.rows = n_rows(n_frames, len(samples))
         if not self.rows:
             raise MetricError(
-                f"SyncNet needs 6 pictures with sound (0.24 s); here are {n_frames} pictures and {len(samples) / RATE:.2f} s of sound"
+                f"SyncNet needs 6 frames with audio (0.24 s); here are {n_frames} frames and {len(samples) / RATE:.2f} s of audio"
             )
         self._net, self._samples = net, samples
         self._frames: list[NDArray[np.uint8]] = []
@@ -124,7 +124,7 @@ class TrackScorer:
         if len(self._frames) >= WINDOW:
             self._advance()
         if self._done != self.rows:
-            raise MetricError(f"a track of {self.rows} rows gave only {self._done}: pictures are missing")
+            raise MetricError(f"a track of {self.rows} rows gave only {self._done}: frames are missing")
         return self._out
 
     def _advance(self) -> None:

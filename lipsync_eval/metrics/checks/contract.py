@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Final
@@ -54,7 +54,7 @@ def check_metric(
     Checked are: a complete and valid spec; the best value for a clip against itself; values within the declared range;
     worse values for stronger noise; the same result for any batching, for a second run, and whichever other metrics of
     the family are asked for; frames without a face left out and named; no number where there is nothing to measure;
-    `gt_values` only where no reference is needed.
+    `gt_values` only where no reference is needed; the same without a real video, where none is needed.
 
     Args:
         metric: a registered id, or a family (checked with all its metrics, registered or not).
@@ -89,6 +89,8 @@ def check_metric(
         skipped["worse with more noise"] = "no metric here compares with the real video"
     else:
         checks["worse with more noise"] = _monotone
+    if any(spec.real_video == "none" for spec in specs):
+        checks["without a real video"] = _without_real
     faults = [f"{name}: {fault}" for name, check in checks.items() for fault in _run(check, bench)]
     if faults:
         raise MetricError(_listed(specs, faults))
@@ -120,9 +122,10 @@ class _Bench:
         """Measure a pair whose frames come in batches of these lengths, over and over."""
         meter = self.open(names or self.names).start(pair)
         start, turn = 0, 0
-        while start < pair.n_frames:
-            stop = min(start + lengths[turn % len(lengths)], pair.n_frames)
-            gen, gt = (list(side.clip.frames(start, stop)) for side in (pair.gen, pair.gt))
+        while start < max(pair.n_frames, pair.gt_frames):
+            stop = min(start + lengths[turn % len(lengths)], max(pair.n_frames, pair.gt_frames))
+            gen = list(pair.gen.clip.frames(start, min(stop, pair.n_frames)))
+            gt = [] if pair.gt is None else list(pair.gt.clip.frames(start, min(stop, pair.gt_frames)))
             meter.update(Batch(pair, start, gen, gt))
             start, turn = stop, turn + 1
         return meter.finish()
@@ -244,6 +247,26 @@ def _monotone(bench: _Bench) -> Iterator[str]:
         goodness = [math.nan if v is None else v if spec.direction == "up" else -v for v in values]
         if not all(a > b for a, b in pairwise(goodness)):
             yield f"{spec.name}: {values} at noise 0 and {LEVELS}; it should get worse at each step (else call check_metric(monotone=False))"
+
+
+def _without_real(bench: _Bench) -> Iterator[str]:
+    """Metrics that need no real video give the same without one, and beside a longer one that shows other speech."""
+    names = frozenset(spec.name for spec in bench.specs if spec.real_video == "none")
+    usual = bench.numbers(bench.measure(bench.noisy, names=names))
+    other = synthetic_pair(bench.n_frames + 30, seed=3).gt
+    for how, pair in {
+        "without a real video": replace(bench.noisy, gt=None),
+        "beside a longer real video of other speech": replace(bench.noisy, gt=other, paired=False),
+    }.items():
+        try:
+            found = bench.measure(pair, names=names)
+        except Exception as error:
+            yield f"raised {type(error).__name__} {how}: {error}; look at Pair.gt and Pair.gt_frames"
+            continue
+        numbers = bench.numbers(found)
+        for name in sorted(names):
+            if not _close(numbers.get(name), usual.get(name)):
+                yield f"{name}: {usual.get(name)}, but {numbers.get(name)} {how}"
 
 
 def _signature(bench: _Bench) -> Iterator[str]:

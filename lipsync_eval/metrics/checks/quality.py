@@ -53,6 +53,6 @@ def check_brisque(settings: Settings, name: str, clip: Path | None) -> list[str]
     return [f"{name}: a photograph scores {values[0]:.2f}, blurred {values[1]:.2f}, noised {values[2]:.2f}"]
 
 
-def _noised(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    noise = np.random.default_rng(0).normal(0, 25, picture.shape)
-    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+def _noised(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).normal(0, 25, image.shape)
+    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)

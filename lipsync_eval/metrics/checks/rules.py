@@ -17,7 +17,7 @@ from lipsync_eval.options import Option, clean
 NEEDS: Final = frozenset(
     {
         "gen.crop", "gt.crop", "gen.points", "gt.points", "gen.frames", "gt.frames",
-        "gen.audio", "gt.audio", "reference", "weights", "npz",
+        "gen.audio", "gt.audio", "reference", "weights", "npz", "experiment",
     }
 )  # fmt: skip
 """All that a metric may ask for."""
@@ -25,6 +25,7 @@ _CHOICES: Final = {
     "direction": ("up", "down", "zero"),
     "pooling": ("clip-mean", "pooled"),
     "group": ("core", "weights", "user-file", "opt-in"),
+    "real_video": ("none", "set", "person", "content"),
 }
 
 
@@ -47,6 +48,8 @@ def spec_faults(spec: MetricSpec) -> Iterator[str]:
         yield f"{spec.name}: group core means no download, but it needs weights"
     if spec.weights and "weights" not in spec.needs:
         yield f"{spec.name}: names weights {spec.weights}, but does not say so in needs"
+    if spec.real_video == "none" and any(need.startswith("gt.") for need in spec.needs):
+        yield f"{spec.name}: needs {', '.join(sorted(n for n in spec.needs if n.startswith('gt.')))}, but says that it needs no real video"
     yield from _number_faults(spec)
 
 

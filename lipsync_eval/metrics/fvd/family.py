@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.base import Family, MetricSpec, Pooled
 from lipsync_eval.metrics.fvd.readings import EXTRAPOLATE, OPTIONS, READINGS, Reading, reading_of
+from lipsync_eval.metrics.helpers.real_stats import FVD_STATS, crop_facts, opened
 from lipsync_eval.settings import Settings
 from lipsync_eval.types import Frame, Pair
 
@@ -42,7 +44,7 @@ def _spec(name: str, title: str, summary: str, reference: str) -> MetricSpec:
     return MetricSpec(
         name=name, title=title, direction="down", unit="1", range=(0.0, float("inf")), decimals=1,
         needs=_NEEDS[READINGS[name].region], pooling="pooled", group="weights", weights=(READINGS[name].row,),
-        summary=summary, reads=_READS, citation=_CITATION, reference=reference, tolerance=1e-4, version=1,
+        summary=summary, reads=_READS, citation=_CITATION, reference=reference, tolerance=1e-4, version=1, real="set",
     )  # fmt: skip
 
 
@@ -74,11 +76,12 @@ class Fvd(Family):
     """Four readings of FVD; each id is one of them."""
 
     specs = SPECS
-    options = OPTIONS
+    options = (*OPTIONS, FVD_STATS)
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self.wanted = tuple(sorted(metrics))
+        self.stats = opened(FVD_STATS, settings, dim=0)
         self._networks: dict[str, nn.Module] = {}
 
     def reading(self, metric: str) -> Reading:
@@ -97,17 +100,36 @@ class Fvd(Family):
 
     def needs(self, metric: str) -> frozenset[str]:
         """Crops, or frames with face boxes, or frames alone, as fvd_region says."""
-        return _NEEDS[self.reading(metric).region]
+        needs = _NEEDS[self.reading(metric).region]
+        return frozenset(n for n in needs if not n.startswith("gt.")) if self.brings_real(metric) else needs
+
+    def brings_real(self, metric: str) -> bool:
+        """Whether --fvd-stats names a file that is there."""
+        return self.stats is not None and self.stats.reading
+
+    def facts(self, metric: str) -> dict[str, str]:
+        """All that the features of real windows hang on."""
+        version, reading = next(spec.version for spec in self.specs if spec.name == metric), self.reading(metric)
+        own = {"metric": f"{metric}.{version}", "feat": self.file(metric).signature} | reading.keys()
+        return own | crop_facts(self.settings, crop=reading.region == "crop", box=reading.region == "box")
 
     def check(self) -> None:
         """The weights are here and the options make windows."""
         for metric in self.wanted:
             self.reading(metric)
             self.file(metric)
+        if self.extrapolates and (self.stats is not None or self.settings.setting == "cross"):
+            raise UsageError(
+                "fvd_extrapolate draws the same windows of both videos of a pair: it takes neither --fvd-stats nor --setting cross"
+            )
+        if self.stats is not None:
+            self.stats.check({metric: self.facts(metric) for metric in self.wanted})
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: weights; and all that the reading says about windows and input."""
+        """feat: weights; all that the reading says about windows and input. real: the statistics that are read or were written."""
         keys = {"feat": self.file(metric).signature} | self.reading(metric).keys()
+        if self.stats is not None and (real := self.stats.signature(metric)):
+            keys["real"] = real
         return keys | ({"extrapolated": "1"} if self.extrapolates else {})
 
     @property
@@ -155,19 +177,33 @@ class Fvd(Family):
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
         """The distance between all generated and all real windows."""
-        from lipsync_eval.metrics.fvd.distance import extrapolated, frechet
+        from lipsync_eval.metrics.fvd.distance import extrapolated
+        from lipsync_eval.metrics.helpers.frechet import Moments, frechet_distance
 
         kept = [state for _, state in states if "gen_features" in state]
-        gen, real = (
-            np.concatenate([s[f"{side}_features"] for s in kept]) if kept else np.empty((0, 1))
-            for side in ("gen", "gt")
-        )
-        facts = {"n_windows": len(gen), "n_clips": len(kept)}
-        if len(gen) < 2:
+        gen, real = (_all_rows(kept, side) for side in ("gen", "gt"))
+        reading = self.stats is not None and self.stats.reading
+        facts: dict[str, int | None] = {"n_windows": len(gen), "n_clips": len(kept)}
+        fewest = len(gen) if reading else min(len(gen), len(real))
+        if fewest < 2:
             return Pooled(
-                None, (f"{metric}: {len(gen)} window in the run, and a covariance needs 2: score more clips",), facts
+                None, (f"{metric}: {fewest} window in the run, and a covariance needs 2: score more clips",), facts
             )
         notes = []
+        n_real: int | None = len(real)
+        if self.stats is not None and reading:
+            mean, cov, n_real = self.stats.read(metric)
+            if len(mean) != gen.shape[1]:
+                why = f"{metric}: the statistics hold {len(mean)} numbers a window, the network gives {gen.shape[1]}"
+                return Pooled(None, (why,), facts)
+            notes.append(self.stats.told(metric))
+        else:
+            moments = Moments.of(real)
+            mean, cov = moments.mean, moments.covariance
+            if self.stats is not None:
+                notes.append(self.stats.write(metric, mean, cov, len(real), self.facts(metric)))
+        if n_real != len(gen):
+            facts["n_gt_windows"] = n_real
         if self.extrapolates:
             if len(gen) < FEWEST_TO_EXTRAPOLATE:
                 why = (
@@ -180,11 +216,23 @@ class Fvd(Family):
                     None, (f"{metric}: the extrapolation ends below 0 ({value:.3g}): too few windows",), facts
                 )
         else:
-            value = max(frechet(gen, real), 0.0)
-            if len(gen) <= gen.shape[1]:
+            ours = Moments.of(gen)
+            value = max(frechet_distance(ours.mean, ours.covariance, mean, cov), 0.0)
+            if min(len(gen), n_real or len(gen)) <= gen.shape[1]:
+                side = (
+                    f"{len(gen)} windows a side"
+                    if n_real == len(gen)
+                    else f"{len(gen)} generated and {n_real} real windows"
+                )
                 notes.append(
-                    f"{metric}: {len(gen)} windows a side for {gen.shape[1]} features; the value is biased upwards and hard to compare"
+                    f"{metric}: {side} for {gen.shape[1]} features; the value is biased upwards and hard to compare"
                 )
         if len(kept) == 1:
             notes.append(f"{metric}: all windows come from one clip, and FVD compares sets of clips")
         return Pooled(value, tuple(notes), facts)
+
+
+def _all_rows(states: Sequence[Mapping[str, NDArray[np.generic]]], side: str) -> NDArray[np.floating]:
+    """(N, D) features of one side of all clips."""
+    rows = [np.asarray(s[f"{side}_features"], np.float32) for s in states if f"{side}_features" in s]
+    return np.concatenate(rows) if rows else np.empty((0, 1), np.float32)

@@ -42,6 +42,10 @@ class Embedder(Protocol):
         """The network's weights."""
         ...
 
+    def brings_real(self, metric: str) -> bool:
+        """Whether the real side is read from a file."""
+        ...
+
     def embed(self, frames: Sequence[Frame], metric: str) -> NDArray[np.float32]:
         """The feature vector of one window."""
         ...
@@ -74,60 +78,105 @@ class FvdMeter:
 
 
 class _Windows:
-    """One reading."""
+    """One reading of one pair. Where the videos are paired a window counts when both have it, else each video has its own."""
 
     def __init__(self, family: Embedder, metric: str, pair: Pair) -> None:
         self.family, self.metric, self.pair = family, metric, pair
         self.reading, self.file = family.reading(metric), family.file(metric)
-        self.gen_frames: deque[Frame | None] = deque(maxlen=self.reading.frames)
-        self.real_frames: deque[Frame | None] = deque(maxlen=self.reading.frames)
-        self.gen: Rows = []
-        self.real: Rows = []
-        self.left_out = 0
+        self.together = pair.paired and pair.gt is not None
+        self.gen, self.real = _Gathered(self.reading), _Gathered(self.reading)
+        self.embed_real = pair.gt is not None and not family.brings_real(metric)
         self.cache = Cache(family.settings.cache_dir)
-        self.key = _key(pair, metric, self.reading, self.file.sha256)
-        held = self.cache.get(self.key)
+        self.key = _key(pair, pair.gt, metric, self.reading, self.file.sha256) if pair.gt and self.embed_real else None
+        held = self.cache.get(self.key) if self.key else None
         self.known = None if held is None else held["gt_features"]
 
     def update(self, batch: Batch) -> None:
         """Keep what the current window needs; embed it when its last frame is here."""
-        for at, gen, real in _regions(batch, self.reading):
-            self.gen_frames.append(gen)
-            self.real_frames.append(real)
-            first = at + 1 - self.reading.frames
-            if not _starts(first, self.reading):
+        gen = _regions(batch, "gen", self.reading, self.together)
+        real = _regions(batch, "gt", self.reading, self.together)
+        if not self.together:
+            for at, frame in gen:
+                self._take(self.gen, self.gen.window(at, frame))
+            for at, frame in real if self.embed_real and self.known is None else ():
+                self._take(self.real, self.real.window(at, frame))
+            return
+        for (at, frame), (_, true) in zip(gen, real, strict=True):
+            ours, theirs = self.gen.window(at, frame), self.real.window(at, true)
+            if ours is None or theirs is None:
                 continue
-            window, true = list(self.gen_frames), list(self.real_frames)
-            if any(frame is None for frame in (*window, *true)):
-                self.left_out += 1
+            if not (ours and theirs):
+                self.gen.left_out += 1
                 continue
-            self.gen.append(self.family.embed([f for f in window if f is not None], self.metric))
-            if self.known is None:
-                self.real.append(self.family.embed([f for f in true if f is not None], self.metric))
+            self._take(self.gen, ours)
+            if self.embed_real and self.known is None:
+                self._take(self.real, theirs)
+
+    def _take(self, side: _Gathered, window: list[Frame] | None) -> None:
+        """Embed a whole window; count one that lacks a frame."""
+        if window:
+            side.rows.append(self.family.embed(window, self.metric))
+        elif window is not None:
+            side.left_out += 1
 
     def finish(self, found: Measurement) -> None:
         """Add this reading's state, or why there is none."""
-        reading, n = self.reading, self.pair.n_frames
-        if not self.gen:
-            why = (
-                f"{self.metric} needs a window of {reading.frames} frames from frame {reading.start} on, and the clip has {n}; "
-                "score longer clips or choose fvd_frames and fvd_start"
-            )
-            if self.left_out:
-                why = f"{self.metric}: none of {self.left_out} windows of {reading.frames} frames has a {reading.region} in every frame of both videos"
+        reading = self.reading
+        whose = "both videos" if self.together else "the generated video"
+        if why := self._lack(self.gen.rows, self.gen.left_out, self.pair.n_frames, whose):
             found.failures.append(Failure(self.metric, MetricError.__name__, why))
             return
-        real = np.stack(self.real) if self.known is None else self.known
-        if self.known is None:
-            self.cache.put(self.key, {"gt_features": real})
-        found.states[self.metric] = {"gen_features": np.stack(self.gen), "gt_features": real}
-        found.details[self.metric] = {"windows": len(self.gen), "windows_left_out": self.left_out}
-        if self.left_out:
+        state: dict[str, NDArray[np.generic]] = {"gen_features": np.stack(self.gen.rows)}
+        if self.embed_real:
+            if self.known is None:
+                if why := self._lack(self.real.rows, self.real.left_out, self.pair.gt_frames, "the real video"):
+                    found.failures.append(Failure(self.metric, MetricError.__name__, why))
+                    return
+                self.known = np.stack(self.real.rows)
+                if self.key:
+                    self.cache.put(self.key, {"gt_features": self.known})
+            state["gt_features"] = self.known
+        found.states[self.metric] = state
+        n, left_out = len(self.gen.rows), self.gen.left_out
+        found.details[self.metric] = {"windows": n, "windows_left_out": left_out}
+        if left_out:
             found.notes.append(
-                f"{self.metric}: {self.left_out} of {self.left_out + len(self.gen)} windows lack a {reading.region} in some frame and are left out"
+                f"{self.metric}: {left_out} of {left_out + n} windows lack a {reading.region} in some frame and are left out"
             )
+        if self.real.left_out:
+            found.notes.append(f"{self.metric}: {self.real.left_out} windows of the real video are left out likewise")
         if self.file.note and self.file.note not in found.notes:
             found.notes.append(self.file.note)
+
+    def _lack(self, rows: Rows, left_out: int, n: int, whose: str) -> str:
+        """Why there is no window; '' where there is one."""
+        reading = self.reading
+        if rows:
+            return ""
+        if left_out:
+            return f"{self.metric}: none of {left_out} windows of {reading.frames} frames has a {reading.region} in every frame of {whose}"
+        return (
+            f"{self.metric} needs a window of {reading.frames} frames from frame {reading.start} on, and the clip has {n}; "
+            "score longer clips or choose fvd_frames and fvd_start"
+        )
+
+
+class _Gathered:
+    """One video's frames on their way into windows."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.frames: deque[Frame | None] = deque(maxlen=reading.frames)
+        self.rows: Rows = []
+        self.left_out = 0
+
+    def window(self, at: int, frame: Frame | None) -> list[Frame] | None:
+        """The window that ends with this frame; empty where it lacks a frame, None where none ends here."""
+        self.frames.append(frame)
+        if not _starts(at + 1 - self.reading.frames, self.reading):
+            return None
+        whole = [f for f in self.frames if f is not None]
+        return whole if len(whole) == self.reading.frames else []
 
 
 def _starts(first: int, reading: Reading) -> bool:
@@ -136,17 +185,23 @@ def _starts(first: int, reading: Reading) -> bool:
     return since == 0 or (since > 0 and reading.windows == "all" and since % reading.step == 0)
 
 
-def _regions(batch: Batch, reading: Reading) -> list[tuple[int, Frame | None, Frame | None]]:
-    """(frame number, generated, real) of every frame; None where a side lacks the region."""
-    index = [int(k) for k in batch.index]
+def _regions(batch: Batch, name: str, reading: Reading, together: bool) -> list[tuple[int, Frame | None]]:
+    """(frame number, region) of every frame of one video; None where it (`together`: where either) lacks the region."""
+    side, frames, index = (
+        (batch.pair.gen, batch.gen, batch.index) if name == "gen" else (batch.pair.gt, batch.gt, batch.gt_index)
+    )
+    if side is None:
+        return []
+    numbers = [int(k) for k in index]
     if reading.region == "frame":
-        return list(zip(index, batch.gen, batch.gt, strict=True))
+        return list(zip(numbers, frames, strict=True))
     if reading.region == "box":
-        sides = ((batch.pair.gen, batch.gen), (batch.pair.gt, batch.gt))
-        gen, real = ([_boxed(side, k, f, reading) for k, f in zip(index, frames)] for side, frames in sides)
-        return list(zip(index, gen, real, strict=True))
-    crops = iter(zip(batch.gen_crops, batch.gt_crops, strict=True))
-    return [(k, *(next(crops) if both else (None, None))) for k, both in zip(index, batch.both, strict=True)]
+        return [(k, _boxed(side, k, f, reading)) for k, f in zip(numbers, frames, strict=True)]
+    if together:
+        crops = iter(batch.gen_crops if name == "gen" else batch.gt_crops)
+        return [(k, next(crops) if both else None) for k, both in zip(numbers, batch.both, strict=True)]
+    own = dict(batch.gen_own if name == "gen" else batch.gt_own)
+    return [(k, own.get(k)) for k in numbers]
 
 
 def _boxed(side: Side, at: int, frame: Frame, reading: Reading) -> Frame | None:
@@ -157,25 +212,28 @@ def _boxed(side: Side, at: int, frame: Frame, reading: Reading) -> Frame | None:
     return small(part, reading.resize) if reading.resize in ("area", "pillow") else part.copy()
 
 
-def _key(pair: Pair, metric: str, reading: Reading, weights: str) -> dict[str, str]:
-    """Everything that the real side's features hang on: content, regions of both videos (they choose windows), network."""
+def _key(pair: Pair, side: Side, metric: str, reading: Reading, weights: str) -> dict[str, str]:
+    """Everything that the real side's features hang on: content, regions (of both videos where both choose windows), network."""
     return {
         "what": "fvd-features.1",
         "metric": metric,
-        "clip": pair.gt.clip.digest,
-        "regions": _digest(pair, reading.region),
+        "clip": side.clip.digest,
+        "regions": _digest(pair, side, reading.region),
         "weights": weights,
     } | reading.keys()
 
 
-def _digest(pair: Pair, region: str) -> str:
-    digest = hashlib.sha256(str(pair.n_frames).encode())
-    if region == "crop" and pair.gen.crop is not None and pair.gt.crop is not None:
-        crop = pair.gt.crop
-        both = pair.gen.crop.valid[: pair.n_frames] & crop.valid[: pair.n_frames]
-        digest.update(repr(crop.size).encode() + both.tobytes())
-        digest.update(np.ascontiguousarray(crop.matrix[: pair.n_frames][both]).tobytes())
-    if region == "box" and pair.gen.track is not None and pair.gt.track is not None:
-        there = [has_box(box, *pair.gen.clip.size) for box in pair.gen.track.boxes]
-        digest.update(bytes(there) + np.ascontiguousarray(pair.gt.track.boxes).tobytes())
+def _digest(pair: Pair, side: Side, region: str) -> str:
+    digest, n = hashlib.sha256(str(pair.gt_frames).encode()), pair.gt_frames
+    gen = pair.gen if pair.paired else None
+    if region == "crop" and side.crop is not None and (gen is None or gen.crop is not None):
+        used = side.crop.valid[:n]
+        if gen is not None and gen.crop is not None:
+            used = used & gen.crop.valid[:n]
+        digest.update(repr(side.crop.size).encode() + used.tobytes())
+        digest.update(np.ascontiguousarray(side.crop.matrix[:n][used]).tobytes())
+    if region == "box" and side.track is not None:
+        if gen is not None and gen.track is not None:
+            digest.update(bytes([has_box(box, *gen.clip.size) for box in gen.track.boxes]))
+        digest.update(np.ascontiguousarray(side.track.boxes).tobytes())
     return digest.hexdigest()

@@ -24,23 +24,23 @@ WINDOWS: Final = Option(
 )  # fmt: skip
 STRIDE: Final = Option(
     name="fvd_stride", heading=_HEADING, kind="int", moves=True, key="",
-    help="Frames from one window to the next; not given: fvd_frames, so that windows do not overlap.",
+    help="Frames from one window to the next; not given: fvd_frames, without overlap.",
 )  # fmt: skip
 REGION: Final = Option(
     name="fvd_region", heading=_HEADING, kind="choice", choices=("crop", "box", "frame"), moves=True, key="",
-    help="The protocol's crop, the face box or the whole frame; not given: crop, for fvd_latentsync box.",
+    help="Which part of the frame; not given: crop, for fvd_latentsync box.",
 )  # fmt: skip
 RESIZE: Final = Option(
     name="fvd_resize", heading=_HEADING, kind="choice", choices=("crop", "stretch", "area", "pillow"), moves=True, key="",
-    help="To 224 px: short side then centre crop, or both sides (bilinear, area, Pillow); not given: the reading's.",
+    help="How frames come to 224 px; not given: the reading's way.",
 )  # fmt: skip
 SCALE: Final = Option(
     name="fvd_scale", heading=_HEADING, kind="choice", choices=("pm1", "unit", "imagenet"), moves=True, key="",
-    help="Values that the network sees: -1..1, 0..1 or ImageNet's; not given: the reading's.",
+    help="Scale of the network's input; not given: the reading's.",
 )  # fmt: skip
 EXTRAPOLATE: Final = Option(
     name="fvd_extrapolate", heading=_HEADING, kind="flag", default="0", moves=True, key="",
-    help="Extrapolate to infinitely many windows (Chong and Forsyth 2020); needs 32 windows a side.",
+    help="Extrapolate to infinitely many windows (Chong, Forsyth 2020); needs 32 a side.",
 )  # fmt: skip
 OPTIONS: Final = (FRAMES, START, WINDOWS, STRIDE, REGION, RESIZE, SCALE, EXTRAPOLATE)
 

@@ -87,6 +87,7 @@ _AVS_U: Final = MetricSpec(
     reference="facebookresearch/av_hubert@258fb50 (features); the metric's own code was not published",
     tolerance=1e-4,
     version=2,
+    real="none",
 )
 SPECS: Final = tuple(
     replace(
@@ -94,6 +95,7 @@ SPECS: Final = tuple(
         name=score + reading,
         title=_TITLE[score] + _TITLES[reading],
         needs=_NEEDS[score],
+        real="none" if score == "avs_u" else "content",
         pooling="pooled" if reading == "_frameweighted" else "clip-mean",
         group="opt-in" if reading else "weights",
         summary=_SUMMARY.format(_WHAT[score], _HOW[reading]),

@@ -43,7 +43,7 @@ def _stack(name: str, frames: ArrayLike) -> Stack:
     try:
         a = np.asarray(frames)
     except ValueError as error:
-        raise InputError(f"{name} must be one array (N, H, W, 3); its pictures differ in size: {error}") from error
+        raise InputError(f"{name} must be one array (N, H, W, 3); its frames differ in size: {error}") from error
     if a.dtype != np.uint8:
         raise InputError(f"{name} must be uint8 RGB in 0..255, got {a.dtype}{_remedy(a)}")
     if a.ndim not in (3, 4) or a.shape[-1] != 3:
@@ -75,7 +75,7 @@ def _layout(a: NDArray[np.generic]) -> str:
     if a.ndim in (3, 4) and a.shape[-3] == 3:
         return ": channels come last, write np.moveaxis(x, -3, -1)"
     if a.ndim == 2 or (a.ndim in (3, 4) and a.shape[-1] == 1):
-        return ": a grey picture, repeat it to three channels if that is what is meant"
+        return ": a grey frame, repeat it to three channels if that is what is meant"
     if a.ndim in (3, 4) and a.shape[-1] == 4:
         return ": drop the alpha channel, write x[..., :3]"
     return ""
@@ -90,7 +90,7 @@ class PairFrames:
         Raises:
             MetricError: the pair has no crops, or crops of two sizes.
         """
-        gen, gt = pair.gen.crop, pair.gt.crop
+        gen, gt = pair.gen.crop, pair.real.crop
         if gen is None or gt is None:
             raise MetricError("this metric compares crops, but the pair has none")
         if gen.size != gt.size:
@@ -119,6 +119,6 @@ class PairFrames:
         if self._missing:
             found.details["frames_without_crop_pair"] = self._missing
             found.notes.append(
-                f"{self._missing} of {self._n} frames have no crop in both videos and are left out of picture metrics"
+                f"{self._missing} of {self._n} frames have no crop in both videos and are left out of image metrics"
             )
         return found

@@ -39,9 +39,7 @@ class Moments:
             raise InputError(f"moments take (N, D) features with N >= 1; got {features.shape}")
         x = features.astype(np.float64)
         if not np.isfinite(x).all():
-            raise InputError(
-                "features hold NaN or infinite values; look at the pictures and the weights that made them"
-            )
+            raise InputError("features hold NaN or infinite values; look at the frames and the weights that made them")
         mean = x.mean(0)
         x -= mean
         return cls(len(x), mean, x.T @ x)
@@ -61,7 +59,7 @@ class Moments:
             InputError: fewer than two vectors.
         """
         if self.n < 2:
-            raise InputError(f"a covariance needs at least 2 pictures; there is {self.n}")
+            raise InputError(f"a covariance needs at least 2 frames; there is {self.n}")
         out: Float = self.scatter / (self.n - 1)
         return out
 

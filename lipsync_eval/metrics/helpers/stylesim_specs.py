@@ -41,6 +41,7 @@ _POINTS68: Final = MetricSpec(
     reference="ours",
     tolerance=1e-6,
     version=1,
+    real="person",
 )
 _BLENDSHAPES: Final = replace(
     _POINTS68,
@@ -90,6 +91,7 @@ def _with_reference(own: MetricSpec) -> tuple[MetricSpec, MetricSpec]:
         title=f"{own.title} (reference)",
         needs=frozenset(n for n in own.needs if not n.startswith("gt.")) | {"reference"},
         group="user-file",
+        real="none",
         summary=own.summary.removesuffix(_OWN) + _REF,
         reads=own.reads + _REF_READS,
     )

@@ -26,14 +26,14 @@ SPECS: Final = (
             "No rate is best in itself (people blink 5 to 30 times a minute while they talk): read it beside the real video's own. A clip of 3 s knows the rate in "
             "steps of 20. Landmarks (dlib's above all) often miss that eyes are closed, so rates come out low for both."
         ),
-        citation=_CITATION, reference="ours", tolerance=1e-9, version=1,
+        citation=_CITATION, reference="ours", tolerance=1e-9, version=1, real="none",
     ),
     MetricSpec(
         name="blink_error", title="Blink error", direction="down", unit="1/min", range=(0.0, 60.0 * FPS), decimals=1,
         needs=frozenset({"gen.points", "gt.points"}), pooling="clip-mean", group="opt-in", weights=(),
         summary=f"Absolute difference of the blinks a minute of the generated and the real video ({_RULE}); mean over clips.",
         reads="Whether the face blinks as often, not at the same moments. 0 also where neither video blinks, as in most short clips.",
-        citation=_CITATION, reference="ours", tolerance=1e-9, version=1,
+        citation=_CITATION, reference="ours", tolerance=1e-9, version=1, real="person",
     ),
 )  # fmt: skip
 
@@ -53,8 +53,10 @@ class Blinks(Family):
         rate = _rate(pair.gen, n, "generated", found)
         if "blink_rate" in self.metrics:
             found.values["blink_rate"] = rate
+        if pair.gt is None and "blink_error" not in self.metrics:
+            return found
         try:
-            real = _rate(pair.gt, n, "real", found)
+            real = _rate(pair.real, pair.gt_frames, "real", found)
         except MetricError as error:
             found.notes.append(f"blinks: {error}")
             if "blink_error" in self.metrics:

@@ -35,7 +35,7 @@ _BLEND: Final = MetricSpec(
     needs=frozenset({"gen.points", "gt.points", "gen.frames", "gt.frames", "weights"}), pooling="pooled", group="weights", weights=(ROW,),
     summary="Frechet distance of MediaPipe's 52 blendshape scores over all frames of the run, all clips together.",
     reads=f"{_READS} Not the E-FID of papers, which is on Deep3D's 64 numbers (efid_deep3d) and another scale.",
-    citation=_CITATION, reference="ours", tolerance=1e-4, version=1,
+    citation=_CITATION, reference="ours", tolerance=1e-4, version=1, real="set",
 )  # fmt: skip
 _DEEP3D_SPEC: Final = replace(
     _BLEND, name="efid_deep3d", title="E-FID (Deep3D)", decimals=3, needs=frozenset({"npz"}), group="user-file", weights=(),
@@ -82,7 +82,8 @@ class EfidDeep3d(_Efid):
 
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError: a file is missing or malformed."""
-        gen, real = (read_deep3d(side.clip)[: pair.n_frames] for side in (pair.gen, pair.gt))
+        gen = read_deep3d(pair.gen.clip)[: pair.n_frames]
+        real = read_deep3d(pair.real.clip)[: pair.gt_frames]
         return Measurement(states={_DEEP3D_SPEC.name: _state(gen, real)}, details={"efid_deep3d_file": DEEP3D})
 
 
@@ -121,7 +122,9 @@ class _BlendshapesMeter:
 
     def __init__(self, pair: Pair, file: WeightFile, cache: Cache, feature: str) -> None:
         self.pair, self.file = pair, file
-        self.sides = {name: _Scores(side, file, cache, feature) for name, side in (("gen", pair.gen), ("gt", pair.gt))}
+        self.sides = {
+            name: _Scores(side, file, cache, feature) for name, side in (("gen", pair.gen), ("gt", pair.real))
+        }
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
@@ -132,15 +135,15 @@ class _BlendshapesMeter:
         """Moments of both sides. Raises MetricError where MediaPipe saw no face."""
         found = Measurement(notes=[self.file.note] if self.file.note else [])
         rows = {}
-        for name, which in (("gen", "generated"), ("gt", "real")):
+        for name, which, n in (("gen", "generated", self.pair.n_frames), ("gt", "real", self.pair.gt_frames)):
             try:
-                rows[name] = self.sides[name].rows(self.pair.n_frames)
+                rows[name] = self.sides[name].rows(n)
             except ClipError as error:
                 raise MetricError(f"{which} video: {error}") from error
             found.details[f"efid_blendshapes_frames_{name}"] = len(rows[name])
-            if gone := self.pair.n_frames - len(rows[name]):
+            if gone := n - len(rows[name]):
                 found.notes.append(
-                    f"efid_blendshapes: {gone} of {self.pair.n_frames} frames of the {which} video have no face and are left out"
+                    f"efid_blendshapes: {gone} of {n} frames of the {which} video have no face and are left out"
                 )
         found.states[_BLEND.name] = _state(rows["gen"], rows["gt"])
         return found

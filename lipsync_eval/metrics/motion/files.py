@@ -29,11 +29,11 @@ OPENFACE: Final = ".csv"
 DEEP3D: Final = ".deep3d.npz"
 LIP_VERTICES: Final = Option(
     name="lip_vertices", heading="Motion", kind="path", moves=True,
-    help="lve_vertices: file with the numbers of the lip vertices, apart by commas (as CodeTalker's lve.txt).",
+    help="lve_vertices: file of lip vertex numbers, apart by commas (CodeTalker's lve.txt).",
 )  # fmt: skip
 UPPER_VERTICES: Final = Option(
     name="upper_vertices", heading="Motion", kind="path", moves=True,
-    help="fdd_vertices: file with the numbers of the upper-face vertices, apart by commas (as CodeTalker's fdd.txt).",
+    help="fdd_vertices: file of upper-face vertex numbers, apart by commas (as fdd.txt).",
 )  # fmt: skip
 _CODETALKER: Final = "Richard et al.: MeshTalk, ICCV 2021, arXiv:2104.08223 (LVE); Xing et al.: CodeTalker, CVPR 2023, arXiv:2301.02379 (FDD and the code)"
 
@@ -45,7 +45,7 @@ _AUE_L: Final = MetricSpec(
         "<stem>.csv beside both videos; mean over clips."
     ),
     reads="How far mouth and chin are from the real ones, frame by frame, as OpenFace sees them. It is a sum: compare it only with sums over the same units. Late lips cost much.",
-    citation="Li et al.: TalkingGaussian, ECCV 2024, arXiv:2404.15264", reference="Fictionarry/TalkingGaussian@5acdaaa", tolerance=1e-9, version=1,
+    citation="Li et al.: TalkingGaussian, ECCV 2024, arXiv:2404.15264", reference="Fictionarry/TalkingGaussian@5acdaaa", tolerance=1e-9, version=1, real="content",
 )  # fmt: skip
 _LVE: Final = MetricSpec(
     name="lve_vertices", title="LVE (vertices)", direction="down", unit="1", range=(0.0, float("inf")), decimals=8, needs=frozenset({"npz"}),
@@ -55,7 +55,7 @@ _LVE: Final = MetricSpec(
         "mean over frames, then over clips."
     ),
     reads="What CodeTalker's code prints as lip vertex error, but for its mean over all frames of all clips together. MeshTalk's text has the distance, not its square.",
-    citation=_CODETALKER, reference="Doubiiu/CodeTalker@1ef925e", tolerance=1e-9, version=1,
+    citation=_CODETALKER, reference="Doubiiu/CodeTalker@1ef925e", tolerance=1e-9, version=1, real="content",
 )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ class ActionUnits(Family):
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError: a file is missing, malformed, or of another length than its clip."""
         n, found = pair.n_frames, Measurement()
-        gen, real = (_openface(side.clip, which)[:n] for side, which in ((pair.gen, "generated"), (pair.gt, "real")))
+        gen, real = (_openface(side.clip, which)[:n] for side, which in ((pair.gen, "generated"), (pair.real, "real")))
         for name, units in (("aue_l", LOWER), ("aue_u", UPPER)):
             if name in self.metrics:
                 value = action_unit_error(gen, real, units)
@@ -111,7 +111,7 @@ class VertexErrors(Family):
     specs = (
         _LVE,
         replace(
-            _LVE, name="fdd_vertices", title="FDD (vertices)", direction="zero", range=(float("-inf"), float("inf")),
+            _LVE, name="fdd_vertices", real="person", title="FDD (vertices)", direction="zero", range=(float("-inf"), float("inf")),
             summary=(
                 "Mean over upper-face vertices (option upper_vertices) of the standard deviation over time of their squared distance from the template, real less "
                 "generated, from <stem>.vertices.npz beside both videos; mean over clips."
@@ -141,15 +141,16 @@ class VertexErrors(Family):
 
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError: a file is missing or malformed, or the two are of different topology."""
-        n, found = pair.n_frames, Measurement()
+        found = Measurement()
         gen, real = (
-            read_vertices(beside(side.clip.path, VERTICES), side.clip.n_frames).cut(n) for side in (pair.gen, pair.gt)
+            read_vertices(beside(side.clip.path, VERTICES), side.clip.n_frames).cut(n)
+            for side, n in ((pair.gen, pair.n_frames), (pair.real, pair.gt_frames))
         )
-        if gen.flat.shape != real.flat.shape or gen.has_template != real.has_template:
+        if gen.flat.shape[1] != real.flat.shape[1] or gen.has_template != real.has_template:
             raise MetricError(
                 f"the two videos have vertices of {gen.flat.shape[1] // 3} and {real.flat.shape[1] // 3} points, or only one has a template; bring both to one topology"
             )
-        a, b = (x.flat.reshape(n, -1, 3) for x in (gen, real))
+        a, b = (x.flat.reshape(len(x.flat), -1, 3) for x in (gen, real))
         if "lve_vertices" in self.metrics:
             lips = self._region(LIP_VERTICES, a.shape[1])
             frames = lip_vertex_error(a[:, lips], b[:, lips], squared=True)
@@ -161,7 +162,7 @@ class VertexErrors(Family):
             found.failures.append(Failure("fdd_vertices", "MetricError", message))
         elif "fdd_vertices" in self.metrics:
             upper = self._region(UPPER_VERTICES, a.shape[1])
-            found.values["fdd_vertices"] = fdd(a[:, upper], b[:, upper], np.zeros((len(upper), 3)))
+            found.values["fdd_vertices"] = fdd(a[:, upper], b[:, upper], np.zeros((len(upper), 3)), paired=pair.paired)
         return found
 
     def _region(self, option: Option, n_vertices: int) -> NDArray[np.intp]:

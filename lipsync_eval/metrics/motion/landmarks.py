@@ -31,14 +31,14 @@ SPECS: Final = (
         summary=f"Mean absolute difference of the coordinates (x and y alike) of all 68 points in the aligned crop at 256 px; {_BOTH}",
         reads="Pose, face shape and lips together, mostly pose. Papers that print 'AKD' as a mean Euclidean distance mean f_lmd, which is 1.41 to 2 times this (1.57 where errors have no direction).",
         citation=f"{_SIAROHIN} (supplement and AliaksandrSiarohin/pose-evaluation)", reference="AliaksandrSiarohin/pose-evaluation@54e33b4", tolerance=1e-9,
-        version=1,
+        version=1, real="content",
     ),
     MetricSpec(
         name="lve", title="LVE (68 points)", direction="down", unit="px", range=(0.0, float("inf")), decimals=3,
         needs=frozenset({"gen.crop", "gt.crop", "gen.points", "gt.points"}), pooling="clip-mean", group="opt-in", weights=(),
         summary=f"Largest Euclidean distance of the 20 lip points (48-67) in a frame, in the aligned crop at 256 px; {_BOTH}",
         reads="The worst lip point, so one badly found landmark rules a frame. Not the LVE of papers on 3D meshes, which is in their unit: see lve_vertices.",
-        citation=_MESHTALK, reference="ours", tolerance=1e-9, version=1,
+        citation=_MESHTALK, reference="ours", tolerance=1e-9, version=1, real="content",
     ),
     MetricSpec(
         name="fdd", title="FDD (68 points)", direction="zero", unit="1", range=(float("-inf"), float("inf")), decimals=6,
@@ -48,7 +48,7 @@ SPECS: Final = (
             "distance from the real video's mean face, real less generated, in squares of the eyes' distance; head place, size and roll taken out."
         ),
         reads="Positive: the generated upper face moves less. It compares how much, not how: a face that moves wrongly but as much scores 0. Turns of the head leak in.",
-        citation=_CODETALKER, reference="Doubiiu/CodeTalker@1ef925e", tolerance=1e-9, version=1,
+        citation=_CODETALKER, reference="Doubiiu/CodeTalker@1ef925e", tolerance=1e-9, version=1, real="person",
     ),
 )  # fmt: skip
 
@@ -85,24 +85,31 @@ class LandmarkErrors(Family):
     def _compute(self, pair: Pair) -> Measurement:
         """Raises MetricError where no frame has landmarks in both videos."""
         n, found = pair.n_frames, Measurement()
-        if pair.gen.track is None or pair.gt.track is None:
+        if pair.gen.track is None or pair.real.track is None:
             raise MetricError("landmark errors need landmarks of both videos, but the pair has none")
-        gen_track, real_track = pair.gen.track, pair.gt.track
-        both = _found(gen_track, n) & _found(real_track, n)
+        gen_track, real_track = pair.gen.track, pair.real.track
+        in_gen, in_real = _found(gen_track, n), _found(real_track, pair.gt_frames)
+        if pair.paired:
+            in_gen = in_real = in_gen & in_real
         for name, measure in _IN_CROP.items():
             if name in self.metrics:
                 _in_crop(name, measure, pair, found)
         if "fdd" in self.metrics:
             found.values["fdd"] = None
-            if both.sum() < 2:
-                message = f"{int(both.sum())} of {n} frames have landmarks in both videos; fdd needs 2"
+            if min(in_gen.sum(), in_real.sum()) < 2:
+                fewest = int(min(in_gen.sum(), in_real.sum()))
+                message = f"{fewest} frames have landmarks{' in both videos' if pair.paired else ''}; fdd needs 2"
                 found.failures.append(Failure("fdd", "MetricError", message))
             else:
-                gen, real = (placed(t.points[:n][both])[:, UPPER] for t in (gen_track, real_track))
-                found.values["fdd"] = fdd(gen, real, real.mean(axis=0))
-        if gone := int((~both).sum()):
+                gen, real = (
+                    placed(t.points[: len(there)][there])[:, UPPER]
+                    for t, there in ((gen_track, in_gen), (real_track, in_real))
+                )
+                found.values["fdd"] = fdd(gen, real, real.mean(axis=0), paired=pair.paired)
+        if gone := int((~in_gen).sum()):
             found.details["landmark_errors_frames_skipped"] = gone
-            found.notes.append(f"akd, lve and fdd leave out {gone} of {n} frames without landmarks in both videos")
+            where = " in both videos" if pair.paired else ""
+            found.notes.append(f"akd, lve and fdd leave out {gone} of {n} frames without landmarks{where}")
         return found
 
 
@@ -119,7 +126,7 @@ _IN_CROP: Final[Mapping[str, Callable[[Float, Float], Float]]] = {
 
 def _in_crop(name: str, measure: Callable[[Float, Float], Float], pair: Pair, found: Measurement) -> None:
     n = pair.n_frames
-    (gen, gen_status), (real, real_status) = points_at_256(pair.gen, n), points_at_256(pair.gt, n)
+    (gen, gen_status), (real, real_status) = points_at_256(pair.gen, n), points_at_256(pair.real, n)
     both = (gen_status == FOUND) & (real_status == FOUND)
     frames = np.full(n, np.nan)
     frames[both] = measure(gen[both], real[both])

@@ -20,7 +20,7 @@ LEAST: Final = 3
 IDENTITY: Final = Option(
     name="slcc_identity", heading="Motion", kind="choice", choices=("one", "prefix", "folder"), default="one", moves=True,
     key="identity",
-    help="slcc: who is one person: all clips, clips whose id is alike up to the first '_', or clips of one folder.",
+    help="slcc: a person is all clips, ids alike up to '_', or a folder.",
 )  # fmt: skip
 SPECS: Final = (
     MetricSpec(
@@ -35,7 +35,7 @@ SPECS: Final = (
             "over other clips it is mostly chance. Normalised audio destroys it."
         ),
         citation="Chae-Yeon et al.: Perceptually Accurate 3D Talking Head Generation, CVPR 2025, arXiv:2503.20308",
-        reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1,
+        reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1, real="none",
     ),
 )  # fmt: skip
 

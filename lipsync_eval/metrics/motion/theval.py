@@ -41,7 +41,7 @@ _LIPS: Final = MetricSpec(
         "the real video's own value: THEval scores how near the two are. On 68 points, so not comparable with THEval's table."
     ),
     citation="THEval: Evaluation Framework for Talking Head Video Generation, CVPR 2026 (Newbyl/THEval)", reference="Newbyl/THEval@cfe23fe", tolerance=1e-9,
-    version=1,
+    version=1, real="none",
 )  # fmt: skip
 SPECS: Final = (
     _LIPS,
@@ -79,7 +79,7 @@ SPECS: Final = (
         ),
     ),
     replace(
-        _LIPS, name=SCORE, title="THEval score (landmarks)", unit="1", range=(float("-inf"), 1.0), decimals=3, pooling="pooled",
+        _LIPS, name=SCORE, real="person", title="THEval score (landmarks)", unit="1", range=(float("-inf"), 1.0), decimals=3, pooling="pooled",
         needs=frozenset({"gen.points", "gt.points", "gen.audio", "gt.audio"}),
         summary=(
             "Mean over the five landmark metrics of 1 - |m - GT| / |GT|, where m and GT are means over the clips that have both values; 1 is best, and it may be negative."
@@ -123,10 +123,11 @@ class Theval(Family):
         n, found = pair.n_frames, Measurement()
         wanted = METRICS if SCORE in self.metrics else tuple(m for m in METRICS if m in self.metrics)
         gen, why = side_values(pair.gen, n, "generated", wanted, found)
+        real = dict.fromkeys(wanted, float("nan"))
         try:
-            real, _ = side_values(pair.gt, n, "real", wanted, found)
+            if pair.gt is not None:
+                real, _ = side_values(pair.gt, pair.gt_frames, "real", wanted, found)
         except MetricError as error:
-            real = dict.fromkeys(wanted, float("nan"))
             found.notes.append(f"theval: the real video has no values of its own: {error}")
         for name in METRICS:
             if name not in self.metrics:

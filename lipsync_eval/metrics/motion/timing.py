@@ -18,7 +18,7 @@ LEAST: Final = 25
 """Frames with a face (1 s) that each video must have."""
 GAMMA: Final = Option(
     name="softdtw_gamma", heading="Motion", kind="float", default="0.001", moves=True, key="gamma",
-    help="softdtw_*: width of the soft minimum, in squared distances (the paper takes 0.0001 to 0.05).",
+    help="softdtw_*: width of the soft minimum (paper: 0.0001 to 0.05).",
 )  # fmt: skip
 _PERCEPTUAL: Final = "Chae-Yeon et al.: Perceptually Accurate 3D Talking Head Generation, CVPR 2025, arXiv:2503.20308"
 _ALIGNED: Final = "Zhang et al.: Temporally-Aligned Evaluation for Audio-Driven Talking Head Generation, arXiv:2606.01031; Cuturi, Blondel, ICML 2017, arXiv:1703.01541"
@@ -35,7 +35,7 @@ SPECS: Final = (
             "How late or early lips that do the right thing are; the sign is lost. Only matched extrema count, so wrong lips can score well on the few that match: "
             "their number is in the details. The paper's numbers are on 3D meshes at 30 fps."
         ),
-        citation=_PERCEPTUAL, reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1,
+        citation=_PERCEPTUAL, reference="kaist-ami/Perceptual-3D-Talking-Head@530d075", tolerance=1e-9, version=1, real="content",
     ),
     MetricSpec(
         name="softdtw_mouth", title="Soft-DTW (mouth)", direction="down", unit="1", range=(float("-inf"), float("inf")), decimals=5,
@@ -48,7 +48,7 @@ SPECS: Final = (
             "Mouth shapes in the right order, whatever their timing: lips that are late by some frames cost little. No distance: a video with itself is below 0, the "
             "more so the larger gamma. Compare only equal gamma."
         ),
-        citation=_ALIGNED, reference="tslearn==0.10.0", tolerance=1e-9, version=1,
+        citation=_ALIGNED, reference="tslearn==0.10.0", tolerance=1e-9, version=1, real="content",
     ),
 )  # fmt: skip
 
@@ -83,7 +83,7 @@ class Timing(Family):
         n, found = pair.n_frames, Measurement()
         gen, real = (
             lips(side, n, which, found, "mtm, softdtw_mouth")
-            for side, which in ((pair.gen, "generated"), (pair.gt, "real"))
+            for side, which in ((pair.gen, "generated"), (pair.real, "real"))
         )
         if "mtm" in self.metrics:
             matched = mtm(opening(gen), opening(real))

@@ -22,7 +22,7 @@ ROWS: Final[Mapping[Variant, tuple[tuple[str, str], ...]]] = {
 VARIANT: Final = Option(
     name="brisque_variant",
     heading="Quality without a reference",
-    help="Whose BRISQUE: IQA-PyTorch's with the release's model, or the PyPI package's with its own.",
+    help="Whose BRISQUE, with its model: IQA-PyTorch's or the PyPI package's.",
     kind="choice",
     choices=VARIANTS,
     default="pyiqa",
@@ -49,6 +49,7 @@ SPEC: Final = MetricSpec(
     reference="chaofengc/IQA-PyTorch@01ae427",
     tolerance=1e-2,
     version=1,
+    real="none",
 )
 
 

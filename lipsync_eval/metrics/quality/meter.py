@@ -13,8 +13,7 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Family, Measurement, mean_of
-from lipsync_eval.types import Crop, Float, Frame, Pair, Side
-from lipsync_eval.warp import render
+from lipsync_eval.types import Crop, Float, Pair
 
 Scorer = Callable[[NDArray[np.uint8]], float]
 """score((H, W, 3) uint8 RGB) -> a number; MetricError where the frame has none."""
@@ -67,19 +66,19 @@ class FrameScores:
         self.cache, self.key = Cache(family.settings.cache_dir), self._key()
         held = self.cache.get(self.key) if self.key else None
         self.known = held is not None
-        self.real = np.full(pair.n_frames, np.nan) if held is None else held["scores"].astype(np.float64)
+        self.real = np.full(pair.gt_frames, np.nan) if held is None else held["scores"].astype(np.float64)
         self.refused: dict[str, int] = {}
 
     def update(self, batch: Batch) -> None:
         """Score the crops of both videos."""
-        for at, crop in own_crops(batch, batch.pair.gen, batch.gen, gen=True):
+        for at, crop in batch.gen_own:
             try:
                 self.gen[at] = self.score(crop)
             except MetricError as error:
                 self.refused[str(error)] = self.refused.get(str(error), 0) + 1
         if self.known or self.key is None:
             return
-        for at, crop in own_crops(batch, batch.pair.gt, batch.gt, gen=False):
+        for at, crop in batch.gt_own:
             try:
                 self.real[at] = self.score(crop)
             except MetricError:
@@ -105,6 +104,8 @@ class FrameScores:
         if self.key and not self.known:
             self.cache.put(self.key, {"scores": self.real})
         real = mean_of(self.real)
+        if self.pair.gt is None:
+            return found
         if real is None:
             found.notes.append(f"{name}: the real video has no score of its own: none of its frames could be scored")
         else:
@@ -114,27 +115,14 @@ class FrameScores:
     def _key(self) -> dict[str, str] | None:
         """All that the real side's scores hang on; None where there is nothing to score."""
         side = self.pair.gt
-        if side.crop is None or min(side.crop.size) < self.family.smallest:
+        if side is None or side.crop is None or min(side.crop.size) < self.family.smallest:
             return None
         keys = self.family.keys(self.family.metric)
         return {
             "what": f"{self.family.metric}.{self.family.specs[0].version}",
             "clip": side.clip.digest,
-            "crops": _digest(side.crop, self.pair.n_frames),
+            "crops": _digest(side.crop, self.pair.gt_frames),
         } | keys
-
-
-def own_crops(batch: Batch, side: Side, frames: Sequence[Frame], *, gen: bool) -> list[tuple[int, Frame]]:
-    """(frame number, crop) of every frame of a batch in which this side has a crop, whatever the other side has."""
-    crop = side.crop
-    if crop is None:
-        return []
-    valid = crop.valid[batch.index]
-    if (valid == batch.both).all():
-        crops = batch.gen_crops if gen else batch.gt_crops
-        return list(zip(map(int, batch.index[valid]), crops, strict=True))
-    chosen = map(int, np.flatnonzero(valid))
-    return [(batch.start + k, render(frames[k], crop.matrix[batch.start + k], crop.size)) for k in chosen]
 
 
 def _digest(crop: Crop, n: int) -> str:

@@ -45,13 +45,14 @@ def motion_spread(points: Float, template: Float) -> float:
     return float(np.square(points - template).sum(axis=-1).std(axis=0).mean())
 
 
-def fdd(gen: Float, real: Float, template: Float) -> float:
+def fdd(gen: Float, real: Float, template: Float, *, paired: bool = True) -> float:
     """Upper-face dynamics deviation of one sequence: spread of the real motion less that of the generated one.
 
     Args:
         gen: (T, K, D) upper-face points, finite.
-        real: the same shape.
+        real: the same shape; where not `paired`, T may differ.
         template: (K, D).
+        paired: whether frame i of both shows the same moment.
 
     Returns:
         in the unit of the points squared; positive: the generated face moves less. Nearest to 0 is best.
@@ -59,7 +60,7 @@ def fdd(gen: Float, real: Float, template: Float) -> float:
     Raises:
         InputError: shapes that differ, or values that are not finite.
     """
-    _check(gen, real)
+    _check(*((gen, real) if paired else (gen[:1], real[:1])))
     if template.shape != real.shape[1:] or not all(np.isfinite(x).all() for x in (gen, real, template)):
         raise InputError(f"fdd takes finite points and a template of {real.shape[1:]}, got {template.shape}")
     return motion_spread(real, template) - motion_spread(gen, template)

@@ -1,0 +1,1 @@
+"""How its training data are cut and heard."""

@@ -1,0 +1,1 @@
+"""Its generator and its lip expert in training."""

@@ -1,0 +1,1 @@
+"""The qualitative figure of one clip: methods as rows, moments as columns."""

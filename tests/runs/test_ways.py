@@ -1,0 +1,69 @@
+"""Every way of running gives the same numbers, for every metric of the registry that is cheap, and pooled ones."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.perception import write_inception, write_lpips
+
+import lipsync_eval
+from lipsync_eval import Settings
+from lipsync_eval.demo import make_demo
+from lipsync_eval.media import open_clip, write_video
+from lipsync_eval.metrics.registry import get_spec, specs
+
+CHEAP = [
+    name
+    for name, spec in specs().items()
+    if not spec.needs & {"weights", "reference", "npz"} and spec.group != "user-file"
+]
+NETWORKS = ["lpips", "fid"]
+"""With seeded weights; fid is pooled over clips."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    root = tmp_path_factory.mktemp("ways")
+    make_demo(root / "whole-demo")
+    for side in ("gen", "gt"):
+        (root / "demo" / side).mkdir(parents=True)
+        for path in sorted((root / "whole-demo" / side).iterdir()):
+            frames = np.stack(list(open_clip(path).frames(0, 6)))
+            write_video(root / "demo" / side / f"{path.stem}.mkv", frames, codec="lossless")
+    (root / "weights").mkdir()
+    write_lpips(root / "weights")
+    write_inception(root / "weights")
+    settings = Settings(protocol="raw", cache_dir=None, weights_dir=root / "weights", offline=True)
+    how = {"metrics": [*CHEAP, *NETWORKS], "settings": settings}
+    clips = root / "demo" / "gen", root / "demo" / "gt"
+    whole = lipsync_eval.score(*clips, out=root / "whole", **how)
+    assert any(get_spec(s.metric).pooling == "pooled" and s.value is not None for s in whole.scores)
+    return {"root": root, "clips": clips, "how": how, "whole": whole}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["workers", "shards", "cluster"])
+@pytest.mark.filterwarnings("default")
+def test_every_way_gives_the_same(way: str, run: dict[str, Any]) -> None:
+    root, clips, how, whole = run["root"], run["clips"], run["how"], run["whole"]
+    out: Path = root / way
+    if way == "workers":
+        found = lipsync_eval.score(*clips, out=out, workers=2, **how)
+    elif way == "shards":
+        for number in (2, 3, 1):
+            lipsync_eval.score_shard(*clips, f"{number}/3", out=out, **how)
+        found = lipsync_eval.merge(out)
+    else:
+        if importlib.util.find_spec("distributed") is None:
+            pytest.skip("Dask is not installed (the extra `cluster`)")
+        found = lipsync_eval.score(*clips, out=out, cluster="local:2", **how)
+    assert [s.metric for s in found.scores] == [s.metric for s in whole.scores]
+    for one, other in zip(found.scores, whole.scores, strict=True):
+        assert one == other
+    assert found.clips == whole.clips and found.failures == whole.failures
+    for name in ("clips.csv", "frames.npz"):
+        assert (out / name).read_bytes() == (root / "whole" / name).read_bytes()

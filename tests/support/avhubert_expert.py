@@ -1,0 +1,93 @@
+"""The smallest AV-HuBERT-expert generator that has every part, and data made without a face finder."""
+
+import numpy as np
+import torch
+
+from lipsync_eval.baselines.avhubert_expert.config import LIP_EXPERT, AVHubertExpertConfig, ExpertConfig
+from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT
+from lipsync_eval.baselines.avhubert_expert.network.lip_expert import LipExpert
+from lipsync_eval.baselines.kit.configuration.resolve import parse
+from lipsync_eval.baselines.kit.data.shards import Manifest, save_manifest, write_shard
+from lipsync_eval.baselines.kit.training.checkpoints import save_checkpoint
+from lipsync_eval.features.avhubert.roi import MEAN_FACE, STABLE
+from support.radio import segment
+
+SIZE = 24
+MICRO = {
+    "name": "micro",
+    "model": {"size": SIZE, "width": 16},
+    "expert": {"narrow": 16},
+    "discriminator": {"width": 4},
+    "loss": {"context_max": 40},
+    "train": {
+        "steps": 4,
+        "batch": 2,
+        "log_every": 1,
+        "validate_every": 2,
+        "save_every": 2,
+        "validation_windows": 2,
+        "grid_rows": 2,
+    },
+    "expert_train": {
+        "steps": 4,
+        "batch": 4,
+        "group": 2,
+        "log_every": 2,
+        "validate_every": 2,
+        "save_every": 2,
+        "validation_windows": 6,
+        "min_shift": 3,
+    },
+    "data": {"holdout": "tail:0.3"},
+}
+
+
+def micro(folder=None, **sections):
+    """The micro configuration, with data and overrides by section."""
+    values = {key: dict(value) if isinstance(value, dict) else value for key, value in MICRO.items()}
+    if folder is not None:
+        values["data"]["folder"] = str(folder)
+    for name, more in sections.items():
+        values[name] = {**values.get(name, {}), **more}
+    return parse(AVHubertExpertConfig, values, "micro")
+
+
+def face(name, frames=30, size=SIZE):
+    """An entry whose landmarks look like a face, so that the mouth can be placed."""
+    made = segment(name, frames=frames, size=size)
+    points = np.random.default_rng(0).normal(size / 2, 1, (frames, 68, 2))
+    points[:, list(STABLE)] = MEAN_FACE * size / 256
+    points[:, 48:] = np.array([0.5, 0.75]) * size + np.random.default_rng(1).normal(0, 0.5, (frames, 20, 2))
+    made.landmarks = points.astype(np.float32)
+    made.arrays = {}
+    return made
+
+
+def write(folder, segments, size=SIZE):
+    """A prepared folder of one shard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shard = write_shard(folder / "shard-000000-0000.safetensors", segments)
+    facts = {"size": size, "align": ALIGNMENT.description}
+    save_manifest(folder, Manifest(facts, [shard], {s.entry.source: "0" * 64 for s in segments}))
+
+
+def lip_expert(narrow=16, seed=0):
+    """A seeded lip expert whose batch norms have seen something."""
+    torch.manual_seed(seed)
+    net = LipExpert(ExpertConfig(narrow=narrow))
+    for _ in range(3):
+        net(torch.rand(4, 5, 3, 96, 96) * 2 - 1, torch.rand(4, 1, 80, 16) * 8 - 4)
+    return net.eval()
+
+
+def expert_run(folder, seed=0):
+    """A checkpoint of `train-expert` with seeded weights."""
+    net = lip_expert(seed=seed)
+    return save_checkpoint(folder, LIP_EXPERT, 1, micro(), net.state_dict(), {"x": torch.zeros(1)}, {})
+
+
+def public_file(path, narrow=1, seed=0, prefix="module."):
+    """A synthetic file in the format of Wav2Lip's lipsync_expert.pth."""
+    state = {f"{prefix}{k}": v for k, v in lip_expert(narrow, seed).state_dict().items()}
+    torch.save({"state_dict": state, "optimizer": {"state": {}}, "global_step": 7, "global_epoch": 1}, path)
+    return path
