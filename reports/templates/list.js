@@ -98,7 +98,7 @@ function clipRow(i, { found, m, k }) {
   const link = named("a", DATA.ids[i], { href: hashOf(i, 0) });
   link.addEventListener("click", (event) => { event.preventDefault(); chooseClip(i); });
   name.append(thumbnails(i), link);
-  if (lost.length) name.append(el("span", k < 0 ? `failed: ${lost.map((r) => r.name).join(", ")}` : "failed", { class: "fail" }));
+  if (lost.length) name.append(" ", el("span", k < 0 ? `failed: ${lost.map((r) => r.name).join(", ")}` : "failed", { class: "fail" }));
   tr.append(name);
   const runs = found.filter(([by]) => by.startsWith("run:")).map(([by]) => value(i, by, m, k)), best = places(m, runs);
   let j = 0;
