@@ -21,6 +21,16 @@ _FORM = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
 _mine: list[logging.Handler] = []
 
 
+class _Stderr(logging.Handler):
+    """Writes to what sys.stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
 def configure(level: str | None = None, file: Path | None = None) -> None:
     """Send log messages to stderr (default: warnings) and to a file (default: info), in place of an earlier choice.
 
@@ -31,11 +41,9 @@ def configure(level: str | None = None, file: Path | None = None) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    reset()
     root = logging.getLogger()
-    while _mine:
-        root.removeHandler(old := _mine.pop())
-        old.close()
-    shown = logging.StreamHandler(sys.stderr)
+    shown = _Stderr()
     shown.setFormatter(logging.Formatter("%(message)s"))
     shown.setLevel((level or "warning").upper())
     shown.addFilter(lambda record: record.name != FILE_ONLY)
@@ -57,6 +65,13 @@ def configure(level: str | None = None, file: Path | None = None) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+def reset() -> None:
+    """Take back what `configure` did to the handlers."""
+    while _mine:
+        logging.getLogger().removeHandler(old := _mine.pop())
+        old.close()
 
 
 def from_environment() -> None:

@@ -108,7 +108,8 @@ def cli(ctx: click.Context, log_level: str | None, log_file: Path | None) -> Non
     """
     from lipsync_eval.cli import project_file
 
-    configure(log_level, log_file)
+    if log_level or log_file:
+        configure(log_level, log_file)
     project = project_file.find(Path.cwd())
     if project.path is not None:
         ctx.obj = {**(ctx.obj or {}), "project": project}
@@ -118,6 +119,7 @@ def cli(ctx: click.Context, log_level: str | None, log_file: Path | None) -> Non
 def main() -> None:
     """Run the command line as a process of its own; every expected error is one clear message on stderr."""
     out, _ = streams.guard()
+    configure()
     code = run(sys.argv[1:], isolate=True)
     if (why := streams.failure(out)) is not None:
         click.echo(f"error: standard output cannot be written ({why}); what is missing there was not shown", err=True)

@@ -154,7 +154,10 @@ def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Calla
                 last = now
                 progress(item, stage, share)
 
-        return measure_pair(tools, job[1], seldom)
+        began = time.monotonic()
+        outcome = measure_pair(tools, job[1], seldom)
+        log.debug("measured clip %r in %.1f s", outcome.id, time.monotonic() - began)
+        return outcome
 
     return work
 
