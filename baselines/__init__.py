@@ -34,6 +34,8 @@ ADAPTERS: Final = Registry[Adapter](
         "ad_nerf": "lipsync_eval.baselines.adapters.ad_nerf:ADAPTER",
         "stylesync": "lipsync_eval.baselines.adapters.stylesync:ADAPTER",
         "stylesync_ref": "lipsync_eval.baselines.adapters.stylesync:REF",
+        "stylesync_g": "lipsync_eval.baselines.adapters.stylesync_own:ADAPTER",
+        "stylesync_p": "lipsync_eval.baselines.adapters.stylesync_own:PERSONAL",
         "sadtalker": "lipsync_eval.baselines.adapters.sadtalker:ADAPTER",
         "musetalk": "lipsync_eval.baselines.adapters.musetalk:ADAPTER",
         "latentsync": "lipsync_eval.baselines.adapters.latentsync:ADAPTER",

@@ -2,6 +2,7 @@
 # All that a CUDA GPU shows, in at most 8 minutes: metrics and networks, then RADIO's training steps and dubbing.
 #   benchmarks/gpu.sh CLIP OUT [AVHUBERT_CHECKPOINT]        DEVICE=cpu COPIES=1 tries the script without a GPU
 # CLIP is a talking clip of about 8 seconds. OUT gets metrics.json, metrics.md and radio.txt.
+# STYLESYNC=1 also measures StyleSync at 256 px, batch 8, fp32 and bf16: stylesync.txt and stylesync.json.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 clip=$1 out=$2 avhubert=${3:-} device=${DEVICE:-cuda}
@@ -15,4 +16,9 @@ mkdir -p "$out/videos" && cp "$clip" "$out/videos/a.mp4" && cp "$clip" "$out/vid
 "$python" "$here/benchmarks/bench_radio_gpu.py" "$out/data" "$clip" --out "$out/radio" --device "$device" \
   --minutes "${MINUTES:-2}" --batch 8 --holdout "${HOLDOUT:-clips:0.5}" --batches "${BATCHES:-4,16}" --workers 4 \
   ${TRY:+--try} 2>&1 | tee "$out/radio.txt"
-rm -rf "$out/videos" "$out/data" "$out/weights" "$out/clips"
+if [ -n "${STYLESYNC:-}" ]; then  # off by default: it needs 1 to 2 minutes of its own
+  "$python" -m lipsync_eval stylesync prepare "$out/videos" "$out/data256" --workers 2 2>&1 | tail -3
+  "$python" "$here/benchmarks/bench_stylesync_gpu.py" "$out/data256" --out "$out" --device "$device" \
+    2>&1 | tee "$out/stylesync.txt"
+fi
+rm -rf "$out/videos" "$out/data" "$out/data256" "$out/weights" "$out/clips"

@@ -24,11 +24,10 @@ SPEC = ProtocolSpec(
         "One alignment, the real video's, for both where the frames have one size, else each video its own (option crop_from).",
     ),
 )
-_EYES = tuple(range(36, 48))
+LAYOUT = Layout(base="eyes", centre=tuple(range(36, 48)), radius=("unit",), scale=1.575, offset=(0.0, 0.43))
+"""The crop; the trainable StyleSync (baselines/stylesync) cuts its training frames in the same way."""
 
 
 def stylesync(options: Mapping[str, str]) -> Protocol:
     """Aligned by the eyes. Options: crop_from = auto | gt | own, radius = per-frame | clip-median."""
-    return LayoutProtocol(
-        SPEC, Layout(base="eyes", centre=_EYES, radius=("unit",), scale=1.575, offset=(0.0, 0.43)), options
-    )
+    return LayoutProtocol(SPEC, LAYOUT, options)

@@ -49,6 +49,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "lipsync_eval.cli.avhubert_expert:avhubert_expert",
         "Yaman et al.'s generator: prepare, train, dub.",
     ),
+    "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
+    "personatalk": ("lipsync_eval.cli.personatalk:personatalk", "The generator PersonaTalk: fit, train, dub, styles."),
     "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
     "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }

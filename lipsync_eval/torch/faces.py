@@ -44,7 +44,7 @@ class _Faces(MeanMetric):
         """
         if gen.shape != gt.shape:
             raise InputError(f"gen and gt must have as many frames; got {len(gen)} and {len(gt)}")
-        there: NDArray[np.bool_] = np.isfinite(gen).all((1, 2)) & np.isfinite(gt).all((1, 2))
+        there = np.asarray(np.isfinite(gen).all((1, 2)) & np.isfinite(gt).all((1, 2)))
         lost = np.flatnonzero(~there)
         if len(lost) and self.on_lost == "raise":
             raise InputError(

@@ -140,7 +140,6 @@ def test_an_enhancement_step_runs_on_what_was_generated(tmp_path: Path) -> None:
         ("goood", "Did you mean good"),
         ("good,good", "named twice"),
         (",", "names no generator"),
-        ("personatalk", "no public code"),
         ("wav2lip", "no [wav2lip] in baselines.toml"),
     ],
 )

@@ -13,7 +13,9 @@ BELOW = ("progress",)
 ROOMS = {
     "kit": ("configuration", "network", "data", "training", "sync", "dubbing"),
     "avhubert_expert": ("config", "presets", "network", "data", "training", "dubbing"),
+    "personatalk": ("config", "presets", "geometry", "network", "data", "training", "dubbing"),
     "radio": ("config", "presets", "network", "data", "training", "dubbing"),
+    "stylesync": ("config", "presets", "network", "data", "training", "dubbing"),
 }
 """From below; a room imports from itself and from those before it."""
 

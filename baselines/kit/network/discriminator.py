@@ -12,17 +12,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from lipsync_eval.baselines.kit.network.sizes import channels_at
 from lipsync_eval.baselines.kit.network.stylegan import EqualLinear, ResBlock, conv_layer
 from lipsync_eval.errors import InputError
 
 SMALLEST = 4
 GROUP = 4
-
-
-def channels_at(size: int, multiplier: int = 2, limit: int = 512) -> int:
-    """Width of the layer at `size` pixels: upstream's table (512 up to 32, then 16384/size times the multiplier)."""
-    power = 1 << (size - 1).bit_length()
-    return min(limit, 512 if power <= 32 else 16384 * multiplier // power)
 
 
 def minibatch_stddev(x: Tensor, group: int = GROUP) -> Tensor:

@@ -1,0 +1,1 @@
+"""How StyleSync's training data are made and read."""

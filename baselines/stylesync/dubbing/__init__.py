@@ -1,0 +1,1 @@
+"""Dubbing with G or P."""

@@ -1,0 +1,1 @@
+"""StyleSync in training: G, its sync network, and P."""

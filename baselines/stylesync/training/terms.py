@@ -1,0 +1,53 @@
+"""What G is trained for: eq. 5, as far as the configuration and the files at hand allow."""
+
+from __future__ import annotations
+
+import torch
+
+from lipsync_eval.baselines.kit.sync.network import sync_cosine
+from lipsync_eval.baselines.kit.training import losses
+from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, perceptual_term
+from lipsync_eval.baselines.stylesync.config import StyleSyncConfig
+from lipsync_eval.baselines.stylesync.data.inputs import HEARD
+from lipsync_eval.baselines.stylesync.training.sync import load_sync
+
+
+def objective(config: StyleSyncConfig, device: torch.device, begins: int | None = None) -> Objective:
+    """The terms, in the order l1, vgg, adversarial, sync; and a note for every term of eq. 5 that is off.
+
+    Args:
+        config: of the run.
+        device: of frozen networks.
+        begins: first step with the adversarial term; None: `train.adversarial_from`.
+    """
+    loss = config.loss
+    scale = 0.5 if config.model.range == "unit" else 1.0  # frames outside the model are in [-1, 1]
+
+    def l1(made: Made) -> torch.Tensor:
+        return losses.pixel(made.output, made.target) * scale
+
+    terms, notes, scores = [Term("l1", loss.rec, l1)], [], {}
+    if loss.vgg and loss.vgg_weights:
+        terms.append(perceptual_term(loss.rec * loss.vgg, loss.vgg_weights, loss.vgg_layers, device))
+    else:
+        notes.append(
+            "the VGG term of the reconstruction loss is off: set loss.vgg_weights to a torchvision VGG19 state dict"
+        )
+    if loss.adversarial:
+        terms.append(adversarial_term(loss.adversarial, config.train.adversarial_from if begins is None else begins))
+        if loss.d_weights is None:
+            notes.append(
+                "the image discriminator begins untrained: the paper begins with StyleGAN2's for FFHQ, which gives sharper "
+                "results; set loss.d_weights to a file in rosinality's format"
+            )
+    else:
+        notes.append("the adversarial loss is off: loss.adversarial is 0")
+    if loss.sync and loss.sync_checkpoint:
+        net = load_sync(loss.sync_checkpoint, config.sync, config.model.align, device)
+        terms.append(Term("sync", loss.sync, lambda made: -sync_cosine(net, made, HEARD).mean()))  # eq. 4
+        scores["sync"] = lambda made: sync_cosine(net, made, HEARD)
+    elif loss.sync:
+        notes.append("the sync loss is off: set loss.sync_checkpoint to a run of `stylesync train-sync`")
+    else:
+        notes.append("the sync loss is off: loss.sync is 0")
+    return Objective(tuple(terms), scores, tuple(notes))
