@@ -84,9 +84,9 @@ def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]
     """Distribution over clips: median, quartiles, whiskers at 1.5 IQR, outliers."""
     figure, panels = _panels(runs, metrics, columns)
     for axes, metric in zip(panels, metrics, strict=True):
-        columns = [[v for c in r.clips if (v := c.values.get(metric)) is not None] for r in runs]
+        values = [[v for c in r.clips if (v := c.values.get(metric)) is not None] for r in runs]
         drawn = axes.boxplot(
-            columns,
+            values,
             positions=range(len(runs)),
             widths=0.6,
             patch_artist=True,
@@ -95,7 +95,7 @@ def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]
         )
         for i, patch in enumerate(drawn["boxes"]):
             patch.set(facecolor=COLOURS[i % 8], alpha=0.7, hatch=_HATCHES[i // 8 % 8])
-        for i in (i for i, column in enumerate(columns) if not column):
+        for i in (i for i, found in enumerate(values) if not found):
             _none(axes, i)
         _real_line(axes, runs, metric)
         _method_ticks(axes, runs)
