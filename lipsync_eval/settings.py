@@ -16,7 +16,7 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option, checked, clean
 
 AudioChoice = Literal["gen", "gt"]
-FaceChoice = Literal["largest", "single"]
+FaceChoice = Literal["largest", "single", "speaking"]
 SettingChoice = Literal["self", "cross"]
 
 RUN_OPTIONS: Final = (
@@ -41,8 +41,8 @@ RUN_OPTIONS: Final = (
         help="Image, video or folder of them (by clip id) for the _ref metrics.",
     ),
     Option(
-        name="face", heading="Faces", kind="choice", choices=("largest", "single"), default="largest", moves=True,
-        flag=True, help="Which face is followed; single: several faces fail the clip.",
+        name="face", heading="Faces", kind="choice", choices=("largest", "single", "speaking"), default="largest",
+        moves=True, flag=True, help="Whom to follow; single: several fail; speaking: who talks.",
     ),
     Option(
         name="landmarks", heading="Faces", kind="text", default="dlib68", moves=True, flag=True,
@@ -119,7 +119,8 @@ class Settings:
     align: str = "trim:5"
     """trim:N, strict or shortest: what to do with videos of unlike length."""
     face: FaceChoice = "largest"
-    """single: a clip that shows several faces fails."""
+    """single: a clip that shows several faces fails. speaking: the person whose mouth follows the audio best; where nobody's
+    surely does, the clip fails."""
     landmarks: str = "dlib68"
     detector: str | None = None
     """None: the landmark backend's own."""

@@ -40,6 +40,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
+    "diagnose": ("lipsync_eval.cli.diagnose:diagnose", "Why a clip's sync score is what it is."),
     "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),

@@ -45,6 +45,7 @@ def crop_facts(settings: Settings, *, crop: bool = True, box: bool = False) -> d
         box: the face box is used.
     """
     from lipsync_eval.faces import signature
+    from lipsync_eval.features.speaker import face_key
     from lipsync_eval.protocols import get
     from lipsync_eval.weights import locate
 
@@ -55,7 +56,7 @@ def crop_facts(settings: Settings, *, crop: bool = True, box: bool = False) -> d
         facts["proto"] = protocol.signature()
     if box or (crop and protocol.spec.needs_track):
         facts["faces"] = signature(settings.landmarks, settings.detector, lambda name: locate(settings, name).path)
-        facts["face"] = settings.face
+        facts["face"] = face_key(settings)
     return facts
 
 
