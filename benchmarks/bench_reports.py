@@ -85,7 +85,7 @@ def make_run(folder: Path, name: str, n: int, metrics: list[str], shift: float, 
                 "n_scored": len(good),
                 "n_asked": n,
                 "signature": f"agg:clip-mean|fps:25|metric:{metric}.1|n:{len(good)}of{n}|proto:radio.1|v:0.1.0",
-            }  # fmt: skip
+            }
         )
     failures = [
         {"id": clips[i]["id"], "stage": "metric", "metric": m, "error": "MetricError", "message": "made up"}

@@ -65,7 +65,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             for part in (f.part for f in row.files):
                 name = row.name if part == MAIN else f"{row.name}.{part}"
                 weights[name] = file(name, name)
-    options = {"lip_vertices": file("lips.txt"), "upper_vertices": file("upper.txt"), "style_encoder": file("encoder.pt")}
+    options = {
+        "lip_vertices": file("lips.txt"),
+        "upper_vertices": file("upper.txt"),
+        "style_encoder": file("encoder.pt"),
+    }
     return Settings(weights=weights, reference=file("reference.png"), options=options, cache_dir=None)
 
 

@@ -62,7 +62,10 @@ def test_it_opens_from_the_disk_and_stays_there(page: Path) -> None:
         driver.execute_script("document.getElementById('scatter-section').scrollIntoView()")
         drawn = "return charts.list.filter((c) => c.plot.data).length"
         until(lambda: driver.execute_script(drawn) == 3, "the plots")
-        until(lambda: driver.execute_script("return (document.getElementById('scatter').data || []).length") == 1, "points")
+        until(
+            lambda: driver.execute_script("return (document.getElementById('scatter').data || []).length") == 1,
+            "points",
+        )
         asked = requests(driver)
         assert asked
         root = page.parent.as_uri()
