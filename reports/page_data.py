@@ -52,7 +52,7 @@ def _metric(runs: Sequence[Result], score: Score, *, compared: bool) -> dict[str
     if compared:
         marks = measured(
             methods, score.metric, score.direction, score.decimals,
-            ranked=score.ranked, truth=real, seed=runs[0].run.seed,
+            ranked=score.ranked, truth=real,
         )  # fmt: skip
     return {
         "id": score.metric,
