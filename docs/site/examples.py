@@ -35,14 +35,21 @@ def empty_folder() -> Iterator[Path]:
 
 
 def run_page(page: str) -> dict[str, Any]:
-    """Run a page's examples in the current folder, which holds demo/; the names that they leave.
+    """Run a page's examples in the current folder, which holds demo/; what they print is dropped.
+
+    Returns:
+        the names that they leave.
 
     Raises:
         whatever an example raises.
     """
     space: dict[str, Any] = {"__name__": "__example__"}
-    for code in re.findall(PAGES[page], (DOCS / page).read_text("utf-8"), re.DOTALL):
-        exec(compile(code, page, "exec"), space)  # noqa: S102  (our own documents)
+    found = re.findall(PAGES[page], (DOCS / page).read_text("utf-8"), re.DOTALL)
+    if not found:
+        raise LookupError(f"docs/{page} has no example")
+    with redirect_stdout(io.StringIO()):
+        for code in found:
+            exec(compile(code, page, "exec"), space)  # noqa: S102  (our own documents)
     return space
 
 
