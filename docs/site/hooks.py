@@ -11,6 +11,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -42,9 +43,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """In the repository pages lead to the notebook, on the site to the page that is made of it."""
-    return markdown.replace("](tutorial.ipynb)", "](tutorial.md)").replace("](../tutorial.ipynb)", "](../tutorial.md)")
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """In the repository the first page leads to the notebook, on the site to the page that is made of it."""
+    return markdown.replace("](tutorial.ipynb)", "](tutorial.md)") if page.file.src_uri == "index.md" else markdown
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -68,6 +69,7 @@ def _run_examples() -> str:
     notebook = json.loads((examples.DOCS / "tutorial.ipynb").read_text("utf-8"))
     with examples.empty_folder():
         try:
-            return examples.as_markdown(notebook, examples.run_cells(notebook))
+            page = examples.as_markdown(notebook, examples.run_cells(notebook))
         except Exception as error:
             raise PluginError(f"a cell of docs/tutorial.ipynb fails: {error!r}") from error
+    return page + "\n[This page as a notebook](tutorial.ipynb){ download }\n"
