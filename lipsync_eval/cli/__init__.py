@@ -40,6 +40,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
+    "diagnose": ("lipsync_eval.cli.diagnose:diagnose", "Why a clip's sync score is what it is."),
     "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
@@ -49,6 +50,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "Yaman et al.'s generator: prepare, train, dub.",
     ),
     "stylesync": ("lipsync_eval.cli.stylesync:stylesync", "StyleSync: prepare, train, personalise, dub."),
+    "personatalk": ("lipsync_eval.cli.personatalk:personatalk", "The generator PersonaTalk: fit, train, dub, styles."),
     "schema": ("lipsync_eval.cli.schema:schema", "JSON Schema of results.json and other files."),
     "completion": ("lipsync_eval.cli.completion:completion", "Completion for bash, zsh or fish."),
 }

@@ -24,7 +24,7 @@ Dub = Callable[[Any, Path], None]
 """Your function: (module, folder) -> writes one video a clip into the folder, named as the real ones."""
 
 
-class LipsyncCallback(Callback):
+class LipsyncCallback(Callback):  # type: ignore[misc,unused-ignore]  # Any where Lightning is not installed
     """After a validation (rank 0): `dub(module, folder)`, then scores in the background, logged to the trainer's loggers."""
 
     def __init__(self, dub: Dub, gt: Path | str, out: Path | str, *, every: int = 1, **how: Any) -> None:

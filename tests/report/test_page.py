@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from support.browser import browser, problems, requests
 from support.clips import pair_folders
 from support.runs import noisy, run
+from support.waiting import until
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
@@ -59,7 +59,7 @@ def test_it_opens_from_the_disk_and_stays_there(page: Path) -> None:
         driver.get(page.as_uri())
         assert len(rows(driver)) == 12
         driver.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-        time.sleep(1)
+        until(lambda: len(driver.find_elements("css selector", "#sections svg[role=img]")) >= 12 * 3, "the plots")
         assert len(driver.find_elements("css selector", "#sections svg[role=img]")) == 12 * 3
         asked = requests(driver)
         assert asked
@@ -89,7 +89,7 @@ def test_nothing_in_the_folder_points_elsewhere(page: Path) -> None:
 def test_hostile_names_stay_text(page: Path) -> None:
     with browser() as driver:
         driver.get(page.as_uri())
-        time.sleep(0.5)
+        until(lambda: rows(driver), "the rows of the table")
         assert driver.find_elements("css selector", "img") == []
         assert any(HOSTILE in row for row in rows(driver))
         assert HOSTILE in driver.find_element("id", "summary").text
@@ -143,7 +143,7 @@ def test_it_fits_narrow_and_wide(page: Path, width: int) -> None:
             {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False},
         )
         driver.execute_script("document.getElementById('clip-1').open = true")
-        time.sleep(0.5)
+        until(lambda: driver.find_elements("css selector", "#clip-1 svg[role=img]"), "the plots of the clip")
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
 
 
@@ -210,10 +210,8 @@ def test_from_score_to_page_with_videos(tmp_path: Path) -> None:
     with browser() as driver:
         driver.get((tmp_path / "page" / "index.html").as_uri())
         driver.execute_script("document.getElementById('clip-0').open = true")
-        time.sleep(1.5)
-        assert driver.execute_script("return document.querySelector('video').readyState") >= 1, (
-            "the preview plays in the browser"
-        )
+        ready = "return document.querySelector('video').readyState"
+        until(lambda: driver.execute_script(ready) >= 1, "the preview, playable in the browser")
 
 
 def scored(tmp_path: Path) -> Path:
