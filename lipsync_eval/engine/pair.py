@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
-from lipsync_eval.progress import Progress, silent
+from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.protocol import View
 from lipsync_eval.results.journal import Outcome
 from lipsync_eval.results.signature import CROP_FROM
@@ -68,6 +69,8 @@ class _ClipRun:
     def __init__(self, tools: MeasuringTools, outcome: Outcome, progress: Progress) -> None:
         self.tools, self.outcome, self.progress = tools, outcome, progress
         self.findings = Findings(outcome, tools.asks)
+        self.spent: dict[str, float] = {}
+        """Seconds by part of the work."""
         self.asks: tuple[Ask, ...] = tools.asks
         """Those of the pass under way."""
         self.faces: dict[str, Face | ClipError] = {}
@@ -76,16 +79,22 @@ class _ClipRun:
     def from_files(self, paths: PairPaths) -> Outcome:
         """Open both videos, then as from_clips."""
         with self._stopping():
-            gen, gt = self._open(paths)
+            with self._timed("open"):
+                gen, gt = self._open(paths)
             self._measure(gen, gt)
         if not self.outcome.digests[1]:
             self.outcome.digests = "", _digest(paths)
-        return self.findings.close()
+        return self._close()
 
     def from_clips(self, gen: Clip, gt: Clip | None) -> Outcome:
         """Measure, and turn what stops the clip into failures."""
         with self._stopping():
             self._measure(gen, gt)
+        return self._close()
+
+    def _close(self) -> Outcome:
+        for part, seconds in self.spent.items():
+            self._tell(SPENT + part, seconds)
         return self.findings.close()
 
     def _open(self, paths: PairPaths) -> tuple[Clip, Clip | None]:
@@ -159,7 +168,7 @@ class _ClipRun:
             return tracks
         errors: list[ClipError] = []
         if not self.faces:
-            with self._stage("faces"):
+            with self._stage("faces"), self._timed("faces"):
                 self.faces = follow_faces(self.tools, sides, lambda side: self._tell(f"faces ({side})", 0.0))
         for side, found in self.faces.items():
             if isinstance(found, ClipError):
@@ -263,21 +272,34 @@ class _ClipRun:
 
     def _stream(self, pair: Pair, meters: list[tuple[Meter, tuple[Ask, ...]]]) -> None:
         """Every frame of both videos once through all meters; one that fails leaves the list."""
-        for batch in _batches(pair):
+        batches = _batches(pair)
+        while (batch := self._next(batches)) is not None:
             self._tell("metrics", min(batch.start / pair.n_frames, 1.0))
             working = []
             for meter, asks in meters:
-                with self._failing(asks):
+                with self._failing(asks), self._timed(_called(asks)):
                     meter.update(batch)
                     working.append((meter, asks))
             meters[:] = working
 
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        with self._timed("wait for frames"):
+            return next(batches, None)
+
     def _finish(self, meter: Meter, asks: tuple[Ask, ...]) -> None:
         found: Measurement | None = None
-        with self._failing(asks):
+        with self._failing(asks), self._timed(_called(asks)):
             found = meter.finish()
         if found is not None:
             self.findings.take(found, asks)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[part] = self.spent.get(part, 0.0) + time.perf_counter() - began
 
     def _note(self, side: str, notes: Iterable[str]) -> None:
         told = (f"{side}: {note}" for note in notes)
@@ -321,6 +343,11 @@ class _ClipRun:
             family = type(asks[0].family).__name__
             log.warning("%s failed on clip %r with an unexpected error", family, self.outcome.id, exc_info=True)
             self.findings.fail("metric", error, names)
+
+
+def _called(asks: Sequence[Ask]) -> str:
+    """A family in the list of where time went."""
+    return ", ".join(ask.name for ask in asks)
 
 
 def _batches(pair: Pair) -> Iterator[Batch]:

@@ -65,7 +65,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             for part in (f.part for f in row.files):
                 name = row.name if part == MAIN else f"{row.name}.{part}"
                 weights[name] = file(name, name)
-    options = {"lip_vertices": file("lips.txt"), "upper_vertices": file("upper.txt")}
+    options = {
+        "lip_vertices": file("lips.txt"),
+        "upper_vertices": file("upper.txt"),
+        "style_encoder": file("encoder.pt"),
+    }
     return Settings(weights=weights, reference=file("reference.png"), options=options, cache_dir=None)
 
 
@@ -145,6 +149,8 @@ PROTOCOL = [
     protocol_option("crop_from", "auto", NONE), protocol_option("radius", "per-frame", NONE),
 ]  # fmt: skip
 FAMILY: dict[str, list[Mutation]] = {
+    "style_encoder": [content("style_encoder", named("stylesim_vertices_encoder"))],
+    "lip_expert_crop": [option("lip_expert_crop", "protocol", named("lip_expert_")), option("lip_expert_crop", "box", NONE)],
     "lpips_net": [option("lpips_net", "vgg", frozenset({"lpips"})), option("lpips_net", "alex", NONE)],
     "niqe_variant": [option("niqe_variant", "basicsr", frozenset({"niqe"}))],
     "brisque_variant": [option("brisque_variant", "pypi", frozenset({"brisque"}))],
