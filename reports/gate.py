@@ -19,8 +19,8 @@ import numpy as np
 
 from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.gate_result import Comparison, Gate, Verdict
-from lipsync_eval.reports.permutation import family_sign_flip, holm, holm_over_families, sign_flip
-from lipsync_eval.results.aggregate import bootstrap
+from lipsync_eval.reports.permutation import families_sign_flip, holm, holm_over_families, sign_flip
+from lipsync_eval.results.aggregate import bootstraps
 from lipsync_eval.results.clips import cropped_otherwise, groups_of, other_real_videos, scored_clips, values_of
 from lipsync_eval.results.facts import Direction
 from lipsync_eval.results.numbers import apart, level
@@ -227,8 +227,10 @@ def _rows(
     units = {m: len(worse[m] if speaker is None else {speaker[i] for i in worse[m]}) for m in names}
     n_families = len({families[m] for m in names})
     enough = [m for m in names if worse[m] and 0.5 ** units[m] <= alpha / n_families]
-    p_worse, how = _tested({m: beyond[m] for m in enough}, families, seed, speaker)
-    p_better, _ = _tested({m: {i: -d for i, d in worse[m].items()} for m in enough}, families, seed, speaker)
+    sides = ({m: beyond[m] for m in enough}, {m: {i: -d for i, d in worse[m].items()} for m in enough})
+    (p_worse, how), (p_better, _) = _tested(sides, families, seed, speaker)
+    columns = [(list(d.values()), None if speaker is None else [speaker[i] for i in d]) for d in worse.values()]
+    intervals = dict(zip(worse, bootstraps(columns, seed), strict=True))
     rows = []
     for m in names:
         if not worse[m]:
@@ -237,7 +239,7 @@ def _rows(
         d = list(worse[m].values())
         mean, excess = float(np.mean(d)), float(np.mean(list(beyond[m].values())))
         small = max(1.0, *map(abs, levels[m]))
-        interval = bootstrap(d, seed, groups=None if speaker is None else [speaker[i] for i in worse[m]])
+        interval = intervals[m]
         over, under = apart(excess + small, small) > 0, apart(mean + small, small) < 0
         verdict: Verdict = "no difference"
         if m in p_worse:
@@ -268,19 +270,25 @@ def _rows(
 
 
 def _tested(
-    differences: Mapping[str, Mapping[str, float]],
+    sides: Sequence[Mapping[str, Mapping[str, float]]],
     families: Mapping[str, str],
     seed: int,
     speaker: Mapping[str, str] | None,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Adjusted p and the rule, by metric: families tested together, Holm over families."""
-    members: dict[str, list[str]] = {}
-    for m in differences:
-        members.setdefault(families[m], []).append(m)
-    found = {f: family_sign_flip({m: differences[m] for m in ms}, seed, speaker) for f, ms in members.items()}
-    return holm_over_families({f: p for f, (p, _) in found.items()}), {
-        m: how for f, (_, how) in found.items() for m in members[f]
-    }
+) -> list[tuple[dict[str, float], dict[str, str]]]:
+    """Adjusted p and the rule, by metric: families tested together, Holm over families; each side by itself."""
+    members: dict[tuple[int, str], list[str]] = {}
+    for side, differences in enumerate(sides):
+        for m in differences:
+            members.setdefault((side, families[m]), []).append(m)
+    tested = families_sign_flip([{m: sides[k][m] for m in ms} for (k, _), ms in members.items()], seed, speaker)
+    found = dict(zip(members, tested, strict=True))
+    return [
+        (
+            holm_over_families({f: p for (k, f), (p, _) in found.items() if k == side}),
+            {m: how for (k, f), (_, how) in found.items() if k == side for m in members[k, f]},
+        )
+        for side in range(len(sides))
+    ]
 
 
 def _pooled(m: str, new: Result, baseline: Result, allowed: float) -> Comparison:

@@ -54,6 +54,7 @@ PERSONATALK = Layout(
         "csim_ref",
         "stylesim",
         "stylesim_vertices_ref",
+        "stylesim_vertices_encoder_ref",
         "stylesim_points68",
         "stylesim_points68_ref",
     ),

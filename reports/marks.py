@@ -8,9 +8,10 @@ the same clips. So a method that failed on the hard clips is never marked better
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from lipsync_eval.reports.significance import MIN_CLIPS, better
+from lipsync_eval.reports.significance import MIN_CLIPS, Pair, better, pair
 from lipsync_eval.results.clips import (
     common_clips,
     cropped_otherwise,
@@ -25,6 +26,7 @@ from lipsync_eval.results.numbers import level, rank, rounded
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import Result
 
+Column = TypeVar("Column")
 STARRED = frozenset({"lse_c", "lse_d"})
 """Metrics on which nearness to the real videos' own score is worth a mark (RADIO's table 1)."""
 
@@ -37,6 +39,7 @@ class Marks:
     second: frozenset[str] = frozenset()
     star: frozenset[str] = frozenset()
     significant: frozenset[str] = frozenset()
+    """Filled in by `with_significance`."""
     left_out: tuple[str, ...] = ()
     """Clips that some method scored and another did not, so they took no part."""
     n_compared: int | None = None
@@ -47,6 +50,8 @@ class Marks:
     """Whether there were enough clips for the test."""
     no_star: tuple[str, ...] = field(default=())
     """Methods that may not get a star, since they did not score every real clip."""
+    open: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
+    """What has to be tested: a best method -> it against each of the others."""
 
 
 def best_and_second(
@@ -77,10 +82,9 @@ def measured(
     *,
     ranked: bool,
     truth: float | None,
-    seed: int,
     resample: Resample = "clip",
 ) -> Marks:
-    """Marks of one metric among measured methods.
+    """Marks of one metric among measured methods; the tests stay open for `with_significance`.
 
     Args:
         runs: by method, the real videos' run not among them.
@@ -89,7 +93,6 @@ def measured(
         decimals: printed digits; ties are ties at this precision.
         ranked: whether the metric may be marked at all.
         truth: the real videos' own printed score, for the star.
-        seed: of the resamples.
         resample: what the test draws.
     """
     there = {n: r for n, r in sorted(runs.items()) if metric in r and r[metric].value is not None}
@@ -115,18 +118,40 @@ def measured(
     common = common_clips(kept, metric)
     union = sorted(frozenset.union(*(scored_clips(run, metric) for run in kept)))
     unlike = cropped_otherwise(kept, metric)
-    left_out = tuple(f"{i} (cropped otherwise)" if i in unlike else i for i in union if i not in set(common))
+    kept_ids = frozenset(common)
+    left_out = tuple(f"{i} (cropped otherwise)" if i in unlike else i for i in union if i not in kept_ids)
     if not common:
         return Marks(left_out=left_out, why_none="no clip was scored by every method")
-    clips = {n: [values_of(r, metric)[i] for i in common] for n, r in there.items()}
+    values = {n: values_of(r, metric) for n, r in there.items()}
+    clips = {n: [v[i] for i in common] for n, v in values.items()}
     best, second = best_and_second({n: level(v, direction) for n, v in clips.items()}, direction, decimals)
     groups = groups_of(common, kept, resample)
-    significant = frozenset(
-        n for n in best if all(better(clips[n], clips[o], direction, seed, groups) for o in clips if o != n)
-    )
+    pairs = {n: tuple(pair(clips[n], clips[o], direction, groups) for o in clips if o != n) for n in sorted(best)}
     star, no_star = _star(there, metric, truth, decimals)
     n_units = len(common if groups is None else set(groups))
-    return Marks(best, second, star, significant, left_out, len(common), tested=n_units >= MIN_CLIPS, no_star=no_star)
+    enough = n_units >= MIN_CLIPS
+    return Marks(best, second, star, frozenset(), left_out, len(common), tested=enough, no_star=no_star, open=pairs)
+
+
+def with_significance(columns: Mapping[Column, Marks], seed: int) -> dict[Column, Marks]:
+    """The marks of all columns with `significant`: the best methods that are better than every other beyond chance.
+
+    Args:
+        columns: from `measured`.
+        seed: of the resamples, which columns share.
+    """
+    asked = [p for marks in columns.values() for pairs in marks.open.values() for p in pairs]
+    answers = iter(better(asked, seed))
+    return {
+        column: replace(
+            marks,
+            significant=frozenset(
+                [n for n, pairs in marks.open.items() if all([next(answers) for _ in pairs])]  # noqa: C419 (each takes its own)
+            ),
+            open={},
+        )
+        for column, marks in columns.items()
+    }
 
 
 def _star(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lipsync_eval.results.aggregate import resampled_means
+from lipsync_eval.results.aggregate import by_unit, draws, means_of
 from lipsync_eval.results.facts import Direction
 from lipsync_eval.results.numbers import rank
 
@@ -16,30 +19,73 @@ MIN_CLIPS = 6
 """The fewest clips with which a two-sided test over signs could reach ALPHA at all (2 / 2**6 = 0.03); a bootstrap over fewer marks chance."""
 
 
-def better(
-    mine: Sequence[float],
-    other: Sequence[float],
-    direction: Direction,
-    seed: int,
-    groups: Sequence[str] | None = None,
-) -> bool:
-    """Whether one method beats another by a two-sided paired bootstrap over clips.
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """Two methods over the same clips."""
 
-    Two-sided, since which method is the better one is read off the same clips: the mean difference has to be on the right side in
-    more than 1 - ALPHA / 2 of the N_BOOT resamples. Never with fewer than MIN_CLIPS clips (or groups), nor without any difference.
+    differences: NDArray[np.float64]
+    """(n_clips,), positive where the first method is better."""
+    groups: tuple[str, ...] | None
+    """One name per clip (its speaker): whole groups are drawn; None: single clips."""
+
+
+def pair(
+    mine: Sequence[float], other: Sequence[float], direction: Direction, groups: Sequence[str] | None = None
+) -> Pair:
+    """What `better` asks about.
 
     Args:
         mine: score of every clip.
         other: the same of the other method, same clips in the same order.
         direction: 'up', 'down' or 'zero'.
-        seed: of the resamples.
-        groups: one name per clip (its speaker): whole groups are drawn; None: single clips.
+        groups: one name per clip, or None.
     """
     d = np.array([rank(b, direction) - rank(a, direction) for a, b in zip(mine, other, strict=True)])
-    units = len(d) if groups is None else len(set(groups))
-    if units < MIN_CLIPS or not d.any():
+    return Pair(d, None if groups is None else tuple(groups))
+
+
+def better(pairs: Sequence[Pair], seed: int) -> list[bool]:
+    """For each pair whether the first method beats the other by a two-sided paired bootstrap over clips.
+
+    Two-sided, since which method is the better one is read off the same clips: the mean difference has to be on the right side in
+    more than 1 - ALPHA / 2 of the N_BOOT resamples. Never with fewer than MIN_CLIPS clips (or groups), nor without any difference.
+    Pairs with equally many clips share their resamples, and a pair takes no more of them than decide it, so the answers are
+    those of each pair alone.
+
+    Args:
+        pairs: of any metrics.
+        seed: of the resamples.
+    """
+    answers = [False] * len(pairs)
+    by_n: dict[int, list[tuple[int, NDArray[np.float64], NDArray[np.float64] | None]]] = {}
+    for i, asked in enumerate(pairs):
+        totals, counts = by_unit(asked.differences, asked.groups)
+        if len(totals) >= MIN_CLIPS and asked.differences.any():
+            answers[i] = _certain(totals)
+            if not answers[i]:
+                by_n.setdefault(len(totals), []).append((i, totals, counts))
+    for n, members in by_n.items():
+        wrong = {i: 0 for i, _, _ in members}
+        for drawn in draws(n, seed, N_BOOT):
+            for i, totals, counts in members:
+                if _below_alpha(wrong[i]):
+                    wrong[i] += int((means_of(drawn, totals, counts) <= 0).sum())
+            if not any(map(_below_alpha, wrong.values())):
+                break
+        for i, times in wrong.items():
+            answers[i] = _below_alpha(times)
+    return answers
+
+
+def _below_alpha(wrong: int) -> bool:
+    """Whether so few resamples on the wrong side leave the difference significant."""
+    return 2 * (wrong + 1) / (N_BOOT + 1) < ALPHA
+
+
+def _certain(totals: NDArray[np.float64]) -> bool:
+    """Whether no resample can be expected on the wrong side: Bernstein's inequality puts their number below 1e-9."""
+    mean = float(totals.mean())
+    if mean <= 0:
         return False
-    means = resampled_means(list(d), seed, N_BOOT, groups)
-    if means is None:
-        return False
-    return 2 * (int((means <= 0).sum()) + 1) / (N_BOOT + 1) < ALPHA
+    spread, reach = float(totals.var()), mean - float(totals.min())
+    return N_BOOT * math.exp(-len(totals) * mean**2 / (2 * spread + 2 / 3 * mean * reach + 1e-300)) < 1e-9

@@ -9,7 +9,7 @@ from itertools import combinations
 from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.footnotes import footnotes
 from lipsync_eval.reports.layout import Layout
-from lipsync_eval.reports.marks import STARRED, Marks, best_and_second, measured, nearest, real_level
+from lipsync_eval.reports.marks import STARRED, Marks, best_and_second, measured, nearest, real_level, with_significance
 from lipsync_eval.reports.naming import Groups, dataset_labels, grouped, with_reference
 from lipsync_eval.reports.published import GT, Published, facts_of_metric, of_dataset
 from lipsync_eval.reports.structure import Cell, Column, Kind, Table, TableRow
@@ -77,7 +77,7 @@ def build(
     if not columns:
         raise UsageError("none of the layout's metrics is in these runs; choose another --layout or score them")
     rows = sorted(rows, key=lambda r: (r.kind == "published", not r.is_gt))
-    marks = {(c.dataset, c.metric): _marks(groups, rows, c, seed, resample) for c in columns}
+    marks = with_significance({(c.dataset, c.metric): _marks(groups, rows, c, resample) for c in columns}, seed)
     rows = [_with_marks(r, marks) if r.kind == "measured" else r for r in rows]
     rows = _rank_published(rows, columns)
     unmeasured = list(dict.fromkeys(n.metric for n in numbers if not any(n.metric == m for _, m in shown)))
@@ -229,7 +229,7 @@ def _facts(metric: str, runs: Sequence[Result]) -> Facts:
     return Facts(s.title, s.decimals, s.direction, s.unit, s.family, all(s.ranked for s in scores))
 
 
-def _marks(groups: Groups, rows: Sequence[TableRow], column: Column, seed: int, resample: Resample) -> Marks:
+def _marks(groups: Groups, rows: Sequence[TableRow], column: Column, resample: Resample) -> Marks:
     place = (column.dataset, column.metric)
     runs = {n: group[column.dataset] for n, group in groups.items() if n != GT and column.dataset in group}
     truth = next((c.value for r in rows if r.kind == "measured" and r.is_gt and (c := r.cells.get(place))), None)
@@ -240,7 +240,6 @@ def _marks(groups: Groups, rows: Sequence[TableRow], column: Column, seed: int, 
         column.decimals,
         ranked=column.ranked,
         truth=truth,
-        seed=seed,
         resample=resample,
     )
 

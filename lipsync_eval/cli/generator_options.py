@@ -73,20 +73,22 @@ def training_options(presets: str, prepare: str) -> Callable[[F], F]:
     )
 
 
-def dub_options(maker: str) -> Callable[[F], F]:
+def dub_options(maker: str, reference: bool = True) -> Callable[[F], F]:
     """Of every `dub` but its masks: arguments of `kit.dubbing.dub.dub`, --checkpoint and --device.
 
     Args:
         maker: the command that makes checkpoints.
+        reference: whether the generator is given a reference; one that chooses its own has no such option.
     """
+    given = click.option(
+        "--reference",
+        metavar="IMG|FRAME",
+        help="Image file, or number of a frame of the video [default: its first with a face].",
+    )
     return _all(
         click.option("--video", type=VIDEO, required=True, help="Video whose mouth is replaced."),
         click.option("--audio", type=AUDIO, required=True, help="New speech: an audio file, or a video's audio."),
-        click.option(
-            "--reference",
-            metavar="IMG|FRAME",
-            help="Image file, or number of a frame of the video [default: its first with a face].",
-        ),
+        *([given] if reference else []),
         checkpoint_option(maker),
         click.option(
             "--out",

@@ -48,8 +48,9 @@ def rows(thing: Any) -> list[tuple[str, Any]]:
 def _list_metrics() -> list[str]:
     from lipsync_eval.metrics.registry import specs
 
+    width = max(len(name) for name in specs()) + 1
     return [
-        f"{s.name:<26}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.real_video:<9}{s.title}"
+        f"{s.name:<{width}}{s.unit:<8}{BETTER[s.direction]:<8}{s.group:<10}{s.real_video:<9}{s.title}"
         for s in specs().values()
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
+from lipsync_eval.errors import UsageError
 
 
 @click.command("constants")
@@ -33,6 +34,10 @@ def style_constants(
     from lipsync_eval.features.style.constants import build, write
     from lipsync_eval.features.style.corpus import find_recordings, read_all
 
+    if features == "vertices":
+        raise UsageError(
+            "vertices have no constants: stylesim_vertices standardises nothing; see `style train --features vertices`"
+        )
     settings = corpus_settings(values)
     sequences = read_all(find_recordings(clips, speakers), features, settings, tell)
     found = by_speaker(sequences)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
+from lipsync_eval.errors import UsageError
 
 if TYPE_CHECKING:
     from lipsync_eval.features.style.compare import Halves
@@ -78,6 +79,10 @@ def style_map(
     from lipsync_eval.engine.style.plot import draw_styles
     from lipsync_eval.features.style.corpus import find_recordings, read_all
 
+    if features == "vertices" and not encoder:
+        raise UsageError(
+            "vertices have no shipped constants: give --encoder of `style train --features vertices`, or see `personatalk style`"
+        )
     settings = corpus_settings(values)
     coder = (
         encoder_coder(encoder, features, window, hop) if encoder else statistics_coder(settings, features, window, hop)

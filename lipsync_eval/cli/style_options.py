@@ -18,10 +18,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.option(
         "--features",
-        type=click.Choice(["points68", "blendshapes"]),
+        type=click.Choice(["points68", "blendshapes", "vertices"]),
         default="points68",
         show_default=True,
-        help="What expression is read as.",
+        help="What expression is read as; vertices: STEM.vertices.npz beside the clips, of `personatalk fit`.",
     ),
     click.option(
         "--speakers",

@@ -48,6 +48,7 @@ def style_train(clips: Path, out: Path, hold_out: int, features: str, speakers: 
     Examples:
       lipsync-eval style train corpus/ --out encoder.pt --hold-out 20
       lipsync-eval style train corpus/ --features blendshapes --window 40 --steps 500 --out encoder.pt
+      lipsync-eval style train corpus/ --features vertices --out encoder.pt    # for stylesim_vertices_encoder
     """
     from lipsync_eval.engine.style.encoder import by_speaker, judge
     from lipsync_eval.engine.style.encoder import hold_out as split

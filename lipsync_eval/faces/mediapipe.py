@@ -70,6 +70,23 @@ class MeshDetector(Detector):
         self._mesh.close()
 
 
+class Mesh3D:
+    """The mesh of one face with its depth, for whoever fits geometry."""
+
+    def __init__(self, path: Path) -> None:
+        """path: face_landmarker.task."""
+        self._mesh = _Landmarker(path, 1)
+
+    def __call__(self, frame: Frame) -> Float | None:
+        """(478, 3): x, y px in the frame, z in the same scale, larger is farther away; None where there is no face."""
+        meshes = self._mesh.in_space(frame)
+        return meshes[0] if meshes else None
+
+    def close(self) -> None:
+        """Free what MediaPipe holds."""
+        self._mesh.close()
+
+
 class _Landmarker:
     """A frame -> meshes (478, 2) in its pixels."""
 
@@ -90,7 +107,11 @@ class _Landmarker:
         self.close = landmarker.close
 
     def __call__(self, frame: Frame) -> list[Float]:
+        return [mesh[:, :2] for mesh in self.in_space(frame)]
+
+    def in_space(self, frame: Frame) -> list[Float]:
+        """Meshes (478, 3); z is in px, as x."""
         height, width = frame.shape[:2]
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame))
         found = self._landmarker.detect(image).face_landmarks
-        return [np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in mesh]) for mesh in found]
+        return [np.array([(p.x * width - 0.5, p.y * height - 0.5, p.z * width) for p in mesh]) for mesh in found]

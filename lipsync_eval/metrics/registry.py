@@ -57,6 +57,7 @@ FAMILIES: Final = Registry[type[Family]](
         "stylesim_blendshapes": "lipsync_eval.metrics.stylesim:StyleSimBlendshapes",
         "stylesim_diffposetalk": "lipsync_eval.metrics.stylesim:StyleSimDiffPoseTalk",
         "stylesim_vertices": "lipsync_eval.metrics.stylesim:StyleSimVertices",
+        "stylesim_vertices_encoder": "lipsync_eval.metrics.stylesim:StyleSimVerticesEncoder",
     },
     group="lipsync_eval.metrics",
     names_of=_ids,

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import ClipError, InputError, LipsyncError, MetricError
+from lipsync_eval.errors import ClipError, InputError, LipsyncError, MetricError, MissingWeights, RefusedCheckpoint
 from lipsync_eval.features.style import constants as style_constants
 from lipsync_eval.features.style import files as style_files
 from lipsync_eval.features.style.code import FEW, cosine
+from lipsync_eval.files import sha256
 from lipsync_eval.metrics.base import Failure, Family, Measurement
-from lipsync_eval.metrics.helpers.stylesim_codes import Collector, Encoded, Points, Scores, Spread
-from lipsync_eval.metrics.helpers.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES
+from lipsync_eval.metrics.helpers.stylesim_codes import Collector, Encoded, Points, Scores, Spread, Trained
+from lipsync_eval.metrics.helpers.stylesim_specs import BLENDSHAPES, DIFFPOSETALK, POINTS68, VERTICES, VERTICES_ENCODER
+from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.style.constants import StyleConstants
     from lipsync_eval.features.style.diffposetalk import DiffPoseTalk
+    from lipsync_eval.features.style.training import TrainedEncoder
     from lipsync_eval.weights import WeightFile
 
 
@@ -222,6 +225,76 @@ class StyleSimVertices(_StyleSim):
         return Spread(
             style_files.read_vertices(style_files.of_reference(self.settings, clip_id, style_files.VERTICES), None)
         ).code()[0]
+
+
+ENCODER = Option(
+    name="style_encoder",
+    heading="StyleSim",
+    help="For stylesim_vertices_encoder: what `style train --features vertices` wrote.",
+    kind="path",
+    moves=True,
+    key="",
+)
+
+
+class StyleSimVerticesEncoder(_StyleSim):
+    """`stylesim_vertices_encoder`: an encoder of the user's own on expression-only vertices."""
+
+    features = "vertices_encoder"
+    specs = VERTICES_ENCODER
+    options = (ENCODER,)
+
+    def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
+        super().__init__(settings, metrics)
+        self.path = self.option(ENCODER.name)
+        self._model: TrainedEncoder | None = None
+
+    def check(self) -> None:
+        """The encoder can be read, and the reference is there where one is needed."""
+        super().check()
+        self._loaded()
+
+    def signature(self, metric: str) -> Mapping[str, str]:
+        """feat: the encoder by hash."""
+        return {"feat": f"vertices-encoder@{sha256(self._file())[:8]}"}
+
+    def collector(self, side: Side, n_frames: int) -> Collector:
+        """The vertices in <stem>.vertices.npz beside the video."""
+        held = style_files.read_vertices(style_files.beside(side.clip.path, style_files.VERTICES), side.clip.n_frames)
+        return Trained(self._loaded(), held.cut(n_frames))
+
+    def reference_code(self, clip_id: str) -> Float:
+        """From the .npz alone."""
+        path = style_files.of_reference(self.settings, clip_id, style_files.VERTICES)
+        return Trained(self._loaded(), style_files.read_vertices(path, None)).code()[0]
+
+    def _file(self) -> Path:
+        """
+        Raises:
+            MissingWeights: no encoder was given.
+        """
+        if not self.path or not Path(self.path).is_file():
+            raise MissingWeights(
+                "stylesim_vertices_encoder needs a style encoder, of which none is published: train one with `lipsync-eval style train "
+                f"CLIPS --features vertices` and give --option style_encoder=FILE{f' (there is no {self.path})' if self.path else ''}"
+            )
+        return Path(self.path)
+
+    def _loaded(self) -> TrainedEncoder:
+        """
+        Raises:
+            MissingWeights: no encoder was given.
+            RefusedCheckpoint: it is none, or one of other features.
+        """
+        from lipsync_eval.features.style.training import load
+
+        if self._model is None:
+            self._model = load(self._file())
+            if (found := self._model.constants.features) != "vertices":
+                raise RefusedCheckpoint(
+                    f"{self.path} was trained on {found}; one of `style train --features vertices` is needed"
+                )
+        return self._model
 
 
 class StyleSimMeter:

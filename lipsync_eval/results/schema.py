@@ -206,7 +206,7 @@ class Result(JsonRecord):
         file = path / RESULTS if path.is_dir() else path
         data = _read(path, file)
         if data["schema"] > 1:
-            data = paths.changed(data, lambda p: paths.to_absolute(p, file.parent))
+            data = paths.changed(data, paths.absolutes(file.parent))
         try:
             result = cls.model_validate(data)
         except ValidationError as error:

@@ -13,6 +13,7 @@ BELOW = ("progress",)
 ROOMS = {
     "kit": ("configuration", "network", "data", "training", "sync", "dubbing"),
     "avhubert_expert": ("config", "presets", "network", "data", "training", "dubbing"),
+    "personatalk": ("config", "presets", "geometry", "network", "data", "training", "dubbing"),
     "radio": ("config", "presets", "network", "data", "training", "dubbing"),
     "stylesync": ("config", "presets", "network", "data", "training", "dubbing"),
 }

@@ -39,7 +39,8 @@ BLENDSHAPES: Final = replace(
 FEATURES: Final = ("points68", "blendshapes")
 VERSION: Final = 1
 Sequence68 = tuple[Float, NDArray[np.intp]]
-"""(T, 68, 2) points or (T, 52) blendshapes of the frames that have them, and the frames' numbers."""
+"""(T, 68, 2) points, (T, 52) blendshapes or (T, 3 L) vertices without their template of the frames that have them, and the
+frames' numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class StyleConstants:
     """First 8 hex digits of the file's sha256; '' while it is no file."""
 
     def sequence(self, raw: Float, index: NDArray[np.intp]) -> Float:
-        """(T, 68, 2) points or (T, 52) scores -> (T, D) expression."""
+        """(T, 68, 2) points, (T, 52) scores or (T, 3 L) vertices -> (T, D) expression."""
+        if self.features == "vertices":
+            return raw.astype(np.float64)
         return expression(raw, index, self.pose) if self.pose is not None else raw[:, LIP].astype(np.float64)
 
     def standardise(self, code: Float) -> Float:
@@ -130,7 +133,7 @@ def build(features: str, speakers: Mapping[str, Sequence[Sequence68]], provenanc
     """Learn the constants from clips of several speakers; every speaker counts the same.
 
     Args:
-        features: 'points68' or 'blendshapes'.
+        features: 'points68', 'blendshapes' or 'vertices'.
         speakers: name -> clips.
         provenance: what the clips are.
 

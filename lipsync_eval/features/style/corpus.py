@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
-from lipsync_eval.errors import ClipError, UsageError
-from lipsync_eval.faces import track_faces
+from lipsync_eval.errors import ClipError, MetricError, UsageError
 from lipsync_eval.features.blendshapes import ROW, Blendshapes, feature_name, score_key
+from lipsync_eval.features.speaker import track_one
+from lipsync_eval.features.style.files import VERTICES, beside, read_vertices
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.tree import find_clips
 from lipsync_eval.types import Clip, Float, Settings, Track
@@ -36,7 +37,7 @@ class Sequence52or68:
 
     recording: Recording
     raw: Float
-    """(T, 68, 2) points in px, or (T, 52) blendshape scores, of the frames that have them."""
+    """(T, 68, 2) points in px, (T, 52) blendshape scores or (T, 3 L) vertices, of the frames that have them."""
     index: NDArray[np.intp]
     """(T,) their numbers at 25 fps."""
 
@@ -91,6 +92,8 @@ def read_all(
         UsageError: no recording could be read.
         MissingWeights: blendshapes without mediapipe or its model.
     """
+    if features == "vertices":
+        return _read_vertices(recordings, event)
     file = locate(settings, ROW) if features == "blendshapes" else None
     landmarker = Blendshapes(file.path) if file is not None else None
     found: list[Sequence52or68] = []
@@ -98,10 +101,7 @@ def read_all(
     for recording in recordings:
         try:
             clip = open_clip(recording.path)
-            track = track_faces(
-                clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=cache,
-                weights=lambda name: locate(settings, name).path,
-            )  # fmt: skip
+            track = track_one(settings, clip, cache)
             index = np.flatnonzero(track.valid)
             raw = track.points[index]
             if landmarker is not None and file is not None:
@@ -114,6 +114,27 @@ def read_all(
         landmarker.close()
     if not found:
         raise UsageError("no recording could be read; the reasons are above")
+    return found
+
+
+def _read_vertices(recordings: Sequence[Recording], event: Callable[[Recording, str], None]) -> list[Sequence52or68]:
+    """Expression-only vertices in the files beside the recordings; no video is opened."""
+    found: list[Sequence52or68] = []
+    for recording in recordings:
+        try:
+            held = read_vertices(beside(recording.path, VERTICES), None)
+            if found and found[0].raw.shape[1] != held.flat.shape[1]:
+                raise MetricError(
+                    f"{held.flat.shape[1]} numbers a frame, {found[0].recording.name} has {found[0].raw.shape[1]}; fit all with one provider"
+                )
+            found.append(Sequence52or68(recording, held.flat[held.index], held.index))
+            event(recording, "")
+        except ClipError as error:
+            event(recording, str(error))
+    if not found:
+        raise UsageError(
+            "no recording has usable vertices; make them with `lipsync-eval personatalk fit CLIPS`; the reasons are above"
+        )
     return found
 
 

@@ -2,7 +2,9 @@
 
 `<stem>.flame.npz`     exp (T, 50) FLAME expression; pose (T, 6) axis-angle in rad: global rotation (3), jaw (3)
 `<stem>.vertices.npz`  vertices (T, L, 3) or (T, 3 L): expression only (shape and pose 0), any topology and unit;
-                       template (L, 3) or (3 L,), optional: the face at rest, subtracted from every frame
+                       template (L, 3) or (3 L,), optional: the face at rest, subtracted from every frame;
+                       valid (T,), optional: frames that show the face, others are left out.
+                       `lipsync-eval personatalk fit` writes it
 
 T is the number of the clip's frames at 25 fps. Arrays of numbers only: nothing is unpickled.
 """
@@ -47,10 +49,12 @@ class Vertices:
     flat: Float
     """(T, 3 L)"""
     has_template: bool
+    index: NDArray[np.intp]
+    """Numbers of the frames that show the face; the others' rows mean nothing."""
 
     def cut(self, n: int) -> Vertices:
         """The first n frames."""
-        return Vertices(self.flat[:n], self.has_template)
+        return Vertices(self.flat[:n], self.has_template, self.index[self.index < n])
 
 
 def beside(clip: Path, suffix: str) -> Path:
@@ -103,14 +107,22 @@ def read_vertices(path: Path, n_frames: int | None) -> Vertices:
     if vertices.ndim != 2 or not vertices.size or vertices.shape[1] % 3:
         raise MetricError(f"{path.name} should hold vertices (T, L, 3) or (T, 3 L); it holds {vertices.shape}")
     _check_length(path, len(vertices), n_frames)
+    index = np.arange(len(vertices))
+    if "valid" in held:
+        valid = held["valid"]
+        if valid.shape != (len(vertices),) or valid.dtype.kind not in "bui":
+            raise MetricError(
+                f"{path.name}: valid should be ({len(vertices)},), true or false a frame; it is {valid.dtype} {valid.shape}"
+            )
+        index = np.flatnonzero(valid)
     if "template" not in held:
-        return Vertices(vertices, False)
+        return Vertices(vertices, False, index)
     template = _numbers(held, "template", path).reshape(-1)
     if template.shape != vertices.shape[1:]:
         raise MetricError(
             f"{path.name}: the template has {template.size} numbers and a frame {vertices.shape[1]}; they must be of one topology"
         )
-    return Vertices(vertices - template, True)
+    return Vertices(vertices - template, True, index)
 
 
 def read_arrays(path: Path, wanted: str) -> Callable[[str], Float]:
@@ -131,6 +143,7 @@ def _load(path: Path, wanted: str) -> dict[str, NDArray[np.generic]]:
     if not path.is_file():
         raise MetricError(
             f"there is no {path.name} beside the clip; make it with a face model fitter: arrays {wanted}, one row a frame at 25 fps"
+            + (" (`lipsync-eval personatalk fit` writes it)" if path.name.endswith(VERTICES) else "")
         )
     try:
         with np.load(path, allow_pickle=False) as file:

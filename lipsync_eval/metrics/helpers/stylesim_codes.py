@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lipsync_eval.features.blendshapes import Blendshapes
     from lipsync_eval.features.style.constants import StyleConstants
     from lipsync_eval.features.style.diffposetalk import DiffPoseTalk
+    from lipsync_eval.features.style.training import TrainedEncoder
 
 WINDOW: Final = 100
 """Frames that DiffPoseTalk's encoder was trained on."""
@@ -162,5 +163,33 @@ class Spread:
 
     def code(self) -> tuple[Float, int]:
         """See Collector."""
-        flat = self.vertices.flat
+        flat = self.vertices.flat[self.vertices.index]
+        if not len(flat):
+            raise MetricError("the vertices file says that no frame shows the face")
         return np.concatenate([flat.mean(0), flat.std(0)]), len(flat)
+
+
+class Trained:
+    """Vertices -> code of an encoder that `style train --features vertices` wrote."""
+
+    needs_frames = False
+    notes: Sequence[str] = ()
+
+    def __init__(self, encoder: TrainedEncoder, vertices: Vertices) -> None:
+        width = len(encoder.constants.mean)
+        if vertices.flat.shape[1] != width:
+            raise MetricError(
+                f"the encoder takes {width} numbers a frame and the vertices file has {vertices.flat.shape[1]}; fit the clips with the "
+                "provider that the encoder was trained with"
+            )
+        self.encoder, self.vertices = encoder, vertices
+
+    def update(self, start: int, frames: Sequence[Frame]) -> None:
+        """Not needed."""
+
+    def code(self) -> tuple[Float, int]:
+        """See Collector."""
+        index = self.vertices.index
+        if len(index) < LEAST_ENCODED:
+            raise MetricError(f"the style encoder needs at least {LEAST_ENCODED} frames (1 s); there are {len(index)}")
+        return self.encoder.style((self.vertices.flat[index], index)), len(index)

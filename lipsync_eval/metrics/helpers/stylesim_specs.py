@@ -81,6 +81,15 @@ _VERTICES: Final = replace(
     + _OWN,
     reads=_MEAN + " Without a template in the file the mean face rules and every value is near 1.",
 )
+_VERTICES_ENCODER: Final = replace(
+    _VERTICES,
+    name="stylesim_vertices_encoder",
+    title="StyleSim (own encoder)",
+    summary="Style code of an encoder of your own (style train --features vertices; DiffPoseTalk's architecture), fed with expression-only vertices from <stem>.vertices.npz "
+    "beside the clips; the encoder is given by --option style_encoder=FILE." + _OWN,
+    reads=_MEAN + " It means what the encoder has learnt: values of two encoders cannot be compared.",
+    citation=_SUN_2024,
+)
 
 
 def _with_reference(own: MetricSpec) -> tuple[MetricSpec, MetricSpec]:
@@ -102,3 +111,4 @@ POINTS68: Final = _with_reference(_POINTS68)
 BLENDSHAPES: Final = _with_reference(_BLENDSHAPES)
 DIFFPOSETALK: Final = _with_reference(_DIFFPOSETALK)
 VERTICES: Final = _with_reference(_VERTICES)
+VERTICES_ENCODER: Final = _with_reference(_VERTICES_ENCODER)

@@ -1,0 +1,1 @@
+"""Dubbing with both stages, and style codes of videos."""

@@ -1,0 +1,1 @@
+"""Faces as vertices: topologies, providers, the fit, and PNCC images."""
