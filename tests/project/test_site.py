@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
-import sys
 import unicodedata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
 import pytest
+from support.site_files import loaded
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
-
-
-def loaded(name: str) -> ModuleType:
-    """A file of docs/site as a module: it is no package."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, DOCS / "site" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def pages_of(nav: Any) -> list[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_site import loaded
+from support.site_files import loaded
 
 DOCS = Path(__file__).parents[2] / "docs"
 PATH = DOCS / "tutorial.ipynb"
@@ -35,7 +34,7 @@ def test_its_links_lead_somewhere(notebook: dict[str, Any]) -> None:
                 assert (DOCS / target).is_file(), target
 
 
-def test_cells_run_and_say_what_is_shown(notebook: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+def test_cells_run_and_say_what_is_shown(notebook: dict[str, Any]) -> None:
     examples = loaded("examples")
     with examples.empty_folder():
         fresh = examples.run_cells(notebook)
@@ -59,4 +58,3 @@ def test_the_runner_shows_what_jupyter_would() -> None:
     cells = [{"cell_type": "code", "source": [line]} for line in ("print(1); 2", "3;", "x = 4", "x")]
     said = [loaded("examples").texts(found) for found in loaded("examples").run_cells({"cells": cells})]
     assert said == ["1\n2", "", "", "4"]
-    assert "matplotlib" in sys.modules
