@@ -89,7 +89,8 @@ def _statistics(
     for row, d in enumerate(family.values()):
         np.add.at(sums[row], [units[groups[clip] if groups else clip] for clip in d], list(d.values()))
     scale = np.sqrt((sums**2).sum(axis=1, keepdims=True))
-    return np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 0)
+    statistics: Float = np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 0)
+    return statistics
 
 
 def _hits(families: Sequence[Float], patterns: Iterator[Float]) -> list[Float]:

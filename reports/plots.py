@@ -31,6 +31,8 @@ _HATCHES = ("", "//", "\\\\", "..", "xx", "--", "++", "oo")
 _LINES = ("-", "--", "-.", ":")
 COLUMN = 3.4
 """Width of a paper's column, inches."""
+PAGE = 7.0
+"""Width of two columns and the gap between them, inches."""
 FONT: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -48,22 +50,16 @@ Frames = Mapping[str, Mapping[str, NDArray[Any]]]
 """clip id -> array name -> values, as load_frames gives."""
 
 
-def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+def bars(
+    runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames], columns: int | None = None
+) -> Figure:
     """Mean and bootstrap interval of each method, one panel a metric."""
-    figure, panels = _panels(runs, metrics)
+    figure, panels = _panels(runs, metrics, columns)
     for axes, metric in zip(panels, metrics, strict=True):
         for i, run in enumerate(runs):
             score = _score(run, metric)
             if score is None or score.value is None:
-                axes.annotate(
-                    "none",
-                    (i, 0),
-                    xycoords=("data", "axes fraction"),
-                    ha="center",
-                    va="bottom",
-                    fontsize=6,
-                    color="0.3",
-                )
+                _none(axes, i)
                 continue
             error = None if score.ci is None else [[score.value - score.ci.low], [score.ci.high - score.value]]
             axes.bar(
@@ -78,23 +74,19 @@ def bars(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames
             if score.mean_abs is not None:
                 axes.plot(i, score.mean_abs, marker="D", markersize=3, color="black", linestyle="none")
         axes.set_xlim(-0.6, len(runs) - 0.4)
-        if (truth := real_level(runs, metric)) is not None:
-            axes.axhline(truth, color="0.3", linestyle="--", linewidth=0.8)
-            axes.annotate(
-                "real", (0.99, truth), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6
-            )
+        _real_line(axes, runs, metric)
         _method_ticks(axes, runs)
         _title(axes, runs, metric, absolute=True)
     return figure
 
 
-def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames], columns: int | None = None) -> Figure:
     """Distribution over clips: median, quartiles, whiskers at 1.5 IQR, outliers."""
-    figure, panels = _panels(runs, metrics)
+    figure, panels = _panels(runs, metrics, columns)
     for axes, metric in zip(panels, metrics, strict=True):
-        columns = [[v for c in r.clips if (v := c.values.get(metric)) is not None] for r in runs]
+        values = [[v for c in r.clips if (v := c.values.get(metric)) is not None] for r in runs]
         drawn = axes.boxplot(
-            columns,
+            values,
             positions=range(len(runs)),
             widths=0.6,
             patch_artist=True,
@@ -103,14 +95,19 @@ def box(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]
         )
         for i, patch in enumerate(drawn["boxes"]):
             patch.set(facecolor=COLOURS[i % 8], alpha=0.7, hatch=_HATCHES[i // 8 % 8])
+        for i in (i for i, found in enumerate(values) if not found):
+            _none(axes, i)
+        _real_line(axes, runs, metric)
         _method_ticks(axes, runs)
         _title(axes, runs, metric)
     return figure
 
 
-def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+def curve(
+    runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames], columns: int | None = None
+) -> Figure:
     """Per-frame values averaged over the clips that reach a frame, against time."""
-    figure, panels = _panels(runs, metrics, wide=True)
+    figure, panels = _panels(runs, metrics, columns, wide=True)
     names = _labels(runs)
     for axes, metric in zip(panels, metrics, strict=True):
         for i, run_frames in enumerate(frames):
@@ -137,14 +134,17 @@ def curve(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
                 label=names[i],
             )
         axes.set_xlabel("time (s)")
+        _real_line(axes, runs, metric)
         _title(axes, runs, metric)
     _legend(figure, panels, names)
     return figure
 
 
-def offset(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+def offset(
+    runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames], columns: int | None = None
+) -> Figure:
     """SyncNet's mean distance at every shift of the audio, averaged over clips: the lowest point is the offset."""
-    figure, (axes,) = _panels(runs, ["av_offset"], wide=True)
+    figure, (axes,) = _panels(runs, ["av_offset"], columns, wide=True)
     found, names = False, _labels(runs)
     for i, run_frames in enumerate(frames):
         rows = [np.asarray(a["syncnet_distance"], np.float64) for a in run_frames.values() if "syncnet_distance" in a]
@@ -170,7 +170,9 @@ def offset(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Fram
     return figure
 
 
-def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames]) -> Figure:
+def radar(
+    runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frames], columns: int | None = None
+) -> Figure:
     """Each metric scaled so that the worst of these runs is at 0.2 and the best at 1, over the clips that all of them scored.
 
     Shapes compare, distances do not.
@@ -179,7 +181,7 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
 
     if len(metrics) < 3:
         raise UsageError(f"--kind radar needs at least three metrics, {len(metrics)} are there; use --kind bars")
-    figure = Figure(figsize=(COLUMN, COLUMN), layout="constrained")
+    figure = Figure(figsize=(PAGE if columns == 2 else COLUMN, COLUMN), layout="constrained")
     axes = figure.add_subplot(projection="polar")
     angles = np.linspace(0, 2 * np.pi, len(metrics), endpoint=False)
     scaled = np.full((len(runs), len(metrics)), np.nan)
@@ -209,7 +211,7 @@ def radar(runs: Sequence[Result], metrics: Sequence[str], frames: Sequence[Frame
     return figure
 
 
-KINDS: dict[str, Callable[[Sequence[Result], Sequence[str], Sequence[Frames]], Figure]] = {
+KINDS: dict[str, Callable[[Sequence[Result], Sequence[str], Sequence[Frames], int | None], Figure]] = {
     "bars": bars,
     "box": box,
     "curve": curve,
@@ -218,7 +220,13 @@ KINDS: dict[str, Callable[[Sequence[Result], Sequence[str], Sequence[Frames]], F
 }
 
 
-def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frames: Sequence[Frames]) -> Figure:
+def draw(
+    kind: str,
+    runs: Sequence[Result],
+    metrics: Sequence[str] | None,
+    frames: Sequence[Frames],
+    columns: int | None = None,
+) -> Figure:
     """One plot.
 
     Args:
@@ -226,6 +234,8 @@ def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frame
         runs: at least one.
         metrics: ids; None: all that the first run scored (for 'curve', those with per-frame values).
         frames: per run, as load_frames gives; used by curve and offset.
+        columns: of the paper that the plot spans, 1 (3.4 inches wide) or 2 (7 inches); None: by the number of panels and
+            methods.
 
     Raises:
         UsageError: no runs, too many, or nothing to draw.
@@ -252,7 +262,7 @@ def draw(kind: str, runs: Sequence[Result], metrics: Sequence[str] | None, frame
     if not chosen:
         raise UsageError(f"--kind {kind}: these runs hold nothing to draw")
     with mpl.rc_context(FONT):
-        return KINDS[kind](runs, chosen, frames)
+        return KINDS[kind](runs, chosen, frames, columns)
 
 
 def paths(stem: Path) -> tuple[Path, Path]:
@@ -274,12 +284,21 @@ def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     return paths(stem)
 
 
-def _panels(runs: Sequence[Result], metrics: Sequence[str], wide: bool = False) -> tuple[Figure, list[Axes]]:
+def _panels(
+    runs: Sequence[Result], metrics: Sequence[str], columns: int | None, wide: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A panel a metric; `wide`: methods lie over each other in a panel, so their number does not matter."""
     from matplotlib.figure import Figure
 
-    across = 1 if len(metrics) == 1 or (len(runs) > 6 and not wide) else 2
-    down = -(-len(metrics) // across)
-    width = COLUMN if across == 1 and len(runs) <= 12 else 2 * COLUMN
+    n = len(metrics)
+    if columns is None:
+        across = 1 if n == 1 or (len(runs) > 6 and not wide) else 2
+        width = COLUMN if across == 1 and len(runs) <= 12 else 2 * COLUMN
+    elif columns == 1:
+        across, width = (min(n, 2) if len(runs) <= 3 else 1), COLUMN
+    else:
+        across, width = min(n, 3 if len(runs) <= 6 or wide else 2), PAGE
+    down = -(-n // across)
     figure = Figure(figsize=(width, 1.9 * down + 0.3), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
     panels = list(grid.flat)
@@ -338,6 +357,20 @@ def _title(axes: Axes, runs: Sequence[Result], metric: str, *, absolute: bool = 
     if absolute and any((s := _score(r, metric)) is not None and s.mean_abs is not None for r in runs):
         text += "; diamond: mean of absolute values"
     axes.set_title(text)
+
+
+def _none(axes: Axes, i: int) -> None:
+    """Say at a method's place that it has no value."""
+    where = ("data", "axes fraction")
+    axes.annotate("none", (i, 0), xycoords=where, ha="center", va="bottom", fontsize=6, color="0.3")
+
+
+def _real_line(axes: Axes, runs: Sequence[Result], metric: str) -> None:
+    """The real videos' own level, where the metric has one."""
+    if (truth := real_level(runs, metric)) is None:
+        return
+    axes.axhline(truth, color="0.3", linestyle="--", linewidth=0.8)
+    axes.annotate("real", (0.99, truth), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6)
 
 
 def _legend(figure: Figure, panels: Sequence[Any], names: Sequence[str]) -> None:

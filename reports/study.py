@@ -20,7 +20,7 @@ import numpy as np
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.reports.naming import method_names
-from lipsync_eval.reports.page import script_json
+from lipsync_eval.reports.page_data import script_json
 from lipsync_eval.reports.published import GT, own_facts
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score

@@ -73,7 +73,9 @@ def gate(
     """Whether a run is worse than a baseline; `print(gate(...))` shows it, `.passed` decides.
 
     Args:
-        new, baseline: results, folders of runs, or a file that `gate --update` wrote.
+        new: a result, or a folder of a run; the folder of a watch stands for its newest checkpoint.
+        baseline: the same, or a file that `gate --update` wrote; the folder of a watch stands for the checkpoint before the
+            newest.
         tolerance: how much worse is allowed, e.g. 'psnr=0.1,lse_c=2%'.
         alpha: level of the test over all metrics.
         metrics: ids; None: all of the baseline's that are ranked.
@@ -85,7 +87,11 @@ def gate(
         UsageError: nothing to compare.
     """
     from lipsync_eval.reports.gate import compare, parse_tolerance
+    from lipsync_eval.results.history import newest_run
 
+    new = new if isinstance(new, Result) else newest_run(Path(new))
+    besides = new if isinstance(new, Path) else Path("/")  # no run: a result is in no history
+    baseline = baseline if isinstance(baseline, Result) else newest_run(Path(baseline), besides=besides)
     return compare(
         _result(new),
         _result(baseline),
@@ -109,7 +115,7 @@ def correlate(
     """Spearman, Kendall and Pearson of every metric with people's scores, per clip and per method, with intervals.
 
     Args:
-        study: a CSV with columns id,method,mos[,rater][,question]; a study's key.json or its folder; or the folder that
+        study: a CSV with columns id, method, mos and, if there are any, rater and question; a study's key.json or its folder; or the folder that
             `study collect --out` wrote.
         runs: results or folders of runs, called as the study's methods are.
         answers: the raters' files, with a key.json; none: the answers*.json beside it.

@@ -17,6 +17,7 @@ import click
 
 from lipsync_eval.cli import streams
 from lipsync_eval.errors import LipsyncError, UsageError
+from lipsync_eval.logs import LEVELS, configure, note
 from lipsync_eval.registry import load_object, no_such
 from lipsync_eval.results.names import printable
 from lipsync_eval.version import __version__
@@ -37,9 +38,12 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("lipsync_eval.cli.plot:plot", "Plots of runs for a paper."),
     "figure": ("lipsync_eval.cli.figure:figure", "Frames of one clip under several methods, for a paper."),
     "gate": ("lipsync_eval.cli.gate:gate", "Stop a worse checkpoint in CI."),
+    "watch": ("lipsync_eval.cli.watch:watch", "Score every new checkpoint of a training."),
+    "export": ("lipsync_eval.cli.export:export", "Runs for wandb, MLflow, TensorBoard, a model card."),
     "study": ("lipsync_eval.cli.study:study", "A user study: make the page, collect the answers."),
     "correlate": ("lipsync_eval.cli.correlate:correlate", "Which metric agrees with people's scores."),
     "sensitivity": ("lipsync_eval.cli.sensitivity:sensitivity", "Which metrics a shift, blur, delay... moves."),
+    "diagnose": ("lipsync_eval.cli.diagnose:diagnose", "Why a clip's sync score is what it is."),
     "style": ("lipsync_eval.cli.style:style", "Speaking styles: a map, StyleSim's constants, an encoder."),
     "baselines": ("lipsync_eval.cli.baselines:baselines", "Run other people's generators."),
     "compare": ("lipsync_eval.cli.compare:compare", "Run generators, score them all, write the table."),
@@ -85,8 +89,16 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="lipsync-eval")
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), help="Least level of log messages [default: warning; file: info]."
+)
+@click.option(
+    "--log-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append log messages, progress and warnings to a file.",
+)
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, log_level: str | None, log_file: Path | None) -> None:
     """Every number a lip-sync paper prints, computed one way, with a signature that says how.
 
     \b
@@ -101,6 +113,8 @@ def cli(ctx: click.Context) -> None:
     """
     from lipsync_eval.cli import project_file
 
+    if log_level or log_file:
+        configure(log_level, log_file)
     project = project_file.find(Path.cwd())
     if project.path is not None:
         ctx.obj = {**(ctx.obj or {}), "project": project}
@@ -110,7 +124,7 @@ def cli(ctx: click.Context) -> None:
 def main() -> None:
     """Run the command line as a process of its own; every expected error is one clear message on stderr."""
     out, _ = streams.guard()
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    configure()
     code = run(sys.argv[1:], isolate=True)
     if (why := streams.failure(out)) is not None:
         click.echo(f"error: standard output cannot be written ({why}); what is missing there was not shown", err=True)
@@ -144,6 +158,7 @@ def run(arguments: list[str], *, isolate: bool = False) -> int:
         return 2
     except LipsyncError as error:
         click.echo(f"error: {safe(error)}", err=True)
+        note(f"error: {safe(error)}", logging.ERROR)
         return 2 if isinstance(error, UsageError) else 3
     except BrokenPipeError:
         return 0
@@ -158,6 +173,7 @@ def run(arguments: list[str], *, isolate: bool = False) -> int:
             )
             return 2
         click.echo(safe(traceback.format_exc()), err=True)
+        note(safe(traceback.format_exc()), logging.ERROR)
         click.echo("this is a bug of lipsync-eval: please report it with the lines above", err=True)
         return 70
 

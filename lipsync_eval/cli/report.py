@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.errors import OutputError
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import ClipRow, Result
+
+if TYPE_CHECKING:
+    from lipsync_eval.reports.page_media import Media
 
 _EVERY = 5.0
 """Seconds between lines of progress."""
@@ -29,12 +33,21 @@ _EVERY = 5.0
     type=click.Path(path_type=Path),
     help="Show videos of this folder too, beside those of the runs' own folders; repeatable.",
 )
+@click.option(
+    "--preview-height",
+    type=click.IntRange(64, 2160),
+    default=320,
+    show_default=True,
+    help="Height of the videos on the page, px; larger ones give sharper figures and a larger page.",
+)
 @click.option("--quiet", is_flag=True, help="No progress, no warnings.")
-def report(runs: tuple[str, ...], out: Path, no_media: bool, videos_from: tuple[Path, ...], quiet: bool) -> None:
+def report(
+    runs: tuple[str, ...], out: Path, no_media: bool, videos_from: tuple[Path, ...], preview_height: int, quiet: bool
+) -> None:
     """A page to look at runs clip by clip: opens from the disk, needs no server and no network.
 
-    Videos are shown small and side by side, read from where they were scored: from the folders GEN and GT of each run, and
-    no others, since a page may be passed on.
+    The real video and all methods play side by side in step, over their per-frame curves. Videos are read from where they
+    were scored: from the folders GEN and GT of each run, and no others, since a page may be passed on.
 
     \b
     Examples:
@@ -57,7 +70,7 @@ def report(runs: tuple[str, ...], out: Path, no_media: bool, videos_from: tuple[
     for run, held in zip(loaded, frames, strict=True):
         if not held:
             warn(f"{run.run.name}: there is no frames.npz beside its results, so the page has no curves of it")
-    media = [_previews(run, videos_from, no_media, warn) for run in loaded]
+    media = [_previews(run, videos_from, None if no_media else preview_height, warn) for run in loaded]
     try:
         index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
     except OSError as error:
@@ -65,17 +78,13 @@ def report(runs: tuple[str, ...], out: Path, no_media: bool, videos_from: tuple[
     click.echo(str(index))
 
 
-def _previews(
-    run: Result, more: Sequence[Path], no_media: bool, warn: Callable[[str], None]
-) -> Callable[[int, ClipRow, Path], str | None]:
-    """What makes the previews of a run; tells at once which videos it will not show, and why."""
-    from lipsync_eval.engine.preview import side_by_side
+def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Callable[[str], None]) -> Media:
+    """What makes the previews of a run (none where `height` is None); tells at once which videos it will not show, and why."""
+    from lipsync_eval.engine.preview import preview
+    from lipsync_eval.reports.page_media import no_media
 
-    def none(place: int, clip: ClipRow, folder: Path) -> str | None:
-        return None
-
-    if no_media:
-        return none
+    if height is None:
+        return no_media
     roots = [*own_folders(run), *(p.resolve() for p in more)]
     shown: set[str] = set()
     absent, foreign = [], []
@@ -99,11 +108,10 @@ def _previews(
             f"{foreign[0]}; allow them with --videos-from DIR"
         )
 
-    def preview(place: int, clip: ClipRow, folder: Path) -> str | None:
-        name = f"{place:06d}.mp4"
-        return name if clip.id in shown and side_by_side(clip, folder / name) else None
+    def make(clip: ClipRow, side: str, stem: Path) -> Mapping[str, Any] | None:
+        return preview(clip, side, stem, height=height) if clip.id in shown else None
 
-    return preview
+    return make
 
 
 def own_folders(run: Result) -> list[Path]:
@@ -121,6 +129,6 @@ def _teller(quiet: bool) -> Callable[[int, int], None]:
         now = time.monotonic()
         if not quiet and (now - last >= _EVERY or (done == total and now - last >= 1)):
             last = now
-            sys.stderr.write(f"{done}/{total} previews\n")
+            sys.stderr.write(f"previews of {done}/{total} clips\n")
 
     return tell

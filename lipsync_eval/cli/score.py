@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ import click
 from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings, on_cluster
 from lipsync_eval.cli.project_file import ProjectFile, config_text, flags
 from lipsync_eval.cli.streams import isolated
+from lipsync_eval.cli.telling import Telling, telling
 from lipsync_eval.errors import UsageError
+from lipsync_eval.logs import note
+from lipsync_eval.progress import Progress
 from lipsync_eval.results.names import printable
 
 
@@ -85,6 +90,7 @@ from lipsync_eval.results.names import printable
     heading="Output",
     help="Print every option with its value and where it is from; score nothing.",
 )
+@telling
 @measuring
 @click.pass_context
 def score(
@@ -115,11 +121,11 @@ def score(
       lipsync-eval score gen/ gt/ --metrics core,-lmd --align strict --out runs/x --resume
       lipsync-eval score gen/ gt/ --out runs/x --shard 2/8
     """
-    from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score import score as run_score
 
     project: ProjectFile = (ctx.obj or {}).get("project", ProjectFile())
     settings = measuring_settings(values)
+    tell = Telling.taken(values)
     if show_config:
         click.echo(config_text(ctx, project))
         return 0
@@ -133,7 +139,9 @@ def score(
     def warn(text: str) -> None:
         if not quiet:
             click.echo(f"warning: {text}", err=True)
+        note(f"warning: {printable(text)}", logging.WARNING)
 
+    note(printable(shlex.join(["lipsync-eval", *sys.argv[1:], *added])))
     how: dict[str, Any] = {
         "settings": settings,
         "out": out,
@@ -142,9 +150,12 @@ def score(
     }
     how |= {"isolate": isolated(), **values}
     if shard is not None:
-        return _shard(gen, gt, shard, how, contact_sheet, form, quiet)
-    with progress(quiet=quiet) as event:
+        return _shard(gen, gt, shard, how, contact_sheet, form, tell.progress(quiet))
+    with tell.progress(quiet) as event:
         result = run_score(gen, gt, event=event, **how)
+    for row in result.failures:
+        note(printable(f"failed: {row.id}: {row.stage}: {row.metric or 'all metrics'}: {row.message}"), logging.ERROR)
+    note(printable(f"results: {out / 'results.json'}"))
     if contact_sheet is not None:
         from lipsync_eval.engine.scored_clips import write_contact_sheet
 
@@ -156,10 +167,15 @@ def score(
 
 
 def _shard(
-    gen: Path, gt: Path | None, shard: str, how: dict[str, Any], contact_sheet: Path | None, form: str, quiet: bool
+    gen: Path,
+    gt: Path | None,
+    shard: str,
+    how: dict[str, Any],
+    contact_sheet: Path | None,
+    form: str,
+    told: AbstractContextManager[Progress],
 ) -> int:
     """Measure one share; how its result is shown is the affair of `merge`."""
-    from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.score_shard import score_shard
 
     how.pop("resume")  # a shard always goes on
@@ -173,7 +189,7 @@ def _shard(
         )
     if contact_sheet is not None:
         raise UsageError("--contact-sheet shows all clips, and a shard has some of them; leave one out")
-    with progress(quiet=quiet) as event:
+    with told as event:
         report = score_shard(gen, gt, shard, event=event, **how)
     if form == "json":
         said = {"shard": report.shard, "clips": list(report.ids), "failed": list(report.failed)}

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, zip_longest
-from typing import Final, Literal
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.engine.align import common_length
 from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
+from lipsync_eval.engine.follow_faces import WORDS, Face, follow_faces
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
-from lipsync_eval.progress import Progress, silent
+from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.protocol import View
 from lipsync_eval.results.journal import Outcome
 from lipsync_eval.results.signature import CROP_FROM
@@ -28,7 +29,6 @@ log = logging.getLogger("lipsync_eval")
 
 _BATCH_BYTES = 24_000_000
 _BATCH_MOST = 16
-_WORDS: Final[Mapping[str, Literal["generated", "real"]]] = {"gen": "generated", "gt": "real"}
 
 
 def measure_pair(tools: MeasuringTools, paths: PairPaths, progress: Progress = silent) -> Outcome:
@@ -69,24 +69,32 @@ class _ClipRun:
     def __init__(self, tools: MeasuringTools, outcome: Outcome, progress: Progress) -> None:
         self.tools, self.outcome, self.progress = tools, outcome, progress
         self.findings = Findings(outcome, tools.asks)
+        self.spent: dict[str, float] = {}
+        """Seconds by part of the work."""
         self.asks: tuple[Ask, ...] = tools.asks
         """Those of the pass under way."""
-        self.tracks: dict[str, Track | ClipError] = {}
+        self.faces: dict[str, Face | ClipError] = {}
         """The face of each video, or why there is none."""
 
     def from_files(self, paths: PairPaths) -> Outcome:
         """Open both videos, then as from_clips."""
         with self._stopping():
-            gen, gt = self._open(paths)
+            with self._timed("open"):
+                gen, gt = self._open(paths)
             self._measure(gen, gt)
         if not self.outcome.digests[1]:
             self.outcome.digests = "", _digest(paths)
-        return self.findings.close()
+        return self._close()
 
     def from_clips(self, gen: Clip, gt: Clip | None) -> Outcome:
         """Measure, and turn what stops the clip into failures."""
         with self._stopping():
             self._measure(gen, gt)
+        return self._close()
+
+    def _close(self) -> Outcome:
+        for part, seconds in self.spent.items():
+            self._tell(SPENT + part, seconds)
         return self.findings.close()
 
     def _open(self, paths: PairPaths) -> tuple[Clip, Clip | None]:
@@ -159,26 +167,23 @@ class _ClipRun:
         if not any(self.tools.uses_faces(ask) for ask in self.asks):
             return tracks
         errors: list[ClipError] = []
-        for side, clip in sides.items():
-            if side not in self.tracks:
-                self._tell(f"faces ({side})", 0.0)
-                with self._stage("faces"):
-                    try:
-                        self.tracks[side] = self.tools.track(clip)
-                    except ClipError as error:
-                        self.tracks[side] = type(error)(f"{_WORDS[side]} video: {error}")
-            found = self.tracks[side]
+        if not self.faces:
+            with self._stage("faces"), self._timed("faces"):
+                self.faces = follow_faces(self.tools, sides, lambda side: self._tell(f"faces ({side})", 0.0))
+        for side, found in self.faces.items():
             if isinstance(found, ClipError):
                 errors.append(found)
                 continue
-            tracks[side] = track = found.cut(lengths[side])
+            tracks[side] = track = found.track.cut(lengths[side])
             self._note(side, track.notes)
             self.outcome.details[side]["faces"] = track_counts(track)
-        single = self.tools.settings.face == "single"
+            if found.people is not None:
+                self.outcome.details[side]["people"] = found.people
+        strict = self.tools.settings.face != "largest"
         lost = [
             ask.name
             for ask in self.asks
-            if (single and self.tools.uses_faces(ask))
+            if (strict and self.tools.uses_faces(ask))
             or any(f"{side}.points" in ask.needs and side not in tracks for side in sides)
         ]
         for problem in errors:
@@ -209,7 +214,7 @@ class _ClipRun:
         """The protocol's crop of each video by itself; where one has none, the metrics that need it fail."""
         found: dict[str, Crop] = {}
         for side, clip in sides.items() if self.tools.needs_crops else ():
-            view = View(clip.height, clip.width, lengths[side], tracks.get(side), _WORDS[side])
+            view = View(clip.height, clip.width, lengths[side], tracks.get(side), WORDS[side])
             try:
                 found[side] = crop = self.tools.protocol.crops(view, view)[0]
             except ClipError as error:
@@ -267,21 +272,34 @@ class _ClipRun:
 
     def _stream(self, pair: Pair, meters: list[tuple[Meter, tuple[Ask, ...]]]) -> None:
         """Every frame of both videos once through all meters; one that fails leaves the list."""
-        for batch in _batches(pair):
+        batches = _batches(pair)
+        while (batch := self._next(batches)) is not None:
             self._tell("metrics", min(batch.start / pair.n_frames, 1.0))
             working = []
             for meter, asks in meters:
-                with self._failing(asks):
+                with self._failing(asks), self._timed(_called(asks)):
                     meter.update(batch)
                     working.append((meter, asks))
             meters[:] = working
 
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
+        with self._timed("wait for frames"):
+            return next(batches, None)
+
     def _finish(self, meter: Meter, asks: tuple[Ask, ...]) -> None:
         found: Measurement | None = None
-        with self._failing(asks):
+        with self._failing(asks), self._timed(_called(asks)):
             found = meter.finish()
         if found is not None:
             self.findings.take(found, asks)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[part] = self.spent.get(part, 0.0) + time.perf_counter() - began
 
     def _note(self, side: str, notes: Iterable[str]) -> None:
         told = (f"{side}: {note}" for note in notes)
@@ -325,6 +343,11 @@ class _ClipRun:
             family = type(asks[0].family).__name__
             log.warning("%s failed on clip %r with an unexpected error", family, self.outcome.id, exc_info=True)
             self.findings.fail("metric", error, names)
+
+
+def _called(asks: Sequence[Ask]) -> str:
+    """A family in the list of where time went."""
+    return ", ".join(ask.name for ask in asks)
 
 
 def _batches(pair: Pair) -> Iterator[Batch]:

@@ -19,10 +19,11 @@ from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
+from lipsync_eval.logs import from_environment
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec
-from lipsync_eval.progress import Progress, silent
+from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.results.journal import Journal, Outcome
 from lipsync_eval.results.paths import absolute, changed
 from lipsync_eval.types import Settings
@@ -140,6 +141,7 @@ def _in_workers(
 
 def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Callable[[Job, Progress], Outcome]:
     """What a worker does with a clip."""
+    from_environment()
     tools = open_tools(settings, metrics, real=real)
 
     def work(job: Job, progress: Progress) -> Outcome:
@@ -148,11 +150,14 @@ def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Calla
         def seldom(item: str, stage: str, share: float) -> None:
             nonlocal last
             now = time.monotonic()
-            if share == 0.0 or now - last > _EVERY:
+            if share == 0.0 or stage.startswith(SPENT) or now - last > _EVERY:
                 last = now
                 progress(item, stage, share)
 
-        return measure_pair(tools, job[1], seldom)
+        began = time.monotonic()
+        outcome = measure_pair(tools, job[1], seldom)
+        log.debug("measured clip %r in %.1f s", outcome.id, time.monotonic() - began)
+        return outcome
 
     return work
 

@@ -32,7 +32,7 @@ _LIP_LEAK: Final = MetricSpec(
         "hangs open without moving leaks nothing and still scores high. The paper does not say which lip points it takes: the inner ones are our choice."
     ),
     citation="Bigata et al.: KeySync: A Robust Approach for Leakage-free Lip Synchronization in High Resolution, 2025, arXiv:2505.00497",
-    reference="ours", tolerance=1e-9, version=1,
+    reference="ours", tolerance=1e-9, version=1, real="none",
 )  # fmt: skip
 _AUDIO: Final = "Yaman et al., 2025, arXiv:2511.08613"
 SPECS: Final = (

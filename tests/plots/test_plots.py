@@ -167,3 +167,40 @@ def test_another_plot_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "fig.pdf").read_text() == "all my work" and not (tmp_path / "fig.png").exists()
     assert cli([*line, "--overwrite"]) == 0
     assert (tmp_path / "fig.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_plot_spans_the_columns_that_are_asked_for(tmp_path: Path, kind: str) -> None:
+    for columns, inches in ((1, 3.4), (2, 7.0)):
+        figure = draw(kind, runs(4), None, frames(4), columns)
+        assert figure.get_figwidth() == inches
+        _, pdf = save(figure, tmp_path / f"{kind}{columns}")
+        assert b"/FontFile2" in pdf.read_bytes(), "fonts are embedded"
+        assert b"/Type3" not in pdf.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["bars", "box", "curve"])
+def test_every_panel_shows_the_real_value_and_who_is_missing(kind: str) -> None:
+    truth = {"lse_d": [7.0] * 12, "psnr": [41.0] * 12}
+    both = [run("a", {"psnr": BASE, "lse_d": LMD}, gt_values=truth), run("b", {"psnr": BASE}, gt_values=truth)]
+    figure = draw(kind, both, ["psnr", "lse_d"], frames(2))
+    levels = [[line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"] for axes in figure.axes[:2]]
+    assert [41.0 in levels[0], 7.0 in levels[1]] == [True, True]
+    for axes in figure.axes[:2]:
+        assert "real" in [t.get_text() for t in axes.texts]
+        low, high = axes.get_ylim()
+        assert all(low <= v <= high for v in (41.0 if "PSNR" in axes.get_title() else 7.0,)), "the line is in view"
+    if kind != "curve":
+        assert "none" in [t.get_text() for t in figure.axes[1].texts]
+
+
+def test_columns_on_the_command_line(tmp_path: Path) -> None:
+    import cv2
+
+    one = runs(1)[0]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results.json").write_text(one.to_json())
+    assert cli(["plot", str(tmp_path / "a"), "--columns", "2", "--out", str(tmp_path / "p")]) == 0
+    image = cv2.imread(str(tmp_path / "p.png"))
+    assert image is not None and image.shape[1] == 2100
+    assert cli(["plot", str(tmp_path / "a"), "--columns", "3", "--out", str(tmp_path / "q")]) == 2

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
-    {"files", "device", "registry"},
+    {"files", "device", "registry", "logs"},
     {"align", "options", "cache", "locks"},
     {"settings", "schemas"},
     {"types"},
@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"reports", "demo"},
     {"engine"},
     {"baselines", "api"},
-    {"torch"},
+    {"torch", "watch", "export"},
     {"cli"},
     {"__init__", "__main__"},
 ]

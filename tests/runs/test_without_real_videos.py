@@ -14,17 +14,22 @@ from support.clips import blurred, frames, pair_folders, sound, write
 from support.perception import write_inception
 from support.quality import write_fvd
 
+import lipsync_eval
 from lipsync_eval.cli import run as cli
 from lipsync_eval.engine.real_videos import fitting
 from lipsync_eval.errors import UsageError
+from lipsync_eval.metrics.fid import Fid
+from lipsync_eval.metrics.fvd.family import Fvd
 from lipsync_eval.metrics.registry import get_spec, select, specs
 from lipsync_eval.settings import Settings
 
 N = 55
+MORE = 15
+"""Frames that real videos of other speech are longer."""
 NONE = [
     name
     for name, spec in specs().items()
-    if spec.real_video == "none" and not spec.needs & {"weights", "npz", "reference"}
+    if spec.real_video == "none" and not spec.needs & {"weights", "npz", "reference", "experiment"}
 ]
 PAGE = Path(__file__).parents[2] / "docs" / "settings-self-cross.md"
 
@@ -35,7 +40,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("videos")
     pair_folders(root, ("a", "b"), n=N)
     for i, name in enumerate("ab"):
-        write(root / "other" / f"{name}.mkv", frames(N + 40, seed=i + 7), sound(N + 40, i + 7))
+        write(root / "other" / f"{name}.mkv", frames(N + MORE, seed=i + 7), sound(N + MORE, i + 7))
     return root
 
 
@@ -203,6 +208,20 @@ def test_files_and_tables_of_pairs(videos: Path, tmp_path: Path, capsys: pytest.
         assert cli(["score", str(tmp_path / folder), *how, "--out", str(tmp_path / "four")]) == 2
 
 
+def test_a_clip_is_never_left_out_with_the_metrics(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A clip that cannot be opened is a failure row of the default metrics; silent clips alone leave none of them."""
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    assert cli(["score", str(tmp_path / "bad.mp4"), "--out", str(tmp_path / "run")]) == 3
+    assert {(f["id"], f["stage"]) for f in results(tmp_path / "run")["failures"]} == {("bad", "decode")}
+    assert by_metric(tmp_path / "run")["mouth_mel_corr"]["n_asked"] == 1
+    write(tmp_path / "silent.mkv", frames(N, seed=1), None)
+    capsys.readouterr()
+    assert cli(["score", str(tmp_path / "silent.mkv"), "--out", str(tmp_path / "none")]) == 2
+    assert "no pair has audio to score" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
 def test_workers_resume_table_gate_and_page(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     how = ["--metrics", "cpbd,mouth_mel_corr,blink_rate", "--quiet"]
     gen, worse = videos / "gen", tmp_path / "worse"
@@ -248,10 +267,17 @@ def test_a_run_with_real_videos_is_another_measurement(
     assert cli(["explain", free, beside]) == 2
     assert "gt (whether there were real videos): none | absent" in capsys.readouterr().out
     assert cli(["table", free, beside, "--ignore", "gt", "--ignore", "align"]) == 0
+    capsys.readouterr()
+    assert cli(["table", free, beside, "--group-by", "dataset"]) == 0
+    assert "\nno real videos\n" in capsys.readouterr().out
+    for command in (["table", free, free + "=x"], ["gate", free, "--baseline", free]):
+        assert cli([*command, "--ignore", "algin"]) == 2
+        assert "no key of a signature 'algin'. Did you mean align?" in capsys.readouterr().err
 
 
 def test_cross_measures_each_video_by_itself(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     metrics = "core,cpbd,blink_error,fdd,head_dynamics"
+    alone = "mouth_mel_corr,cpbd,head_dynamics"
     out = tmp_path / "cross"
     code = cli(
         [
@@ -274,7 +300,7 @@ def test_cross_measures_each_video_by_itself(videos: Path, tmp_path: Path, capsy
         parts = keys(score["signature"])
         assert parts["setting"] == "cross" and "align" not in parts
     for clip in run["clips"]:
-        assert clip["n_frames"] == N and clip["details"]["gt"]["frames_cropped"] == N + 40
+        assert clip["n_frames"] == N and clip["details"]["gt"]["frames_cropped"] == N + MORE
         assert not any("cut to" in note for note in clip["notes"])
     # the real video's own values are those of the whole real video, the generated one's those of a run without it
     cli(
@@ -282,7 +308,7 @@ def test_cross_measures_each_video_by_itself(videos: Path, tmp_path: Path, capsy
             "score",
             str(videos / "other"),
             "--metrics",
-            "core,cpbd,head_dynamics",
+            alone,
             "--out",
             str(tmp_path / "real"),
             "--quiet",
@@ -293,7 +319,7 @@ def test_cross_measures_each_video_by_itself(videos: Path, tmp_path: Path, capsy
             "score",
             str(videos / "gen"),
             "--metrics",
-            "core,cpbd,head_dynamics",
+            alone,
             "--out",
             str(tmp_path / "free"),
             "--quiet",
@@ -335,8 +361,6 @@ def test_cross_refuses_what_needs_the_same_speech(more: list[str], videos: Path,
 
 
 def test_from_python(videos: Path) -> None:
-    import lipsync_eval
-
     result = lipsync_eval.score(videos / "gen", metrics=["cpbd"], settings=Settings(cache_dir=None, protocol="raw"))
     assert result["cpbd"].value is not None and "gt:none" in result["cpbd"].signature
     with pytest.raises(UsageError, match="no GT is given"):
@@ -349,6 +373,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_inception(folder)
     write_fvd(folder)
     return folder
+
+
+def means(crops: np.ndarray) -> np.ndarray:
+    """(N, h, w, 3) uint8 -> (N, 12) means of quarters."""
+    n, h, w, _ = crops.shape
+    parts = crops[:, : h // 2 * 2, : w // 2 * 2].reshape(n, 2, h // 2, 2, w // 2, 3).mean((2, 4))
+    return parts.reshape(n, 12).astype(np.float32)
 
 
 class TestStatistics:
@@ -373,9 +404,15 @@ class TestStatistics:
         gen, gt = str(tmp_path / "gen"), str(tmp_path / "gt")
         stats = ["--fid-stats", str(tmp_path / "fid.npz"), "--fvd-stats", str(tmp_path / "fvd.npz")]
         how = ["--metrics", "fid,fvd_videogpt", "--protocol", "raw", "--option", "fvd_frames=10", "--quiet"]
-        assert cli(["score", gen, gt, *how, *stats, "--out", str(tmp_path / "w")]) == 0
-        assert cli(["score", gen, gt, *how, *stats, "--out", str(tmp_path / "r"), "--name", "r"]) == 0
-        assert cli(["score", gen, *how, *stats, "--out", str(tmp_path / "f"), "--name", "f"]) == 0
+        named = {"fid_stats": tmp_path / "fid.npz", "fvd_stats": tmp_path / "fvd.npz", "fvd_frames": 10}
+        settings = Settings(protocol="raw", options=named, weights_dir=weights)  # type: ignore[arg-type]
+        monkeypatch.setattr("lipsync_eval.metrics.fid.DIM", 12)
+        with monkeypatch.context() as patch:  # in this process, so that cheap features take the networks' place
+            patch.setattr(Fid, "embed", lambda self, crops, metric: means(crops))
+            patch.setattr(Fvd, "embed", lambda self, window, metric: means(np.stack(window)).mean(0))
+            for name, real in (("w", gt), ("r", gt), ("f", None)):
+                out = tmp_path / name
+                lipsync_eval.score(gen, real, metrics="fid,fvd_videogpt", settings=settings, out=out, name=name)
         written, read, free = (by_metric(tmp_path / name) for name in "wrf")
         for metric in ("fid", "fvd_videogpt"):
             assert written[metric]["value"] == pytest.approx(read[metric]["value"], rel=1e-6)
