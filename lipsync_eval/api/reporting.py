@@ -73,8 +73,9 @@ def gate(
     """Whether a run is worse than a baseline; `print(gate(...))` shows it, `.passed` decides.
 
     Args:
-        new, baseline: results, folders of runs, or a file that `gate --update` wrote. The folder of a watch stands for its
-            newest checkpoint, as the baseline for the one before.
+        new: a result, or a folder of a run; the folder of a watch stands for its newest checkpoint.
+        baseline: the same, or a file that `gate --update` wrote; the folder of a watch stands for the checkpoint before the
+            newest.
         tolerance: how much worse is allowed, e.g. 'psnr=0.1,lse_c=2%'.
         alpha: level of the test over all metrics.
         metrics: ids; None: all of the baseline's that are ranked.
@@ -114,7 +115,7 @@ def correlate(
     """Spearman, Kendall and Pearson of every metric with people's scores, per clip and per method, with intervals.
 
     Args:
-        study: a CSV with columns id,method,mos[,rater][,question]; a study's key.json or its folder; or the folder that
+        study: a CSV with columns id, method, mos and, if there are any, rater and question; a study's key.json or its folder; or the folder that
             `study collect --out` wrote.
         runs: results or folders of runs, called as the study's methods are.
         answers: the raters' files, with a key.json; none: the answers*.json beside it.

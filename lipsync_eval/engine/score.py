@@ -57,13 +57,15 @@ def score(
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
-        gen, gt: folders (matched by stem) or single files. Without `gt` only metrics that need no real video are scored.
+        gen: a folder or a single file of generated video.
+        gt: the same of real video, matched by stem; None: only metrics that need no real video are scored.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
         pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
         workers: processes; the numbers do not depend on it.
-        resume, overwrite: what to do with a run that `out` holds already.
+        resume: go on with a run that `out` holds already.
+        overwrite: replace a run that `out` holds already.
         skip_missing: score the rest when weights are missing.
         name: the method's name in tables; default the name of `gen`.
         resample: what intervals draw: 'clip', or 'speaker' (the column of `pairs`) with all clips of a person.

@@ -67,9 +67,9 @@ def score_shard(
     The shares can be measured in any order, on any machines, into one folder or several, and again: a share that was
     killed goes on where it was.
 
+    The arguments that are not listed are those of `score`; they are the same in every shard.
+
     Args:
-        gen, gt, metrics, settings, pairs, workers, skip_missing, name, resample, isolate, command, event, warn: as in
-            `score`; the same in every shard.
         shard: 'NUMBER/OF', from 1: '2/8'.
         out: the folder, its own or one that the shards share.
 
