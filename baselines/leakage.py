@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import wave
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from lipsync_eval.media import open_clip
 from lipsync_eval.metrics.leakage import IDS, lip_leak, lsd
 from lipsync_eval.progress import Progress
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
+from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.rows import ClipRow, DataInfo, FailureRow, RunInfo, Score
 from lipsync_eval.results.schema import Result
 from lipsync_eval.results.signature import format_signature
@@ -206,12 +206,10 @@ def _scored(
         audio = folder / "audio" / f"{whose.id}.speech.wav"
         _write(audio, spoken[whose.id])
         video = find_result(made / name, e.id) or made / name / f"{e.id}.mp4"
-        rows.append([e.id, video.resolve(), e.real.resolve(), audio.resolve()])
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
+        rows.append([e.id, str(video.resolve()), str(e.real.resolve()), str(audio.resolve())])
     job = MethodJob(name, made / name, folder / "runs" / f"{name}.{case}.csv", folder / "runs" / f"{name}.{case}")
     job.run.parent.mkdir(parents=True, exist_ok=True)
-    write_text(job.pairs, buffer.getvalue())
+    write_text(job.pairs, csv_text(rows))
     job.generated.mkdir(parents=True, exist_ok=True)
     try:
         return measure(job, True)

@@ -1,19 +1,24 @@
-"""Files that are written whole or not at all, and the one way this package writes CSV."""
+"""Files that are written whole or not at all, and cells that a spreadsheet would run."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""First characters that make a spreadsheet run a cell, or the mark that says so."""
-_QUOTED = frozenset(',"\r\n\0')
+FORMULA: Final = re.compile(r"\s*(=|[+\-@].*[(|!=])", re.DOTALL)
+"""How a cell of a CSV begins that a spreadsheet may run. A clip called -0Xab or @someone is none: it can call nothing."""
+
+
+def cell_text(cell: str) -> str:
+    """The text that a cell of a CSV of ours stands for: "'=cmd" is "=cmd" again (`results.csv_text` writes them)."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell.lstrip("'")) else cell
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.files import cell_text
 from lipsync_eval.reports import study
-from lipsync_eval.results.csv_text import cell_text
 from lipsync_eval.results.schema import RESULTS, Result, load_result
 
 Video = tuple[str, str]

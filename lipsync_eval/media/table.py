@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from lipsync_eval.errors import PairingError
+from lipsync_eval.files import cell_text
 from lipsync_eval.media.names import key
 from lipsync_eval.media.pairs import PairPaths
 
@@ -100,7 +101,7 @@ def _row(table: Path, line: int, header: list[str], cells: list[str]) -> dict[st
         raise PairingError(
             f"{table.name}, line {line}: expected {len(header)} cells ({','.join(header)}), got {len(cells)}"
         )
-    return dict(zip(header, cells))
+    return dict(zip(header, map(cell_text, cells)))
 
 
 def _pair(cells: dict[str, str], gen: Path, gt: Path | None) -> PairPaths:

@@ -11,6 +11,7 @@ from lipsync_eval.baselines.generation import write_pairs
 from lipsync_eval.baselines.manifest import ManifestEntry, draw_manifest
 from lipsync_eval.engine.sensitivity.files import _csv
 from lipsync_eval.engine.sensitivity.study import SensitivityRow
+from lipsync_eval.media.table import read_pairs
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,11 +24,18 @@ def test_nothing_writes_csv_with_pythons_own_writer() -> None:
 
 
 def test_a_table_of_pairs_reads_back(tmp_path: Path) -> None:
-    video = tmp_path / "a\rb, c.mp4"
-    write_pairs("m", [ManifestEntry("x", video, video, None, video)], tmp_path / "gen", tmp_path / "pairs.csv")
+    video = tmp_path / "gt" / "a\rb, c.mp4"
+    (tmp_path / "gen" / "m").mkdir(parents=True)
+    (tmp_path / "gen" / "m" / "x.mp4").touch()
+    (tmp_path / "gt").mkdir()
+    video.touch()
+    entries = [ManifestEntry(name, video, video, None, video) for name in ("x", "=cmd", "'=cmd")]
+    write_pairs("m", entries, tmp_path / "gen", tmp_path / "pairs.csv")
     with (tmp_path / "pairs.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [r["id"] for r in rows] == ["x"] and rows[0]["gt"] == str(video.resolve())
+    assert [r["id"] for r in rows] == ["x", "'=cmd", "''=cmd"] and rows[0]["gt"] == str(video.resolve())
+    read = read_pairs(tmp_path / "pairs.csv", tmp_path / "gen", tmp_path / "gt")
+    assert {pair.id for pair in read} == {"x", "=cmd", "'=cmd"}
 
 
 def test_a_drawn_manifest_reads_back(tmp_path: Path) -> None:
