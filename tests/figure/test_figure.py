@@ -106,6 +106,20 @@ def test_cells_hold_the_frames_of_the_videos(runs: dict[str, Path]) -> None:
     assert np.mean(images[1]) > 0.1 and images[1].ndim == 2
 
 
+def test_a_run_called_gt_is_the_real_row_where_no_run_has_real_videos(runs: dict[str, Path], tmp_path: Path) -> None:
+    root = runs["blurred"].parents[1]
+    loaded = [
+        score(root / side, metrics="cpbd", settings=Settings(cache_dir=None), out=tmp_path / side).renamed(name)
+        for side, name in (("blurred", "blurred"), ("gt", "GT"))
+    ]
+    made = figure(loaded, "a", at=[0.4], view="frame", errors=True)
+    assert made.rows == ("blurred", "GT")
+    shown = np.mean(made.figure.axes[2].get_images()[0].get_array())
+    assert shown == pytest.approx(np.mean(next(open_clip(root / "gt" / "a.mkv").frames(10, 11))), abs=0.5)
+    with pytest.raises(UsageError, match="scored without one"):
+        figure(loaded[:1], "a", at=[0.4], view="frame", errors=True)
+
+
 @pytest.mark.parametrize("zoom", ["none", "mouth", "mouth-only"])
 def test_files_are_of_a_columns_width_with_embedded_fonts(runs: dict[str, Path], tmp_path: Path, zoom: str) -> None:
     out = tmp_path / "new" / "fig.pdf"

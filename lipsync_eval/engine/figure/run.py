@@ -187,7 +187,14 @@ def _open(runs: Sequence[Result], clip: str, warn: Warn) -> tuple[list[_Video], 
             raise UsageError(f"clip {clip!r}: {names[0]} and {name} were scored against different real videos")
     videos = [_Video(n, _opened(r, "gen", n, warn)) for n, r in zip(names, rows, strict=True)]
     first = next((r for r in rows if r.gt), None)
-    truth = None if first is None else _Video(GT, _opened(first, "gt", "the real video", warn))
+    real = next((run for run in runs if run.run.name == GT), None)
+    if first is not None:
+        truth = _Video(GT, _opened(first, "gt", "the real video", warn))
+    elif real is not None:  # scored as a method, beside methods that were scored without real videos
+        rows.append(_row(real, GT, clip))
+        truth = _Video(GT, _opened(rows[-1], "gen", "the real video", warn))
+    else:
+        truth = None
     n = min(min(r.n_frames or 0 for r in rows), *(v.clip.n_frames for v in [*videos, *([truth] if truth else [])]))
     return videos, truth, n
 
