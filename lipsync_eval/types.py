@@ -20,7 +20,7 @@ from lipsync_eval.settings import Settings as Settings
 FPS: Final = 25
 RATE: Final = 16_000
 
-NO_AUDIO: Final = "the video has no audio to score; give it an audio track, put an audio file beside it, or score the real audio (--audio gt)"
+NO_AUDIO: Final = "the video has no audio to score; give it an audio track, put an audio file beside it, or, with real videos of the same speech, score theirs (--audio gt)"
 """Said where a metric hears a video that has no audio track."""
 
 Frame = NDArray[np.uint8]

@@ -26,7 +26,7 @@ from lipsync_eval.results.facts import Direction
 from lipsync_eval.results.numbers import apart, level
 from lipsync_eval.results.rows import Interval, Resample
 from lipsync_eval.results.schema import Result, Score
-from lipsync_eval.results.signature import require_same
+from lipsync_eval.results.signature import DATA, check_ignored, require_same
 
 __all__ = ["Comparison", "Gate", "Tolerance", "compare", "holm", "parse_tolerance", "sign_flip"]
 
@@ -93,18 +93,19 @@ def compare(
     if not 0 < alpha < 1:
         raise UsageError(f"--alpha {alpha}: expected a number between 0 and 1, e.g. 0.05")
     tolerance = dict(tolerance or {})
+    check_ignored(ignore, (s.signature for run in (new, baseline) for s in run.scores))
     names, notes = _metrics(new, baseline, tolerance, metrics)
     for name in names:
         require_same(
             baseline[name].signature,
             new[name].signature,
             names=("the baseline", f"the new run ({name})"),
-            ignore=[k for k in ignore if k != "data"],
+            ignore=[k for k in ignore if k != DATA],
         )
     before, after = {c.id for c in baseline.clips}, {c.id for c in new.clips}
     if not before & after:
         raise UsageError("the runs have no clip in common; nothing can be compared")
-    if "data" not in ignore and (other := other_real_videos(baseline, new)):
+    if DATA not in ignore and (other := other_real_videos(baseline, new)):
         raise SignatureMismatch(
             f"the real videos of {len(other)} clips are not the same files in the two runs ({', '.join(other[:5])}); "
             "score both against the same ones, or allow it with --ignore data"
@@ -127,10 +128,11 @@ def _metrics(
     if not (held if wanted is None else wanted):
         raise UsageError("the baseline holds no metric; nothing can be compared")
     names, notes = [], []
-    for name in dict.fromkeys(held if wanted is None else wanted):
-        if name not in baseline or name not in new:
-            where = "the baseline" if name not in baseline else "the new run"
-            raise UsageError(f"{where} has no {name}; score it there, or choose others with --metrics")
+    asked = list(dict.fromkeys(held if wanted is None else wanted))
+    for where, run in (("the baseline", baseline), ("the new run", new)):
+        if missing := [name for name in asked if name not in run]:
+            raise UsageError(f"{where} has no {', '.join(missing)}; score them there, or choose others with --metrics")
+    for name in asked:
         if baseline[name].direction is None:
             if wanted is not None:
                 raise UsageError(f"{name} cannot be compared: it is not known which direction is better")

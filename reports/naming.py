@@ -12,11 +12,15 @@ from lipsync_eval.results.schema import Result
 Groups = Mapping[str, Mapping[str, Result]]
 """method -> dataset -> run"""
 
+NO_REAL = "no real videos"
+"""Name of the group of runs that were scored without GT."""
+
 
 def dataset_labels(runs: Sequence[Result]) -> list[str]:
     """For every run the name of its real videos: the shortest end of their path that tells datasets apart.
 
-    Runs with one path, or with equal real videos, are on one dataset: /data/hdtf/gt and /data/lrs2/gt are two.
+    Runs with one path, or with equal real videos, are on one dataset: /data/hdtf/gt and /data/lrs2/gt are two. Runs that
+    were scored without real videos are together, under NO_REAL.
     """
     root = list(range(len(runs)))
     for i, run in enumerate(runs):
@@ -25,7 +29,10 @@ def dataset_labels(runs: Sequence[Result]) -> list[str]:
             if (data.gt and data.gt == known.gt) or (data.gt_digest and data.gt_digest == known.gt_digest):
                 low, high = sorted((root[i], root[j]))
                 root = [low if r == high else r for r in root]
-    return short_paths([runs[k].data.gt for k in root])
+    return [
+        label if run.data.gt or run.data.gt_digest else NO_REAL
+        for run, label in zip(runs, short_paths([runs[k].data.gt for k in root]), strict=True)
+    ]
 
 
 def grouped(runs: Sequence[Result], labels: Sequence[str]) -> dict[str, dict[str, Result]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.reports import study
+from lipsync_eval.results.csv_text import cell_text
 from lipsync_eval.results.schema import RESULTS, Result, load_result
 
 Video = tuple[str, str]
@@ -101,7 +102,7 @@ def _of_table(path: Path) -> list[Opinions]:
             reader = csv.DictReader(file, strict=True)
             head = [(h or "").strip().lower() for h in reader.fieldnames or []]
             rows = [
-                (reader.line_num, [(v or "").strip() for v in row.values() if not isinstance(v, list)], row)
+                (reader.line_num, [cell_text((v or "").strip()) for v in row.values() if not isinstance(v, list)], row)
                 for row in reader
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -18,7 +18,7 @@ from lipsync_eval.results.facts import Facts
 from lipsync_eval.results.numbers import level
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import Result, Score
-from lipsync_eval.results.signature import require_same
+from lipsync_eval.results.signature import DATA, check_ignored, require_same
 
 __all__ = ["Cell", "Column", "Kind", "Table", "TableRow", "build"]
 
@@ -61,9 +61,10 @@ def build(
     if dataset is not None and by_dataset:
         raise UsageError("--dataset names the dataset of all runs, --group-by dataset splits them: give one of the two")
     labels = dataset_labels(runs) if by_dataset else [""] * len(runs)
-    if "data" not in ignore:
+    if DATA not in ignore:
         _same_data(runs, labels, by_dataset)
     groups = grouped(runs, labels)
+    check_ignored(ignore, (s.signature for run in runs for s in run.scores))
     _same_signatures(groups, ignore)
     numbers = published if dataset is None else of_dataset(published, dataset)
     rows = [_measured(name, group) for name, group in groups.items()]
@@ -125,7 +126,7 @@ def _same_signatures(groups: Groups, ignore: Sequence[str]) -> None:
                     reference.signature,
                     score.signature,
                     names=(f"{other} ({score.metric})", f"{name} ({score.metric})"),
-                    ignore=[k for k in ignore if k != "data"],
+                    ignore=[k for k in ignore if k != DATA],
                 )
                 if reference.direction != score.direction:
                     raise SignatureMismatch(

@@ -7,24 +7,6 @@ import click
 from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.results.names import printable
 
-_MEANING = {
-    "agg": "how clips became one number",
-    "align": "what was done with unlike lengths",
-    "audio": "whose audio was scored",
-    "crop_from": "whose landmarks placed the generated crops",
-    "faces": "landmark backend and detector",
-    "face": "which face was followed",
-    "feat": "extractor and weights",
-    "fps": "frame rate",
-    "media": "version of how files become frames and audio",
-    "gt": "whether there were real videos",
-    "metric": "metric and its version",
-    "proto": "crop protocol and its options",
-    "real": "statistics of real videos that were read or written",
-    "setting": "what the real videos show: the same speech, or other speech",
-    "reference": "content of what --reference names",
-}
-
 
 @click.command()
 @click.argument("run_a", metavar="RUN[=NAME]")
@@ -39,7 +21,7 @@ def explain(run_a: str, run_b: str) -> int:
       lipsync-eval explain runs/a runs/b
     """
     from lipsync_eval.results.clips import same_real_videos
-    from lipsync_eval.results.signature import difference, parse_signature
+    from lipsync_eval.results.signature import MEANING, difference, parse_signature
 
     def say(text: str) -> None:
         click.echo(printable(text))
@@ -52,7 +34,7 @@ def explain(run_a: str, run_b: str) -> int:
         different |= bool(found)
         say(f"{metric}: {'not comparable' if found else 'comparable'}")
         for key, (x, y) in found.items():
-            say(f"  {key} ({_MEANING.get(key, 'an option of this metric')}): {x or 'absent'} | {y or 'absent'}")
+            say(f"  {key} ({MEANING.get(key, 'an option of this metric')}): {x or 'absent'} | {y or 'absent'}")
         for key, word in (("n", "clips scored"), ("v", "package version; metrics carry their own")):
             x, y = (parse_signature(s[metric].signature).get(key) for s in (left, right))
             if x != y:

@@ -11,6 +11,7 @@ import click
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option
+from lipsync_eval.registry import hint
 from lipsync_eval.results.facts import BETTER
 
 
@@ -172,8 +173,10 @@ def show(name: str) -> None:
     """
     found = [(word, thing) for word, kind in KINDS.items() if (thing := kind.find(name)) is not None]
     if not found:
+        known = dict.fromkeys(line.split()[0] for kind in KINDS.values() for line in kind.lines())
         raise UsageError(
-            f"nothing is called {name!r}; see `lipsync-eval list metrics`, and list {', list '.join(list(KINDS)[1:])}"
+            f"nothing is called {name!r}.{hint(name, known)} See `lipsync-eval list metrics`, and list "
+            + ", list ".join(list(KINDS)[1:])
         )
     for kind, thing in found:
         click.echo(f"{kind.removesuffix('s')} {name}")

@@ -153,6 +153,10 @@ def _text(project: ProjectFile, where: str, option: click.Option, value: Any) ->
         kinds = "a list or table of texts or numbers" if option.multiple else "a text or a number"
         raise UsageError(f"{project.path}: {where} = {value!r}: expected {kinds}")
     text = str(value)
+    try:
+        option.type.convert(text, option, None)
+    except click.BadParameter as error:
+        raise UsageError(f"{project.path}: {where} = {value!r}: {error.message}") from error
     is_path = isinstance(option.type, click.Path) or option.name == "weights"
     if project.path is not None and (is_path or (option.name == "protocol" and text.endswith(".toml"))):
         before, equals, file = text.rpartition("=") if option.name == "weights" else ("", "", text)

@@ -88,6 +88,9 @@ def merge(
     target = Path(out) if out is not None else folders[0]
     line = list(command) if command is not None else ["lipsync_eval.merge", *map(str, folders)]
     inside = any(_same(folder, target) for folder in folders)
+    for folder in [target] if inside else folders:  # before the lock, which would make the folder
+        if not Journal(folder).folder.is_dir() and not (inside and (folder / RESULTS).exists()):
+            raise _no_shard(folder)
     with run_folder(target, resume=inside, overwrite=overwrite or _torn(target)) as lock:
         refuse_others(target)
         if inside and (done := _complete(target)):
@@ -137,10 +140,14 @@ def _source(folder: Path) -> _Source:
     journal = Journal(folder)
     note = journal.note(JOB) if journal.open() else None
     if note is None:
-        raise UsageError(
-            f"{folder}: holds no shard; expected a folder that `lipsync-eval score GEN GT --shard 1/N --out {folder}` wrote"
-        )
+        raise _no_shard(folder)
     return _Source(folder, journal, read_plan(note, journal.folder / f"{JOB}.json"), journal.notes(SHARD))
+
+
+def _no_shard(folder: Path) -> UsageError:
+    return UsageError(
+        f"{folder}: holds no shard; expected a folder that `lipsync-eval score GEN GT --shard 1/N --out {folder}` wrote"
+    )
 
 
 def _one_plan(sources: Sequence[_Source]) -> KeptPlan:

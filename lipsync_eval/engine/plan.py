@@ -12,7 +12,7 @@ from typing import Any
 
 from lipsync_eval.engine.real_videos import check_settings, fitting
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
-from lipsync_eval.errors import MissingWeights
+from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.media.pairing import Pairing, find_pairs
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import family_of, get_spec, select
@@ -119,7 +119,13 @@ def make_plan(
 def _without_audio(
     chosen: tuple[str, ...], text: str, pairs: Sequence[PairPaths], settings: Settings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Drop core metrics that need audio when no pair has any and the user named only a group."""
+    """Drop core metrics that need audio when no pair has any and the user named only a group.
+
+    A file that cannot be opened says nothing about audio: it stays, and becomes a failure row.
+
+    Raises:
+        UsageError: nothing would be left to measure.
+    """
     from lipsync_eval.media import has_audio
 
     named = {p.strip() for p in text.split(",")}
@@ -130,10 +136,16 @@ def _without_audio(
         return chosen, ()
     for pair in pairs:
         source, beside = (pair.gt, pair.gt_audio) if settings.audio == "gt" else (pair.gen, pair.audio)
-        if source is not None and (beside or has_audio(source)):
+        if source is not None and (beside or has_audio(source) is not False):
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
-    return kept, (f"no pair has audio to score (--audio {settings.audio}): {', '.join(audio)} left out",)
+    why = f"no pair has audio to score (--audio {settings.audio})"
+    if not kept:
+        raise UsageError(
+            f"{why}, and all that is left of --metrics {text!r} needs it: {', '.join(audio)}; give the videos audio (a track, "
+            "or an audio file beside each), or choose other metrics"
+        )
+    return kept, (f"{why}: {', '.join(audio)} left out",)
 
 
 def _writes(settings: Settings, metrics: Iterable[str], earlier: Mapping[str, Any]) -> frozenset[str]:

@@ -68,8 +68,8 @@ def read_audio(path: Path, *, origin: Fraction | None, seconds: Fraction, rate: 
     return Audio(samples=np.clip(samples, -1.0, 1.0, out=samples), source=path, notes=tuple(notes))
 
 
-def has_audio(path: Path) -> bool:
-    """Whether a clip has an audio track, or audio files that belong to it; False for a file that cannot be opened."""
+def has_audio(path: Path) -> bool | None:
+    """Whether a clip has an audio track, or audio files that belong to it; None for a file that cannot be opened."""
     if audio_files_of(path):
         return True
     if path.is_dir():
@@ -78,7 +78,7 @@ def has_audio(path: Path) -> bool:
         with opened(path) as container:
             return bool(container.streams.audio)
     except MediaError:
-        return False
+        return None
 
 
 def _unusable(path: Path, why: str) -> str:

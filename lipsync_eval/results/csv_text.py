@@ -22,6 +22,11 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
     return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
 
 
+def cell_text(cell: str) -> str:
+    """The text that a cell of such a CSV stands for: "'=cmd" is "=cmd" again."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell.lstrip("'")) else cell
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""

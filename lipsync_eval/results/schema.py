@@ -269,7 +269,8 @@ def _read(path: Path, file: Path) -> dict[str, Any]:
         data = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ParseError(
-            f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with --resume)"
+            f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with "
+            "--resume, shards are put together with `lipsync-eval merge`)"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ParseError(

@@ -8,14 +8,40 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from lipsync_eval.errors import ParseError, SignatureMismatch
+from lipsync_eval.errors import ParseError, SignatureMismatch, UsageError
+from lipsync_eval.registry import no_such
 
 NOT_COMPARED = frozenset({"n", "v"})
 CROP_FROM = "crop_from"
 """Key that says whose landmarks cropped the clips of a score; also a clip's fact of that name in ClipRow.details."""
 MIXED = "gt+own"
 """Its value where some clips were cropped from the real video's landmarks and some from their own."""
+
+
+MEANING: Final[Mapping[str, str]] = {
+    "agg": "how clips became one number",
+    "align": "what was done with unlike lengths",
+    "audio": "whose audio was scored",
+    CROP_FROM: "whose landmarks placed the generated crops",
+    "experiment": "which experiment of `compare` made the videos",
+    "faces": "landmark backend and detector",
+    "face": "which face was followed",
+    "feat": "extractor and weights",
+    "fps": "frame rate",
+    "media": "version of how files become frames and audio",
+    "gt": "whether there were real videos",
+    "metric": "metric and its version",
+    "proto": "crop protocol and its options",
+    "real": "statistics of real videos that were read or written",
+    "setting": "what the real videos show: the same speech, or other speech",
+    "sync": "where SyncNet's crops come from",
+    "reference": "content of what --reference names",
+}
+"""What the keys say that several metrics share; a metric may add its own."""
+DATA: Final = "data"
+"""Not a key, but what --ignore calls the real videos."""
 
 
 def format_signature(parts: Mapping[str, str]) -> str:
@@ -44,6 +70,14 @@ def parse_signature(text: str) -> dict[str, str]:
             raise ParseError(f"{text!r} is no signature: expected key:value|key:value, found {piece!r}")
         parts[key] = value
     return parts
+
+
+def check_ignored(keys: Iterable[str], signatures: Iterable[str]) -> None:
+    """Raise UsageError for a key of --ignore that is none: neither known nor in any of the signatures."""
+    known = sorted({*MEANING, DATA, *(key for text in signatures for key in parse_signature(text))} - NOT_COMPARED)
+    for key in keys:
+        if key not in known:
+            raise UsageError(f"--ignore {key!r}: {no_such('key of a signature', key, known)}")
 
 
 def difference(a: str, b: str, ignore: Iterable[str] = ()) -> dict[str, tuple[str | None, str | None]]:

@@ -26,3 +26,10 @@ def test_records_in_a_record_are_told_field_by_field(capsys: pytest.CaptureFixtu
     told = capsys.readouterr().out
     assert "- file: test/checkpoints/renderer_checkpoint.pth; where: " in told
     assert "file: models/audio.py; old: import lws; new: lws = None; why: " in " ".join(told.split())
+
+
+def test_a_wrong_name_ends_with_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["show", "psnrr"]) == 2
+    assert "Did you mean psnr" in capsys.readouterr().err
+    assert cli(["show", "radioo"]) == 2
+    assert "Did you mean radio" in capsys.readouterr().err

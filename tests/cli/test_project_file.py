@@ -67,6 +67,8 @@ def test_pyproject_and_folders_above_inside_one_checkout(tmp_path: Path) -> None
         ('[score]\nquiet = "yes"\n', "expected true or false"),
         ("[score]\nresume = true\n", "no option 'resume'"),
         ('[score]\nalign = "never"\n', "align"),
+        ('[score]\nworkers = "x"\n', "lipsync-eval.toml: [score] workers = 'x':"),
+        ('[score]\nsetting = "both"\n', "lipsync-eval.toml: [score] setting = 'both':"),
         ("[score\n", "cannot be read as TOML"),
         ('[radio.train]\nno = "1"\n', "no option 'no'"),
     ],

@@ -19,11 +19,22 @@ from lipsync_eval import correlate
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.reports import correlation
+from lipsync_eval.reports.opinions import read_opinions
+from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.schema import Result
 
 SCIPY = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}
 numbers = st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=3, max_size=30)
 METHODS = ("bad", "fair", "good", "best")
+
+
+def test_ids_as_clips_csv_writes_them(tmp_path: Path) -> None:
+    """clips.csv has an apostrophe before what a spreadsheet would run; a study may have its ids from there."""
+    names = ["=cmd", "-1=1", "plain", "'quoted"]
+    (tmp_path / "m.csv").write_text(csv_text([("id", "method", "mos"), *((n, "a", i) for i, n in enumerate(names))]))
+    assert "'=cmd" in (tmp_path / "m.csv").read_text()
+    (opinions,) = read_opinions(tmp_path / "m.csv")
+    assert [clip for clip, _ in opinions.scores] == names
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -208,6 +208,13 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(a, a, alpha=1.5)
 
 
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(UsageError, match="the new run has no psnr, av_offset;"):
+        compare(
+            make("b", {"lmd": [1.0, 2.0]}), make("a", {"psnr": [1.0, 2.0], "av_offset": [1.0, 1.0], "lmd": [1.0, 2.0]})
+        )
+
+
 def test_false_alarms_stay_within_alpha() -> None:
     """200 pairs of runs that differ by noise alone: the share that fails is at most alpha, up to the sampling of 200 trials."""
     alarms = 0

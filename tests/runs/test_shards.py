@@ -139,7 +139,9 @@ def test_what_does_not_belong_together_is_refused(clips: Path, tmp_path: Path) -
             shard(clips, "2/2", tmp_path / "a", **more)
     with pytest.raises(UsageError, match="holds no shard"):
         lipsync_eval.merge([tmp_path / "nothing"], out=tmp_path / "c")
-    assert not (tmp_path / "c" / "results.json").exists()
+    with pytest.raises(UsageError, match="holds no shard"):
+        lipsync_eval.merge([tmp_path / "nothing"])
+    assert not (tmp_path / "c" / "results.json").exists() and not (tmp_path / "nothing").exists()
 
 
 def test_a_clip_measured_on_two_videos_is_named(clips: Path, tmp_path: Path) -> None:

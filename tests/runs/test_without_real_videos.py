@@ -208,6 +208,20 @@ def test_files_and_tables_of_pairs(videos: Path, tmp_path: Path, capsys: pytest.
         assert cli(["score", str(tmp_path / folder), *how, "--out", str(tmp_path / "four")]) == 2
 
 
+def test_a_clip_is_never_left_out_with_the_metrics(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A clip that cannot be opened is a failure row of the default metrics; silent clips alone leave none of them."""
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    assert cli(["score", str(tmp_path / "bad.mp4"), "--out", str(tmp_path / "run")]) == 3
+    assert {(f["id"], f["stage"]) for f in results(tmp_path / "run")["failures"]} == {("bad", "decode")}
+    assert by_metric(tmp_path / "run")["mouth_mel_corr"]["n_asked"] == 1
+    write(tmp_path / "silent.mkv", frames(N, seed=1), None)
+    capsys.readouterr()
+    assert cli(["score", str(tmp_path / "silent.mkv"), "--out", str(tmp_path / "none")]) == 2
+    assert "no pair has audio to score" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
 def test_workers_resume_table_gate_and_page(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     how = ["--metrics", "cpbd,mouth_mel_corr,blink_rate", "--quiet"]
     gen, worse = videos / "gen", tmp_path / "worse"
@@ -253,6 +267,12 @@ def test_a_run_with_real_videos_is_another_measurement(
     assert cli(["explain", free, beside]) == 2
     assert "gt (whether there were real videos): none | absent" in capsys.readouterr().out
     assert cli(["table", free, beside, "--ignore", "gt", "--ignore", "align"]) == 0
+    capsys.readouterr()
+    assert cli(["table", free, beside, "--group-by", "dataset"]) == 0
+    assert "\nno real videos\n" in capsys.readouterr().out
+    for command in (["table", free, free + "=x"], ["gate", free, "--baseline", free]):
+        assert cli([*command, "--ignore", "algin"]) == 2
+        assert "no key of a signature 'algin'. Did you mean align?" in capsys.readouterr().err
 
 
 def test_cross_measures_each_video_by_itself(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
