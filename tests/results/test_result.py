@@ -129,7 +129,7 @@ def test_paths_work_from_any_folder_and_after_a_move(
 
 def test_what_score_is_not_given_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="real videos"):
-        lipsync_eval.score(folder / "gen")
+        lipsync_eval.score(folder / "gen", metrics="psnr")
     with pytest.raises(TypeError):
         lipsync_eval.score(folder / "gen", folder / "gt", roii="x")  # type: ignore[call-arg]
 

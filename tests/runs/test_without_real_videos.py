@@ -246,8 +246,8 @@ def test_workers_resume_table_gate_and_page(videos: Path, tmp_path: Path, capsys
     assert cli(["gate", two, "--baseline", one]) == 0
     assert cli(["gate", bad, "--baseline", one]) == 1
     assert cli(["report", one, bad, "--out", str(tmp_path / "page"), "--quiet"]) == 0
-    media = {p.name[:6] for p in (tmp_path / "page" / "media").iterdir()}
-    assert media == {"000000", "000001", "100000"}
+    media = {p.stem for p in (tmp_path / "page" / "media").iterdir()}
+    assert media == {"000000-0", "000001-0", "000000-1"}
     assert cli(["plot", one, "--out", str(tmp_path / "plots")]) == 0
     assert cli(["study", one, "--out", str(tmp_path / "study"), "--with-real"]) == 2
     assert "was scored without real videos" in capsys.readouterr().err
