@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from lipsync_eval.baselines.kit.data.windows import to_tensor
 from lipsync_eval.baselines.kit.progress import Say
 from lipsync_eval.baselines.kit.sync.pairs import pair_loss
 from lipsync_eval.baselines.kit.sync.recipe import SyncRecipe
@@ -64,15 +61,6 @@ class LoadedSync:
     def size(self) -> int:
         """px of the crops that it was trained on."""
         return self.config.model.size
-
-    @torch.inference_mode()
-    def cosines(self, crops: NDArray[np.uint8], mels: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Eq. 4: (B, T, H, W, 3) uint8 crops and the (B, bands, columns) mels around their middle frames -> (B,) in [-1, 1]."""
-        device = next(self.network.parameters()).device
-        frames = to_tensor(crops.reshape(-1, *crops.shape[2:])).reshape(*crops.shape[:2], 3, *crops.shape[2:4])
-        found: Tensor = self.network(frames.to(device), torch.from_numpy(mels)[:, None].to(device))
-        cosines: NDArray[np.float64] = found.double().clamp(-1, 1).cpu().numpy()
-        return cosines
 
 
 def open_sync(path: Path, device: torch.device) -> LoadedSync:
