@@ -27,14 +27,11 @@ def load_geometry_network(path: Path, device: str = "auto", provider: Provider |
         RefusedCheckpoint: no such checkpoint, damaged, or of another topology.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     held = open_checkpoint(path, GEOMETRY)
     topology = (provider or open_provider(held.config.geometry, topology_only=True)).topology
-    network = GeometryNetwork(held.config.stage1, topology)
-    fit(network, held.tensors(), source=str(held.folder))
     chosen = pick(device)
-    return network.eval().requires_grad_(False).to(chosen), held, topology, chosen
+    return held.restored(GeometryNetwork(held.config.stage1, topology), chosen), held, topology, chosen
 
 
 def load_renderer(path: Path, device: str = "auto") -> tuple[Renderer, Checkpoint[PersonaTalkConfig], torch.device]:
@@ -44,13 +41,10 @@ def load_renderer(path: Path, device: str = "auto") -> tuple[Renderer, Checkpoin
         RefusedCheckpoint: no such checkpoint, or damaged.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     held = open_checkpoint(path, RENDERER)
-    renderer = Renderer(held.config.stage2)
-    fit(renderer, held.tensors(), source=str(held.folder))
     chosen = pick(device)
-    return renderer.eval().requires_grad_(False).to(chosen), held, chosen
+    return held.restored(Renderer(held.config.stage2), chosen), held, chosen
 
 
 @torch.inference_mode()

@@ -69,12 +69,8 @@ def open_sync(path: Path, device: torch.device) -> LoadedSync:
     Raises:
         RefusedCheckpoint: not a checkpoint of train-sync, or damaged.
     """
-    from lipsync_eval.weights import fit
-
     held = open_checkpoint(path, SYNC)
-    net = SyncDiscriminator(held.config.sync)
-    fit(net, held.tensors(), source=str(held.folder))
-    net.eval().requires_grad_(False).to(device)
+    net = held.restored(SyncDiscriminator(held.config.sync), device)
     return LoadedSync(net, held.config, held.hashes[MODEL], held.folder)
 
 

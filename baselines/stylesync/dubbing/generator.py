@@ -169,7 +169,6 @@ def load_generator(
         InputError: smoothing or gain out of range.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     if not 0 <= audio_smooth < 1 or audio_gain <= 0:
         raise InputError(f"audio smoothing {audio_smooth} must be in [0, 1), the gain {audio_gain} above 0")
@@ -177,9 +176,7 @@ def load_generator(
     if expected is not None and (other := differences(expected, held.config.model)):
         raise RefusedCheckpoint(f"{held.folder} holds another model than the configuration: {'; '.join(other)}")
     chosen = pick(device)
-    model: Model | Personal = build(held.config.model)
-    fit(model, held.tensors(), source=str(held.folder))
-    model.eval().requires_grad_(False).to(chosen)
+    model: Model | Personal = held.restored(build(held.config.model), chosen)
     facts: dict[str, Any] = {}
     if personal is not None:
         if not isinstance(model, StyleSync):

@@ -54,15 +54,6 @@ def open_base(path: Path) -> Checkpoint[StyleSyncConfig]:
     return held
 
 
-def load_base(held: Checkpoint[StyleSyncConfig], device: torch.device) -> StyleSync:
-    """G in evaluation mode, frozen."""
-    from lipsync_eval.weights import fit
-
-    model = StyleSync(held.config.model)
-    fit(model, held.tensors(), source=str(held.folder))
-    return model.eval().requires_grad_(False).to(device)
-
-
 class PersonalRecipe:
     """How P is trained: L_g of the base run and the penalty of eq. 6."""
 
@@ -73,7 +64,7 @@ class PersonalRecipe:
         self.config, self.held = config, held
         self.train: PersonalConfig = config.personal
         self.workers = config.data.workers
-        self.base = load_base(held, device)
+        self.base = held.restored(StyleSync(held.config.model), device)
         self.made: Personal | None = None
 
     def generator(self) -> nn.Module:
