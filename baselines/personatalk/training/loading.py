@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.baselines.kit.training.checkpoints import Checkpoint, open_checkpoint
 from lipsync_eval.baselines.personatalk.config import GEOMETRY, RENDERER, PersonaTalkConfig
-from lipsync_eval.baselines.personatalk.data.sound import frames_of, heard
+from lipsync_eval.baselines.personatalk.data.sound import SAMPLES, frames_of, heard
 from lipsync_eval.baselines.personatalk.geometry.provider import Provider, open_provider
 from lipsync_eval.baselines.personatalk.geometry.topology import Topology
 from lipsync_eval.baselines.personatalk.network.stage1 import GeometryNetwork
@@ -85,7 +85,7 @@ def displacements(
     out = np.zeros((total, len(network.low), 3))
     weight = np.zeros((total, 1, 1))
     for start, stop in stretches(total, config.longest, config.overlap):
-        part = heard(config.audio, samples[start * 640 : stop * 640])
+        part = heard(config.audio, samples[start * SAMPLES : stop * SAMPLES])
         found = network(torch.from_numpy(part[None]).to(device), style, rest, stop - start)[0].double().cpu().numpy()
         ramp = np.ones(stop - start)
         rise = (np.arange(config.overlap) + 1) / (config.overlap + 1)
