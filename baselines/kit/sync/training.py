@@ -161,6 +161,7 @@ def train_sync(
     """Train a sync discriminator into the folder `out`; see `run_task`."""
 
     def make() -> SyncTask:
+        """The task, once the run's folder is known to be usable."""
         task = SyncTask(recipe, ranks, pool)
         say(str(pool))
         return task

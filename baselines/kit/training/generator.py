@@ -176,6 +176,7 @@ def train_generator(
     """Train a generator into the folder `out`; see `run_task`."""
 
     def make() -> GeneratorTask:
+        """The task, once the run's folder is known to be usable; says what is off."""
         task = GeneratorTask(recipe, ranks, pool)
         for line in (str(pool), *task.objective.notes):
             say(line)

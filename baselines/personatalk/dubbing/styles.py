@@ -86,6 +86,7 @@ def draw(
         raise UsageError(f"{held.folder} was trained without style (stage1.style=false): it has no style codes")
 
     def coder(s: Sequence52or68) -> Float:
+        """(n, D) codes of a clip's windows, each half over the one before."""
         count = len(s.index)
         length = min(window or count, count)
         starts = range(0, count - length + 1, max(1, length // 2))

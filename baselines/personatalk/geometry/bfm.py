@@ -110,6 +110,7 @@ def rotations(angles: Tensor) -> Tensor:
     one, zero = torch.ones_like(sx), torch.zeros_like(sx)
 
     def matrix(*rows: Tensor) -> Tensor:
+        """Nine (T,) numbers, row by row -> (T, 3, 3)."""
         return torch.stack(rows, 1).reshape(-1, 3, 3)
 
     rx = matrix(one, zero, zero, zero, cx, -sx, zero, sx, cx)
@@ -203,6 +204,7 @@ class BFM:
         waiting: list[tuple[int, Tensor]] = []
 
         def flush() -> None:
+            """Put the waiting crops through the network."""
             if waiting:
                 with torch.inference_mode():
                     out = self.network(torch.stack([x for _, x in waiting]))

@@ -221,6 +221,7 @@ class _Whole(nn.Module):
         self.network = network
 
     def forward(self, batch: Sequence) -> Tensor:
+        """(B, T, |low|, 3) displacements."""
         style = self.network.style_of(batch.expression)
         return cast(Tensor, self.network(batch.sound, style, batch.template, batch.target.shape[1]))
 
@@ -265,6 +266,7 @@ def run_training(config: PersonaTalkConfig, out: Path, ranks: Ranks, *, resume: 
     pool = open_pool(config, config.geometry_train.window)
 
     def make() -> GeometryTask:
+        """The task, once the run's folder is known to be usable; says what is off."""
         say(str(pool))
         if config.stage1.audio == "hubert" and config.stage1.hubert_weights is None:
             say("HuBERT starts untrained; give stage1.hubert_weights=FILE, or use --set stage1.audio=mel")

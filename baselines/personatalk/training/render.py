@@ -132,6 +132,7 @@ def lips_term(weight: float) -> Term:
     """'lips': mean absolute difference inside the lips' hull."""
 
     def loss(made: Made) -> Tensor:
+        """(), of a batch."""
         mask = made.sample.more["lips"][:, None]
         difference = (made.output.float() - made.target).abs() * mask
         return difference.sum() / (3 * mask.sum()).clamp(min=1)

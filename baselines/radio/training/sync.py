@@ -27,6 +27,7 @@ def sync_recipe(config: RadioConfig) -> SyncRecipe:
     probability = partial(losses.sync_probability, how=config.sync.probability)
 
     def loss(cosines: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, B) cosines and which pairs are off-sync -> loss and accuracy."""
         return pair_loss(probability(cosines), off)
 
     return SyncRecipe(

@@ -123,6 +123,7 @@ class StyleSyncGenerator:
         seconds = material.video.seconds
 
         def mels(numbers: Sequence[int]) -> list[Array]:
+            """Windows of the frames with these numbers."""
             return [WAV2LIP_MEL.window(whole, float(seconds[i])) for i in numbers]
 
         parts = range(0, material.count, HEARD_AT_ONCE) if self.changed else range(0)
@@ -130,6 +131,7 @@ class StyleSyncGenerator:
         known = smoothed(torch.cat(heard), self.audio_smooth, self.audio_gain) if heard else None
 
         def session(numbers: Sequence[int], crops: Sequence[Frame]) -> NDArray[np.uint8]:
+            """See `Session`."""
             codes = self._hear(mels(numbers)) if known is None else known[list(numbers)]
             references = crops if material.own_frames else [material.reference] * len(crops)
             return self._make(crops, references, codes)

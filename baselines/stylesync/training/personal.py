@@ -250,6 +250,7 @@ def _train(
     made: list[PersonalTask] = []
 
     def make() -> PersonalTask:
+        """The task; the crops move into the run's folder, which is usable now."""
         if folder != out / PERSON:
             folder.replace(out / PERSON)
             person.folder = out / PERSON

@@ -25,6 +25,7 @@ def objective(config: StyleSyncConfig, device: torch.device, goes_on: bool = Fal
     scale = 0.5 if config.model.range == "unit" else 1.0  # frames outside the model are in [-1, 1]
 
     def l1(made: Made) -> torch.Tensor:
+        """(), in units of the model's own range."""
         return losses.pixel(made.output, made.target) * scale
 
     terms, notes, scores = [Term("l1", loss.rec, l1)], [], {}
