@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipsync_eval.baselines.kit.sync.scoring import Placed, WindowMeter, WindowScorer
 from lipsync_eval.errors import MetricError
@@ -179,4 +180,5 @@ def _protocol(side: Side, n_frames: int) -> Placed:
 
 def _faces(matrix: Float) -> Placed:
     """Crops of 96 px by their (n_frames, 2, 3) maps, NaN where there is none."""
-    return np.isfinite(matrix).all((1, 2)), lambda i, frame: render(frame, matrix[i], (FACE, FACE))
+    there: NDArray[np.bool_] = np.isfinite(matrix).all((1, 2))
+    return there, lambda i, frame: render(frame, matrix[i], (FACE, FACE))
