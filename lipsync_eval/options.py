@@ -43,6 +43,8 @@ class Option:
     """Its key in signatures: None for `name`, '' where the owner's own keys tell it. Only for options that move a number."""
     flag: bool = False
     """Whether `score` has a flag of its own for it (--roi); every option can be given by --option NAME=VALUE."""
+    written: bool = False
+    """A path that the run reads if it is there when the run starts, and writes otherwise (see Settings.writes)."""
 
     def __str__(self) -> str:
         default = f" [default: {self.default}]" if self.default else ""

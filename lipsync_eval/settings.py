@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, Protocol
 
 from lipsync_eval.align import parse_align
 from lipsync_eval.cache import find_cache_dir
@@ -16,7 +16,7 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.options import Option, checked, clean
 
 AudioChoice = Literal["gen", "gt"]
-FaceChoice = Literal["largest", "single"]
+FaceChoice = Literal["largest", "single", "speaking"]
 SettingChoice = Literal["self", "cross"]
 
 RUN_OPTIONS: Final = (
@@ -41,8 +41,8 @@ RUN_OPTIONS: Final = (
         help="Image, video or folder of them (by clip id) for the _ref metrics.",
     ),
     Option(
-        name="face", heading="Faces", kind="choice", choices=("largest", "single"), default="largest", moves=True,
-        flag=True, help="Which face is followed; single: several faces fail the clip.",
+        name="face", heading="Faces", kind="choice", choices=("largest", "single", "speaking"), default="largest",
+        moves=True, flag=True, help="Whom to follow; single: several fail; speaking: who talks.",
     ),
     Option(
         name="landmarks", heading="Faces", kind="text", default="dlib68", moves=True, flag=True,
@@ -65,10 +65,36 @@ RUN_OPTIONS: Final = (
 """The settings that are no option of a metric or protocol. Which of them stand in a signature depends on the metric."""
 
 _DEVICE: Final = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
-_METRICS: Final = "lipsync_eval.metrics.registry:declared_options"
-_PROTOCOLS: Final = "lipsync_eval.protocols:get"
-_FACES: Final = "lipsync_eval.faces.backends:get"
-"""Who knows the names there are. They lie above this file and may bring plug-ins, so they are named here, not imported."""
+
+
+class _Spec(Protocol):
+    """What is asked here of a crop protocol's spec."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def options(self) -> Sequence[Option]: ...
+
+
+class _Bound(Protocol):
+    @property
+    def spec(self) -> _Spec: ...
+
+
+def _known_options() -> Mapping[str, Option]:
+    """The options of all metric families. What knows names lies above this file and is bound when it is asked."""
+    declared: Callable[[], Mapping[str, Option]] = import_module("lipsync_eval.metrics.registry").declared_options
+    return declared()
+
+
+def _protocol_spec(name: str) -> _Spec:
+    get: Callable[[str], _Bound] = import_module("lipsync_eval.protocols").get
+    return get(name).spec
+
+
+def _check_backend(name: str, kind: Literal["landmarks", "detector"]) -> None:
+    get: Callable[[str, str], object] = import_module("lipsync_eval.faces.backends").get
+    get(name, kind)
 
 
 @dataclass(frozen=True)
@@ -93,7 +119,8 @@ class Settings:
     align: str = "trim:5"
     """trim:N, strict or shortest: what to do with videos of unlike length."""
     face: FaceChoice = "largest"
-    """single: a clip that shows several faces fails."""
+    """single: a clip that shows several faces fails. speaking: the person whose mouth follows the audio best; where nobody's
+    surely does, the clip fails."""
     landmarks: str = "dlib68"
     detector: str | None = None
     """None: the landmark backend's own."""
@@ -114,6 +141,9 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that metric families declare, e.g. {'roi': 'center88', 'fid_stats': 'real.npz'}. One that no metric of this run
     has does nothing, so that several runs can share their settings."""
+    writes: frozenset[str] = frozenset()
+    """Options whose file the run itself writes, also where the file exists by now (fid_stats, fvd_stats). A run settles it
+    when it starts, and a resumed run keeps it: there is no need to give it."""
 
     def __post_init__(self) -> None:
         for option in RUN_OPTIONS:
@@ -130,6 +160,7 @@ class Settings:
             raise UsageError(f"offline={self.offline!r}: expected True or False")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise UsageError(f"seed={self.seed!r}: expected a whole number, 0 or more")
+        self._keep("writes", frozenset(self.writes))
         self._check_paths()
         self._check_faces()
         self._check_options()
@@ -143,26 +174,20 @@ class Settings:
 
     def _check_faces(self) -> None:
         if self.landmarks != "dlib68":
-            _named(_FACES)(self.landmarks, "landmarks")
+            _check_backend(self.landmarks, "landmarks")
         if self.detector is not None:
-            _named(_FACES)(self.detector, "detector")
+            _check_backend(self.detector, "detector")
 
     def _check_options(self) -> None:
         if given := _mapping("options", self.options):
-            known = list(_named(_METRICS)().values())
-            self._keep("options", checked(known, given, "lipsync-eval"))
+            self._keep("options", checked(list(_known_options().values()), given, "lipsync-eval"))
         given = _mapping("protocol_options", self.protocol_options)
         if not self.protocol.endswith(".toml") and (given or self.protocol != "radio"):
-            spec = _named(_PROTOCOLS)(self.protocol).spec
+            spec = _protocol_spec(self.protocol)
             self._keep("protocol_options", checked(spec.options, given, f"protocol {spec.name!r}"))
 
     def _keep(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
-
-
-def _named(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
 
 
 def _mapping(name: str, value: object) -> Mapping[str, object]:

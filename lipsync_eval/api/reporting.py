@@ -73,7 +73,8 @@ def gate(
     """Whether a run is worse than a baseline; `print(gate(...))` shows it, `.passed` decides.
 
     Args:
-        new, baseline: results, folders of runs, or a file that `gate --update` wrote.
+        new, baseline: results, folders of runs, or a file that `gate --update` wrote. The folder of a watch stands for its
+            newest checkpoint, as the baseline for the one before.
         tolerance: how much worse is allowed, e.g. 'psnr=0.1,lse_c=2%'.
         alpha: level of the test over all metrics.
         metrics: ids; None: all of the baseline's that are ranked.
@@ -85,7 +86,11 @@ def gate(
         UsageError: nothing to compare.
     """
     from lipsync_eval.reports.gate import compare, parse_tolerance
+    from lipsync_eval.results.history import newest_run
 
+    new = new if isinstance(new, Result) else newest_run(Path(new))
+    besides = new if isinstance(new, Path) else Path("/")  # no run: a result is in no history
+    baseline = baseline if isinstance(baseline, Result) else newest_run(Path(baseline), besides=besides)
     return compare(
         _result(new),
         _result(baseline),

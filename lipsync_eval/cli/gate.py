@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lipsync_eval.cli.runs import RESAMPLE, metric_list, read_run
+from lipsync_eval.cli.runs import RESAMPLE, metric_list, read_gated
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.rows import Resample
 
@@ -57,25 +57,27 @@ def gate(
     Clips are compared in pairs; a metric fails when a sign-flip permutation test (Holm-corrected over families of metrics)
     says that it got worse by more than its tolerance. It is inconclusive where the clips leave that open: exit 0, with
     --strict 1. Where so few clips cannot reach alpha, the tolerance alone decides. A clip that newly fails fails the gate.
-    Runs measured otherwise are refused with exit 2.
+    Runs measured otherwise are refused with exit 2. The folder of a `watch` stands for its newest checkpoint, and as
+    the baseline for the one before.
 
     \b
     Examples:
       lipsync-eval gate runs/new --baseline runs/old
       lipsync-eval gate runs/new --baseline baseline.json --tolerance psnr=0.1,lse_c=2%
       lipsync-eval gate runs/new --update baseline.json
+      lipsync-eval gate runs/ckpt --baseline runs/ckpt
     """
     from lipsync_eval.files import write_text
     from lipsync_eval.reports import baseline_file, gate_output
     from lipsync_eval.reports.gate import compare, parse_tolerance
 
-    new = read_run(run)
+    new, old = read_gated(run, baseline)
     code = 0
     try:
-        if baseline is not None:
+        if old is not None:
             found = compare(
                 new,
-                read_run(baseline),
+                old,
                 tolerance=parse_tolerance(tolerance),
                 alpha=alpha,
                 seed=seed,

@@ -21,20 +21,42 @@ RESAMPLE = click.option(
 
 
 def read_run(text: str) -> Result:
-    """The run that RUN or RUN=NAME names. A path that holds '=' itself is taken whole where it exists.
-
-    Raises:
-        ParseError: no run there.
-        UsageError: an empty name.
-    """
+    """The run that RUN or RUN=NAME names; raises as `split_name` and `load_result`."""
     from lipsync_eval.results.schema import load_result
 
+    path, name = split_name(text)
+    result = load_result(path)
+    return result if name is None else result.renamed(name)
+
+
+def split_name(text: str) -> tuple[Path, str | None]:
+    """(path, name) of RUN or RUN=NAME. A path that holds '=' itself is taken whole where it exists.
+
+    Raises:
+        UsageError: an empty name.
+    """
     path, equals, name = text.rpartition("=")
     if not equals or Path(text).exists():
-        return load_result(Path(text))
+        return Path(text), None
     if not name.strip() or not path:
         raise UsageError(f"{printable(text)!r}: expected RUN=NAME, e.g. runs/a=ours")
-    return load_result(Path(path)).renamed(name)
+    return Path(path), name
+
+
+def read_gated(run: str, baseline: str | None) -> tuple[Result, Result | None]:
+    """The two runs of `gate`. The folder of a watch stands for its newest checkpoint, as a baseline for the one before."""
+    from lipsync_eval.results.history import newest_run
+    from lipsync_eval.results.schema import load_result
+
+    path, name = split_name(run)
+    path = newest_run(path)
+    new = load_result(path)
+    new = new if name is None else new.renamed(name)
+    if baseline is None:
+        return new, None
+    old_path, old_name = split_name(baseline)
+    old = load_result(newest_run(old_path, besides=path))
+    return new, old if old_name is None else old.renamed(old_name)
 
 
 def read_runs(texts: Sequence[str]) -> list[Result]:

@@ -133,6 +133,8 @@ def _pair(row: Sequence[Any]) -> PairPaths:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
     return absolute(str(value)) if isinstance(value, Path) else value
 
 

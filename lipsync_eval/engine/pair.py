@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice, zip_longest
-from typing import Final, Literal
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.engine.align import common_length
 from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
+from lipsync_eval.engine.follow_faces import WORDS, Face, follow_faces
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
 from lipsync_eval.media import open_clip
@@ -29,7 +29,6 @@ log = logging.getLogger("lipsync_eval")
 
 _BATCH_BYTES = 24_000_000
 _BATCH_MOST = 16
-_WORDS: Final[Mapping[str, Literal["generated", "real"]]] = {"gen": "generated", "gt": "real"}
 
 
 def measure_pair(tools: MeasuringTools, paths: PairPaths, progress: Progress = silent) -> Outcome:
@@ -74,7 +73,7 @@ class _ClipRun:
         """Seconds by part of the work."""
         self.asks: tuple[Ask, ...] = tools.asks
         """Those of the pass under way."""
-        self.tracks: dict[str, Track | ClipError] = {}
+        self.faces: dict[str, Face | ClipError] = {}
         """The face of each video, or why there is none."""
 
     def from_files(self, paths: PairPaths) -> Outcome:
@@ -168,26 +167,23 @@ class _ClipRun:
         if not any(self.tools.uses_faces(ask) for ask in self.asks):
             return tracks
         errors: list[ClipError] = []
-        for side, clip in sides.items():
-            if side not in self.tracks:
-                self._tell(f"faces ({side})", 0.0)
-                with self._stage("faces"), self._timed(f"faces ({side})"):
-                    try:
-                        self.tracks[side] = self.tools.track(clip)
-                    except ClipError as error:
-                        self.tracks[side] = type(error)(f"{_WORDS[side]} video: {error}")
-            found = self.tracks[side]
+        if not self.faces:
+            with self._stage("faces"), self._timed("faces"):
+                self.faces = follow_faces(self.tools, sides, lambda side: self._tell(f"faces ({side})", 0.0))
+        for side, found in self.faces.items():
             if isinstance(found, ClipError):
                 errors.append(found)
                 continue
-            tracks[side] = track = found.cut(lengths[side])
+            tracks[side] = track = found.track.cut(lengths[side])
             self._note(side, track.notes)
             self.outcome.details[side]["faces"] = track_counts(track)
-        single = self.tools.settings.face == "single"
+            if found.people is not None:
+                self.outcome.details[side]["people"] = found.people
+        strict = self.tools.settings.face != "largest"
         lost = [
             ask.name
             for ask in self.asks
-            if (single and self.tools.uses_faces(ask))
+            if (strict and self.tools.uses_faces(ask))
             or any(f"{side}.points" in ask.needs and side not in tracks for side in sides)
         ]
         for problem in errors:
@@ -218,7 +214,7 @@ class _ClipRun:
         """The protocol's crop of each video by itself; where one has none, the metrics that need it fail."""
         found: dict[str, Crop] = {}
         for side, clip in sides.items() if self.tools.needs_crops else ():
-            view = View(clip.height, clip.width, lengths[side], tracks.get(side), _WORDS[side])
+            view = View(clip.height, clip.width, lengths[side], tracks.get(side), WORDS[side])
             try:
                 found[side] = crop = self.tools.protocol.crops(view, view)[0]
             except ClipError as error:

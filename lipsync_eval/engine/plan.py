@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import MissingWeights
 from lipsync_eval.media.pairing import Pairing, find_pairs
 from lipsync_eval.media.pairs import PairPaths
-from lipsync_eval.metrics.registry import get_spec, select
+from lipsync_eval.metrics.registry import family_of, get_spec, select
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings
@@ -57,11 +58,14 @@ class Plan:
         for pair in self.pairs:
             row = [pair.id, *(_stamp(p) for p in (pair.gen, pair.gt, pair.audio, pair.gt_audio))]
             digest.update(json.dumps(row).encode())
-        return {
+        found: dict[str, Any] = {
             "signatures": [self.signature(m, 0) for m in self.metrics],
             "pairs": digest.hexdigest(),
             "seed": self.settings.seed,
         }
+        if self.settings.writes:
+            found["writes"] = {name: _mark(self.settings.options[name]) for name in sorted(self.settings.writes)}
+        return found
 
 
 def make_plan(
@@ -72,6 +76,7 @@ def make_plan(
     *,
     pairs_csv: Path | None = None,
     skip_missing: bool = False,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Match the videos, choose the metrics, bind the protocol, look for the weights.
 
@@ -82,6 +87,7 @@ def make_plan(
         settings: everything else that can move a number.
         pairs_csv: matches by table instead of by stem.
         skip_missing: leave out metrics whose weights are not here (failure rows) instead of raising.
+        earlier: fingerprint of the run that is to be resumed: a file that it writes is its own, though it exists by now.
 
     Raises:
         UsageError: anything that stops the run before work: names, options, weights.
@@ -89,6 +95,8 @@ def make_plan(
     check_overrides(settings.weights)
     real = gt is not None
     check_settings(settings, real=real)
+    if real:
+        settings = replace(settings, writes=_writes(settings, select(metrics), earlier or {}))
     fit = fitting(select(metrics), metrics, settings, real=real)
     pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
     chosen, warnings = _without_audio(fit.metrics, metrics, pairing.pairs, settings)
@@ -126,6 +134,20 @@ def _without_audio(
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
     return kept, (f"no pair has audio to score (--audio {settings.audio}): {', '.join(audio)} left out",)
+
+
+def _writes(settings: Settings, metrics: Iterable[str], earlier: Mapping[str, Any]) -> frozenset[str]:
+    """Options of these metrics whose file is not here yet, or was written by the run that is resumed."""
+    own = earlier.get("writes")
+    own = own if isinstance(own, dict) else {}
+    named = {o.name for m in metrics for o in family_of(m).options if o.written and o.name in settings.options}
+    files = {name: settings.options[name] for name in named}
+    return frozenset(n for n, file in files.items() if not Path(file).exists() or own.get(n) == _mark(file))
+
+
+def _mark(file: str) -> str:
+    """A short name of a path; no path of this machine stands in results.json."""
+    return hashlib.sha256(os.fsencode(Path(file).absolute())).hexdigest()[:16]
 
 
 def _missing_message(missing: Mapping[str, str]) -> str:

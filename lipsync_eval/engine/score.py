@@ -83,7 +83,8 @@ def score(
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
     ask = ClusterAsk.parse(scheduler, cluster, cluster_options)
-    plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample)
+    resumed = Path(out) if out is not None and resume else None
+    plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, resumed)
     for text in plan.warnings:
         warn(text)
     label = name or usual_name(plan.gen)
@@ -112,27 +113,36 @@ def planned(
     pairs: str | Path | None,
     skip_missing: bool,
     resample: Resample,
+    resumed: Path | None = None,
 ) -> Plan:
-    """The plan of a call of `score`, whose arguments these are.
+    """The plan of a call of `score`, whose arguments these are; `resumed`: the folder of a run that it goes on with.
 
     Raises:
         UsageError: anything that stops the run before work.
     """
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
-    table = Path(pairs) if pairs else None
     plan = make_plan(
         Path(gen),
         None if gt is None else Path(gt),
         wanted,
         settings or Settings(),
-        pairs_csv=table,
+        pairs_csv=Path(pairs) if pairs else None,
         skip_missing=skip_missing,
+        earlier=None if resumed is None else _earlier(resumed),
     )
     if resample == "speaker" and (silent := [p.id for p in plan.pairs if p.speaker is None]):
         raise UsageError(
             f"--resample speaker: {len(silent)} clips name no speaker; give --pairs with a column `speaker`"
         )
     return plan
+
+
+def _earlier(folder: Path) -> dict[str, Any]:
+    """Fingerprint of the run in `folder`, unfinished or finished; empty where there is none that can be read."""
+    try:
+        return Journal(folder).fingerprint() or load_result(folder).run.plan or {}
+    except (OutputError, ParseError):
+        return {}  # told later, when the folder is opened
 
 
 def usual_name(gen: Path) -> str:

@@ -80,7 +80,7 @@ def score_shard(
         UsageError: nothing was done; also where `out` holds work of another plan.
     """
     mine = Shard.parse(shard)
-    plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample)
+    plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, Path(out))
     for text in plan.warnings:
         warn(text)
     folder, journal = Path(out), Journal(Path(out))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lipsync_eval.engine.contact_sheet import contact_sheet
+from lipsync_eval.engine.follow_faces import Face, follow_faces
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.errors import ClipError, OutputError
 from lipsync_eval.media import open_clip
@@ -55,7 +56,8 @@ def _scored_crops(tools: MeasuringTools, row: ClipRow) -> tuple[str, list[Frame]
     try:
         clips = [open_side(row, side, path) for side, path in (("gen", row.gen), ("gt", row.gt)) if path is not None]
         lengths = [row.n_frames, *(row.n_frames if paired else clip.n_frames for clip in clips[1:])]
-        views = [View(c.height, c.width, n, _track(tools, c, n)) for c, n in zip(clips, lengths, strict=True)]
+        tracks = _tracks(tools, clips)
+        views = [View(c.height, c.width, n, t and t.cut(n)) for c, n, t in zip(clips, lengths, tracks, strict=True)]
         crops = tools.protocol.crops(views[0], views[1]) if paired else [tools.protocol.crops(v, v)[0] for v in views]
     except ClipError as error:
         return f"{row.id} ({type(error).__name__})", [], []
@@ -71,13 +73,12 @@ def _spread(valid: np.ndarray) -> np.ndarray:
     return there[np.linspace(0, len(there) - 1, min(_EACH, len(there))).round().astype(int)] if len(there) else there
 
 
-def _track(tools: MeasuringTools, clip: Clip, n: int) -> Track | None:
+def _tracks(tools: MeasuringTools, clips: list[Clip]) -> list[Track | None]:
+    """The faces of the generated and of the real video; None where there is none or none is needed."""
     if not tools.protocol.spec.needs_track:
-        return None
-    try:
-        return tools.track(clip).cut(n)
-    except ClipError:
-        return None
+        return [None] * len(clips)
+    found = follow_faces(tools, dict(zip(("gen", "gt"), clips, strict=False)))
+    return [face.track if isinstance(face, Face) else None for face in found.values()]
 
 
 def _cropped(clip: Clip, crop: Crop, chosen: np.ndarray) -> Iterator[Frame]:

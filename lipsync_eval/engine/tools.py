@@ -11,8 +11,8 @@ from lipsync_eval.align import Align, parse_align
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MissingWeights, UsageError
 from lipsync_eval.faces import signature as faces_signature
-from lipsync_eval.faces import track_faces
 from lipsync_eval.features import reference
+from lipsync_eval.features.speaker import face_key, track_one
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.metrics.registry import family_of, get_spec
 from lipsync_eval.options import value_of
@@ -113,21 +113,13 @@ class MeasuringTools:
         return bool(_POINTS & ask.needs) or (bool(_CROPS & ask.needs) and self.protocol.spec.needs_track)
 
     def track(self, clip: Clip) -> Track:
-        """The face that this run follows through a clip, from the cache where it is there.
+        """The face that this run follows through a clip by itself, from the cache where it is there.
 
         Raises:
-            FaceError: no face at all, or several with face='single'.
+            FaceError: no face at all, several with face='single', nobody who surely speaks with face='speaking'.
             MediaError: the clip cannot be read to its end.
         """
-        return track_faces(
-            clip,
-            landmarks=self.settings.landmarks,
-            detector=self.settings.detector,
-            face=self.settings.face,
-            cache=self.cache,
-            weights=self._weights,
-            device=self.settings.device,
-        )
+        return track_one(self.settings, clip, self.cache)
 
     def check_weights(self) -> dict[str, str]:
         """Metrics whose weights are not here -> why. Other things that a family lacks raise at once.
@@ -178,7 +170,7 @@ class MeasuringTools:
             parts["setting"] = self.settings.setting
         if self.uses_faces(ask):
             parts["faces"] = faces_signature(self.settings.landmarks, self.settings.detector, self._weights)
-            parts["face"] = self.settings.face
+            parts["face"] = face_key(self.settings)
         if "gen.audio" in ask.needs:
             parts["audio"] = self.settings.audio
         if "reference" in ask.needs:

@@ -1,4 +1,4 @@
-"""From followed persons to one Track: choose, fill short gaps, say what was done."""
+"""From followed persons to Tracks: of the one that is chosen, or of each; fill short gaps, say what was done."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from lipsync_eval.types import FILLED, FOUND, MISSING, Track
 
 MAX_GAP: Final = 10
 """Frames (0.4 s): longer runs without a face are never filled."""
+MAX_PEOPLE: Final = 16
+"""Persons of one clip that `build_all` keeps: those who fill most of it."""
 
 
 def build(followed: Followed, backend: str, face: Literal["largest", "single"]) -> Track:
@@ -37,6 +39,17 @@ def build(followed: Followed, backend: str, face: Literal["largest", "single"]) 
     person = max(followed.persons, key=lambda p: p.weight)
     track = _spread(person, n, backend, n_faces)
     return _fill(track, _choice_notes(followed, person))
+
+
+def build_all(followed: Followed, backend: str) -> list[Track]:
+    """A Track of each person over all frames, the one that `build` takes first: by their sums of face sides.
+
+    At most MAX_PEOPLE; the notes are those of gaps. A clip without a face has none.
+    """
+    n_faces = np.full(followed.n_frames, -1, np.int16)
+    n_faces[list(followed.n_faces)] = list(followed.n_faces.values())
+    ranked = sorted(followed.persons, key=lambda p: -p.weight)[:MAX_PEOPLE]
+    return [_fill(_spread(person, followed.n_frames, backend, n_faces), []) for person in ranked]
 
 
 def _spread(person: Person, n: int, backend: str, n_faces: np.ndarray) -> Track:

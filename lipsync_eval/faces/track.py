@@ -1,21 +1,34 @@
-"""Clip -> Track: the one call of this layer."""
+"""Clip -> Track of one person, or People: the calls of this layer."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from lipsync_eval.cache import Arrays, Cache
 from lipsync_eval.errors import MediaError, UsageError
-from lipsync_eval.faces.backends import choose
+from lipsync_eval.faces.backends import Chosen, choose
 from lipsync_eval.faces.base import Locate
-from lipsync_eval.faces.follow import follow
-from lipsync_eval.faces.result import build
+from lipsync_eval.faces.follow import Followed, follow
+from lipsync_eval.faces.result import build, build_all
 from lipsync_eval.types import Clip, Track
 
 Choice = Literal["largest", "single"]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Everybody who was followed through a clip."""
+
+    tracks: tuple[Track, ...]
+    """One for each person (at most result.MAX_PEOPLE), the one whom face='largest' follows first."""
+    found: int
+    """Persons there were."""
+    cuts: tuple[int, ...]
+    """First frames after a possible cut."""
 
 
 def signature(landmarks: str = "dlib68", detector: str | None = None, weights: Locate | None = None) -> str:
@@ -68,17 +81,75 @@ def track_faces(
     stored = cache.get(key) if cache else None
     track = _unpack(stored, clip.n_frames, chosen.signature) if stored else None
     if track is None:
-        boxes, points = chosen.load(device)
-        with closing(boxes), closing(points):
-            followed = follow(clip.frames(), boxes, points)
-        if followed.n_frames != clip.n_frames:
-            raise MediaError(
-                f"{clip.path}: {followed.n_frames} frames could be read of {clip.n_frames} that the file holds"
-            )
-        track = build(followed, chosen.signature, face)
+        track = build(_follow(clip, chosen, device), chosen.signature, face)
         if cache:
             cache.put(key, _pack(track))
     return track
+
+
+def track_people(
+    clip: Clip,
+    *,
+    landmarks: str = "dlib68",
+    detector: str | None = None,
+    cache: Cache | None = None,
+    weights: Locate | None = None,
+    device: str = "cpu",
+) -> People:
+    """Follow every face through a clip in one streaming pass; arguments as in `track_faces`.
+
+    Returns:
+        nobody where there is no face.
+
+    Raises:
+        UsageError: unknown name, a package or a weights file missing (the message says what to type).
+        MediaError: the clip does not yield n_frames frames.
+    """
+    chosen = choose(landmarks, detector, weights)
+    key = {"kind": "people.1", "clip": clip.digest, "faces": chosen.signature}
+    stored = cache.get(key) if cache else None
+    people = _unpack_people(stored, clip.n_frames, chosen.signature) if stored else None
+    if people is None:
+        followed = _follow(clip, chosen, device)
+        tracks = tuple(build_all(followed, chosen.signature))
+        people = People(tracks, len(followed.persons), tuple(followed.cuts))
+        if cache:
+            cache.put(key, _pack_people(people))
+    return people
+
+
+def _follow(clip: Clip, chosen: Chosen, device: str) -> Followed:
+    boxes, points = chosen.load(device)
+    with closing(boxes), closing(points):
+        followed = follow(clip.frames(), boxes, points)
+    if followed.n_frames != clip.n_frames:
+        raise MediaError(
+            f"{clip.path}: {followed.n_frames} frames could be read of {clip.n_frames} that the file holds"
+        )
+    return followed
+
+
+def _pack_people(people: People) -> Arrays:
+    facts: Arrays = {
+        "count": np.array([len(people.tracks), people.found]),
+        "cuts": np.array(people.cuts, np.int64),
+    }
+    return facts | {f"{name}{i}": a for i, track in enumerate(people.tracks) for name, a in _pack(track).items()}
+
+
+def _unpack_people(arrays: Arrays, n: int, backend: str) -> People | None:
+    """The stored people, or None where they are not of a clip of n frames."""
+    try:
+        kept, found = (int(k) for k in arrays["count"].astype(np.int64))
+        tracks = [_unpack({k: arrays[f"{k}{i}"] for k in _PACKED}, n, backend) for i in range(kept)]
+        cuts = tuple(int(k) for k in arrays["cuts"].astype(np.int64))
+    except (KeyError, ValueError):
+        return None
+    whole = tuple(track for track in tracks if track is not None)
+    return People(whole, found, cuts) if len(whole) == kept else None
+
+
+_PACKED = ("boxes", "points", "score", "status", "n_faces", "notes")
 
 
 def _pack(track: Track) -> Arrays:

@@ -11,12 +11,11 @@ import numpy as np
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MediaError, MetricError, UsageError
-from lipsync_eval.faces import track_faces
+from lipsync_eval.features.speaker import track_one
 from lipsync_eval.files import sha256
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.names import is_hidden, is_image, is_video, key
 from lipsync_eval.types import FPS, Clip, Frame, Settings, Track
-from lipsync_eval.weights import locate
 
 
 def check(settings: Settings) -> Path:
@@ -100,10 +99,7 @@ def track_reference(settings: Settings, clip: Clip) -> Track:
     Raises:
         FaceError: no face in it.
     """
-    return track_faces(
-        clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=Cache(settings.cache_dir),
-        weights=lambda name: locate(settings, name).path, device=settings.device,
-    )  # fmt: skip
+    return track_one(settings, clip, Cache(settings.cache_dir))
 
 
 def _image(path: Path) -> Clip:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, InputError, MetricError
+from lipsync_eval.features.mouth_mel import QUIETEST
 from lipsync_eval.metrics.base import Failure, Family, Measurement, Pooled
 from lipsync_eval.metrics.helpers.avs_specs import DTYPE, READINGS, ROI, ROW, SCORES, SPECS, AvsScore
-from lipsync_eval.metrics.mouth_audio import QUIETEST
 from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, RATE, Audio, Float, Pair, Settings, Side
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError
+from lipsync_eval.features.mouth_mel import QUIETEST
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
 from lipsync_eval.types import Float, Pair, Side
 
@@ -19,8 +20,6 @@ LEAST: Final = 25
 """Pairs of opening and level (1 s) that a shift needs."""
 DEPTH: Final = 40.0
 """dB: the level is cut this far below its loud parts (95th percentile), so that pauses count alike."""
-QUIETEST: Final = -60.0
-"""dBFS: audio that nowhere reaches this is silent."""
 _INNER: Final = ((61, 67), (62, 66), (63, 65))
 _NOSE: Final = (27, 33)
 
@@ -115,6 +114,8 @@ def correlations(mouth: Float, level: Float) -> Float:
     n = min(len(mouth), len(level))
     for k in range(len(out)):
         late = k - SHIFT
+        if n - abs(late) < LEAST:
+            continue
         a, b = mouth[max(late, 0) : n + min(late, 0)], level[max(-late, 0) : n - max(late, 0)]
         good = np.isfinite(a) & np.isfinite(b)
         if good.sum() < LEAST:

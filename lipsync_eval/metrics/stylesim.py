@@ -256,8 +256,7 @@ class StyleSimVerticesEncoder(_StyleSim):
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """feat: the encoder by hash."""
-        self._loaded()
-        return {"feat": f"vertices-encoder@{sha256(Path(self.path))[:8]}"}
+        return {"feat": f"vertices-encoder@{sha256(self._file())[:8]}"}
 
     def collector(self, side: Side, n_frames: int) -> Collector:
         """The vertices in <stem>.vertices.npz beside the video."""
@@ -269,6 +268,18 @@ class StyleSimVerticesEncoder(_StyleSim):
         path = style_files.of_reference(self.settings, clip_id, style_files.VERTICES)
         return Trained(self._loaded(), style_files.read_vertices(path, None)).code()[0]
 
+    def _file(self) -> Path:
+        """
+        Raises:
+            MissingWeights: no encoder was given.
+        """
+        if not self.path or not Path(self.path).is_file():
+            raise MissingWeights(
+                "stylesim_vertices_encoder needs a style encoder, of which none is published: train one with `lipsync-eval style train "
+                f"CLIPS --features vertices` and give --option style_encoder=FILE{f' (there is no {self.path})' if self.path else ''}"
+            )
+        return Path(self.path)
+
     def _loaded(self) -> TrainedEncoder:
         """
         Raises:
@@ -277,13 +288,8 @@ class StyleSimVerticesEncoder(_StyleSim):
         """
         from lipsync_eval.features.style.training import load
 
-        if not self.path or not Path(self.path).is_file():
-            raise MissingWeights(
-                "stylesim_vertices_encoder needs a style encoder, of which none is published: train one with `lipsync-eval style train "
-                f"CLIPS --features vertices` and give --option style_encoder=FILE{f' (there is no {self.path})' if self.path else ''}"
-            )
         if self._model is None:
-            self._model = load(Path(self.path))
+            self._model = load(self._file())
             if (found := self._model.constants.features) != "vertices":
                 raise RefusedCheckpoint(
                     f"{self.path} was trained on {found}; one of `style train --features vertices` is needed"

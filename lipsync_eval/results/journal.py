@@ -97,6 +97,11 @@ class Journal:
         there = self._plan()
         return there[0] if there is not None else ""
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Of the run that is under way here; empty when there is none."""
+        there = self._plan()
+        return there[1] if there is not None else {}
+
     def done(self, names: Sequence[str]) -> set[int]:
         """Places of the clips that are finished; `names` are the plan's clips in order."""
         found = set()

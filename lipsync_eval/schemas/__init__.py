@@ -1,6 +1,6 @@
 """JSON Schemas of the files that users write, read or keep: for editors, validators and other languages.
 
-Each is a file beside this one. Those of results and baselines are made from the models that read them (`made`; a test
+Each is a file beside this one. Those of results, baselines and histories are made from the models that read them (`made`; a test
 compares), those of the two tables describe one line.
 """
 
@@ -16,6 +16,7 @@ from lipsync_eval.registry import no_such
 SCHEMAS: Final = {
     "results": "results.json, which `score` writes",
     "baseline": "the small file that `gate --update` writes",
+    "history": "history.json, which `watch` writes",
     "pairs": "one line of the CSV of `score --pairs`",
     "manifest": "one line of the CSV of `baselines run` and `compare --data`",
 }

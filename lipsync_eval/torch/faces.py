@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lipsync_eval.api.identity import csim
-from lipsync_eval.errors import FaceError, InputError
+from lipsync_eval.errors import FaceError, InputError, UsageError
 from lipsync_eval.faces.backends import choose
 from lipsync_eval.faces.follow import follow
 from lipsync_eval.faces.result import build
@@ -109,6 +109,8 @@ class CSIM(_Faces):
 
 def _found(stack: NDArray[np.uint8], settings: Settings) -> Float:
     """Landmarks of the frames of one clip: (N, 68, 2) px, NaN where there is no face."""
+    if settings.face == "speaking":
+        raise UsageError("face='speaking' needs audio, and these frames come without; give largest or single")
     chosen = choose(settings.landmarks, settings.detector, None)
     boxes, points = chosen.load("cpu")
     with closing(boxes), closing(points):

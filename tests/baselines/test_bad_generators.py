@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from support.generators import runs_of, toy_folder, toys_alive
+from support.waiting import until
 
 from lipsync_eval.cli import run
 
@@ -151,14 +151,14 @@ def test_a_killed_runner_leaves_nothing(tmp_path: Path, sign: signal.Signals) ->
     ]
     runner = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     waiting = Path(f"{paths['side']}.waiting")
-    _until(lambda: waiting.exists() and waiting.read_text() != "")
+    until(lambda: waiting.exists() and waiting.read_text() != "", "the waiting generator")
     assert len(toys_alive(paths["side"])) >= 2
     os.kill(runner.pid, sign)
-    code = runner.wait(timeout=30)
+    code = runner.wait()
     assert code == (130 if sign == signal.SIGINT else -9)
-    _until(lambda: toys_alive(paths["side"]) == [])
+    until(lambda: toys_alive(paths["side"]) == [], "the end of the generators")
     work = Path(waiting.read_text())
-    _until(lambda: not work.exists())
+    until(lambda: not work.exists(), "the end of the temporary folder")
 
 
 def test_a_temporary_folder_with_a_dot_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,14 +172,6 @@ def test_a_temporary_folder_with_a_dot_is_refused(tmp_path: Path, monkeypatch: p
     assert "set TMPDIR" in str(_outcome(tmp_path, "good")["message"])
 
 
-def _until(there: object, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not there():  # type: ignore[operator]
-        if time.monotonic() > until:
-            pytest.fail("did not happen in time")
-        time.sleep(0.05)
-
-
 def test_the_log_can_be_read_while_the_generator_runs(tmp_path: Path) -> None:
     import threading
 
@@ -191,9 +183,7 @@ def test_the_log_can_be_read_while_the_generator_runs(tmp_path: Path) -> None:
         reader = threading.Thread(target=log.read, args=(stream,))
         reader.start()
         os.write(write, b"frame 1\n")
-        end = time.monotonic() + 10
-        while not (tmp_path / "x.log").read_bytes() and time.monotonic() < end:
-            time.sleep(0.01)
+        until((tmp_path / "x.log").read_bytes, "the first line of the log")
         seen = (tmp_path / "x.log").read_bytes()
         os.close(write)
         reader.join()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.generators import runs_of, toy_folder, toys_alive
+from support.waiting import until
 
 _QUICK = ("--no-report", "--protocol", "raw")
 ENTRY = [sys.executable, "-P", "-m", "lipsync_eval"]
@@ -107,10 +108,7 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path) -> None:
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     first.stderr.close()
-    until = time.monotonic() + 30
-    while toys_alive(paths["side"]) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert toys_alive(paths["side"]) == []
+    until(lambda: toys_alive(paths["side"]) == [], "the end of the generators")
     done = subprocess.run(_compare(paths, "good,blur", *_QUICK), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "good: a: done already" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -25,13 +26,35 @@ def _table(text: str) -> list[str]:
     return [line.rstrip() for line in rows]
 
 
+def _signature(text: str) -> list[str]:
+    """What all scores share, and what the first has of its own."""
+    shared, first = text.split("\nsignature: ")[1].splitlines()[:2]
+    return [*shared.split("|"), *first.removeprefix("  + ").split("|")]
+
+
 def test_readme_prints_what_the_demo_gives(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "lipsync_eval", "demo", str(tmp_path / "demo")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    shown = README.read_text("utf-8").split("$ lipsync-eval score demo/gen demo/gt\n")[1].split("```")[0]
+    readme = README.read_text("utf-8")
+    shown = readme.split("$ lipsync-eval score demo/gen demo/gt\n")[1].split("```")[0]
     assert _table(shown) == _table(done.stdout)
     assert all(NUMBERS.match(row) for row in _table(shown)), "every row has a number"
+    assert _signature(shown) == _signature(done.stdout)
+    explained = readme.split("## How to read a signature\n\n```\n")[1].splitlines()[0]
+    assert explained.split("|") == sorted(_signature(done.stdout))
+
+
+def test_readmes_lines_of_python_run_in_a_checkout(tmp_path: Path) -> None:
+    """Where the folder of the clone hides the installed package, as for a user who installed in it."""
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    make_demo(tmp_path / "demo")
+    for name in ("lipsync_eval", "protocols", "reports", "baselines"):
+        (tmp_path / name).symlink_to(README.parent / name)
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "psnr (dB)" in done.stdout and "proto:radio.1" in done.stdout
 
 
 def test_the_pixels_and_samples_are_the_same_everywhere() -> None:

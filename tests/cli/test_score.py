@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 from support.clips import blurred, frames, pair_folders, sound, write
 from support.videos import make_sound
+from support.waiting import until
 
 from lipsync_eval.cli import run as cli
 
@@ -54,7 +54,7 @@ def test_the_main_job(folders: tuple[Path, Path], tmp_path: Path) -> None:
     data = results(out)
     values = {s["metric"]: s for s in data["scores"]}
     assert 20 < values["psnr"]["value"] < 45
-    assert values["psnr"]["signature"].startswith("agg:clip-mean|align:trim5|face:largest|faces:dlib68.")
+    assert values["psnr"]["signature"].startswith("agg:clip-mean|align:trim5|crop_from:gt|face:largest|faces:dlib68.")
     assert values["psnr"]["n_scored"] == values["psnr"]["n_asked"] == 3
     assert values["psnr"]["ci"]["low"] <= values["psnr"]["value"] <= values["psnr"]["ci"]["high"]
     assert data["failures"] == []
@@ -154,13 +154,9 @@ def test_workers_and_repeats_give_the_same_bytes(folders: tuple[Path, Path], tmp
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], pattern: str) -> None:
-    for _ in range(600):
-        if list(path.glob(pattern)):
-            return
-        if process.poll() is not None:
-            pytest.fail(f"ended early with {process.returncode}")
-        time.sleep(0.05)
-    pytest.fail("nothing came")
+    until(lambda: list(path.glob(pattern)) or process.poll() is not None, f"{pattern} in {path.name}")
+    if process.poll() is not None:
+        pytest.fail(f"ended early with {process.returncode}")
 
 
 @pytest.mark.parametrize(
@@ -178,17 +174,15 @@ def test_a_killed_run_goes_on(tmp_path: Path, sign: signal.Signals, code: int, w
     )
     wait_for(out / "journal", process, "00000*.json")
     os.kill(process.pid, sign)
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate()[1]
     assert process.returncode == code, error
     assert not (out / "results.json").exists()
     kept = len(list((out / "journal").glob("0*.json")))
     assert 1 <= kept < 8
-    for _ in range(300):
-        if not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True).stdout:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("a worker was left behind")
+    until(
+        lambda: not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True).stdout,
+        "the end of the last worker",
+    )
     if sign == signal.SIGINT:
         assert "--resume" in error
     assert cli([*line, "--out", str(out)]) == 2

@@ -17,6 +17,7 @@ from support.face_clips import clip_of, head, scene
 from support.scoring import score
 
 from lipsync_eval.engine.tools import open_tools
+from lipsync_eval.metrics.helpers.real_stats import PREFIX
 from lipsync_eval.metrics.registry import declared_options, family_of, specs
 from lipsync_eval.results.schema import Result
 from lipsync_eval.results.signature import difference, format_signature, parse_signature
@@ -64,7 +65,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             for part in (f.part for f in row.files):
                 name = row.name if part == MAIN else f"{row.name}.{part}"
                 weights[name] = file(name, name)
-    options = {"lip_vertices": file("lips.txt"), "upper_vertices": file("upper.txt")}
+    options = {
+        "lip_vertices": file("lips.txt"),
+        "upper_vertices": file("upper.txt"),
+        "style_encoder": file("encoder.pt"),
+    }
     return Settings(weights=weights, reference=file("reference.png"), options=options, cache_dir=None)
 
 
@@ -93,6 +98,18 @@ def content(name: str, moved: frozenset[str]) -> Mutation:
     return f"{name}=other content", change, moved
 
 
+def statistics(name: str, dim: int, moved: frozenset[str]) -> Mutation:
+    """A file of real videos' statistics for all metrics of the option."""
+
+    def change(s: Settings, folder: Path) -> Settings:
+        parts = {"mu": np.zeros(dim), "sigma": np.zeros((dim, dim)), "n": np.array(9)}
+        arrays = {f"{PREFIX.get(m, f'{m}_')}{part}": value for m in moved for part, value in parts.items()}
+        np.savez_compressed(folder / "other.npz", **arrays)
+        return replace(s, options={**s.options, name: folder / "other.npz"})
+
+    return f"{name}=statistics", change, moved
+
+
 def setting(moved: frozenset[str], **changes: Any) -> Mutation:
     return str(changes), lambda s, folder: replace(s, **changes), moved
 
@@ -117,9 +134,10 @@ RUN: dict[str, list[Mutation]] = {
         setting(CROP | LSE, protocol="lrs"), setting(CROP, protocol="personatalk"),
     ],
     "audio": [setting(of("gen.audio"), audio="gt")],
+    "setting": [setting(ALL, setting="cross")],
     "align": [setting(ALL, align="shortest"), setting(NONE, align="trim:05")],
     "reference": [reference("4", of("reference")), reference("1,2,3", NONE)],
-    "face": [setting(FACES, face="single")],
+    "face": [setting(FACES, face="single"), setting(FACES, face="speaking")],
     "landmarks": [setting(NONE, landmarks="dlib68")],
     "detector": [setting(FACES, detector="yunet"), setting(NONE, detector="hog")],
     "device": [setting(NONE, device="cpu")],
@@ -131,10 +149,13 @@ PROTOCOL = [
     protocol_option("crop_from", "auto", NONE), protocol_option("radius", "per-frame", NONE),
 ]  # fmt: skip
 FAMILY: dict[str, list[Mutation]] = {
+    "style_encoder": [content("style_encoder", named("stylesim_vertices_encoder"))],
+    "lip_expert_crop": [option("lip_expert_crop", "protocol", named("lip_expert_")), option("lip_expert_crop", "box", NONE)],
     "lpips_net": [option("lpips_net", "vgg", frozenset({"lpips"})), option("lpips_net", "alex", NONE)],
     "niqe_variant": [option("niqe_variant", "basicsr", frozenset({"niqe"}))],
     "brisque_variant": [option("brisque_variant", "pypi", frozenset({"brisque"}))],
-    "fid_stats": [content("fid_stats", named("fid")), option("fid_stats", "a-file-that-is-written.npz", NONE)],
+    "fid_stats": [statistics("fid_stats", 2048, named("fid")), option("fid_stats", "a-file-that-is-written.npz", NONE)],
+    "fvd_stats": [statistics("fvd_stats", 3, FVD), option("fvd_stats", "a-file-that-is-written.npz", NONE)],
     "fvd_frames": [option("fvd_frames", "20", FVD), option("fvd_frames", "16", NONE)],
     "fvd_start": [option("fvd_start", "3", FVD)],
     "fvd_windows": [option("fvd_windows", "all", FVD - {"fvd_r3d18"}), option("fvd_windows", "first", frozenset({"fvd_r3d18"}))],
@@ -229,6 +250,7 @@ MOVES: list[tuple[dict[str, Any], set[str]]] = [
     ({"audio": "gt"}, {"mouth_audio_corr", "mouth_mel_corr"}),
     ({"options": {"softdtw_gamma": 0.01}}, {"softdtw_mouth"}),
     ({"face": "single"}, set()),
+    ({"face": "speaking"}, set()),
     ({"align": "strict"}, set()),
     ({"seed": 3}, set()),
     ({"device": "cpu"}, set()),

@@ -12,7 +12,7 @@ from support.perception import write_inception
 from support.scoring import score
 
 from lipsync_eval import check_metric
-from lipsync_eval.errors import UsageError
+from lipsync_eval.errors import OtherRun, UsageError
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics import fid as module
 from lipsync_eval.metrics.fid import Fid, _Pile
@@ -143,7 +143,7 @@ class TestStats:
     """--fid-stats FILE."""
 
     def run(self, tmp_path: Path, weights: Path, metrics: str = "fid", **more: Any) -> Any:
-        gen, gt = folders(tmp_path)
+        gen, gt = (tmp_path / "gen", tmp_path / "gt") if (tmp_path / "gt").exists() else folders(tmp_path)
         options = {"fid_stats": str(tmp_path / "stats.npz")}
         return score(gen, gt, metrics=metrics, protocol="raw", cache=None, weights_dir=weights, options=options, **more)
 
@@ -197,3 +197,53 @@ class TestStats:
         )
         with pytest.raises(UsageError, match="no folder"):
             family.check()
+
+    def test_a_resumed_run_takes_the_file_that_it_wrote_for_its_own(
+        self, quick: Any, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Finished, or killed after the statistics were written and before results.json was."""
+        whole = self.run(tmp_path, weights, "fid,fid_clean", out=tmp_path / "whole")
+        calls = quick.calls
+        again = self.run(tmp_path, weights, "fid,fid_clean", out=tmp_path / "whole", resume=True)
+        assert again == whole and quick.calls == calls
+        content = (tmp_path / "stats.npz").read_bytes()
+        (tmp_path / "stats.npz").unlink()
+        with monkeypatch.context() as patch:
+
+            def killed(*_: object) -> None:
+                raise KeyboardInterrupt
+
+            patch.setattr("lipsync_eval.engine.score.write_run", killed)
+            with pytest.raises(KeyboardInterrupt):
+                self.run(tmp_path, weights, "fid,fid_clean", out=tmp_path / "half")
+        assert (tmp_path / "stats.npz").exists() and not (tmp_path / "half" / "results.json").exists()
+        calls = quick.calls
+        half = self.run(tmp_path, weights, "fid,fid_clean", out=tmp_path / "half", resume=True, workers=2)
+        assert quick.calls == calls, "no clip is measured anew"
+        assert (half.scores, half.clips, half.run.plan) == (whole.scores, whole.clips, whole.run.plan)
+        assert (tmp_path / "stats.npz").read_bytes() == content
+
+    def test_a_run_that_read_the_file_is_another(self, quick: Any, weights: Path, tmp_path: Path) -> None:
+        self.run(tmp_path, weights, out=tmp_path / "wrote")
+        self.run(tmp_path, weights, out=tmp_path / "read")
+        with np.load(tmp_path / "stats.npz") as file:
+            arrays = dict(file)
+        np.savez(tmp_path / "stats.npz", **(arrays | {"mu": arrays["mu"] + 1}))
+        with pytest.raises(OtherRun):
+            self.run(tmp_path, weights, out=tmp_path / "read", resume=True)
+        (tmp_path / "wrote" / "results.json").rename(tmp_path / "kept.json")
+        kept = self.run(tmp_path, weights, out=tmp_path / "wrote", resume=True)
+        assert "real:" in kept["fid"].signature, "nothing is left to resume: a new run, which reads the file"
+
+    def test_statistics_of_another_run_are_not_replaced(
+        self, quick: Any, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two runs began before the file was there; the second to end finds it."""
+        family = Fid(Settings(weights_dir=weights, options={"fid_stats": str(tmp_path / "s.npz")}), frozenset({"fid"}))
+        assert family.stats is not None
+        np.savez(tmp_path / "s.npz", mu=np.ones(DIM), sigma=np.eye(DIM), n=np.array(7), facts=np.array("{}"))
+        before = (tmp_path / "s.npz").read_bytes()
+        note = family.stats.write("fid", np.zeros(DIM), np.eye(DIM), 7, {})
+        assert "not written: s.npz holds other ones by now" in note and (tmp_path / "s.npz").read_bytes() == before
+        assert family.stats.signature("fid") == ""
+        assert "written to" in family.stats.write("fid", np.ones(DIM), np.eye(DIM), 7, {})

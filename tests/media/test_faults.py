@@ -85,7 +85,7 @@ def lag(a, b):
     return best if best < size // 2 else best - size
 
 
-def test_a_held_track_of_audio_that_cannot_be_mixed_leaves_the_frames(faults):
+def test_audio_that_cannot_be_mixed_leaves_the_frames(faults):
     assert given(faults, "channel-layout/a.mkv").audio is None
     with pytest.raises(MediaError, match="9 channels in the layout '9 channels' cannot be mixed to mono"):
         given(faults, "channel-layout/b.mp4", audio=faults / "channel-layout" / "gen" / "b.wav")

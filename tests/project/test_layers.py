@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"reports", "demo"},
     {"engine"},
     {"baselines", "api"},
-    {"torch"},
+    {"torch", "watch", "export"},
     {"cli"},
     {"__init__", "__main__"},
 ]

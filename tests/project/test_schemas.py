@@ -1,6 +1,6 @@
 """The JSON Schemas in the package describe what the models read and what the commands write.
 
-`python tests/project/test_schemas.py` writes those of results and baselines anew after a model changed.
+`python tests/project/test_schemas.py` writes those of results, baselines and histories anew after a model changed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lipsync_eval import schemas
 from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.errors import UsageError
 from lipsync_eval.media.table import COLUMNS
+from lipsync_eval.results.history import History
 from lipsync_eval.results.schema import Result
 
 FOLDER = Path(schemas.__file__).parent
@@ -26,11 +27,12 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def made(name: str) -> dict[str, Any]:
     """The schema of what is in the file, from the model that reads it."""
-    found = Result.model_json_schema(mode="serialization" if name == "results" else "validation")
+    model = History if name == "history" else Result
+    found = model.model_json_schema(mode="validation" if name == "baseline" else "serialization")
     return {"$schema": DRAFT, **found, "title": f"lipsync-eval {name}", "description": schemas.SCHEMAS[name]}
 
 
-@pytest.mark.parametrize("name", ["results", "baseline"])
+@pytest.mark.parametrize("name", ["results", "baseline", "history"])
 def test_the_file_is_the_model(name: str) -> None:
     assert schemas.schema(name) == made(name), "python tests/project/test_schemas.py writes it anew"
 
@@ -59,5 +61,5 @@ def test_command_prints_json(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for each in ("results", "baseline"):
+    for each in ("results", "baseline", "history"):
         (FOLDER / f"{each}.json").write_text(json.dumps(made(each), indent=1) + "\n", "utf-8")

@@ -108,7 +108,7 @@ def test_only_the_checkpoint_is_in_the_signature(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda side: replace_audio(side, None), "there is no audio to score"),
+        (lambda side: replace_audio(side, None), "has no audio to score"),
         (lambda side: replace_audio(side, np.zeros(40 * 640, np.float32)), "the audio is silent"),
         (
             lambda side: replace_audio(side, side.audio.samples[: 4 * 640]),

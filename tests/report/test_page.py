@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from support.browser import browser, problems, requests
 from support.clips import pair_folders
 from support.runs import noisy, run
+from support.waiting import until
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
@@ -59,10 +59,11 @@ def test_it_opens_from_the_disk_and_stays_there(page: Path) -> None:
     with browser() as driver:
         driver.get(page.as_uri())
         assert len(rows(driver)) == 12
+        until(lambda: driver.execute_script("return charts.list.filter((c) => c.plot.data).length") == 3, "the plots")
         driver.execute_script("document.getElementById('scatter-section').scrollIntoView()")
-        time.sleep(3)
-        assert driver.execute_script("return charts.list.filter((c) => c.plot.data).length") == 3
-        assert driver.execute_script("return document.getElementById('scatter').data.length") == 1
+        until(
+            lambda: driver.execute_script("return (document.getElementById('scatter').data || []).length"), "the dots"
+        )
         asked = requests(driver)
         assert asked
         root = page.parent.as_uri()
@@ -91,7 +92,7 @@ def test_nothing_in_the_folder_points_elsewhere(page: Path) -> None:
 def test_hostile_names_stay_text(page: Path) -> None:
     with browser() as driver:
         driver.get(page.as_uri())
-        time.sleep(0.5)
+        until(lambda: rows(driver), "the rows of the table")
         assert driver.find_elements("css selector", "img[src=x]") == []
         assert any(HOSTILE in row for row in rows(driver))
         assert HOSTILE in driver.find_element("id", "summary").text
@@ -204,9 +205,8 @@ def test_from_score_to_page_with_videos(tmp_path: Path) -> None:
     assert cli(["report", str(tmp_path / "run"), "--out", str(tmp_path / "mine")]) == 2
     with browser() as driver:
         driver.get((tmp_path / "page" / "index.html").as_uri())
-        time.sleep(1.5)
-        ready = "return [...document.querySelectorAll('video')].map((v) => v.readyState >= 2)"
-        assert driver.execute_script(ready) == [True, True], "the previews play in the browser"
+        ready = "return [...document.querySelectorAll('video')].filter((v) => v.readyState >= 2).length"
+        until(lambda: driver.execute_script(ready) == 2, "the previews, playable in the browser")
 
 
 def scored(tmp_path: Path) -> Path:

@@ -19,7 +19,7 @@ from lipsync_eval.metrics.registry import get_spec, specs
 CHEAP = [
     name
     for name, spec in specs().items()
-    if not spec.needs & {"weights", "reference", "npz"} and spec.group != "user-file"
+    if not spec.needs & {"weights", "reference", "npz", "experiment"} and spec.group != "user-file"
 ]
 NETWORKS = ["lpips", "fid"]
 """With seeded weights; fid is pooled over clips."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from support.browser import browser, problems, requests
 from support.clips import frames, sound, write
 from support.runs import run
+from support.waiting import until
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import ParseError, UsageError
@@ -87,10 +87,7 @@ def rate(
             find("css selector", f"input[name={question}][value='{score}']").click()
         find("css selector", "#answers button").click()
     path = downloads / f"answers-{key['study']}-rater{number}.json"
-    for _ in range(50):
-        if path.exists():
-            break
-        time.sleep(0.1)
+    until(path.exists, path.name)
     return order, json.loads(path.read_text())
 
 
@@ -261,10 +258,7 @@ def test_answers_survive_a_reload(tmp_path: Path) -> None:
                 find("id", "watched").click()
             find("css selector", "#answers button").click()
         path = tmp_path / f"answers-{key['study']}-rater7.json"
-        for _ in range(100):
-            if path.exists():
-                break
-            time.sleep(0.1)
+        until(path.exists, path.name)
         opinions = read_answers(path, key)
         assert len(opinions) == 8
         assert sum(not o.watched for o in opinions) == 2

@@ -73,6 +73,11 @@ def test_short_clip_has_fewer_shifts() -> None:
     assert np.isfinite(curve).sum() == 9 and np.isfinite(curve[15 - 4 : 15 + 5]).all()
 
 
+@pytest.mark.parametrize("n", range(17))
+def test_a_clip_shorter_than_the_shifts_has_no_correlation(n: int) -> None:
+    assert np.isnan(m.correlations(talk(40)[:n], talk(40)[:n])).all()
+
+
 def test_nothing_that_moves_has_no_correlation() -> None:
     assert np.isnan(m.correlations(np.full(100, 0.3), talk(100))).all()
 

@@ -89,7 +89,7 @@ def test_a_run_that_failed_on_the_hard_clips_is_not_marked_better() -> None:
     assert "the 3 of 4 clips" in note and "clip001" in note
 
 
-def test_real_runs_that_are_equal_on_the_common_clip(data: Path) -> None:
+def test_runs_that_are_equal_on_the_common_clip(data: Path) -> None:
     """faults/metrics/table-partial-coverage: equal to the last digit where both have a score."""
     faults = data / "faults" / "metrics" / "table-partial-coverage"
     table = build([load_result(faults / "full"), load_result(faults / "part")])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import until
 
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.weights import download, registry
@@ -344,8 +345,7 @@ download.get_row = lambda name: row
 download.pull("thing", folder=Path({str(tmp_path)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", script])
-    while not server.ranges:
-        time.sleep(0.005)
+    until(lambda: server.ranges, "the first request")
     time.sleep(stop)
     process.kill()
     process.wait()

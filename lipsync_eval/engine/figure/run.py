@@ -15,13 +15,12 @@ from lipsync_eval.engine.figure.places import MOUTH_SHAPE, Box, elsewhere, faces
 from lipsync_eval.engine.figure.words import read_words, word_at
 from lipsync_eval.engine.scored_clips import open_side
 from lipsync_eval.errors import ClipError, FaceError, OutputError, UsageError
-from lipsync_eval.faces import track_faces
+from lipsync_eval.features.speaker import track_one
 from lipsync_eval.registry import no_such
 from lipsync_eval.results.clips import other_real_videos
 from lipsync_eval.results.rows import ClipRow
 from lipsync_eval.results.schema import Result
 from lipsync_eval.types import FPS, Clip, Frame, Settings
-from lipsync_eval.weights import locate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -223,10 +222,7 @@ def _find_faces(methods: list[_Video], truth: _Video | None, n: int, settings: S
 
     def places(video: _Video) -> bool:
         try:
-            track = track_faces(
-                video.clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face,
-                cache=cache, weights=lambda name: locate(settings, name).path, device=settings.device,
-            ).cut(n)  # fmt: skip
+            track = track_one(settings, video.clip, cache).cut(n)
         except FaceError as error:
             video.views = video.mouths = [None] * n
             warn(f"{video.name}: {error}")

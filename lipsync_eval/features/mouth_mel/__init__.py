@@ -14,16 +14,20 @@ Quantitative association of vocal-tract and facial behavior, Speech Communicatio
 
 from lipsync_eval.features.mouth_mel.agreement import SHIFT, Curve, agreement, certainty
 from lipsync_eval.features.mouth_mel.constants import Constants, fit, read, shipped, write
+from lipsync_eval.features.mouth_mel.measure import QUIETEST, Found, measure
 from lipsync_eval.features.mouth_mel.series import LEAST, mel_series, mouth_series, prepared
 
 __all__ = [
     "LEAST",
+    "QUIETEST",
     "SHIFT",
     "Constants",
     "Curve",
+    "Found",
     "agreement",
     "certainty",
     "fit",
+    "measure",
     "mel_series",
     "mouth_series",
     "prepared",

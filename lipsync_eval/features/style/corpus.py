@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, MetricError, UsageError
-from lipsync_eval.faces import track_faces
 from lipsync_eval.features.blendshapes import ROW, Blendshapes, feature_name, score_key
+from lipsync_eval.features.speaker import track_one
 from lipsync_eval.features.style.files import VERTICES, beside, read_vertices
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.tree import find_clips
@@ -101,10 +101,7 @@ def read_all(
     for recording in recordings:
         try:
             clip = open_clip(recording.path)
-            track = track_faces(
-                clip, landmarks=settings.landmarks, detector=settings.detector, face=settings.face, cache=cache,
-                weights=lambda name: locate(settings, name).path,
-            )  # fmt: skip
+            track = track_one(settings, clip, cache)
             index = np.flatnonzero(track.valid)
             raw = track.points[index]
             if landmarker is not None and file is not None:

@@ -22,11 +22,11 @@ from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, Float, Settings
 
 FID_STATS: Final = Option(
-    name="fid_stats", heading="FID", kind="path", moves=True, key="", flag=True,
+    name="fid_stats", heading="FID", kind="path", moves=True, key="", flag=True, written=True,
     help="Statistics of real crops (.npz): read if the file exists, else written.",
 )  # fmt: skip
 FVD_STATS: Final = Option(
-    name="fvd_stats", heading="FVD", kind="path", moves=True, key="", flag=True,
+    name="fvd_stats", heading="FVD", kind="path", moves=True, key="", flag=True, written=True,
     help="The same for FVD: statistics of real windows (.npz).",
 )  # fmt: skip
 PREFIX: Final[Mapping[str, str]] = {"fid": "", "fid_clean": "clean_"}
@@ -45,6 +45,7 @@ def crop_facts(settings: Settings, *, crop: bool = True, box: bool = False) -> d
         box: the face box is used.
     """
     from lipsync_eval.faces import signature
+    from lipsync_eval.features.speaker import face_key
     from lipsync_eval.protocols import get
     from lipsync_eval.weights import locate
 
@@ -55,22 +56,23 @@ def crop_facts(settings: Settings, *, crop: bool = True, box: bool = False) -> d
         facts["proto"] = protocol.signature()
     if box or (crop and protocol.spec.needs_track):
         facts["faces"] = signature(settings.landmarks, settings.detector, lambda name: locate(settings, name).path)
-        facts["face"] = settings.face
+        facts["face"] = face_key(settings)
     return facts
 
 
 class RealStats:
     """One file: read where it exists when the run starts, else written at its end."""
 
-    def __init__(self, option: Option, path: Path, dim: int) -> None:
+    def __init__(self, option: Option, path: Path, dim: int, *, writes: bool = False) -> None:
         """
         Args:
             option: fid_stats or fvd_stats, for messages.
             path: the file.
             dim: numbers in a feature; 0: any.
+            writes: it is this run's own, also where it exists by now.
         """
         self.flag, self.path, self.dim = f"--{option.name.replace('_', '-')}", path, dim
-        self.reading = path.exists()
+        self.reading = not writes and path.exists()
         """Whether the file gives the real side. Settled when the run starts: the file may appear while it works."""
         self.written: dict[str, str] = {}
         """metric -> digest of what this run has written."""
@@ -144,15 +146,18 @@ class RealStats:
         """Add one metric's statistics to the file.
 
         Returns:
-            a note on what was done, or why it could not be.
+            a note on what was done, or why it could not be. Where the file holds statistics for the metric by now (another run
+            wrote it meanwhile, or this one before it was killed), they stay as they are, and other ones are told.
         """
         prefix = _prefix(metric)
         arrays = dict(_load(self.flag, self.path)) if self.path.exists() else {}
-        arrays |= {f"{prefix}mu": mean, f"{prefix}sigma": cov, f"{prefix}n": np.array(n)}
-        arrays[f"{prefix}facts"] = np.array(json.dumps(dict(facts), sort_keys=True))
+        own = {f"{prefix}mu": mean, f"{prefix}sigma": cov, f"{prefix}n": np.array(n)}
+        own[f"{prefix}facts"] = np.array(json.dumps(dict(facts), sort_keys=True))
+        if own.keys() & arrays.keys() and not all(_same(arrays.get(name), value) for name, value in own.items()):
+            return f"{metric}: the statistics were not written: {self.path.name} holds other ones by now"
         try:
             with atomic(self.path) as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+                np.savez(file, **(arrays | own))
         except OSError as error:
             return f"{metric}: the statistics could not be written to {self.path} ({error.strerror or error})"
         self.written[metric] = _digest(mean, cov, n)
@@ -178,7 +183,7 @@ class RealStats:
 def opened(option: Option, settings: Settings, dim: int) -> RealStats | None:
     """The file that the settings name, if any."""
     named = settings.options.get(option.name)
-    return None if named is None else RealStats(option, Path(named), dim)
+    return None if named is None else RealStats(option, Path(named), dim, writes=option.name in settings.writes)
 
 
 def _prefix(metric: str) -> str:
@@ -190,6 +195,13 @@ def _digest(mean: Float, cov: Float, n: int | None) -> str:
     for array in (mean, cov):
         digest.update(np.ascontiguousarray(array, np.float64).tobytes())
     return f"stats@{digest.hexdigest()[:8]}"
+
+
+def _same(there: NDArray[np.generic] | None, own: NDArray[np.generic]) -> bool:
+    """Equal, up to what another number of threads rounds otherwise."""
+    if there is None or there.shape != own.shape or there.dtype.kind != own.dtype.kind:
+        return False
+    return bool(np.allclose(there, own, rtol=1e-9, atol=1e-12) if own.dtype.kind == "f" else np.array_equal(there, own))
 
 
 def _load(flag: str, path: Path) -> dict[str, NDArray[np.generic]]:
