@@ -180,5 +180,5 @@ def _protocol(side: Side, n_frames: int) -> Placed:
 
 def _faces(matrix: Float) -> Placed:
     """Crops of 96 px by their (n_frames, 2, 3) maps, NaN where there is none."""
-    there: NDArray[np.bool_] = np.isfinite(matrix).all((1, 2))
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all((1, 2)), np.bool_)
     return there, lambda i, frame: render(frame, matrix[i], (FACE, FACE))
