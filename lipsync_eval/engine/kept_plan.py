@@ -39,11 +39,11 @@ class KeptPlan(Plan):
     """metric -> its signature with nothing scored."""
     stamp: Mapping[str, Any] = field(default_factory=dict)
 
-    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] = ()) -> str:
+    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] | None = None) -> str:
         """The signature of one score of this run; `cropped`: see MeasuringTools.signature_parts."""
         parts = parse_signature(self.signatures[metric]) | {"n": f"{n_scored}of{len(self.pairs)}"}
-        if metric not in self.missing and (whose := self.tools.crop_from(self.tools.ask(metric), cropped)):
-            parts = {key: whose if key == CROP_FROM else value for key, value in parts.items()}
+        if parts.pop(CROP_FROM, "") and (whose := self.tools.crop_from(self.tools.ask(metric), cropped)):
+            parts[CROP_FROM] = whose
         if (stats := self.stats(metric)) is not None and metric in stats.written:
             parts["real"] = stats.written[metric]
         return format_signature(parts)
