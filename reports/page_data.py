@@ -15,7 +15,7 @@ from lipsync_eval.reports.page_media import Previews
 from lipsync_eval.reports.published import GT
 from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import ClipRow, Result, Score
-from lipsync_eval.results.signature import short_hash
+from lipsync_eval.results.signature import parse_signature, short_hash
 
 Frames = Mapping[str, Mapping[str, NDArray[Any]]]
 """clip id -> array name -> values, as load_frames gives."""
@@ -79,6 +79,7 @@ def _run(run: Result, ids: Sequence[str], shown: Sequence[bool]) -> dict[str, An
         "version": run.run.version,
         "started": run.run.started,
         "nPairs": run.data.n_pairs,
+        "cross": any(parse_signature(s.signature).get("setting") == "cross" for s in run.scores),
         "scores": [_score(s) for s in run.scores],
         "clips": [_clip(clips.get(i), failures.get(i, []), media) for i, media in zip(ids, shown, strict=True)],
     }
