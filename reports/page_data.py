@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from lipsync_eval.reports.marks import Marks, measured, real_level
 from lipsync_eval.reports.page_media import Previews
+from lipsync_eval.reports.plots import Frames
 from lipsync_eval.reports.published import GT
 from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import ClipRow, Result, Score
 from lipsync_eval.results.signature import parse_signature, short_hash
-
-Frames = Mapping[str, Mapping[str, NDArray[Any]]]
-"""clip id -> array name -> values, as load_frames gives."""
 
 _DIGITS = 5
 """Significant digits of per-frame values on the page; results.json and frames.npz keep them all."""
