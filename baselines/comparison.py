@@ -19,12 +19,10 @@ from lipsync_eval.progress import Progress
 from lipsync_eval.reports.layout import get_layout
 from lipsync_eval.reports.page import write_page
 from lipsync_eval.reports.published import select
-from lipsync_eval.reports.render import FORMATS
+from lipsync_eval.reports.render import as_text, write_all
 from lipsync_eval.reports.table import build
 from lipsync_eval.results.schema import RESULTS, Result, load_result
 from lipsync_eval.results.store import load_frames
-
-_FILES = {"text": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +140,8 @@ def write_table(found: ComparedMethods, out: Path, layout: str | None, published
     # One manifest: a clip that failed has no digest, which is no other data.
     table = build(found.results, numbers, layout=get_layout(layout) if layout else None, ignore=("data",))
     table = replace(table, footnotes=(*found.notes, *table.footnotes))
-    for form, suffix in _FILES.items():
-        write_text(out / f"table.{suffix}", FORMATS[form](table))
-    return FORMATS["text"](table)
+    write_all(table, out)
+    return as_text(table)
 
 
 def write_report(names: Sequence[str], out: Path) -> Path:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
-from lipsync_eval.files import atomic
-from lipsync_eval.reports.plots import COLUMN, FONT, paths
+from lipsync_eval.reports import plots
+from lipsync_eval.reports.plots import COLUMN, FONT, PAGE
 from lipsync_eval.results.names import printable, shortened
 from lipsync_eval.types import Frame
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 Width = Literal["column", "page"]
-WIDTHS: Final[dict[Width, float]] = {"column": COLUMN, "page": 7.0}
+WIDTHS: Final[dict[Width, float]] = {"column": COLUMN, "page": PAGE}
 """Inches: a column and the text width of a two-column paper."""
 TALLEST: Final = 9.0
 """Inches; what is taller does not fit on a page."""
@@ -143,19 +143,14 @@ def draw(
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Write stem.png (300 dpi) and stem.pdf (all pixels of the images, fonts embedded), each whole or not at all."""
-    import matplotlib as mpl
-
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    """Write stem.png and stem.pdf as `plots.save` does; the PDF holds all pixels of the images."""
     images = [image for axes in figure.axes for image in axes.get_images()]
-    with mpl.rc_context(FONT):
-        for path, kind in zip(paths(stem), ("png", "pdf"), strict=True):
-            for image in images:
-                image.set_interpolation("antialiased" if kind == "png" else "none")
-            plain: dict[str, Any] = {"Software": None} if kind == "png" else {"CreationDate": None}
-            with atomic(path) as file:
-                figure.savefig(file, format=kind, dpi=300, metadata=plain)
-    return paths(stem)
+
+    def prepare(kind: str) -> None:
+        for image in images:
+            image.set_interpolation("antialiased" if kind == "png" else "none")
+
+    return plots.save(figure, stem, prepare)
 
 
 def _height(row: Row) -> float:

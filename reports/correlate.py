@@ -21,7 +21,7 @@ from lipsync_eval.reports.correlation import (
     rows,
     weighted,
 )
-from lipsync_eval.reports.naming import method_names
+from lipsync_eval.reports.naming import method_names, refuse_doubled
 from lipsync_eval.reports.opinions import Opinions, Video
 from lipsync_eval.results.aggregate import LEVEL, N_BOOT
 from lipsync_eval.results.clips import pooled_over
@@ -104,8 +104,7 @@ def correlate(
         UsageError: no method or clip in common, or an unknown metric.
     """
     names = method_names(runs)
-    if doubled := sorted({n for n in names if names.count(n) > 1}):
-        raise UsageError(f"two runs are called {doubled[0]!r}; give one of them another name: RUN=NAME")
+    refuse_doubled(names)
     by_name = dict(zip(names, runs, strict=True))
     known = {s.metric: s for r in runs for s in r.scores}
     chosen = list(known) if metrics is None else list(metrics)

@@ -13,6 +13,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.results.numbers import rank
+
 Float = NDArray[np.float64]
 Kind = Literal["spearman", "kendall", "pearson"]
 KINDS: Final[tuple[Kind, ...]] = ("spearman", "kendall", "pearson")
@@ -128,7 +130,4 @@ def _kendall(x: Float, y: Float, copies: Float) -> Float:
 
 def goodness(values: Sequence[float] | Float, direction: str | None) -> Float:
     """Values so that more is better: as they are (up, or not known), negated (down), negated absolutes (zero)."""
-    x = np.asarray(values, np.float64)
-    if direction == "zero":
-        return -np.abs(x)
-    return -x if direction == "down" else x
+    return np.array([v if direction is None else -rank(float(v), direction) for v in values], np.float64)

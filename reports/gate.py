@@ -198,6 +198,30 @@ def _worse(direction: Direction | None, old: float, new: float) -> float:
     return apart(new, old) if direction == "down" else apart(abs(new), abs(old))
 
 
+@dataclass(frozen=True, slots=True)
+class _Paired:
+    """One metric, clip by clip, over the clips that count in both runs; a pooled one has none."""
+
+    worse: dict[str, float]
+    """Clip -> how much worse the new value is."""
+    beyond: dict[str, float]
+    """Clip -> how much of that is beyond the tolerance."""
+    levels: tuple[float, float]
+    """Of the baseline and of the new run over these clips; 0 without any."""
+    allowed: float
+    """The tolerance, in the metric's unit."""
+
+
+def _paired(m: str, new: Result, baseline: Result, tolerance: Tolerance | None) -> _Paired:
+    old, now, way = values_of(baseline, m), values_of(new, m), baseline[m].direction
+    common = sorted((old.keys() & now.keys()) - cropped_otherwise([baseline, new], m))
+    worse = {i: _worse(way, old[i], now[i]) for i in common}
+    levels = (level([old[i] for i in common], way), level([now[i] for i in common], way)) if common else (0.0, 0.0)
+    start = levels[0] if common else baseline[m].value or 0.0
+    allowed = 0.0 if tolerance is None else tolerance.of(start)
+    return _Paired(worse, {i: apart(d, allowed, old[i], now[i]) for i, d in worse.items()}, levels, allowed)
+
+
 def _rows(
     names: Sequence[str],
     new: Result,
@@ -207,66 +231,62 @@ def _rows(
     seed: int,
     resample: Resample,
 ) -> tuple[Comparison, ...]:
-    worse: dict[str, dict[str, float]] = {}
-    beyond: dict[str, dict[str, float]] = {}
-    levels: dict[str, tuple[float, float]] = {}
-    allowed: dict[str, float] = {}
-    for m in names:
-        old, now, way = values_of(baseline, m), values_of(new, m), baseline[m].direction
-        common = sorted((old.keys() & now.keys()) - cropped_otherwise([baseline, new], m))
-        worse[m] = {i: _worse(way, old[i], now[i]) for i in common}
-        if common:
-            levels[m] = level([old[i] for i in common], way), level([now[i] for i in common], way)
-        start = levels[m][0] if common else baseline[m].value or 0.0
-        allowed[m] = tolerance[m].of(start) if m in tolerance else 0.0
-        beyond[m] = {i: apart(d, allowed[m], old[i], now[i]) for i, d in worse[m].items()}
-    clips = sorted({i for d in worse.values() for i in d})
+    paired = {m: _paired(m, new, baseline, tolerance.get(m)) for m in names}
+    clips = sorted({i for found in paired.values() for i in found.worse})
     groups = groups_of(clips, [new, baseline], resample)
     speaker = None if groups is None else dict(zip(clips, groups, strict=True))
     families = {m: baseline[m].family for m in names}
-    units = {m: len(worse[m] if speaker is None else {speaker[i] for i in worse[m]}) for m in names}
-    n_families = len({families[m] for m in names})
-    enough = [m for m in names if worse[m] and 0.5 ** units[m] <= alpha / n_families]
-    sides = ({m: beyond[m] for m in enough}, {m: {i: -d for i, d in worse[m].items()} for m in enough})
+    n_families = len(set(families.values()))
+    units = {m: len(f.worse if speaker is None else {speaker[i] for i in f.worse}) for m, f in paired.items()}
+    enough = [m for m, found in paired.items() if found.worse and 0.5 ** units[m] <= alpha / n_families]
+    sides = ({m: paired[m].beyond for m in enough}, {m: {i: -d for i, d in paired[m].worse.items()} for m in enough})
     (p_worse, how), (p_better, _) = _tested(sides, families, seed, speaker)
-    columns = [(list(d.values()), None if speaker is None else [speaker[i] for i in d]) for d in worse.values()]
-    intervals = dict(zip(worse, bootstraps(columns, seed), strict=True))
+    columns = [
+        (list(f.worse.values()), None if speaker is None else [speaker[i] for i in f.worse]) for f in paired.values()
+    ]
     rows = []
-    for m in names:
-        if not worse[m]:
-            rows.append(_pooled(m, new, baseline, allowed[m]))
+    for (m, found), interval in zip(paired.items(), bootstraps(columns, seed), strict=True):
+        if not found.worse:
+            rows.append(_pooled(m, new, baseline, found.allowed))
             continue
-        d = list(worse[m].values())
-        mean, excess = float(np.mean(d)), float(np.mean(list(beyond[m].values())))
-        small = max(1.0, *map(abs, levels[m]))
-        interval = intervals[m]
-        over, under = apart(excess + small, small) > 0, apart(mean + small, small) < 0
-        verdict: Verdict = "no difference"
-        if m in p_worse:
-            rule = how[m]
-            if p_worse[m] <= alpha and over:
-                verdict = "worse"
-            elif p_better[m] <= alpha and under:
-                verdict = "better"
-            elif interval is not None and apart(interval.high, allowed[m], *levels[m]) > 0:
-                verdict = "inconclusive"
-        else:
-            rule = f"tolerance alone: {units[m]} {resample}s cannot reach alpha {alpha:g} over {n_families} metric families"
-            verdict = "worse" if over else "better" if under else "no difference"
+        p = p_worse.get(m), p_better.get(m)
+        alone = (
+            f"tolerance alone: {units[m]} {resample}s cannot reach alpha {alpha:g} over {n_families} metric families"
+        )
         rows.append(
             _row(
                 baseline[m],
-                allowed[m],
-                levels[m],
-                worsening=mean,
+                found.allowed,
+                found.levels,
+                worsening=_mean(found.worse),
                 interval=interval,
-                p=(p_worse.get(m), p_better.get(m)),
-                n=len(d),
-                verdict=verdict,
-                how=rule,
+                p=p,
+                n=len(found.worse),
+                verdict=_verdict(found, interval, p, alpha),
+                how=how.get(m, alone),
             )
         )
     return tuple(rows)
+
+
+def _verdict(found: _Paired, interval: Interval | None, p: tuple[float | None, float | None], alpha: float) -> Verdict:
+    """By the tests of both sides; where there are none, by the tolerance alone."""
+    small = max(1.0, *map(abs, found.levels))
+    over, under = apart(_mean(found.beyond) + small, small) > 0, apart(_mean(found.worse) + small, small) < 0
+    p_worse, p_better = p
+    if p_worse is None or p_better is None:
+        return "worse" if over else "better" if under else "no difference"
+    if p_worse <= alpha and over:
+        return "worse"
+    if p_better <= alpha and under:
+        return "better"
+    if interval is not None and apart(interval.high, found.allowed, *found.levels) > 0:
+        return "inconclusive"
+    return "no difference"
+
+
+def _mean(differences: Mapping[str, float]) -> float:
+    return float(np.mean(list(differences.values())))
 
 
 def _tested(

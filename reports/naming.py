@@ -55,6 +55,12 @@ def grouped(runs: Sequence[Result], labels: Sequence[str]) -> dict[str, dict[str
     return groups
 
 
+def refuse_doubled(names: Sequence[str]) -> None:
+    """Raise UsageError where two runs have one name."""
+    if doubled := sorted({n for n in names if names.count(n) > 1}):
+        raise UsageError(f"two runs are called {doubled[0]!r}; give one of them another name: RUN=NAME")
+
+
 def with_reference(name: str, runs: Sequence[Result]) -> str:
     """The name of a method as a reader must see it: with where its reference frame came from, where its runs say so."""
     kinds = list(dict.fromkeys(r.run.reference for r in runs if r.run.reference))

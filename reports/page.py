@@ -16,8 +16,9 @@ from pathlib import Path
 from lipsync_eval.errors import UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.reports.naming import method_names, with_reference
-from lipsync_eval.reports.page_data import Frames, clip_data, script_json, summary
+from lipsync_eval.reports.page_data import clip_data, script_json, summary
 from lipsync_eval.reports.page_media import Media, Previews, make_previews
+from lipsync_eval.reports.plots import Frames
 from lipsync_eval.results.schema import Result
 
 MARK = '<meta name="generator" content="lipsync-eval report">'
@@ -66,8 +67,9 @@ def write_page(
         )
     library = _library()
     runs = [run.renamed(with_reference(name, [run])) for run, name in zip(runs, names, strict=True)]
+    older = is_page(folder)
     for part in ("data", "media"):
-        if is_page(folder):
+        if older:
             shutil.rmtree(folder / part, ignore_errors=True)  # of the older page
         (folder / part).mkdir(parents=True, exist_ok=True)
     ids = list(dict.fromkeys(c.id for r in runs for c in r.clips))

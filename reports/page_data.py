@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from lipsync_eval.reports.marks import Marks, measured, real_level
 from lipsync_eval.reports.page_media import Previews
+from lipsync_eval.reports.plots import Frames
 from lipsync_eval.reports.published import GT
 from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import ClipRow, Result, Score
-from lipsync_eval.results.signature import short_hash
-
-Frames = Mapping[str, Mapping[str, NDArray[Any]]]
-"""clip id -> array name -> values, as load_frames gives."""
+from lipsync_eval.results.signature import parse_signature, short_hash
 
 _DIGITS = 5
 """Significant digits of per-frame values on the page; results.json and frames.npz keep them all."""
@@ -79,6 +77,7 @@ def _run(run: Result, ids: Sequence[str], shown: Sequence[bool]) -> dict[str, An
         "version": run.run.version,
         "started": run.run.started,
         "nPairs": run.data.n_pairs,
+        "cross": any(parse_signature(s.signature).get("setting") == "cross" for s in run.scores),
         "scores": [_score(s) for s in run.scores],
         "clips": [_clip(clips.get(i), failures.get(i, []), media) for i, media in zip(ids, shown, strict=True)],
     }

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import UsageError
+from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.files import atomic
 from lipsync_eval.reports.marks import real_level
-from lipsync_eval.reports.naming import method_names
+from lipsync_eval.reports.naming import method_names, refuse_doubled
 from lipsync_eval.reports.printing import ARROWS
 from lipsync_eval.results.clips import common_clips, pooled_over, values_of
 from lipsync_eval.results.names import shortened
@@ -244,9 +244,7 @@ def draw(
 
     if not 1 <= len(runs) <= MOST_METHODS:
         raise UsageError(f"{len(runs)} runs given; a plot takes 1 to {MOST_METHODS}")
-    names = method_names(runs)
-    if doubled := sorted({n for n in names if names.count(n) > 1}):
-        raise UsageError(f"two runs are called {doubled[0]!r}; give one of them another name: RUN=NAME")
+    refuse_doubled(method_names(runs))
     there = list(dict.fromkeys(s.metric for r in runs for s in r.scores if s.value is not None))
     if kind in {"box", "curve"}:
         there = [m for m in there if any(c.values.get(m) is not None for r in runs for c in r.clips)]
@@ -270,13 +268,29 @@ def paths(stem: Path) -> tuple[Path, Path]:
     return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
 
 
-def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Write stem.png (300 dpi) and stem.pdf, each whole or not at all."""
+def check_free(stem: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where `save` would replace a file that it may not."""
+    if not overwrite and (there := [p for p in paths(stem) if p.exists()]):
+        raise OutputError(f"{there[0]} is there already; name another file with --out, or replace it with --overwrite")
+
+
+def save(figure: Figure, stem: Path, prepare: Callable[[str], None] = lambda kind: None) -> tuple[Path, Path]:
+    """Write stem.png (300 dpi) and stem.pdf (fonts embedded), each whole or not at all.
+
+    Args:
+        figure: of matplotlib.
+        stem: path without suffix; its folder is made if absent.
+        prepare: called with 'png' or 'pdf' before each is drawn.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     import matplotlib as mpl
 
     stem.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(FONT):
         for path, kind in zip(paths(stem), ("png", "pdf"), strict=True):
+            prepare(kind)
             with atomic(path) as file:
                 figure.savefig(
                     file, format=kind, dpi=300, metadata={"Software": None} if kind == "png" else {"CreationDate": None}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from lipsync_eval.files import write_text
 from lipsync_eval.reports.latex import as_latex
 from lipsync_eval.reports.printing import between, head, label, number, suffix
 from lipsync_eval.reports.structure import Column, Table, TableRow
@@ -120,6 +122,16 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "csv": as_csv,
     "html": as_html,
 }
+
+
+SUFFIXES: dict[str, str] = {"text": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}
+"""Forms that `write_all` writes -> suffix of the file."""
+
+
+def write_all(table: Table, folder: Path) -> None:
+    """Write FOLDER/table.txt, .md, .tex and .csv, each whole or not at all; raises OSError."""
+    for form, ending in SUFFIXES.items():
+        write_text(folder / f"table.{ending}", FORMATS[form](table))
 
 
 def _html(text: str) -> str:

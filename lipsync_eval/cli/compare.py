@@ -86,33 +86,20 @@ def compare(
     entries = read_manifest(data)
     generators, step = chosen(names, known), chosen([enhance], known)[0] if enhance else None
     settings = measuring_settings(values)
-    if experiment is not None:
-        from lipsync_eval.cli.leakage import leakage
-
-        if layout or published:
-            raise UsageError("--experiment prints its own table: leave out --layout and --published")
-        how = {"enhance": step, "reference": reference_frame, "seed": settings.seed, "again_failed": again_failed}
-        asked = values.pop("metrics")
-        measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
-        skip = bool(values["skip_missing"])
-        try:
-            return leakage(
-                generators, entries, out, measure, settings, metrics=asked, skip_missing=skip, how=how, quiet=quiet
-            )
-        except OSError as error:
-            raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+    how: dict[str, Any] = {
+        "enhance": step, "reference": reference_frame, "seed": settings.seed, "again_failed": again_failed,
+    }  # fmt: skip
+    if experiment is not None and (layout or published):
+        raise UsageError("--experiment prints its own table: leave out --layout and --published")
     try:
-        found = comparison.compare(
-            generators,
-            entries,
-            out,
-            _measure(settings, values, quiet),
-            enhance=step,
-            reference=reference_frame,
-            seed=settings.seed,
-            again_failed=again_failed,
-            progress=teller(quiet),
-        )
+        if experiment is not None:
+            from lipsync_eval.cli.leakage import leakage
+
+            measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
+            asked = {"metrics": values["metrics"], "skip_missing": values["skip_missing"]}
+            return leakage(generators, entries, out, measure, settings, **asked, how=how, quiet=quiet)
+        measure = _measure(settings, values, quiet)
+        found = comparison.compare(generators, entries, out, measure, **how, progress=teller(quiet))
         for name in found.empty:
             click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
         if found.results:

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import Headed, declared, flag
+from lipsync_eval.cli.options import STORES, Headed, declared, stores
 from lipsync_eval.settings import RUN_OPTIONS
 
 _TAKEN = ("device", "landmarks", "detector", "offline")
 
 
 def _options(command: Any) -> Any:
-    for option in reversed([o for o in RUN_OPTIONS if o.name in _TAKEN]):
-        command = declared(option, option.default or None)(command)
+    for option in reversed([*STORES, *(declared(o, o.default or None) for o in RUN_OPTIONS if o.name in _TAKEN)]):
+        command = option(command)
     return command
 
 
@@ -39,14 +39,6 @@ def _options(command: Any) -> Any:
     help="What is printed: sentences, or one JSON list.",
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
-@flag("--weights", multiple=True, metavar="NAME=FILE", heading="First", help="A weights file of yours; repeatable.")
-@flag(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    heading="Weights and cache",
-    help="Folder for tracks and features [default: the user's cache folder].",
-)
-@flag("--no-cache", is_flag=True, heading="Weights and cache", help="Keep no tracks or features.")
 @_options
 def diagnose(
     clips: tuple[Path, ...],
@@ -54,9 +46,6 @@ def diagnose(
     overwrite: bool,
     form: str,
     quiet: bool,
-    weights: tuple[str, ...],
-    cache: Path | None,
-    no_cache: bool,
     **values: Any,
 ) -> int:
     """Why is the sync score of a clip what it is?
@@ -72,21 +61,13 @@ def diagnose(
       lipsync-eval diagnose gt/ --out why --weights syncnet=syncnet_v2.model
       lipsync-eval diagnose a.mp4 b.mp4 --format json
     """
-    from lipsync_eval.cache import find_cache_dir
     from lipsync_eval.cli.progress import progress
     from lipsync_eval.engine.diagnose.run import diagnose as run
     from lipsync_eval.engine.diagnose.run import plan
     from lipsync_eval.results.names import printable
     from lipsync_eval.types import Settings
 
-    settings = Settings(
-        landmarks=values["landmarks"],
-        detector=values["detector"],
-        device=values["device"],
-        offline=bool(values["offline"]),
-        weights=_weights(weights),
-        cache_dir=None if no_cache else cache or find_cache_dir(),
-    )
+    settings = Settings(**stores(values), **{**values, "offline": bool(values["offline"])})
     jobs = plan(clips, out, overwrite=overwrite)
     shown, failed = [], 0
     with progress(quiet=quiet) as event:
@@ -103,13 +84,3 @@ def diagnose(
     if form == "json":
         click.echo(json.dumps(shown, indent=1))
     return 3 if failed else 0
-
-
-def _weights(texts: tuple[str, ...]) -> dict[str, Path]:
-    found = {}
-    for text in texts:
-        name, equals, file = text.partition("=")
-        if not (name and equals and file):
-            raise click.BadParameter(f"--weights {text!r}: expected NAME=FILE")
-        found[name] = Path(file)
-    return found

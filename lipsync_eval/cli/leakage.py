@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lipsync_eval.baselines.environments import Environment
     from lipsync_eval.baselines.manifest import ManifestEntry
 
-_FILES = {"text": "txt", "markdown": "md", "latex": "tex", "csv": "csv"}
-
 
 def leakage(
     generators: Sequence[tuple[Adapter, Environment]],
@@ -36,8 +34,7 @@ def leakage(
 ) -> int:
     """Run the experiment, write OUT/leakage and print the rows; returns the exit code."""
     from lipsync_eval.baselines.leakage import run_leakage, wanted_metrics
-    from lipsync_eval.files import write_text
-    from lipsync_eval.reports.render import FORMATS
+    from lipsync_eval.reports.render import as_text, write_all
     from lipsync_eval.reports.table import build
 
     found = run_leakage(
@@ -57,8 +54,7 @@ def leakage(
     for result in found.results:
         result.save(out / "leakage" / "runs" / result.run.name, overwrite=True)
     table = build(found.results, [], ignore=("data",))
-    for form, suffix in _FILES.items():
-        write_text(out / "leakage" / f"table.{suffix}", FORMATS[form](table))
-    click.echo(FORMATS["text"](table), nl=False)
+    write_all(table, out / "leakage")
+    click.echo(as_text(table), nl=False)
     code = report_failures(found.outcomes)
     return code or (3 if any(r.failures for r in found.results) else 0)

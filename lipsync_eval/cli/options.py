@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from lipsync_eval.cache import find_cache_dir
+from lipsync_eval.cli.pairs import pairs, weights_files
 from lipsync_eval.errors import UsageError
 from lipsync_eval.metrics.registry import declared_options
 from lipsync_eval.options import Option
@@ -84,6 +85,17 @@ SKIP_MISSING: Final = flag(
 QUIET: Final = flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
 
 
+STORES: Final = (
+    flag("--weights", multiple=True, metavar="NAME=FILE", heading=FIRST, help="A weights file of yours; repeatable."),
+    flag(
+        "--cache", type=click.Path(path_type=Path, file_okay=False), heading="Weights and cache",
+        help="Folder for tracks and features [default: the user's cache folder].",
+    ),
+    flag("--no-cache", is_flag=True, heading="Weights and cache", help="Keep no tracks or features."),
+)  # fmt: skip
+"""Where weights and the cache are."""
+
+
 def declared(option: Option, default: str | None = None) -> Callable[[F], F]:
     """The flag of a declared option; its value is `default` where it is not given (for a switch too)."""
     types: dict[str, Any] = {"choice": click.Choice(option.choices), "path": click.Path(path_type=Path)}
@@ -123,12 +135,7 @@ def _measuring() -> list[Callable[..., Any]]:
     return [
         *(declared(option, option.default or None) for option in RUN_OPTIONS),
         *(declared(option) for option in (*PROTOCOL_OPTIONS, *own)),
-        flag("--weights", multiple=True, metavar="NAME=FILE", heading=FIRST, help="A weights file of yours; repeatable."),
-        flag(
-            "--cache", type=click.Path(path_type=Path, file_okay=False), heading="Weights and cache",
-            help="Folder for tracks and features [default: the user's cache folder].",
-        ),
-        flag("--no-cache", is_flag=True, heading="Weights and cache", help="Keep no tracks or features."),
+        *STORES,
         flag(
             "--option", "extra", multiple=True, metavar="NAME=VALUE", heading="Other",
             help="An option of a metric, or of the protocol as protocol.NAME=VALUE; repeatable.",
@@ -145,20 +152,26 @@ def measuring_settings(values: dict[str, Any]) -> Settings:
     take = values.pop
     protocol_options = _given(values, PROTOCOL_OPTIONS)
     options = _given(values, [option for option in _families() if option.flag])
-    for key, value in _pairs(take("extra"), "--option", "NAME=VALUE"):
+    for key, value in pairs(take("extra"), "--option", "NAME=VALUE"):
         name = key.removeprefix("protocol.")
         chosen = options if name == key else protocol_options
         if chosen.setdefault(name, value) != value:
             raise click.BadParameter(f"{key} is given twice, as {chosen[name]} and {value}; leave one out")
     run: dict[str, Any] = {o.name: bool(take(o.name)) if o.kind == "flag" else take(o.name) for o in RUN_OPTIONS}
-    no_cache, cache = take("no_cache"), take("cache")
-    return Settings(
-        **run,
-        protocol_options=protocol_options,
-        options=options,
-        weights={k: Path(v) for k, v in _pairs(take("weights"), "--weights", "NAME=FILE")},
-        cache_dir=None if no_cache else cache or find_cache_dir(),
-    )
+    return Settings(**run, **stores(values), protocol_options=protocol_options, options=options)
+
+
+def stores(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the options STORES out of a command's parameters and give them as arguments of Settings.
+
+    Raises:
+        click.BadParameter: a NAME=FILE without '='.
+    """
+    no_cache, cache = values.pop("no_cache"), values.pop("cache")
+    return {
+        "weights": weights_files(values.pop("weights")),
+        "cache_dir": None if no_cache else cache or find_cache_dir(),
+    }
 
 
 def _families() -> list[Option]:
@@ -171,13 +184,3 @@ def _given(values: dict[str, Any], options: Sequence[Option]) -> dict[str, str]:
 
 def _help(option: Option) -> str:
     return f"{option.help}  [default: {option.default}]" if option.default else option.help
-
-
-def _pairs(texts: Sequence[str], flag: str, form: str) -> list[tuple[str, str]]:
-    found = []
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals and value):
-            raise click.BadParameter(f"{flag} {text!r}: expected {form}")
-        found.append((key, value))
-    return found

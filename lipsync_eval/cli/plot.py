@@ -45,8 +45,7 @@ def plot(
     from lipsync_eval.reports.unlike import unlike
 
     stem = out or Path(kind)
-    if not overwrite and (there := [p for p in plots.paths(stem) if p.exists()]):
-        raise OutputError(f"{there[0]} is there already; name another file with --out, or replace it with --overwrite")
+    plots.check_free(stem, overwrite=overwrite)
     loaded = read_runs(runs)
     for sentence in unlike(loaded):
         click.echo(f"warning: {printable(sentence)}", err=True)

@@ -25,7 +25,10 @@ def read_run(text: str) -> Result:
     from lipsync_eval.results.schema import load_result
 
     path, name = split_name(text)
-    result = load_result(path)
+    return _named(load_result(path), name)
+
+
+def _named(result: Result, name: str | None) -> Result:
     return result if name is None else result.renamed(name)
 
 
@@ -50,13 +53,11 @@ def read_gated(run: str, baseline: str | None) -> tuple[Result, Result | None]:
 
     path, name = split_name(run)
     path = newest_run(path)
-    new = load_result(path)
-    new = new if name is None else new.renamed(name)
+    new = _named(load_result(path), name)
     if baseline is None:
         return new, None
     old_path, old_name = split_name(baseline)
-    old = load_result(newest_run(old_path, besides=path))
-    return new, old if old_name is None else old.renamed(old_name)
+    return new, _named(load_result(newest_run(old_path, besides=path)), old_name)
 
 
 def read_runs(texts: Sequence[str]) -> list[Result]:

@@ -120,6 +120,7 @@ def score(
       lipsync-eval score gen/ gt/ --out runs/x --shard 2/8
     """
     from lipsync_eval.engine.score import score as run_score
+    from lipsync_eval.engine.score import usual_name
 
     project: ProjectFile = (ctx.obj or {}).get("project", ProjectFile())
     settings = measuring_settings(values)
@@ -132,21 +133,17 @@ def score(
     added = flags(ctx)
     if added and not quiet:
         click.echo(f"options from {printable(str(project.path))}: {printable(shlex.join(added))}", err=True)
-    out: Path = values.pop("out") or Path("runs") / (gen.stem if gen.is_file() else gen.resolve().name)
+    out: Path = values.pop("out") or Path("runs") / usual_name(gen)
 
     def warn(text: str) -> None:
         if not quiet:
             click.echo(f"warning: {text}", err=True)
         note(f"warning: {printable(text)}", logging.WARNING)
 
-    note(printable(shlex.join(["lipsync-eval", *sys.argv[1:], *added])))
-    how: dict[str, Any] = {
-        "settings": settings,
-        "out": out,
-        "command": ["lipsync-eval", *sys.argv[1:], *added],
-        "warn": warn,
-    }
-    how |= {"isolate": isolated(), **values}
+    command = ["lipsync-eval", *sys.argv[1:], *added]
+    note(printable(shlex.join(command)))
+    how: dict[str, Any] = {"settings": settings, "out": out, "command": command, "warn": warn, "isolate": isolated()}
+    how |= values
     if shard is not None:
         return _shard(gen, gt, shard, how, contact_sheet, form, tell.progress(quiet))
     with tell.progress(quiet) as event:

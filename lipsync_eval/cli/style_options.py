@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lipsync_eval.cli.pairs import weights_files
 from lipsync_eval.types import Settings
 
 if TYPE_CHECKING:
@@ -53,14 +54,10 @@ def corpus_settings(values: dict[str, Any]) -> Settings:
     """
     from lipsync_eval.cache import default_cache_dir
 
-    weights = {}
-    for text in values.pop("weights"):
-        name, equals, file = text.partition("=")
-        if not (name and equals and file):
-            raise click.BadParameter(f"--weights {text!r}: expected NAME=FILE")
-        weights[name] = Path(file)
     return Settings(
-        landmarks=values.pop("landmarks"), weights=weights, cache_dir=values.pop("cache") or default_cache_dir()
+        landmarks=values.pop("landmarks"),
+        weights=weights_files(values.pop("weights")),
+        cache_dir=values.pop("cache") or default_cache_dir(),
     )
 
 

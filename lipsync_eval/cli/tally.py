@@ -59,7 +59,7 @@ class Tally:
         return 60 * fresh / (now - self.began) if fresh and now > self.began else None
 
     def slowest(self) -> str:
-        """'faces (gen) 54 %' of the time spent; '' before the first clip ends."""
+        """'faces 54 %' of the time spent; '' before the first clip ends."""
         whole = sum(self.spent.values())
         if whole <= 0:
             return ""

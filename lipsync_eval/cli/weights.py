@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipsync_eval.cli.pairs import weights_files
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.types import Settings
 
@@ -113,7 +114,7 @@ def verify(names: tuple[str, ...], clip: Path | None, given: tuple[str, ...], de
     from lipsync_eval.weights import check_overrides
     from lipsync_eval.weights.verify import verify as check
 
-    overrides = _overrides(given)
+    overrides = weights_files(given)
     check_overrides(overrides)
     settings = Settings(weights=overrides, device=device)
     for name in names:
@@ -138,16 +139,6 @@ def path(name: str | None) -> None:
         return
     for entry in get_row(name).files:
         click.echo(locate(Settings(), name, part=entry.part).path)
-
-
-def _overrides(given: tuple[str, ...]) -> dict[str, Path]:
-    found = {}
-    for text in given:
-        name, equals, file = text.partition("=")
-        if not (name and equals and file):
-            raise click.BadParameter(f"--weights {text!r}: expected NAME=FILE")
-        found[name] = Path(file)
-    return found
 
 
 def _needed() -> tuple[str, ...]:

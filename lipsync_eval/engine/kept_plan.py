@@ -14,7 +14,8 @@ from lipsync_eval.engine.tools import open_tools
 from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.media.pairing import Pairing
 from lipsync_eval.media.pairs import PairPaths
-from lipsync_eval.metrics.registry import get_spec
+from lipsync_eval.metrics.helpers.real_stats import RealStats
+from lipsync_eval.metrics.registry import declared_options, get_spec
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.signature import CROP_FROM, format_signature, parse_signature
@@ -38,12 +39,36 @@ class KeptPlan(Plan):
     """metric -> its signature with nothing scored."""
     stamp: Mapping[str, Any] = field(default_factory=dict)
 
-    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] = ()) -> str:
+    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] | None = None) -> str:
         """The signature of one score of this run; `cropped`: see MeasuringTools.signature_parts."""
         parts = parse_signature(self.signatures[metric]) | {"n": f"{n_scored}of{len(self.pairs)}"}
-        if metric not in self.missing and (whose := self.tools.crop_from(self.tools.ask(metric), cropped)):
-            parts = {key: whose if key == CROP_FROM else value for key, value in parts.items()}
+        if parts.pop(CROP_FROM, "") and (whose := self.tools.crop_from(self.tools.ask(metric), cropped)):
+            parts[CROP_FROM] = whose
+        if (stats := self.stats(metric)) is not None and metric in stats.written:
+            parts["real"] = stats.written[metric]
         return format_signature(parts)
+
+    def stats(self, metric: str) -> RealStats | None:
+        """The file of statistics of real videos that a metric reads or writes, if any."""
+        return None if metric in self.missing else self.tools.ask(metric).family.stats
+
+    def check_stats(self) -> None:
+        """Look at the files of statistics of real videos, which are read or written when the shares are put together.
+
+        Raises:
+            UsageError: one that the shares read is not here or has another content; or, for a new one, its folder is not here.
+        """
+        for metric in self.metrics:
+            if (stats := self.stats(metric)) is None:
+                continue
+            stats.check({})
+            read = parse_signature(self.signatures[metric]).get("real", "")
+            if read and not (stats.reading and stats.signature(metric) == read):
+                what = "has another content now" if stats.reading else "is not here"
+                raise UsageError(
+                    f"{stats.flag} {stats.path}: {what}, and the shards were measured with it ({metric}, {read}); "
+                    "put the same file there, then merge again"
+                )
 
     def fingerprint(self) -> dict[str, Any]:
         """That of the plan when it was kept."""
@@ -61,9 +86,10 @@ def kept(plan: Plan, name: str, resample: Resample, lengths: Sequence[int], stam
         "forced": sorted(plan.forced),
         "name": name,
         "resample": resample,
-        "settings": {f.name: _plain(getattr(plan.settings, f.name)) for f in fields(Settings)},
+        "settings": settings_data(plan.settings),
         "missing": dict(plan.missing),
         "signatures": signatures,
+        "real_facts": _real_facts(plan),
         "same": hashlib.sha256(json.dumps(what).encode()).hexdigest(),
         "stamp": dict(stamp),
         "pairs": [
@@ -93,6 +119,10 @@ def read_plan(data: Mapping[str, Any], source: Path) -> KeptPlan:
         for metric in metrics:
             get_spec(metric)
             parse_signature(signatures[metric])
+        tools = open_tools(settings, [m for m in metrics if m not in missing], real=data["gt"] is not None)
+        for metric, facts in data["real_facts"].items():
+            if (stats := tools.ask(metric).family.stats) is not None:
+                stats.settled[metric] = {str(k): str(v) for k, v in facts.items()}
         pairs = tuple(_pair(row) for row in data["pairs"])
         lengths = tuple(int(n) for n in data["lengths"])
         resample = data["resample"]
@@ -104,7 +134,7 @@ def read_plan(data: Mapping[str, Any], source: Path) -> KeptPlan:
             settings=settings,
             pairs=pairs,
             metrics=metrics,
-            tools=open_tools(settings, [m for m in metrics if m not in missing], real=data["gt"] is not None),
+            tools=tools,
             missing=missing,
             warnings=(),
             pairing=Pairing(pairs),
@@ -128,6 +158,26 @@ def _pair(row: Sequence[Any]) -> PairPaths:
     name, *paths, speaker = row
     gen, gt, audio, gt_audio = (None if p is None else Path(p) for p in paths)
     return PairPaths(str(name), gen, gt, audio, gt_audio, None if speaker is None else str(speaker))
+
+
+def settings_data(settings: Settings) -> dict[str, Any]:
+    """Settings as plain data for JSON, its paths absolute; Settings(**data) is the inverse, in any folder."""
+    data = {f.name: _plain(getattr(settings, f.name)) for f in fields(Settings)}
+    known = declared_options()
+    data["options"] = {k: absolute(v) if known[k].kind == "path" else v for k, v in settings.options.items()}
+    if settings.protocol.endswith(".toml"):
+        data["protocol"] = absolute(settings.protocol)
+    return data
+
+
+def _real_facts(plan: Plan) -> dict[str, dict[str, str]]:
+    """metric -> what the features of real videos hang on, where the run writes their statistics: it is settled by weights."""
+    asks = [(ask.name, ask.family) for ask in plan.tools.asks]
+    return {
+        metric: dict(family.real_facts(metric))
+        for metric, family in asks
+        if family.stats is not None and not family.stats.reading
+    }
 
 
 def _plain(value: Any) -> Any:

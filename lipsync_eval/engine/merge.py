@@ -69,7 +69,8 @@ def merge(
     """Put the shards of a run together: what `lipsync-eval merge` runs.
 
     The result has the same scores, clips and failures as the run that was never divided, and so have clips.csv and
-    frames.npz the same bytes. Neither videos nor weights are read.
+    frames.npz the same bytes. Neither videos nor weights are read; statistics of real videos (--fid-stats, --fvd-stats)
+    are, or are written, at the path that the first of `runs` was given.
 
     Args:
         runs: folders that `score_shard` wrote.
@@ -80,7 +81,7 @@ def merge(
 
     Raises:
         UsageError: shards are missing (all are named) or still at work, the folders are of several plans, a clip was
-            measured twice on unlike videos. Nothing is written.
+            measured twice on unlike videos, statistics of real videos that the shards read are not here. Nothing is written.
     """
     folders = [Path(run) for run in ([runs] if isinstance(runs, (str, Path)) else runs)]
     if not folders:
@@ -102,6 +103,7 @@ def merge(
         joined = _Joined(sources, target, ids)
         _refuse_missing(sources, plan, joined)
         _refuse_unlike(plan, joined)
+        plan.check_stats()
         result = build_result(
             plan, joined, _run_info(sources, plan, line, joined.run), _environment(sources), plan.resample
         )

@@ -43,7 +43,7 @@ class Plan:
     forced: frozenset[str] = frozenset()
     """Metrics that were named although the setting does not suit them."""
 
-    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] = ()) -> str:
+    def signature(self, metric: str, n_scored: int, cropped: Iterable[str] | None = None) -> str:
         """The signature of one score of this run; `cropped`: see MeasuringTools.signature_parts."""
         if metric in self.missing:
             spec = get_spec(metric)

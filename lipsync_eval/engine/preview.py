@@ -10,6 +10,7 @@ import numpy as np
 
 from lipsync_eval.engine.scored_clips import open_side
 from lipsync_eval.errors import ClipError
+from lipsync_eval.faces.points import MOUTH
 from lipsync_eval.files import atomic
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.results.schema import ClipRow
@@ -21,8 +22,6 @@ _THUMBNAIL = 96
 """px of height: twice what the page shows, for dense displays."""
 _LOOK_EVERY = 10
 """Frames between two looks for the mouth."""
-_MOUTH = slice(48, 68)
-"""Of dlib's 68 points."""
 
 
 def preview(row: ClipRow, side: str, stem: Path, *, height: int = HEIGHT) -> dict[str, Any] | None:
@@ -116,7 +115,7 @@ def _mouth(looks: list[tuple[int, Frame]]) -> list[list[float]]:
         faces = detector.detect(frame)
         points = landmarker.points(frame, max(faces, key=lambda f: f.side).box) if faces else None
         if points is not None:
-            mouth = points[_MOUTH]
+            mouth = points[MOUTH]
             (x, y), half = (mouth.min(0) + mouth.max(0)) / 2, 0.8 * np.ptp(mouth[:, 0])
             high, wide = frame.shape[:2]
             found.append([i, *(round(float(v), 4) for v in (x / wide, y / high, half / wide))])

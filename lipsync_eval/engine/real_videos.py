@@ -110,7 +110,7 @@ def fitting(chosen: Sequence[str], text: str, settings: Settings, *, real: bool)
 
 
 def _brings(metric: str, settings: Settings) -> bool:
-    return family_of(metric)(settings, frozenset({metric})).brings_real(metric)
+    return family_of(metric)(settings, frozenset({metric})).brings_real
 
 
 def _reasons(metrics: Sequence[str]) -> str:

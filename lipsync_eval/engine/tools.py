@@ -81,11 +81,6 @@ class MeasuringTools:
         return tuple(group for group in groups if group)
 
     @cached_property
-    def needs_faces(self) -> bool:
-        """Whether any metric, or the protocol under a metric that crops, looks at landmarks."""
-        return any(self.uses_faces(ask) for ask in self.asks)
-
-    @cached_property
     def needs_crops(self) -> bool:
         """Whether any metric looks at the protocol's crop."""
         return any(_CROPS & ask.needs for ask in self.asks)
@@ -142,12 +137,12 @@ class MeasuringTools:
             raise UsageError("no metric is left: all of them lack their weights. " + next(iter(metrics.values())))
         return open_tools(self.settings, kept, real=self.real)
 
-    def signature_parts(self, metric: str, cropped: Iterable[str] = ()) -> dict[str, str]:
+    def signature_parts(self, metric: str, cropped: Iterable[str] | None = None) -> dict[str, str]:
         """Every key of one metric's signature except `n`.
 
         Args:
             metric: id.
-            cropped: for each clip in the score, whose landmarks cropped it (Crop.crop_from); none: before any clip is measured,
+            cropped: for each clip in the score, whose landmarks cropped it (Crop.crop_from). None: before any clip is measured,
                 when the signature says what was asked for.
         """
         ask = self.ask(metric)
@@ -177,15 +172,19 @@ class MeasuringTools:
             parts["reference"] = self.reference
         return parts | ask.family.keys(metric)
 
-    def crop_from(self, ask: Ask, cropped: Iterable[str]) -> str:
-        """Whose landmarks cropped, or were asked to crop; '' where the protocol leaves no choice."""
+    def crop_from(self, ask: Ask, cropped: Iterable[str] | None) -> str:
+        """Whose landmarks cropped, or were asked to crop; '' where the protocol leaves no choice, and where it was to choose
+        ('auto') and no clip is in the score.
+        """
         declared = self.protocol.spec.options
         if not any(option.name == CROP_FROM for option in declared):
             return ""
         if not ask.paired:
             return "own"
         asked = value_of(declared, self.settings.protocol_options, CROP_FROM)
-        return "+".join(sorted(set(cropped))) or asked
+        if cropped is None:
+            return asked
+        return "+".join(sorted(set(cropped))) or ("" if asked == "auto" else asked)
 
     def _weights(self, name: str) -> Path:
         return locate(self.settings, name).path

@@ -11,7 +11,16 @@ from typing import Any
 
 from lipsync_eval.errors import UsageError
 from lipsync_eval.results.csv_text import csv_text
-from lipsync_eval.results.history import COLUMNS, RUN, history_file, load_history, newest_run, score_cells, steps
+from lipsync_eval.results.history import (
+    COLUMNS,
+    NO_SCORE,
+    RUN,
+    history_file,
+    load_history,
+    newest_run,
+    score_cells,
+    steps,
+)
 from lipsync_eval.results.rows import Score
 from lipsync_eval.results.schema import Result, load_result
 
@@ -100,7 +109,7 @@ def scores_csv(series: Series) -> str:
     lines: list[Sequence[object]] = [COLUMNS]
     for p in series.points:
         status = "failed" if p.reason else "scored"
-        cells = [score_cells(s) for s in p.scores] or [(None,) * 11]
+        cells = [score_cells(s) for s in p.scores] or [NO_SCORE]
         lines += [(p.label, p.step, status, *found, p.reason, p.run) for found in cells]
     return csv_text(lines)
 

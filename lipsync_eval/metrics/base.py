@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.errors import LipsyncError
 from lipsync_eval.options import Option, signature_part, value_of
 from lipsync_eval.types import Json, Pair, Settings
+
+if TYPE_CHECKING:
+    from lipsync_eval.metrics.helpers.real_stats import RealStats
 
 Direction = Literal["up", "down", "zero"]
 Pooling = Literal["clip-mean", "pooled"]
@@ -137,6 +140,8 @@ class Family(ABC):
     specs: ClassVar[tuple[MetricSpec, ...]]
     options: ClassVar[tuple[Option, ...]] = ()
     """What a user may choose (Settings.options). The engine puts those that move a number into the signature."""
+    stats: RealStats | None = None
+    """The file of statistics of real videos that this run reads or writes; None where it has none."""
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: no weights, no torch. `metrics` are the ids of this family that the run wants."""
@@ -154,9 +159,19 @@ class Family(ABC):
         """What a metric needs in this run; fewer than its spec says, where an option or protocol makes something needless."""
         return next(spec.needs for spec in self.specs if spec.name == metric)
 
-    def brings_real(self, metric: str) -> bool:
-        """Whether this run's options bring what the metric needs of real videos (a file of statistics)."""
-        return False
+    @property
+    def brings_real(self) -> bool:
+        """Whether this run's options bring what the metrics need of real videos: `stats` is a file that is there."""
+        return self.stats is not None and self.stats.reading
+
+    def facts(self, metric: str) -> Mapping[str, str]:
+        """All that the features of real videos hang on, as `stats` keeps it. Only for families that have `stats`."""
+        raise LipsyncError(f"{metric} keeps no statistics of real videos")
+
+    def real_facts(self, metric: str) -> Mapping[str, str]:
+        """The same; of a run that is put together where its weights are not, as its plan kept it."""
+        settled = None if self.stats is None else self.stats.settled.get(metric)
+        return self.facts(metric) if settled is None else settled
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """Keys that this metric adds beside those of the options: {'feat': 'syncnet@961e8696'}.
@@ -166,8 +181,13 @@ class Family(ABC):
         return {}
 
     def keys(self, metric: str) -> dict[str, str]:
-        """All keys that this metric adds to a signature: those of the options, and the family's own."""
-        return signature_part(self.options, self.settings.options) | dict(self.signature(metric))
+        """All keys that this metric adds to a signature: those of the options, and the family's own.
+
+        real: the statistics of real videos that are read, or were written by this run.
+        """
+        keys = signature_part(self.options, self.settings.options) | dict(self.signature(metric))
+        real = "" if self.stats is None else self.stats.signature(metric)
+        return keys | ({"real": real} if real else {})
 
     @abstractmethod
     def start(self, pair: Pair) -> Meter:

@@ -97,24 +97,16 @@ class Fid(Family):
     def needs(self, metric: str) -> frozenset[str]:
         """No real crops where their statistics are read."""
         needs = super().needs(metric)
-        return needs - {"gt.crop"} if self.brings_real(metric) else needs
-
-    def brings_real(self, metric: str) -> bool:
-        """Whether --fid-stats names a file that is there."""
-        return self.stats is not None and self.stats.reading
+        return needs - {"gt.crop"} if self.brings_real else needs
 
     def facts(self, metric: str) -> dict[str, str]:
         """All that the features of real crops hang on."""
         version = next(spec.version for spec in self.specs if spec.name == metric)
-        own = {"metric": f"{metric}.{version}", "feat": self._file().signature, "resize": RESIZE[metric]}
-        return own | crop_facts(self.settings)
+        return {"metric": f"{metric}.{version}", **self.signature(metric)} | crop_facts(self.settings)
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: weights. resize. real: the statistics of real crops that are read, or were written by this run."""
-        keys = {"feat": self._file().signature, "resize": RESIZE[metric]}
-        if self.stats is not None and (real := self.stats.signature(metric)):
-            keys["real"] = real
-        return keys
+        """feat: weights. resize."""
+        return {"feat": self._file().signature, "resize": RESIZE[metric]}
 
     def start(self, pair: Pair) -> FidMeter:
         """A meter for one pair."""
@@ -166,7 +158,7 @@ class Fid(Family):
         else:
             mean, cov, n_real = real.mean, real.covariance, real.n
             if self.stats is not None:
-                notes.append(self.stats.write(metric, mean, cov, n_real, self.facts(metric)))
+                notes.append(self.stats.write(metric, mean, cov, n_real, self.real_facts(metric)))
         if gen is None or gen.n < 2:
             return Pooled(None, (*notes, "fewer than 2 generated crops in the run: no covariance"), {})
         value = max(frechet_distance(gen.mean, gen.covariance, mean, cov), 0.0)
@@ -183,7 +175,7 @@ class FidMeter:
     def __init__(self, family: Fid, pair: Pair, file: WeightFile) -> None:
         self.family, self.file = family, file
         self.pair = pair
-        self.real = pair.gt is not None and not family.brings_real("")
+        self.real = pair.gt is not None and not family.brings_real
         self.gen = {m: _Pile() for m in family.wanted}
         self.gt = {m: _Pile() for m in family.wanted}
         self.cache = Cache(family.settings.cache_dir)

@@ -31,6 +31,9 @@ COLUMNS: Final = (
 )  # fmt: skip
 """Of history.csv: a line for every checkpoint and metric; one without metric for a checkpoint that failed."""
 
+NO_SCORE: Final = (None,) * 11
+"""What `score_cells` gives where there is no score."""
+
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -100,7 +103,7 @@ class History(JsonRecord):
             head, tail = (row.checkpoint, step, row.status), (row.reason, f"{row.folder}/{RUN}")
             lines += [(*head, *score_cells(s), *tail) for s in row.scores]
             if not row.scores:
-                lines.append((*head, *[None] * 11, *tail))
+                lines.append((*head, *NO_SCORE, *tail))
         return csv_text(lines)
 
 

@@ -81,9 +81,14 @@ def check_ignored(keys: Iterable[str], signatures: Iterable[str]) -> None:
 
 
 def difference(a: str, b: str, ignore: Iterable[str] = ()) -> dict[str, tuple[str | None, str | None]]:
-    """Keys on which two signatures disagree -> (value in a, value in b); `n`, `v` and ignored keys are not compared."""
+    """Keys on which two signatures disagree -> (value in a, value in b); `n`, `v` and ignored keys are not compared.
+
+    Nor is `crop_from` where one of the two has no clip and so does not say it: no crop was made that could differ.
+    """
     left, right = parse_signature(a), parse_signature(b)
     skip = NOT_COMPARED | frozenset(ignore)
+    if any(CROP_FROM not in parts and parts.get("n", "").startswith("0of") for parts in (left, right)):
+        skip |= {CROP_FROM}
     return {
         key: (left.get(key), right.get(key))
         for key in sorted((left.keys() | right.keys()) - skip)

@@ -21,11 +21,11 @@ from lipsync_eval.results.schema import CLIPS, RESULTS, Result
 
 __all__ = ["CLIPS", "FRAMES", "at_work", "load_frames", "refuse_others", "run_folder", "sweep", "write_run"]
 
-_LEFT: Final = re.compile(r"\.{1,2}lock.*|\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
 _SHARD: Final = re.compile(r"\.lock-[0-9]+of[0-9]+")
 _PATIENCE: Final = 5.0
 """Seconds that a shard waits for a job that may only look at the folder."""
 _TORN: Final = re.compile(r"\.(results\.json|clips\.csv|frames\.npz)\..*\.tmp")
+_LEFT: Final = re.compile(rf"\.{{1,2}}lock.*|{_TORN.pattern}")
 
 
 @contextlib.contextmanager

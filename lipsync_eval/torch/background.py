@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from lipsync_eval.engine.kept_plan import settings_data
 from lipsync_eval.errors import LipsyncError, UsageError
 from lipsync_eval.results.schema import RESULTS, Result, load_result
 from lipsync_eval.types import Settings
@@ -106,7 +106,7 @@ class BackgroundScore:
         step, gen = self._waiting.pop(0)
         asked = {
             "gen": gen, "gt": self.gt, "out": self._folder(step), "metrics": self.metrics, "workers": self.workers,
-            "settings": dataclasses.asdict(self.settings), "name": f"step {step}",
+            "settings": settings_data(self.settings), "name": f"step {step}",
         }  # fmt: skip
         command = [sys.executable, "-m", "lipsync_eval.torch.child", json.dumps(asked, default=str)]
         words = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads could fill and stop the child

@@ -6,7 +6,7 @@ const SPEEDS = [1, 0.5, 0.25, 0.1];
 function tilesOf(i, data) {
   const found = [];
   if (data.real) found.push({ who: REAL, name: "real", facts: data.real });
-  DATA.runs.forEach((run, k) => { if (run.clips[i]) found.push({ who: k, name: run.name, facts: data.methods[k].media, clip: run.clips[i] }); });
+  DATA.runs.forEach((run, k) => { if (run.clips[i]) found.push({ who: k, name: run.name, facts: data.methods[k].media, clip: run.clips[i], cross: run.cross }); });
   return found;
 }
 function drawTile(tile) {
@@ -110,7 +110,8 @@ function paint(frame) {
     let note = ended ? `ends at frame ${tile.frames - 1}` : "";
     if (view.difference && real && tile !== real) {
       const same = real.facts.width === tile.facts.width && real.facts.height === tile.facts.height;
-      if (same) {
+      if (tile.cross) note = "the real video shows other speech: no difference";
+      else if (same) {
         context.globalCompositeOperation = "difference";
         context.drawImage(real.video, ...part(tile, frame, view.mouth), 0, 0, ...size);
         context.globalCompositeOperation = "lighter";
@@ -171,6 +172,7 @@ function startPlayer() {
   $("loop-clear").addEventListener("click", () => markLoop("clear"));
   $("mouth").addEventListener("change", () => { view.mouth = $("mouth").checked; paint(view.sync.frame); });
   $("difference").addEventListener("change", () => { view.difference = $("difference").checked; paint(view.sync.frame); });
+  if (DATA.runs.every((run) => run.cross)) $("difference").disabled = $("gain").disabled = true; // the real videos show other speech
   $("gain").addEventListener("change", () => paint(view.sync.frame));
   $("before").addEventListener("click", () => neighbour(-1));
   $("after").addEventListener("click", () => neighbour(1));

@@ -333,6 +333,11 @@ def test_whose_landmarks_cropped_is_signed_as_it_was_resolved(
     assert "crop_from" not in parts(whole, "psnr")
     alone = run(protocol_options={"crop_from": "gt"})  # b cannot be cropped so: what is left is of one kind
     assert parts(alone, "psnr")["crop_from"] == "gt" and alone["psnr"].n_scored == 1
+    (tmp_path / "gen" / "a.mkv").write_bytes(b"no video")
+    none = run("a")
+    assert parts(none, "psnr")["n"] == "0of1" and "crop_from" not in parts(none, "psnr"), "nothing was cropped"
+    assert not difference(none["psnr"].signature, unlike["psnr"].signature)
+    assert parts(run("a", protocol_options={"crop_from": "own"}), "psnr")["crop_from"] == "own", "as it was asked"
 
 
 def test_a_face_request_moves_no_metric_that_looks_at_no_face(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from support.clips import blurred, frames
 from support.perception import write_inception
 from support.scoring import score
 
-from lipsync_eval import check_metric
+from lipsync_eval import check_metric, merge, score_shard
+from lipsync_eval import score as engine_score
 from lipsync_eval.errors import OtherRun, UsageError
 from lipsync_eval.media import write_video
 from lipsync_eval.metrics import fid as module
@@ -247,3 +248,62 @@ class TestStats:
         assert "not written: s.npz holds other ones by now" in note and (tmp_path / "s.npz").read_bytes() == before
         assert family.stats.signature("fid") == ""
         assert "written to" in family.stats.write("fid", np.ones(DIM), np.eye(DIM), 7, {})
+
+    @pytest.mark.parametrize("metrics", ["fid,fid_clean", "fid"])
+    def test_shards_write_them_when_they_are_put_together(
+        self, metrics: str, quick: Any, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In another folder, without the network's weights: as the run that was never divided."""
+        gen, gt = folders(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        how = Settings(protocol="raw", cache_dir=None, weights_dir=weights, options={"fid_stats": "stats.npz"})
+        for number in (1, 2):
+            score_shard(gen, gt, f"{number}/2", out=tmp_path / str(number), metrics=metrics, settings=how)
+        whole = engine_score(gen, gt, metrics=metrics, settings=how)
+        (tmp_path / "stats.npz").rename(tmp_path / "whole.npz")
+        weights.rename(tmp_path / "away")
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        try:
+            parts = merge([tmp_path / "1", tmp_path / "2"], out=tmp_path / "merged")
+        finally:
+            (tmp_path / "away").rename(weights)
+        assert parts.scores == whole.scores and not parts.failures
+        assert all("real:stats@" in s.signature for s in parts.scores)
+        with np.load(tmp_path / "stats.npz") as file, np.load(tmp_path / "whole.npz") as other:
+            assert set(file.files) == set(other.files)
+            for name in file.files:
+                np.testing.assert_array_equal(file[name], other[name])
+
+    def test_shards_that_read_them_need_them_to_be_put_together(
+        self, quick: Any, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.run(tmp_path, weights)
+        gen, gt, file = tmp_path / "gen", tmp_path / "gt", tmp_path / "stats.npz"
+        how = Settings(protocol="raw", cache_dir=None, weights_dir=weights, options={"fid_stats": str(file)})
+        for number in (1, 2):
+            score_shard(gen, gt, f"{number}/2", out=tmp_path / str(number), metrics="fid", settings=how)
+        whole = engine_score(gen, gt, metrics="fid", settings=how)
+        file.rename(tmp_path / "away.npz")
+        shards = [tmp_path / "1", tmp_path / "2"]
+        with pytest.raises(UsageError, match=r"stats\.npz: is not here, and the shards were measured with it"):
+            merge(shards, out=tmp_path / "merged")
+        with np.load(tmp_path / "away.npz") as held:
+            np.savez(file, **(dict(held) | {"mu": held["mu"] + 1}))
+        with pytest.raises(UsageError, match="has another content now"):
+            merge(shards, out=tmp_path / "merged")
+        (tmp_path / "away.npz").replace(file)
+        assert merge(shards, out=tmp_path / "merged").scores == whole.scores
+
+    def test_a_folder_for_new_ones_is_needed_where_shards_are_put_together(
+        self, quick: Any, weights: Path, tmp_path: Path
+    ) -> None:
+        gen, gt = folders(tmp_path)
+        (tmp_path / "there").mkdir()
+        options = {"fid_stats": str(tmp_path / "there" / "stats.npz")}
+        how = Settings(protocol="raw", cache_dir=None, weights_dir=weights, options=options)
+        score_shard(gen, gt, "1/1", out=tmp_path / "one", metrics="fid", settings=how)
+        (tmp_path / "there").rmdir()
+        with pytest.raises(UsageError, match="no folder to write it into"):
+            merge([tmp_path / "one"])
+        assert not (tmp_path / "one" / "results.json").exists()

@@ -268,3 +268,15 @@ def test_a_page_tells_runs_of_one_name_apart_and_prints_no_negative_zero(tmp_pat
         text = driver.find_element("id", "summary").text
         assert "ckpt0/gen" in text and "ckpt1/gen" in text
         assert "-0.0" not in text and "mean of absolute values: 0.0" in text
+
+
+def test_nothing_is_left_of_a_page_from_before_the_mark(tmp_path: Path) -> None:
+    for name, text in (
+        ("index.html", "<title>lipsync-eval report</title>"),
+        ("data/run.js", ""),
+        ("media/old.mp4", ""),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    pages(tmp_path, clips=2)
+    assert not (tmp_path / "media" / "old.mp4").exists() and (tmp_path / "data" / "run.js").read_text()

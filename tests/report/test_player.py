@@ -163,6 +163,23 @@ def test_difference_and_mouth_zoom(driver: Any) -> None:
     assert min(middle) > 200, "the mouth's square is in the middle of every tile"
 
 
+@pytest.mark.parametrize("every", [False, True])
+def test_no_difference_from_other_speech(every: bool, shared: Any, tmp_path: Path) -> None:
+    """--setting cross: the real video shows the person saying something else."""
+    runs = [run("plain", {"psnr": [30.0]}), run("dubbed", {"psnr": [30.0]})]
+    for k, made_cross in enumerate((every, True)):
+        if made_cross:
+            score = runs[k]["psnr"].model_copy(update={"signature": runs[k]["psnr"].signature + "|setting:cross"})
+            runs[k] = runs[k].model_copy(update={"scores": [score]})
+    driver = opened(shared, write_page(runs, [{}, {}], tmp_path, [made, brighter]))
+    assert driver.find_element("id", "difference").is_enabled() != every
+    press(driver, "d")
+    told = driver.execute_script("return view.tiles.map((t) => t.note.textContent)")
+    said = "the real video shows other speech: no difference"
+    assert told == (["", "", ""] if every else ["", "difference x 4", said])
+    assert shown(driver)[2] == 0, "the frame itself"
+
+
 def test_a_click_on_a_curve_moves_the_video_and_the_cursor(driver: Any) -> None:
     from selenium.webdriver import ActionChains
 

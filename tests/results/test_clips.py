@@ -43,6 +43,13 @@ def test_a_mixed_run_and_a_plain_one_are_refused_unless_allowed() -> None:
     assert compare(plain, mixed, ignore=["crop_from"]).rows[0].n == 4
 
 
+def test_a_run_without_any_clip_fails_the_gate_and_is_not_refused() -> None:
+    before = cropped("before", "gg")
+    now = run("now", {"psnr": [None, None]})
+    gate = compare(now, before)
+    assert not gate.passed and gate.newly_failing == ("clip000: psnr", "clip001: psnr")
+
+
 def test_an_old_run_is_not_equated_with_a_new_one() -> None:
     old, new = run("old", {"lmd": [1.0, 2.0]}), run("new", {"lmd": [1.0, 2.0]})
     score = new["lmd"].model_copy(update={"signature": "media:2|" + new["lmd"].signature.replace("proto:radio.1|", "")})

@@ -35,6 +35,12 @@ def test_n_and_v_are_not_compared() -> None:
     assert difference("a:1|n:1of2|v:1", "a:1|n:2of2|v:2") == {}
     assert difference("a:1|b:2", "a:2") == {"a": ("1", "2"), "b": ("2", None)}
     assert difference("a:1|b:2", "a:2", ignore=["a", "b"]) == {}
+
+
+def test_no_clip_is_cropped_from_nobodys_landmarks() -> None:
+    assert difference("a:1|crop_from:gt|n:2of2", "a:1|n:0of2") == {}
+    assert difference("a:1|crop_from:gt|n:2of2", "a:1|n:1of2") == {"crop_from": ("gt", None)}
+    assert difference("a:1|crop_from:gt|n:2of2", "a:1|crop_from:own|n:0of2") == {"crop_from": ("gt", "own")}
     assert short_hash("a:1|n:1of2") == short_hash("a:1|n:9of9|v:3") != short_hash("a:2")
 
 

@@ -125,6 +125,17 @@ def test_a_merge_elsewhere_without_the_videos(clips: Path, whole: Path, tmp_path
     assert (tmp_path / "a" / "journal").is_dir(), "other folders stay as they are"
 
 
+def test_nothing_scored_says_nothing_of_crops(tmp_path: Path) -> None:
+    for side in ("gen", "gt"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.mkv").write_bytes(b"no video")
+    how: dict[str, Any] = {"metrics": "psnr", "settings": Settings(cache_dir=None)}
+    whole = lipsync_eval.score(tmp_path / "gen", tmp_path / "gt", **how)
+    lipsync_eval.score_shard(tmp_path / "gen", tmp_path / "gt", "1/1", out=tmp_path / "one", **how)
+    assert lipsync_eval.merge([tmp_path / "one"]).scores == whole.scores
+    assert "n:0of1" in whole["psnr"].signature and "crop_from" not in whole["psnr"].signature
+
+
 def test_what_does_not_belong_together_is_refused(clips: Path, tmp_path: Path) -> None:
     shard(clips, "1/2", tmp_path / "a")
     for more, word in (

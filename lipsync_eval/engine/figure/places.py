@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lipsync_eval.faces.points import MOUTH, MOUTH_LEFT, MOUTH_RIGHT
 from lipsync_eval.types import Float, Frame
 from lipsync_eval.warp import render
 
-MOUTH = slice(48, 68)
 MOUTH_SHAPE = 0.62
 """Height of the mouth's rectangle over its width."""
 _MOUTH_WIDE = 1.9
@@ -56,7 +56,7 @@ def mouths(points: Float, height: int, width: int) -> list[Box | None]:
     Returns:
         T rectangles; None in a frame without a face.
     """
-    across = np.linalg.norm(points[:, 54] - points[:, 48], axis=1)
+    across = np.linalg.norm(points[:, MOUTH_LEFT] - points[:, MOUTH_RIGHT], axis=1)
     if not np.isfinite(across).any():
         return [None] * len(points)
     wide = float(np.nanmedian(across)) * _MOUTH_WIDE

@@ -83,10 +83,9 @@ def without_suffix(stem: Path | str) -> Path:
 
 def check_free(stem: Path | str, *, overwrite: bool) -> None:
     """Raise OutputError where a file would be replaced that may not be."""
-    from lipsync_eval.reports.plots import paths
+    from lipsync_eval.reports import plots
 
-    if not overwrite and (there := [p for p in paths(without_suffix(stem)) if p.exists()]):
-        raise OutputError(f"{there[0]} is there already; name another file with --out, or replace it with --overwrite")
+    plots.check_free(without_suffix(stem), overwrite=overwrite)
 
 
 def make_figure(
@@ -173,14 +172,13 @@ def _check(columns: int, view: str, zoom: str, width: str) -> None:
 
 def _open(runs: Sequence[Result], clip: str, warn: Warn) -> tuple[list[_Video], _Video | None, int]:
     """The methods' videos, the real one, and their common length as it was scored."""
-    from lipsync_eval.reports.naming import method_names
+    from lipsync_eval.reports.naming import method_names, refuse_doubled
 
     shown = [(name, run) for name, run in zip(method_names(runs), runs, strict=True) if name != GT]
     names = [name for name, _ in shown]
     if not 1 <= len(shown) <= MOST_ROWS:
         raise UsageError(f"{len(shown)} methods given; a figure takes 1 to {MOST_ROWS} (a run called {GT} is none)")
-    if doubled := sorted({n for n in names if names.count(n) > 1}):
-        raise UsageError(f"two runs are called {doubled[0]!r}; give one of them another name: RUN=NAME")
+    refuse_doubled(names)
     rows = [_row(run, name, clip) for name, run in shown]
     for name, run in shown[1:]:
         if clip in other_real_videos(shown[0][1], run):

@@ -101,11 +101,7 @@ class Fvd(Family):
     def needs(self, metric: str) -> frozenset[str]:
         """Crops, or frames with face boxes, or frames alone, as fvd_region says."""
         needs = _NEEDS[self.reading(metric).region]
-        return frozenset(n for n in needs if not n.startswith("gt.")) if self.brings_real(metric) else needs
-
-    def brings_real(self, metric: str) -> bool:
-        """Whether --fvd-stats names a file that is there."""
-        return self.stats is not None and self.stats.reading
+        return frozenset(n for n in needs if not n.startswith("gt.")) if self.brings_real else needs
 
     def facts(self, metric: str) -> dict[str, str]:
         """All that the features of real windows hang on."""
@@ -126,10 +122,8 @@ class Fvd(Family):
             self.stats.check({metric: self.facts(metric) for metric in self.wanted})
 
     def signature(self, metric: str) -> Mapping[str, str]:
-        """feat: weights; all that the reading says about windows and input. real: the statistics that are read or were written."""
+        """feat: weights; all that the reading says about windows and input."""
         keys = {"feat": self.file(metric).signature} | self.reading(metric).keys()
-        if self.stats is not None and (real := self.stats.signature(metric)):
-            keys["real"] = real
         return keys | ({"extrapolated": "1"} if self.extrapolates else {})
 
     @property
@@ -201,7 +195,7 @@ class Fvd(Family):
             moments = Moments.of(real)
             mean, cov = moments.mean, moments.covariance
             if self.stats is not None:
-                notes.append(self.stats.write(metric, mean, cov, len(real), self.facts(metric)))
+                notes.append(self.stats.write(metric, mean, cov, len(real), self.real_facts(metric)))
         if n_real != len(gen):
             facts["n_gt_windows"] = n_real
         if self.extrapolates:

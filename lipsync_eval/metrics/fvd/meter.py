@@ -42,7 +42,8 @@ class Embedder(Protocol):
         """The network's weights."""
         ...
 
-    def brings_real(self, metric: str) -> bool:
+    @property
+    def brings_real(self) -> bool:
         """Whether the real side is read from a file."""
         ...
 
@@ -85,7 +86,7 @@ class _Windows:
         self.reading, self.file = family.reading(metric), family.file(metric)
         self.together = pair.paired and pair.gt is not None
         self.gen, self.real = _Gathered(self.reading), _Gathered(self.reading)
-        self.embed_real = pair.gt is not None and not family.brings_real(metric)
+        self.embed_real = pair.gt is not None and not family.brings_real
         self.cache = Cache(family.settings.cache_dir)
         self.key = _key(pair, pair.gt, metric, self.reading, self.file.sha256) if pair.gt and self.embed_real else None
         held = self.cache.get(self.key) if self.key else None

@@ -76,6 +76,8 @@ class RealStats:
         """Whether the file gives the real side. Settled when the run starts: the file may appear while it works."""
         self.written: dict[str, str] = {}
         """metric -> digest of what this run has written."""
+        self.settled: dict[str, Facts] = {}
+        """metric -> what its features hang on, where a plan kept it."""
 
     def signature(self, metric: str) -> str:
         """'stats@1a2b3c4d': the content of a metric's statistics; '' where none are read, and before they are written."""
