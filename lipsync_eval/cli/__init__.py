@@ -115,7 +115,7 @@ def cli(ctx: click.Context, log_level: str | None, log_file: Path | None) -> Non
 
     if log_level or log_file:
         configure(log_level, log_file)
-    project = project_file.find(Path.cwd())
+    project = project_file.find()
     if project.path is not None:
         ctx.obj = {**(ctx.obj or {}), "project": project}
         ctx.default_map = project_file.defaults(project, cast(click.Group, ctx.command), ctx)

@@ -42,13 +42,16 @@ class ProjectFile:
     """Command -> option -> value."""
 
 
-def find(folder: Path) -> ProjectFile:
-    """The project file that holds for a folder.
+def find() -> ProjectFile:
+    """The project file that holds for the current folder; none where that folder was removed.
 
     Raises:
         ParseError: the file cannot be read, or is no TOML.
     """
-    folder = folder.absolute()
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:
+        return ProjectFile()
     inside = next((up for up in (folder, *folder.parents) if (up / ".git").exists()), folder)
     for up in (folder, *folder.parents):
         if (own := up / FILE).is_file():

@@ -95,6 +95,13 @@ def test_the_result_names_what_the_file_added(tmp_path: Path) -> None:
     ]
 
 
+def test_a_removed_folder_has_no_project_file(tmp_path: Path) -> None:
+    script = "import os, sys; os.rmdir(os.getcwd()); from lipsync_eval.cli import run; sys.exit(run(['schema']))"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path / "gone", capture_output=True, text=True)
+    assert done.returncode == 0 and "results" in done.stdout, done.stderr
+
+
 def test_gen_is_still_needed(tmp_path: Path) -> None:
     done = run("score", cwd=tmp_path)
     assert done.returncode == 2 and "Missing argument 'GEN'" in done.stderr
