@@ -18,6 +18,8 @@ CROP_FROM = "crop_from"
 """Key that says whose landmarks cropped the clips of a score; also a clip's fact of that name in ClipRow.details."""
 MIXED = "gt+own"
 """Its value where some clips were cropped from the real video's landmarks and some from their own."""
+UNRESOLVED = "auto"
+"""Its value where no clip was scored: nothing was cropped, so the choice was never made."""
 
 
 MEANING: Final[Mapping[str, str]] = {
@@ -81,9 +83,15 @@ def check_ignored(keys: Iterable[str], signatures: Iterable[str]) -> None:
 
 
 def difference(a: str, b: str, ignore: Iterable[str] = ()) -> dict[str, tuple[str | None, str | None]]:
-    """Keys on which two signatures disagree -> (value in a, value in b); `n`, `v` and ignored keys are not compared."""
+    """Keys on which two signatures disagree -> (value in a, value in b).
+
+    `n`, `v` and ignored keys are not compared, nor is `crop_from` where one of the two has no scored clip. So this is no
+    equivalence: of many runs, compare all with one that has scored clips.
+    """
     left, right = parse_signature(a), parse_signature(b)
     skip = NOT_COMPARED | frozenset(ignore)
+    if UNRESOLVED in (left.get(CROP_FROM), right.get(CROP_FROM)) and CROP_FROM in left.keys() & right.keys():
+        skip |= {CROP_FROM}
     return {
         key: (left.get(key), right.get(key))
         for key in sorted((left.keys() | right.keys()) - skip)
