@@ -268,3 +268,11 @@ def test_a_page_tells_runs_of_one_name_apart_and_prints_no_negative_zero(tmp_pat
         text = driver.find_element("id", "summary").text
         assert "ckpt0/gen" in text and "ckpt1/gen" in text
         assert "-0.0" not in text and "mean of absolute values: 0.0" in text
+
+
+def test_one_cause_is_said_once_for_all_metrics_it_took(tmp_path: Path) -> None:
+    lost = run("lost", {"psnr": [30.0], "lmd": [None], "f_lmd": [None]})
+    folder = write_page([lost], [{}], tmp_path / "page", [no_media]).parent
+    page = "".join(p.read_text() for p in sorted(folder.rglob("*.js")))
+    assert "metric: lmd, f_lmd: made up" in page
+    assert page.count("lmd: made up") == 1
