@@ -159,10 +159,15 @@ def _score(name: str, kind: Reference, entries: Sequence[ManifestEntry], out: Pa
     job = MethodJob(name, out / "gen" / name, out / "runs" / f"{name}.pairs.csv", out / "runs" / name)
     job.run.parent.mkdir(parents=True, exist_ok=True)
     write_pairs(name, entries, out / "gen", job.pairs)
-    try:
-        result = measure(job, True)
-    except OtherRun:  # another plan lies there: new videos, other metrics
-        result = measure(job, False)
+    result = measured(job, measure)
     result = result.model_copy(update={"run": result.run.model_copy(update={"reference": _label(kind)})})
     write_text(job.run / RESULTS, result.to_json(job.run))
     return result
+
+
+def measured(job: MethodJob, measure: Measure) -> Result:
+    """The scores of one method: its run is continued, or begun anew where it is one of other videos, metrics or settings."""
+    try:
+        return measure(job, True)
+    except OtherRun:
+        return measure(job, False)

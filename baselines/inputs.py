@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,12 +93,19 @@ def _reference(entry: ManifestEntry, rule: str, n: int) -> int | Path:
 
 def _write_wav(path: Path, audio: object) -> None:
     samples = audio if isinstance(audio, np.ndarray) else audio.samples  # type: ignore[attr-defined]
+    path.write_bytes(wav_bytes(samples))
+
+
+def wav_bytes(samples: np.ndarray[Any, np.dtype[np.float32]]) -> bytes:
+    """A .wav file, 16-bit: (N,) samples in [-1, 1], 16 kHz mono."""
     data = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    with wave.open(str(path), "wb") as file:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(data.tobytes())
+    return buffer.getvalue()
 
 
 def _even(frame: Frame) -> Frame:

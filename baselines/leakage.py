@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from lipsync_eval.baselines.base import Adapter
-from lipsync_eval.baselines.comparison import Measure, MethodJob
+from lipsync_eval.baselines.comparison import Measure, MethodJob, measured
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.generation import find_result, generate
-from lipsync_eval.baselines.inputs import open_audio
+from lipsync_eval.baselines.inputs import open_audio, wav_bytes
 from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.runner import GeneratorOutcome
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
-from lipsync_eval.errors import ClipError, MissingWeights, OutputError, UsageError
+from lipsync_eval.errors import ClipError, MissingWeights, UsageError
 from lipsync_eval.files import write_text
 from lipsync_eval.media import open_clip
 from lipsync_eval.metrics.leakage import IDS, lip_leak, lsd
@@ -29,7 +27,7 @@ from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.rows import ClipRow, DataInfo, FailureRow, RunInfo, Score
 from lipsync_eval.results.schema import Result
 from lipsync_eval.results.signature import format_signature
-from lipsync_eval.types import RATE, Settings
+from lipsync_eval.types import Settings
 from lipsync_eval.version import __version__
 
 CASES = {
@@ -182,17 +180,9 @@ def _other(entry: ManifestEntry, entries: Sequence[ManifestEntry]) -> ManifestEn
 
 def _write(path: Path, samples: np.ndarray[Any, np.dtype[np.float32]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(data.tobytes())
-    if (
-        not path.exists() or path.read_bytes() != buffer.getvalue()
-    ):  # the time of an equal file says that runs can go on
-        path.write_bytes(buffer.getvalue())
+    wanted = wav_bytes(samples)
+    if not path.exists() or path.read_bytes() != wanted:  # the time of an equal file says that runs can go on
+        path.write_bytes(wanted)
 
 
 def _scored(
@@ -211,10 +201,7 @@ def _scored(
     job.run.parent.mkdir(parents=True, exist_ok=True)
     write_text(job.pairs, csv_text(rows))
     job.generated.mkdir(parents=True, exist_ok=True)
-    try:
-        return measure(job, True)
-    except OutputError:  # another plan lies there: new videos, other settings
-        return measure(job, False)
+    return measured(job, measure)
 
 
 class _Method:
@@ -224,14 +211,8 @@ class _Method:
         self, name: str, entries: Sequence[ManifestEntry], made: Mapping[str, Path], runs: Mapping[str, Result],
         metrics: Sequence[str], tools: MeasuringTools, spoken: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]],
     ) -> None:  # fmt: skip
-        self.name, self.entries, self.made, self.runs, self.metrics, self.tools = (
-            name,
-            entries,
-            made,
-            runs,
-            metrics,
-            tools,
-        )
+        self.name, self.entries, self.made, self.runs = name, entries, made, runs
+        self.metrics, self.tools = metrics, tools
         self.failures: list[FailureRow] = []
         self.rows = {case: {c.id: c for c in run.clips} for case, run in runs.items()}
 

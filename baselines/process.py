@@ -101,6 +101,7 @@ class _Log:
         self.dropped = 0
 
     def read(self, stream: IO[bytes]) -> None:
+        """Keep the first and the last part of a stream until it ends."""
         while block := os.read(stream.fileno(), 1 << 16):
             head, rest = block[: self.room], block[self.room :]
             self.file.write(head)
@@ -112,6 +113,7 @@ class _Log:
                 del self.end[:extra]
 
     def close(self) -> None:
+        """Write the last part, and how much was left out before it."""
         if self.dropped:
             self.file.write(f"\n... {self.dropped} bytes left out ...\n".encode())
         self.file.write(bytes(self.end))

@@ -41,6 +41,7 @@ def frames_to_video(folder: Path, pattern: str, job: Job) -> Path:
         raise BaselineError(f"wrote no {pattern} into {folder.name}")
 
     def frames() -> Iterator[Frame]:
+        """The images, one after the other."""
         for file in files:
             read = cv2.imread(str(file), cv2.IMREAD_COLOR)
             if read is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights
+from lipsync_eval.baselines.adapters._own import dub_line, own_record
+from lipsync_eval.baselines.base import Adapter, Job, Weights
 
 FILES = {
     "landmarker": "face_landmarker.task, for the provider mediapipe",
@@ -11,27 +12,16 @@ FILES = {
     "flame_model": "FLAME as .npz, for the provider flame",
 }
 
-RECORD = Record(
+RECORD = own_record(
     name="personatalk",
     title="PersonaTalk (this package's)",
-    repository="",
-    commit="",
-    licence="MIT (the code); a checkpoint has the licence of what it was trained on",
     paper="arXiv:2409.05379",
-    python="3.11 or later",
-    torch="2.4 or later",
     weights=(
         Weights(file="", option="checkpoint", where="a folder that `lipsync-eval personatalk train-renderer` wrote"),
         Weights(file="", option="geometry", where="a folder that `lipsync-eval personatalk train-geometry` wrote"),
     ),
-    imports=("lipsync_eval",),
-    entry="",
-    gpu=False,
-    fps="anything in, the same out",
     resolution="the checkpoint's (128 or 256), pasted back",
-    audio="16 kHz",
     reference="drawn",
-    needs=("video", "audio"),
     options={
         "checkpoint": "folder of the renderer's checkpoint",
         "geometry": "folder of stage 1's checkpoint",
@@ -47,35 +37,11 @@ RECORD = Record(
 
 def command(job: Job) -> list[str]:
     """`lipsync-eval personatalk dub` in the interpreter of baselines.toml."""
-    files = [
-        part
-        for name in FILES
-        if (value := job.options.get(name))
-        for part in (f"--{name.replace('_', '-')}", str(job.repo / value))
-    ]
-    return [
-        *job.python,
-        "-P",
-        "-m",
-        "lipsync_eval",
-        "personatalk",
-        "dub",
-        "--geometry",
-        str(job.repo / job.option("geometry")),
-        "--checkpoint",
-        str(job.repo / job.option("checkpoint")),
-        "--device",
-        job.device,
-        "--video",
-        str(job.video),
-        "--audio",
-        str(job.audio),
-        "--length",
-        "shortest",
-        *files,
-        "--out",
-        str(job.output),
-    ]
+    line = dub_line(job, "personatalk", "--geometry", str(job.repo / job.option("geometry")), reference=False)
+    for name in FILES:
+        if value := job.options.get(name):
+            line += [f"--{name.replace('_', '-')}", str(job.repo / value)]
+    return line
 
 
 ADAPTER = Adapter(record=RECORD, command=command)

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from lipsync_eval.baselines.base import Adapter, Job, Record, Weights
+from lipsync_eval.baselines.adapters._own import dub_line, own_record, trained_by
+from lipsync_eval.baselines.base import Adapter, Job
 
-RECORD = Record(
+RECORD = own_record(
     name="radio",
     title="RADIO (this package's)",
-    repository="",
-    commit="",
-    licence="MIT (the code); a checkpoint has the licence of what it was trained on",
     paper="Lee et al., RADIO: Reference-Agnostic Dubbing Video Synthesis, WACV 2024",
-    python="3.11 or later",
-    torch="2.4 or later",
-    weights=(
-        Weights(
-            file="", option="checkpoint", where="a folder that `lipsync-eval radio train` wrote; none is published"
-        ),
-    ),
-    imports=("lipsync_eval",),
-    entry="",
-    gpu=False,
-    fps="anything in, the same out",
+    weights=(trained_by("radio train"),),
     resolution="the checkpoint's (96 or 192), pasted back",
-    audio="16 kHz",
-    reference="given",
-    needs=("video", "audio", "image"),
     options={"checkpoint": "folder or file of a checkpoint"},
     checked="run end to end on a CPU with a radio-48 checkpoint of 60 steps (docs/baselines-checked.md)",
     notes=("a re-implementation from the paper; its choices are in docs/radio-choices.md",),
@@ -34,28 +19,7 @@ RECORD = Record(
 
 def command(job: Job) -> list[str]:
     """`lipsync-eval radio dub` in the interpreter of baselines.toml."""
-    return [
-        *job.python,
-        "-P",
-        "-m",
-        "lipsync_eval",
-        "radio",
-        "dub",
-        "--checkpoint",
-        str(job.repo / job.option("checkpoint")),
-        "--device",
-        job.device,
-        "--video",
-        str(job.video),
-        "--audio",
-        str(job.audio),
-        "--reference",
-        str(job.reference),
-        "--length",
-        "shortest",
-        "--out",
-        str(job.output),
-    ]
+    return dub_line(job, "radio")
 
 
 ADAPTER = Adapter(record=RECORD, command=command)

@@ -7,30 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lipsync_eval.baselines.base import Adapter, BaselineError, Job, Record, Weights
+from lipsync_eval.baselines.adapters._own import dub_line, own_record, trained_by
+from lipsync_eval.baselines.base import Adapter, BaselineError, Job
 
-RECORD = Record(
+RECORD = own_record(
     name="stylesync_g",
     title="StyleSync G (this package's)",
-    repository="",
-    commit="",
-    licence="MIT (the code); a checkpoint has the licence of what it was trained on",
     paper="Guan et al., StyleSync: High-Fidelity Generalized and Personalized Lip Sync in Style-based Generator, CVPR 2023",
-    python="3.11 or later",
-    torch="2.4 or later",
-    weights=(
-        Weights(
-            file="", option="checkpoint", where="a folder that `lipsync-eval stylesync train` wrote; none is published"
-        ),
-    ),
-    imports=("lipsync_eval",),
-    entry="",
-    gpu=False,
-    fps="anything in, the same out",
+    weights=(trained_by("stylesync train"),),
     resolution="the checkpoint's (256, or 64 for a CPU), pasted back",
-    audio="16 kHz",
-    reference="given",
-    needs=("video", "audio", "image"),
     options={"checkpoint": "folder of a run or checkpoint of `stylesync train`"},
     checked="`compare` run to its table on a CPU, with a stylesync-64 checkpoint of 8 training steps (docs/baselines-checked.md)",
     notes=("a re-implementation from the paper; its choices are in docs/stylesync-choices.md",),
@@ -39,28 +24,7 @@ RECORD = Record(
 
 def command(job: Job) -> list[str]:
     """`lipsync-eval stylesync dub` in the interpreter of baselines.toml."""
-    return [
-        *_start(job),
-        "dub",
-        "--checkpoint",
-        str(job.repo / job.option("checkpoint")),
-        "--device",
-        job.device,
-        "--video",
-        str(job.video),
-        "--audio",
-        str(job.audio),
-        "--reference",
-        str(job.reference),
-        "--length",
-        "shortest",
-        "--out",
-        str(job.output),
-    ]
-
-
-def _start(job: Job) -> list[str]:
-    return [*job.python, "-P", "-m", "lipsync_eval", "stylesync"]
+    return dub_line(job, "stylesync")
 
 
 ADAPTER = Adapter(record=RECORD, command=command)

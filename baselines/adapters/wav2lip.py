@@ -129,6 +129,7 @@ _REF_NOTE = "its reference input is the face of the given picture for every fram
 
 def _referenced(record: Record) -> Callable[[Job], Sequence[str]]:
     def prepare(job: Job) -> Sequence[str]:
+        """Hand the reference over; a fixed box must hold for it too."""
         notes = hand_over(record, job)
         if "box" in job.options:
             _same_size(job)

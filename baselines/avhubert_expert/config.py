@@ -19,13 +19,12 @@ from lipsync_eval.baselines.kit.configuration.sections import (
     Section,
     Weight,
 )
-from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig, SyncTrainConfig
+from lipsync_eval.baselines.kit.sync.settings import NO_AUGMENTATION, SyncAugmentConfig, SyncTrainConfig
 
 SyncKind = Literal["lip_expert", "visual-visual", "multimodal", "unsupervised"]
 """Rows of table 4; lip_expert is its baseline."""
 SMALLEST = 3
 """px of the last map before the vector."""
-OFF: dict[str, float] = dict.fromkeys(SyncAugmentConfig.model_fields, 0)
 
 
 class ModelConfig(Section):
@@ -149,7 +148,7 @@ class AVHubertExpertConfig(RunConfig):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     expert_train: ExpertTrainConfig = ExpertTrainConfig()
-    expert_augment: SyncAugmentConfig = SyncAugmentConfig.model_validate(OFF)
+    expert_augment: SyncAugmentConfig = SyncAugmentConfig.model_validate(NO_AUGMENTATION)
 
     @model_validator(mode="after")
     def _check(self) -> AVHubertExpertConfig:

@@ -5,18 +5,18 @@ Found by name from the metrics' registry. torch and the networks are imported wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.batch import Batch
-from lipsync_eval.errors import ClipError, MetricError
-from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
+from lipsync_eval.baselines.kit.sync.scoring import Placed, WindowMeter, WindowScorer
+from lipsync_eval.errors import MetricError
+from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.options import Option
-from lipsync_eval.types import FPS, RATE, Float, Frame, Pair, Settings, Side
+from lipsync_eval.types import Float, Pair, Settings, Side
 from lipsync_eval.warp import compose, render
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ CROP: Final = Option(
 FACE: Final = 96
 """px of the whole face, of which the lower half is seen."""
 SPAN: Final = 5
-TOGETHER: Final = 8
-"""Windows that pass through the network at once; always the same ones, however the frames come."""
-SILENT: Final = -60.0
-"""dBFS of a frame's audio; where no frame is louder, nothing is scored (as SyncNet's metrics)."""
 
 _COSINE: Final = MetricSpec(
     name="lip_expert_cosine",
@@ -108,13 +104,25 @@ class LipExpertScores(Family):
         """feat: the lip expert's file."""
         return {"feat": self._file().signature}
 
-    def start(self, pair: Pair) -> LipExpertMeter:
+    def start(self, pair: Pair) -> WindowMeter:
         """A meter for one pair.
 
         Raises:
             MetricError: no audio, or no face or crop in the generated video.
         """
-        return LipExpertMeter(self, pair)
+        from lipsync_eval.baselines.avhubert_expert.data.inputs import EndingMel
+
+        scorer = WindowScorer(
+            name="lip_expert",
+            network=self.network(),
+            span=SPAN,
+            audio=EndingMel(0),
+            heard=0,  # a window's audio begins with its first frame
+            lowest=0.0,
+            place=_boxes if self.own else _protocol,
+        )
+        curves = {metric: _loss if metric == "lip_expert_loss" else np.asarray for metric in sorted(self.metrics)}
+        return WindowMeter(scorer, pair, curves, self.notes())
 
     def network(self) -> LipExpert:
         """The network on the run's device.
@@ -143,140 +151,34 @@ class LipExpertScores(Family):
         return locate(self.settings, ROW)
 
 
-class LipExpertMeter:
-    """Follows both videos of one pair."""
-
-    def __init__(self, family: LipExpertScores, pair: Pair) -> None:
-        self.family, self.pair = family, pair
-        self.gen = _Windows(family, pair.gen, pair.n_frames)
-        self.gt: _Windows | None = None
-        self.lost = ""
-        try:
-            if pair.gt is not None:
-                self.gt = _Windows(family, pair.gt, pair.gt_frames)
-        except ClipError as error:
-            self.lost = str(error)
-
-    def update(self, batch: Batch) -> None:
-        """Take the next frames of both videos."""
-        self.gen.take(batch.start, batch.gen)
-        if self.gt is not None:
-            self.gt.take(batch.start, batch.gt)
-
-    def finish(self) -> Measurement:
-        """The clip's means over windows; a window counts for its middle frame.
-
-        Raises:
-            MetricError: not one window of the generated video has faces and audio.
-        """
-        cosines = self.gen.finish()
-        if mean_of(cosines) is None:
-            raise MetricError(
-                f"not one run of {SPAN} frames with face and audio among the {self.pair.n_frames} frames of the generated video"
-            )
-        found = Measurement(notes=self.family.notes())
-        real = None if self.gt is None else self.gt.finish()
-        for metric in sorted(self.family.metrics):
-            convert = _loss if metric == "lip_expert_loss" else np.asarray
-            found.frames[metric] = convert(cosines)
-            found.values[metric] = mean_of(found.frames[metric])
-            if real is not None and (own := mean_of(convert(real))) is not None:
-                found.gt_values[metric] = own
-        found.details["lip_expert_windows"] = int(np.isfinite(cosines).sum())
-        if gone := self.gen.lost:
-            found.details["lip_expert_frames_left_out"] = gone
-            found.notes.append(
-                f"lip_expert: {gone} of {self.pair.n_frames} generated frames have no face or no audio and are left out"
-            )
-        if not found.gt_values and self.pair.gt is not None:
-            found.notes.append(f"lip_expert: the real video has no score of its own: {self.lost or 'no whole window'}")
-        return found
-
-
 def _loss(cosines: Float) -> Float:
     """Binary cross entropy with 1; the cosine is held inside (0, 1) as in training."""
     out: Float = -np.log(np.clip(cosines, 1e-7, 1 - 1e-7))
     return out
 
 
-class _Windows:
-    """One video's windows of consecutive frames with faces and audio, scored as they fill up."""
-
-    def __init__(self, family: LipExpertScores, side: Side, n_frames: int) -> None:
-        """
-        Raises:
-            MetricError: no audio, silence, no track or no crop.
-        """
-        from lipsync_eval.baselines.avhubert_expert.data.inputs import EndingMel
-        from lipsync_eval.features.mfcc import loudness
-
-        audio = side.heard()
-        if loudness(audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
-            raise MetricError(
-                f"the audio is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with"
-            )
-        self.network, self.feature = family.network(), EndingMel(0)
-        self.mel = self.feature.whole(audio.samples)
-        self.matrix = _boxes(side, n_frames) if family.own else _protocol(side, n_frames)
-        heard = min(n_frames, -(-len(audio.samples) * FPS // RATE))  # frames over which there is audio
-        self.good: NDArray[np.bool_] = np.isfinite(self.matrix).all((1, 2)) & (np.arange(n_frames) < heard)
-        self.lost = n_frames - int(self.good.sum())
-        self.curve = np.full(n_frames, np.nan)
-        self.run: list[Frame] = []
-        """The last faces of the present run, at most SPAN."""
-        self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
-        """First frame and faces of windows to be scored."""
-
-    def take(self, start: int, frames: Sequence[Frame]) -> None:
-        """The next frames."""
-        for i, frame in enumerate(frames, start):
-            if not self.good[i]:
-                self.run = []
-                continue
-            self.run = [*self.run[1 - SPAN :], render(frame, self.matrix[i], (FACE, FACE))]
-            if len(self.run) == SPAN:
-                self.waiting.append((i - SPAN + 1, np.stack(self.run)))
-            if len(self.waiting) == TOGETHER:
-                self._score()
-
-    def finish(self) -> Float:
-        """(n_frames,) cosines at the middle frames of windows, NaN elsewhere."""
-        if self.waiting:
-            self._score()
-        return self.curve
-
-    def _score(self) -> None:
-        import torch
-
-        from lipsync_eval.baselines.kit.data.windows import to_tensor
-
-        first = [i for i, _ in self.waiting]
-        mels = np.stack([self.feature.window(self.mel, i / FPS) for i in first])[:, None]
-        faces = np.stack([faces for _, faces in self.waiting])
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            shown = to_tensor(faces.reshape(-1, FACE, FACE, 3)).reshape(len(first), SPAN, 3, FACE, FACE)
-            found = self.network(shown.to(device), torch.from_numpy(mels).to(device))
-        self.curve[np.array(first) + SPAN // 2] = found.double().clamp(0, 1).cpu().numpy()
-        self.waiting = []
-
-
-def _boxes(side: Side, n_frames: int) -> Float:
-    """(n_frames, 2, 3) Wav2Lip's box of the video's own landmarks; NaN without a face."""
+def _boxes(side: Side, n_frames: int) -> Placed:
+    """Wav2Lip's box of the video's own landmarks."""
     from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT
     from lipsync_eval.baselines.kit.data.alignment import track_matrices
 
     if side.track is None:
         raise MetricError("no face was found")
-    return track_matrices(ALIGNMENT, side.track.points[:n_frames], side.track.valid[:n_frames], FACE)
+    return _faces(track_matrices(ALIGNMENT, side.track.points[:n_frames], side.track.valid[:n_frames], FACE))
 
 
-def _protocol(side: Side, n_frames: int) -> Float:
-    """(n_frames, 2, 3) the run's crop, at 96 px; NaN where there is none."""
+def _protocol(side: Side, n_frames: int) -> Placed:
+    """The run's crop, at 96 px."""
     if side.crop is None:
         raise MetricError("the protocol of this run found no crop")
     factor = FACE / np.array(side.crop.size[::-1], np.float64)  # along x, along y
     smaller = np.column_stack([np.diag(factor), (factor - 1) / 2])
-    out: Float = compose(smaller, side.crop.matrix[:n_frames])
-    out[~side.crop.valid[:n_frames]] = np.nan
-    return out
+    matrix: Float = compose(smaller, side.crop.matrix[:n_frames])
+    matrix[~side.crop.valid[:n_frames]] = np.nan
+    return _faces(matrix)
+
+
+def _faces(matrix: Float) -> Placed:
+    """Crops of 96 px by their (n_frames, 2, 3) maps, NaN where there is none."""
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all((1, 2)), np.bool_)
+    return there, lambda i, frame: render(frame, matrix[i], (FACE, FACE))

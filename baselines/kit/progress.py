@@ -32,6 +32,7 @@ def telling(clip: Clip, what: str, say: Say) -> Clip:
     """The clip; whoever reads its frames is heard of."""
 
     def read(start: int, stop: int) -> Iterator[Frame]:
+        """Frames start..stop-1, told of."""
         return told(clip.read(start, stop), min(stop, clip.n_frames) - start, what, say)
 
     return replace(clip, read=read)

@@ -126,11 +126,10 @@ class RenderLossConfig(Section):
     """First step with them."""
 
 
-class DiscriminatorConfig(Section):
-    """StyleGAN2's image discriminators."""
+class DiscriminatorConfig(kit.DiscriminatorConfig):
+    """Of both image discriminators."""
 
     multiplier: Positive = 1
-    channel_max: Positive = 512
 
 
 class GeometryTrainConfig(PaceConfig):

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lipsync_eval.baselines.kit.configuration import sections as kit
 from lipsync_eval.baselines.kit.configuration.sections import (
     DataConfig,
+    DiscriminatorConfig,
     Kind,
     LipReading,
     Positive,
@@ -114,14 +115,6 @@ class ModelConfig(Section):
     def channels(self, size: int) -> int:
         """Width of the maps at `size` px, in the encoders and in the decoder."""
         return max(1, min(self.channel_max, self.channel_base // size))
-
-
-class DiscriminatorConfig(Section):
-    """StyleGAN2's image discriminator."""
-
-    multiplier: Positive = 2
-    """Channel multiplier of the sizes above 32 px (upstream's default)."""
-    channel_max: Positive = 512
 
 
 class LossConfig(Section):

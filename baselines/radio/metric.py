@@ -5,18 +5,18 @@ Found by name from the metrics' registry. torch and the networks are imported wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lipsync_eval.batch import Batch
-from lipsync_eval.errors import ClipError, MetricError, MissingWeights
-from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
+from lipsync_eval.baselines.kit.sync.scoring import Placed, WindowMeter, WindowScorer
+from lipsync_eval.errors import MetricError, MissingWeights
+from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.options import Option
-from lipsync_eval.types import FPS, RATE, Float, Frame, Pair, Settings, Side
+from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.radio.training.sync import LoadedSync
@@ -30,10 +30,6 @@ CHECKPOINT: Final = Option(
     key="",
     flag=True,
 )
-TOGETHER: Final = 8
-"""Windows that pass through the network at once; always the same ones, however the frames come."""
-SILENT: Final = -60.0
-"""dBFS of a frame's audio; where no frame is louder, nothing is scored (as SyncNet's metrics)."""
 
 SPECS: Final = (
     MetricSpec(
@@ -83,13 +79,26 @@ class SyncCosine(Family):
         """feat: the discriminator by the hash of its tensors."""
         return {"feat": f"radio-sync@{self.network().digest[:8]}"}
 
-    def start(self, pair: Pair) -> SyncCosineMeter:
+    def start(self, pair: Pair) -> WindowMeter:
         """A meter for one pair.
 
         Raises:
             MetricError: no audio or no face in the generated video.
         """
-        return SyncCosineMeter(self.network(), pair)
+        from lipsync_eval.baselines.kit.data.mel import MEL
+
+        loaded = self.network()
+        span = loaded.network.config.frames
+        scorer = WindowScorer(
+            name="sync_cosine",
+            network=loaded.network,
+            span=span,
+            audio=MEL,
+            heard=(span - 1) // 2,
+            lowest=-1.0,
+            place=partial(_placed, loaded.size),
+        )
+        return WindowMeter(scorer, pair, {"sync_cosine": np.asarray})
 
     def network(self) -> LoadedSync:
         """The loaded discriminator on the run's device.
@@ -111,108 +120,12 @@ class SyncCosine(Family):
         return self._loaded
 
 
-class SyncCosineMeter:
-    """Follows both videos of one pair."""
+def _placed(size: int, side: Side, n_frames: int) -> Placed:
+    """FFHQ crops of `size` px by the video's own landmarks."""
+    from lipsync_eval.baselines.kit.data.alignment import one_crop
+    from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
 
-    def __init__(self, loaded: LoadedSync, pair: Pair) -> None:
-        self.pair = pair
-        self.gen = _Windows(loaded, pair.gen, pair.n_frames)
-        self.gt: _Windows | None = None
-        self.lost = ""
-        try:
-            if pair.gt is not None:
-                self.gt = _Windows(loaded, pair.gt, pair.gt_frames)
-        except ClipError as error:
-            self.lost = str(error)
-
-    def update(self, batch: Batch) -> None:
-        """Take the next frames of both videos."""
-        self.gen.take(batch.start, batch.gen)
-        if self.gt is not None:
-            self.gt.take(batch.start, batch.gt)
-
-    def finish(self) -> Measurement:
-        """The clip's mean over windows; a window counts for its middle frame.
-
-        Raises:
-            MetricError: not one window of the generated video has faces and audio.
-        """
-        curve = self.gen.finish()
-        value = mean_of(curve)
-        if value is None:
-            raise MetricError(
-                f"not one run of {self.gen.span} frames with face and audio among the {self.pair.n_frames} frames of the generated video"
-            )
-        found = Measurement({"sync_cosine": value}, frames={"sync_cosine": curve})
-        found.details["sync_cosine_windows"] = int(np.isfinite(curve).sum())
-        if gone := self.gen.lost:
-            found.details["sync_cosine_frames_left_out"] = gone
-            found.notes.append(
-                f"sync_cosine: {gone} of {self.pair.n_frames} generated frames have no face or no audio and are left out"
-            )
-        own = None if self.gt is None else mean_of(self.gt.finish())
-        if own is not None:
-            found.gt_values["sync_cosine"] = own
-        elif self.pair.gt is not None:
-            found.notes.append(f"sync_cosine: the real video has no score of its own: {self.lost or 'no whole window'}")
-        return found
-
-
-class _Windows:
-    """One video's windows of consecutive frames with faces and audio, scored as they fill up."""
-
-    def __init__(self, loaded: LoadedSync, side: Side, n_frames: int) -> None:
-        """
-        Raises:
-            MetricError: no audio, silence, or no track.
-        """
-        from lipsync_eval.baselines.kit.data.mel import MEL
-        from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
-        from lipsync_eval.features.mfcc import loudness
-
-        audio = side.heard()
-        if loudness(audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
-            raise MetricError(
-                f"the audio is silent (nowhere above {SILENT:g} dBFS): there is nothing to be in sync with"
-            )
-        if side.track is None:
-            raise MetricError("no face was found")
-        self.loaded, self.alignment, self.feature = loaded, ALIGNMENT, MEL
-        self.span, self.size = loaded.network.config.frames, loaded.size
-        heard = min(n_frames, -(-len(audio.samples) * FPS // RATE))  # frames over which there is audio
-        self.good: NDArray[np.bool_] = side.track.valid[:n_frames] & (np.arange(n_frames) < heard)
-        self.lost = n_frames - int(self.good.sum())
-        self.points, self.mel = side.track.points, MEL.whole(audio.samples)
-        self.curve = np.full(n_frames, np.nan)
-        self.run: list[Frame] = []
-        """The last crops of the present run, at most `span`."""
-        self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
-        """Middle frame and crops of windows to be scored."""
-
-    def take(self, start: int, frames: Sequence[Frame]) -> None:
-        """The next frames."""
-        for i, frame in enumerate(frames, start):
-            if not self.good[i]:
-                self.run = []
-                continue
-            self.run = [*self.run[1 - self.span :], self._crop(i, frame)]
-            if len(self.run) == self.span:
-                self.waiting.append((i - self.span // 2, np.stack(self.run)))
-            if len(self.waiting) == TOGETHER:
-                self._score()
-
-    def finish(self) -> Float:
-        """(n_frames,) cosines at the middle frames of windows, NaN elsewhere."""
-        if self.waiting:
-            self._score()
-        return self.curve
-
-    def _crop(self, i: int, frame: Frame) -> Frame:
-        points = self.points[i]
-        return self.alignment.crop(frame, points, self.alignment.matrices(points[None], self.size)[0], self.size)
-
-    def _score(self) -> None:
-        at = [i for i, _ in self.waiting]
-        mels = [self.feature.window(self.mel, i / FPS) for i in at]
-        self.curve[at] = self.loaded.cosines(np.stack([crops for _, crops in self.waiting]), np.stack(mels))
-        self.waiting = []
+    if side.track is None:
+        raise MetricError("no face was found")
+    points = side.track.points
+    return side.track.valid[:n_frames], lambda i, frame: one_crop(ALIGNMENT, frame, points[i], size)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_eval.baselines.kit.configuration import resolve
-from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig
+from lipsync_eval.baselines.kit.sync.settings import NO_AUGMENTATION
 from lipsync_eval.baselines.radio.config import RadioConfig
 
 
@@ -17,7 +17,7 @@ def _small(**more: Any) -> dict[str, Any]:
 
 SYNC_PAPER: dict[str, Any] = {
     "sync_train": {"shape": 0.0},
-    "sync_augment": dict.fromkeys(SyncAugmentConfig.model_fields, 0),
+    "sync_augment": NO_AUGMENTATION,
 }
 """The sync discriminator's training as the papers have it: eqs. 4 and 5 alone; no landmark head, windows as they are."""
 

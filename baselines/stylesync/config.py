@@ -11,6 +11,7 @@ from lipsync_eval.baselines.kit.configuration import sections as kit
 from lipsync_eval.baselines.kit.configuration.sections import (
     DataConfig,
     Decay,
+    DiscriminatorConfig,
     Kind,
     NotNegative,
     Positive,
@@ -20,7 +21,7 @@ from lipsync_eval.baselines.kit.configuration.sections import (
     Weight,
 )
 from lipsync_eval.baselines.kit.network.sizes import channels_at
-from lipsync_eval.baselines.kit.sync.settings import SyncAugmentConfig, SyncTrainConfig
+from lipsync_eval.baselines.kit.sync.settings import NO_AUGMENTATION, SyncAugmentConfig, SyncTrainConfig
 
 Network = Literal["stylesync", "wav2lip-h"]
 Align = Literal["eyes", "authors"]
@@ -97,13 +98,6 @@ class ModelConfig(Section):
         return max(1, int(channels_at(size, self.multiplier) * self.narrow))
 
 
-class DiscriminatorConfig(Section):
-    """StyleGAN2's image discriminator."""
-
-    multiplier: Positive = 2
-    channel_max: Positive = 512
-
-
 class LossConfig(Section):
     """Eq. 5: L_g = adversarial * L_adv + rec * L_rec + sync * L_sync."""
 
@@ -160,8 +154,6 @@ class TrainConfig(kit.TrainConfig):
 class PersonalConfig(kit.TrainConfig):
     """Personalised optimisation (section 3.3 of the paper)."""
 
-    HARMLESS: ClassVar[frozenset[str]] = kit.TrainConfig.HARMLESS
-
     epochs: Positive = 5
     """Over the person's frames: every frame once as target."""
     steps: NotNegative = 0
@@ -210,7 +202,7 @@ class StyleSyncConfig(RunConfig):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     sync_train: SyncTrainConfig = SyncTrainConfig(shape=0.0)
-    sync_augment: SyncAugmentConfig = SyncAugmentConfig(**dict.fromkeys(SyncAugmentConfig.model_fields, 0))
+    sync_augment: SyncAugmentConfig = SyncAugmentConfig.model_validate(NO_AUGMENTATION)
     personal: PersonalConfig = PersonalConfig()
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from lipsync_eval.cli import generator_commands
-from lipsync_eval.cli.generator_commands import Asked, train_or_describe
-from lipsync_eval.cli.generator_options import dub_options, prepare_options, say, training_options
+from lipsync_eval.cli.generator_commands import Asked, train_or_check, train_or_describe
+from lipsync_eval.cli.generator_options import OVERFIT_CHECK, dub_options, prepare_options, training_options
 
 
 @click.group("avhubert-expert", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,12 +47,6 @@ _OPTIONS = training_options(
 )
 
 
-def _resolved(asked: Asked) -> Any:
-    from lipsync_eval.baselines.avhubert_expert.presets import load
-
-    return load(asked.config, asked.settings(), asked.preset)
-
-
 @avhubert_expert.command("train-expert")
 @_OPTIONS
 def train_expert(**options: Any) -> None:
@@ -62,18 +56,17 @@ def train_expert(**options: Any) -> None:
     Example:
       lipsync-eval avhubert-expert train-expert --data data/ --out runs/expert
     """
+    from lipsync_eval.baselines.avhubert_expert.presets import load
     from lipsync_eval.baselines.avhubert_expert.training.lip_expert import run_expert_training
     from lipsync_eval.baselines.avhubert_expert.training.shapes import shapes
 
     asked = Asked(**options)
-    train_or_describe(asked, _resolved(asked), shapes, run_expert_training)
+    train_or_describe(asked, asked.resolved(load), shapes, run_expert_training)
 
 
 @avhubert_expert.command()
 @_OPTIONS
-@click.option(
-    "--overfit-check", type=int, metavar="STEPS", help="Only learn one batch by heart, as a first test; writes nothing."
-)
+@OVERFIT_CHECK
 def train(overfit_check: int | None, **options: Any) -> None:
     """Train the generator.
 
@@ -84,18 +77,13 @@ def train(overfit_check: int | None, **options: Any) -> None:
           --set expert.weights=runs/expert
       torchrun --nproc-per-node 4 -m lipsync_eval avhubert-expert train --data data/ --out runs/96
     """
+    from lipsync_eval.baselines.avhubert_expert.presets import load
     from lipsync_eval.baselines.avhubert_expert.training import generator
     from lipsync_eval.baselines.avhubert_expert.training.shapes import shapes
 
     asked = Asked(**options)
-    config = _resolved(asked)
-    if overfit_check is None or asked.dry_run:
-        return train_or_describe(asked, config, shapes, generator.run_training)
-    from lipsync_eval.baselines.kit.training.processes import ranks
-
-    with ranks(asked.device) as mine:
-        generator.overfit_check(config, mine, overfit_check, say)
-    return None
+    config = asked.resolved(load)
+    train_or_check(asked, config, shapes, generator.run_training, generator.overfit_check, overfit_check)
 
 
 @avhubert_expert.command()

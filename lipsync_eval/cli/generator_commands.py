@@ -32,6 +32,10 @@ class Asked:
         """The overrides, with the data folder among them."""
         return (*self.overrides, *([f"data.folder={json.dumps(str(self.data))}"] if self.data else []))
 
+    def resolved(self, load: Callable[..., Any], *more: str) -> Any:
+        """The configuration; `load`: of the generator's presets.py, `more`: overrides after those of --set."""
+        return load(self.config, (*self.settings(), *more), self.preset)
+
 
 def prepare(videos: Path, out: Path, workers: int, options: Any) -> int:
     """Prepare data, print a summary; the exit code. `options`: a `kit.data.cutting.Options`."""
@@ -76,3 +80,32 @@ def train_or_describe(asked: Asked, config: Any, shapes: Callable[[Any], str], r
         raise UsageError("no folder for the run; give --out DIR")
     with ranks(asked.device) as mine:
         run(config, asked.out, mine, resume=asked.resume, say=say if mine.first else lambda text: None)
+
+
+def train_or_check(
+    asked: Asked,
+    config: Any,
+    shapes: Callable[[Any], str],
+    run: Callable[..., None],
+    check: Callable[..., Any],
+    steps: int | None,
+) -> None:
+    """`train_or_describe`; with --overfit-check STEPS, and without --dry-run, only that check.
+
+    Args:
+        asked, config, shapes, run: of `train_or_describe`.
+        check: check(config, ranks, steps, say).
+        steps: of --overfit-check.
+
+    Raises:
+        UsageError: no --out, or less than one step.
+    """
+    if steps is None or asked.dry_run:
+        return train_or_describe(asked, config, shapes, run)
+    if steps < 1:
+        raise UsageError(f"--overfit-check {steps}: give at least 1 step")
+    from lipsync_eval.baselines.kit.training.processes import ranks
+
+    with ranks(asked.device) as mine:
+        check(config, mine, steps, say)
+    return None

@@ -21,6 +21,9 @@ LENGTH = click.option(
     show_default=True,
     help="strict refuses audio that is not as long as the video; shortest stops with the shorter of the two.",
 )
+OVERFIT_CHECK = click.option(
+    "--overfit-check", type=int, metavar="STEPS", help="Only learn one batch by heart, as a first test; writes nothing."
+)
 
 
 def say(text: str) -> None:

@@ -63,6 +63,25 @@ class _Flag(click.Option):
 
 flag = functools.partial(click.option, cls=_Flag)
 """click.option with a `heading`."""
+METRICS: Final = flag(
+    "--metrics",
+    default="core",
+    show_default=True,
+    heading=FIRST,
+    help="core | all | names, comma separated; -name leaves one out.",
+)
+WORKERS: Final = flag(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    heading=FIRST,
+    help="Processes; the numbers do not depend on it.",
+)
+SKIP_MISSING: Final = flag(
+    "--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing."
+)
+QUIET: Final = flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
 
 
 def declared(option: Option, default: str | None = None) -> Callable[[F], F]:

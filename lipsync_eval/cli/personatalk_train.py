@@ -11,9 +11,8 @@ import click
 
 from lipsync_eval.cache import Cache, default_cache_dir
 from lipsync_eval.cli import generator_commands
-from lipsync_eval.cli.generator_commands import Asked, train_or_describe
-from lipsync_eval.cli.generator_options import FILE, FOLDER, say, training_options
-from lipsync_eval.errors import UsageError
+from lipsync_eval.cli.generator_commands import Asked, train_or_check, train_or_describe
+from lipsync_eval.cli.generator_options import FILE, FOLDER, OVERFIT_CHECK, say, training_options
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.personatalk.config import GeometryConfig
@@ -110,12 +109,6 @@ _OPTIONS = training_options(
 )
 
 
-def _resolved(asked: Asked) -> Any:
-    from lipsync_eval.baselines.personatalk.presets import load
-
-    return load(asked.config, asked.settings(), asked.preset)
-
-
 @click.command("train-geometry")
 @_OPTIONS
 def train_geometry(**options: Any) -> None:
@@ -127,18 +120,17 @@ def train_geometry(**options: Any) -> None:
       lipsync-eval personatalk train-geometry --data data/ --out runs/geometry --set stage1.hubert_weights=hubert_base_ls960.pt
       lipsync-eval personatalk train-geometry --preset personatalk-128 --data data/ --out runs/geometry
     """
+    from lipsync_eval.baselines.personatalk.presets import load
     from lipsync_eval.baselines.personatalk.training.geometry import run_training
     from lipsync_eval.baselines.personatalk.training.shapes import geometry_shapes
 
     asked = Asked(**options)
-    train_or_describe(asked, _resolved(asked), geometry_shapes, run_training)
+    train_or_describe(asked, asked.resolved(load), geometry_shapes, run_training)
 
 
 @click.command("train-renderer")
 @_OPTIONS
-@click.option(
-    "--overfit-check", type=int, metavar="STEPS", help="Only learn one batch by heart, as a first test; writes nothing."
-)
+@OVERFIT_CHECK
 def train_renderer(overfit_check: int | None, **options: Any) -> None:
     """Train stage 2: from geometry and reference frames to crops.
 
@@ -148,19 +140,10 @@ def train_renderer(overfit_check: int | None, **options: Any) -> None:
       lipsync-eval personatalk train-renderer --data data/ --out runs/renderer --set render_loss.vgg_weights=vgg19.pth
       lipsync-eval personatalk train-renderer --preset personatalk-256-single --data data/ --out runs/single
     """
+    from lipsync_eval.baselines.personatalk.presets import load
     from lipsync_eval.baselines.personatalk.training import render
     from lipsync_eval.baselines.personatalk.training.shapes import render_shapes
 
     asked = Asked(**options)
-    config = _resolved(asked)
-    if overfit_check is None or asked.dry_run:
-        return train_or_describe(asked, config, render_shapes, render.run_training)
-    if overfit_check < 1:
-        raise UsageError(f"--overfit-check {overfit_check}: give at least 1 step")
-    from lipsync_eval.baselines.kit.training.generator import overfit_check as check
-    from lipsync_eval.baselines.kit.training.processes import ranks
-    from lipsync_eval.baselines.personatalk.data.inputs import open_pool
-
-    with ranks(asked.device) as mine:
-        check(render.RenderRecipe(config), open_pool(config, 1), mine, overfit_check, say)
-    return None
+    config = asked.resolved(load)
+    train_or_check(asked, config, render_shapes, render.run_training, render.overfit_check, overfit_check)

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from lipsync_eval.cli import generator_commands
-from lipsync_eval.cli.generator_commands import Asked, train_or_describe
-from lipsync_eval.cli.generator_options import prepare_options, say, training_options
+from lipsync_eval.cli.generator_commands import Asked, train_or_check, train_or_describe
+from lipsync_eval.cli.generator_options import OVERFIT_CHECK, prepare_options, training_options
 
 
 @click.command()
@@ -32,12 +32,6 @@ _OPTIONS = training_options(
 )
 
 
-def _resolved(asked: Asked) -> Any:
-    from lipsync_eval.baselines.radio.presets import load
-
-    return load(asked.config, asked.settings(), asked.preset)
-
-
 @click.command("train-sync")
 @_OPTIONS
 def train_sync(**options: Any) -> None:
@@ -49,18 +43,17 @@ def train_sync(**options: Any) -> None:
       lipsync-eval radio train-sync --preset sync-paper --data data/ --out runs/sync    # the papers' own
       torchrun --nproc-per-node 4 -m lipsync_eval radio train-sync --data data/ --out runs/sync
     """
+    from lipsync_eval.baselines.radio.presets import load
     from lipsync_eval.baselines.radio.training.shapes import shapes
     from lipsync_eval.baselines.radio.training.sync import run_sync_training
 
     asked = Asked(**options)
-    train_or_describe(asked, _resolved(asked), shapes, run_sync_training)
+    train_or_describe(asked, asked.resolved(load), shapes, run_sync_training)
 
 
 @click.command()
 @_OPTIONS
-@click.option(
-    "--overfit-check", type=int, metavar="STEPS", help="Only learn one batch by heart, as a first test; writes nothing."
-)
+@OVERFIT_CHECK
 def train(overfit_check: int | None, **options: Any) -> None:
     """Train the generator.
 
@@ -70,15 +63,10 @@ def train(overfit_check: int | None, **options: Any) -> None:
       lipsync-eval radio train --preset radio-96 --data data/ --out runs/r96 --set train.precision=bf16
       torchrun --nproc-per-node 4 -m lipsync_eval radio train --data data/ --out runs/r192
     """
+    from lipsync_eval.baselines.radio.presets import load
     from lipsync_eval.baselines.radio.training import generator
     from lipsync_eval.baselines.radio.training.shapes import shapes
 
     asked = Asked(**options)
-    config = _resolved(asked)
-    if overfit_check is None or asked.dry_run:
-        return train_or_describe(asked, config, shapes, generator.run_training)
-    from lipsync_eval.baselines.kit.training.processes import ranks
-
-    with ranks(asked.device) as mine:
-        generator.overfit_check(config, mine, overfit_check, say)
-    return None
+    config = asked.resolved(load)
+    train_or_check(asked, config, shapes, generator.run_training, generator.overfit_check, overfit_check)

@@ -12,7 +12,18 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings, on_cluster
+from lipsync_eval.cli.options import (
+    FIRST,
+    METRICS,
+    QUIET,
+    SKIP_MISSING,
+    WORKERS,
+    Headed,
+    flag,
+    measuring,
+    measuring_settings,
+    on_cluster,
+)
 from lipsync_eval.cli.project_file import ProjectFile, config_text, flags
 from lipsync_eval.cli.streams import isolated
 from lipsync_eval.cli.telling import Telling, telling
@@ -25,13 +36,7 @@ from lipsync_eval.results.names import printable
 @click.command(cls=Headed)
 @click.argument("gen", type=click.Path(path_type=Path), required=False, metavar="GEN")
 @click.argument("gt", type=click.Path(path_type=Path), required=False, metavar="[GT]")
-@flag(
-    "--metrics",
-    default="core",
-    show_default=True,
-    heading=FIRST,
-    help="core | all | names, comma separated; -name leaves one out.",
-)
+@METRICS
 @flag(
     "--out",
     type=click.Path(path_type=Path),
@@ -46,14 +51,7 @@ from lipsync_eval.results.names import printable
     heading=FIRST,
     help="CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.",
 )
-@flag(
-    "--workers",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    heading=FIRST,
-    help="Processes; the numbers do not depend on it.",
-)
+@WORKERS
 @flag(
     "--shard",
     metavar="K/N",
@@ -61,7 +59,7 @@ from lipsync_eval.results.names import printable
     help="Measure the K-th of N shares into OUT; `lipsync-eval merge` puts them together.",
 )
 @on_cluster
-@flag("--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing.")
+@SKIP_MISSING
 @flag(
     "--contact-sheet", type=click.Path(path_type=Path), heading="Output", help="Write an image of every clip's crops."
 )
@@ -83,7 +81,7 @@ from lipsync_eval.results.names import printable
     help="What intervals draw; speaker: the column of --pairs, with all clips of a person.",
 )
 @flag("--name", heading="Output", help="The method's name in tables [default: name of GEN].")
-@flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
+@QUIET
 @flag(
     "--show-config",
     is_flag=True,

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from lipsync_eval.cli import generator_commands
-from lipsync_eval.cli.generator_commands import Asked, train_or_describe
-from lipsync_eval.cli.generator_options import prepare_options, say, training_options
+from lipsync_eval.cli.generator_commands import Asked, train_or_check, train_or_describe
+from lipsync_eval.cli.generator_options import OVERFIT_CHECK, prepare_options, training_options
 
 
 @click.command()
@@ -39,12 +39,6 @@ _OPTIONS = training_options(
 )
 
 
-def _resolved(asked: Asked, more: tuple[str, ...] = ()) -> Any:
-    from lipsync_eval.baselines.stylesync.presets import load
-
-    return load(asked.config, (*asked.settings(), *more), asked.preset)
-
-
 @click.command("train-sync")
 @_OPTIONS
 def train_sync(**options: Any) -> None:
@@ -54,11 +48,12 @@ def train_sync(**options: Any) -> None:
     Example:
       lipsync-eval stylesync train-sync --preset stylesync-64 --data data/ --out runs/sync
     """
+    from lipsync_eval.baselines.stylesync.presets import load
     from lipsync_eval.baselines.stylesync.training.shapes import shapes
     from lipsync_eval.baselines.stylesync.training.sync import run_sync_training
 
     asked = Asked(**options)
-    train_or_describe(asked, _resolved(asked), shapes, run_sync_training)
+    train_or_describe(asked, asked.resolved(load), shapes, run_sync_training)
 
 
 @click.command()
@@ -66,9 +61,7 @@ def train_sync(**options: Any) -> None:
 @click.option(
     "--model", type=click.Choice(["stylesync", "wav2lip-h"]), help="The generator [default: the preset's own]."
 )
-@click.option(
-    "--overfit-check", type=int, metavar="STEPS", help="Only learn one batch by heart, as a first test; writes nothing."
-)
+@OVERFIT_CHECK
 def train(model: str | None, overfit_check: int | None, **options: Any) -> None:
     """Train the generalised model G, or the baseline Wav2Lip-H.
 
@@ -78,15 +71,10 @@ def train(model: str | None, overfit_check: int | None, **options: Any) -> None:
       lipsync-eval stylesync train --data data/ --out runs/g --set loss.sync_checkpoint=runs/sync
       lipsync-eval stylesync train --model wav2lip-h --data data/ --out runs/w
     """
+    from lipsync_eval.baselines.stylesync.presets import load
     from lipsync_eval.baselines.stylesync.training import generator
     from lipsync_eval.baselines.stylesync.training.shapes import shapes
 
     asked = Asked(**options)
-    config = _resolved(asked, () if model is None else (f"model.network={model}",))
-    if overfit_check is None or asked.dry_run:
-        return train_or_describe(asked, config, shapes, generator.run_training)
-    from lipsync_eval.baselines.kit.training.processes import ranks
-
-    with ranks(asked.device) as mine:
-        generator.overfit_check(config, mine, overfit_check, say)
-    return None
+    config = asked.resolved(load, *([] if model is None else [f"model.network={model}"]))
+    train_or_check(asked, config, shapes, generator.run_training, generator.overfit_check, overfit_check)

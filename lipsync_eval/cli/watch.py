@@ -8,7 +8,17 @@ from typing import Any
 import click
 
 from lipsync_eval.cli.generators import AGAIN_FAILED
-from lipsync_eval.cli.options import FIRST, Headed, flag, measuring, measuring_settings
+from lipsync_eval.cli.options import (
+    FIRST,
+    METRICS,
+    QUIET,
+    SKIP_MISSING,
+    WORKERS,
+    Headed,
+    flag,
+    measuring,
+    measuring_settings,
+)
 from lipsync_eval.results.names import printable
 
 
@@ -35,7 +45,7 @@ from lipsync_eval.results.names import printable
     heading=FIRST,
     help="Folder of the history and the runs [default: runs/<name of CHECKPOINTS>].",
 )
-@flag("--metrics", default="core", show_default=True, heading=FIRST, help="As in `score`.")
+@METRICS
 @flag(
     "--pattern",
     multiple=True,
@@ -75,11 +85,11 @@ from lipsync_eval.results.names import printable
     heading=FIRST,
     help="Seconds that CMD may take for one checkpoint.",
 )
-@flag("--workers", type=click.IntRange(1), default=1, show_default=True, heading=FIRST, help="As in `score`.")
-@flag("--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing.")
+@WORKERS
+@SKIP_MISSING
 @AGAIN_FAILED
 @flag("--drop-videos", is_flag=True, heading="Output", help="Remove a checkpoint's videos once they are scored.")
-@flag("--quiet", is_flag=True, heading="Output", help="No progress, no warnings.")
+@QUIET
 @measuring
 def watch(
     checkpoints: Path,

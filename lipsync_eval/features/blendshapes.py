@@ -94,9 +94,10 @@ class Blendshapes:
         Returns:
             (52,) float32 in 0..1, in the order of NAMES; None when MediaPipe sees no face there.
         """
-        part = _square(frame, points)
-        if part is None:
+        square = square_around(frame, points)
+        if square is None:
             return None
+        part = np.ascontiguousarray(square[0])
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=part)
         found = self._landmarker.detect(image).face_blendshapes
         if not found:
@@ -124,12 +125,16 @@ def score_key(clip: Clip, track: Track | None, feature: str) -> dict[str, str]:
     return {"what": "blendshapes.1", "clip": clip.digest, "points": digest.hexdigest(), "feature": feature}
 
 
-def _square(frame: Frame, points: Float) -> NDArray[np.uint8] | None:
-    """The part of the frame around a face, as far as it lies in the frame."""
+def square_around(frame: Frame, points: Float) -> tuple[Frame, tuple[int, int]] | None:
+    """What MediaPipe is shown of a face: a square around its (68, 2) points, as far as it lies in the frame.
+
+    Returns:
+        (h, w, 3) a view of the frame, and x, y of its first pixel; None where less than 2 px lie in the frame.
+    """
     low, high = points.min(0), points.max(0)
     centre, half = (low + high) / 2, MARGIN * float((high - low).max()) / 2
     x0, y0 = np.maximum(np.floor(centre - half), 0).astype(int)
     x1, y1 = np.minimum(np.ceil(centre + half) + 1, (frame.shape[1], frame.shape[0])).astype(int)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return None
-    return np.ascontiguousarray(frame[y0:y1, x0:x1])
+    return frame[y0:y1, x0:x1], (int(x0), int(y0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.avhubert_expert import lip_expert, micro, public_file
-from support.radio import ALONE
+from support.training import ALONE
 
 from lipsync_eval.baselines.avhubert_expert.config import LIP_EXPERT, ExpertConfig
 from lipsync_eval.baselines.avhubert_expert.data.inputs import open_pool

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.avhubert import TINY, needs_golden
 from support.avhubert_expert import SIZE, micro
-from support.radio import ALONE
+from support.training import ALONE
 from torch.utils.data import default_collate
 
 from lipsync_eval.baselines.avhubert_expert.data.inputs import MEL, EndingMel, open_pool

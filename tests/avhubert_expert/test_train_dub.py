@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from support.avhubert_expert import expert_run, micro
-from support.radio import ALONE, talking_video
+from support.radio import talking_video
+from support.training import ALONE
 
 from lipsync_eval.baselines import get_adapter
 from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from support.radio import ALONE, segment, talking_video, write_data
+from support.radio import segment, talking_video, write_data
 from support.toy import (
     INPUT,
     PRESETS,
@@ -20,6 +20,7 @@ from support.toy import (
     pool_of,
     sync_recipe,
 )
+from support.training import ALONE
 
 from lipsync_eval.baselines.kit.configuration.resolve import load
 from lipsync_eval.baselines.kit.data.holdout import Pool

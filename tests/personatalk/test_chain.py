@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from support.personatalk import MICRO, as_options, micro
-from support.radio import ALONE, talking_video
+from support.radio import talking_video
+from support.training import ALONE
 
 from lipsync_eval.baselines.kit.data.windows import Draw, TrainingSet, Windows
 from lipsync_eval.baselines.kit.dubbing.dub import dub

@@ -1,8 +1,9 @@
 """Prepared data and a trained-for-two-steps G that several tests share."""
 
 import pytest
-from support.radio import ALONE, talking_video
+from support.radio import talking_video
 from support.stylesync import micro, segment, write_data
+from support.training import ALONE
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.radio import ALONE
+from support.training import ALONE
 
 from lipsync_eval.baselines.stylesync.training.personal import personalise, resolve
 from lipsync_eval.cli import run as cli

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from support.radio import ALONE
 from support.stylesync import micro
+from support.training import ALONE
 
 from lipsync_eval.baselines.kit.data.windows import Sample
 from lipsync_eval.baselines.kit.sync.pairs import off_sync

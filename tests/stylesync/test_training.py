@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 from support.pickles import Calls
-from support.radio import ALONE
 from support.stylesync import micro
+from support.training import ALONE
 
 from lipsync_eval.baselines.kit.data.windows import Sample
 from lipsync_eval.baselines.kit.network.discriminator import Discriminator

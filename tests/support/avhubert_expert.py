@@ -6,11 +6,10 @@ import torch
 from lipsync_eval.baselines.avhubert_expert.config import LIP_EXPERT, AVHubertExpertConfig, ExpertConfig
 from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT
 from lipsync_eval.baselines.avhubert_expert.network.lip_expert import LipExpert
-from lipsync_eval.baselines.kit.configuration.resolve import parse
-from lipsync_eval.baselines.kit.data.shards import Manifest, save_manifest, write_shard
 from lipsync_eval.baselines.kit.training.checkpoints import save_checkpoint
 from lipsync_eval.features.avhubert.roi import MEAN_FACE, STABLE
 from support.radio import segment
+from support.training import SYNC_TRAIN, smallest, write_prepared
 
 SIZE = 24
 MICRO = {
@@ -28,28 +27,14 @@ MICRO = {
         "validation_windows": 2,
         "grid_rows": 2,
     },
-    "expert_train": {
-        "steps": 4,
-        "batch": 4,
-        "group": 2,
-        "log_every": 2,
-        "validate_every": 2,
-        "save_every": 2,
-        "validation_windows": 6,
-        "min_shift": 3,
-    },
+    "expert_train": SYNC_TRAIN,
     "data": {"holdout": "tail:0.3"},
 }
 
 
 def micro(folder=None, **sections):
     """The micro configuration, with data and overrides by section."""
-    values = {key: dict(value) if isinstance(value, dict) else value for key, value in MICRO.items()}
-    if folder is not None:
-        values["data"]["folder"] = str(folder)
-    for name, more in sections.items():
-        values[name] = {**values.get(name, {}), **more}
-    return parse(AVHubertExpertConfig, values, "micro")
+    return smallest(AVHubertExpertConfig, MICRO, folder, sections)
 
 
 def face(name, frames=30, size=SIZE):
@@ -65,10 +50,7 @@ def face(name, frames=30, size=SIZE):
 
 def write(folder, segments, size=SIZE):
     """A prepared folder of one shard."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shard = write_shard(folder / "shard-000000-0000.safetensors", segments)
-    facts = {"size": size, "align": ALIGNMENT.description}
-    save_manifest(folder, Manifest(facts, [shard], {s.entry.source: "0" * 64 for s in segments}))
+    write_prepared(folder, segments, {"size": size, "align": ALIGNMENT.description})
 
 
 def lip_expert(narrow=16, seed=0):

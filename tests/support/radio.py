@@ -2,18 +2,15 @@
 
 import cv2
 import numpy as np
-import torch
 
-from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.data.mel import MEL
-from lipsync_eval.baselines.kit.data.shards import Manifest, Segment, ShardEntry, save_manifest, write_shard
-from lipsync_eval.baselines.kit.training.processes import Ranks
+from lipsync_eval.baselines.kit.data.shards import Segment, ShardEntry
 from lipsync_eval.baselines.radio.config import RadioConfig
 from lipsync_eval.baselines.radio.data.alignment import ALIGNMENT
 from lipsync_eval.demo import _photo, synthesise, talking
 from lipsync_eval.media import write_video
+from support.training import ALONE, SYNC_TRAIN, TRAIN, smallest, speaking_frames, write_prepared
 
-ALONE = Ranks(0, 1, torch.device("cpu"))
 PREPARATION = {"align": ALIGNMENT.description, "mel": MEL.description}
 MICRO = {
     "name": "micro",
@@ -29,51 +26,21 @@ MICRO = {
     },
     "discriminator": {"multiplier": 1, "channel_max": 8},
     "sync": {"size": 32, "dim": 8, "width": 2},
-    "train": {
-        "steps": 4,
-        "batch": 2,
-        "log_every": 2,
-        "validate_every": 2,
-        "save_every": 2,
-        "validation_windows": 3,
-        "grid_rows": 2,
-        "ema": 0.5,
-    },
-    "sync_train": {
-        "steps": 4,
-        "batch": 4,
-        "group": 2,
-        "log_every": 2,
-        "validate_every": 2,
-        "save_every": 2,
-        "validation_windows": 6,
-        "min_shift": 3,
-        "ema": 0.5,
-    },
+    "train": TRAIN,
+    "sync_train": {**SYNC_TRAIN, "ema": 0.5},
     "data": {"holdout": "clips:0.4"},
 }
 
 
 def micro(folder=None, **sections):
     """The micro configuration, with data and overrides by section."""
-    values = {key: dict(value) if isinstance(value, dict) else value for key, value in MICRO.items()}
-    if folder is not None:
-        values["data"]["folder"] = str(folder)
-    for name, more in sections.items():
-        values.setdefault(name, {}).update(more)
-    return parse(RadioConfig, values, "micro")
+    return smallest(RadioConfig, MICRO, folder, sections)
 
 
 def segment(name, frames=20, size=32, seed=0, **entry):
     """An entry of smooth random frames whose mouth half follows the audio's loudness."""
     rng = np.random.default_rng(seed)
-    base = cv2.resize(rng.integers(0, 255, (4, 4, 3), np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
-    loud = rng.uniform(0, 1, frames)
-    png = []
-    for level in loud:
-        frame = base.astype(np.float64)
-        frame[size // 2 :] *= 0.4 + 0.6 * level
-        png.append(cv2.imencode(".png", frame.round().astype(np.uint8))[1].tobytes())
+    loud, png = speaking_frames(rng, frames, size)
     mel = np.repeat(np.pad(loud, (2, 2)), 4)[:, None].repeat(80, 1)[: 4 * frames + 16]
     points = np.stack([np.full((68, 2), size / 2) + rng.normal(0, size / 8, (68, 2)) for _ in range(frames)])
     facts = {"group": f"{name}.mp4", "split": None} | entry
@@ -88,11 +55,7 @@ def segment(name, frames=20, size=32, seed=0, **entry):
 
 def write_data(folder, segments, size=32):
     """A prepared folder of one shard."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shard = write_shard(folder / "shard-000000-0000.safetensors", segments)
-    manifest = Manifest({"size": size, **PREPARATION}, [shard], {s.entry.source: "0" * 64 for s in segments})
-    save_manifest(folder, manifest)
-    return manifest
+    return write_prepared(folder, segments, {"size": size, **PREPARATION})
 
 
 def talking_video(path, frames=40, seed=0, size=192, fps=25, with_sound=True, sound_frames=None):

@@ -1,12 +1,11 @@
 """The smallest StyleSync that has every part, and data made without a face finder."""
 
-import cv2
 import numpy as np
 
-from lipsync_eval.baselines.kit.configuration.resolve import parse
-from lipsync_eval.baselines.kit.data.shards import Manifest, Segment, ShardEntry, save_manifest, write_shard
+from lipsync_eval.baselines.kit.data.shards import Segment, ShardEntry
 from lipsync_eval.baselines.stylesync.config import StyleSyncConfig
 from lipsync_eval.baselines.stylesync.data.alignment import EYES
+from support.training import SYNC_TRAIN, TRAIN, smallest, speaking_frames, write_prepared
 
 MICRO = {
     "name": "micro",
@@ -14,27 +13,8 @@ MICRO = {
     "discriminator": {"multiplier": 1, "channel_max": 8},
     "sync": {"narrow": 16},
     "loss": {"r1": 0.1},
-    "train": {
-        "steps": 4,
-        "batch": 2,
-        "log_every": 2,
-        "validate_every": 2,
-        "save_every": 2,
-        "validation_windows": 3,
-        "grid_rows": 2,
-        "ema": 0.5,
-    },
-    "sync_train": {
-        "steps": 4,
-        "batch": 4,
-        "group": 2,
-        "log_every": 2,
-        "validate_every": 2,
-        "save_every": 2,
-        "validation_windows": 6,
-        "min_shift": 3,
-        "ema": 0.5,
-    },
+    "train": TRAIN,
+    "sync_train": {**SYNC_TRAIN, "ema": 0.5},
     "personal": {
         "batch": 2,
         "log_every": 1,
@@ -51,12 +31,7 @@ MICRO = {
 
 def micro(folder=None, **sections):
     """The micro configuration, with data and overrides by section."""
-    values = {key: dict(value) if isinstance(value, dict) else value for key, value in MICRO.items()}
-    if folder is not None:
-        values["data"]["folder"] = str(folder)
-    for name, more in sections.items():
-        values.setdefault(name, {}).update(more)
-    return parse(StyleSyncConfig, values, "micro")
+    return smallest(StyleSyncConfig, MICRO, folder, sections)
 
 
 def face_points(size=256):
@@ -81,13 +56,7 @@ def face_points(size=256):
 def segment(name, frames=20, size=32, seed=0):
     """An entry of smooth random frames whose lower half follows the audio's loudness."""
     rng = np.random.default_rng(seed)
-    base = cv2.resize(rng.integers(0, 255, (4, 4, 3), np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
-    loud = rng.uniform(0, 1, frames)
-    png = []
-    for level in loud:
-        frame = base.astype(np.float64)
-        frame[size // 2 :] *= 0.4 + 0.6 * level
-        png.append(cv2.imencode(".png", frame.round().astype(np.uint8))[1].tobytes())
+    loud, png = speaking_frames(rng, frames, size)
     noise = rng.normal(0, 3000, 640 * frames) * loud.repeat(640)
     points = np.stack([face_points(size) + rng.normal(0, 0.2, (68, 2)) for _ in range(frames)])
     return Segment(
@@ -101,7 +70,4 @@ def segment(name, frames=20, size=32, seed=0):
 
 def write_data(folder, segments, size=32):
     """A prepared folder of one shard."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shard = write_shard(folder / "shard-000000-0000.safetensors", segments)
-    facts = {"size": size, "align": EYES.description}
-    save_manifest(folder, Manifest(facts, [shard], {s.entry.source: "0" * 64 for s in segments}))
+    write_prepared(folder, segments, {"size": size, "align": EYES.description})

@@ -91,10 +91,7 @@ def load_generator(path: Path, device: str = "auto", lead: int = 0) -> ExpertDub
         RefusedCheckpoint: no checkpoint of `avhubert-expert train`, or damaged.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     held = open_checkpoint(path, GENERATOR)
-    model = ExpertGenerator(held.config)
-    fit(model, held.tensors(), source=str(held.folder))
     chosen = pick(device)
-    return ExpertDubber(model.eval().requires_grad_(False).to(chosen), held, chosen, lead)
+    return ExpertDubber(held.restored(ExpertGenerator(held.config), chosen), held, chosen, lead)

@@ -58,6 +58,7 @@ class EntryScores:
         )
 
         def alike(a: tuple[Tensor | None, Tensor | None], b: tuple[Tensor | None, Tensor | None]) -> float:
+            """Mean cosine of two (seen, heard) inputs over the frames."""
             return float(F.cosine_similarity(model.encode(*a), model.encode(*b), dim=2).mean())
 
         return {

@@ -34,6 +34,7 @@ def recipe(config: AVHubertExpertConfig) -> SyncRecipe:
     """Wav2Lip's: binary cross entropy of the cosine, in sync and off-sync half and half, all from the same clip."""
 
     def loss(cosines: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, B) cosines and which pairs are off-sync -> loss and accuracy."""
         return pair_loss(probability(cosines), off)
 
     return SyncRecipe(

@@ -64,6 +64,7 @@ def _with_lip_expert(
     loss, net = config.loss, load_expert(config.expert).to(device)
 
     def sync(made: Made) -> Tensor:
+        """(), of a batch."""
         p = probability(sync_cosine(net, clipped(made, loss.sync, loss.sync_clip), HEARD))
         return losses.sync(p, torch.ones_like(p))
 
@@ -86,6 +87,7 @@ def _with_lip_reader(
     expert = LipReader(loss.avhubert_weights, loss.context_max, device)
 
     def sync(made: Made) -> Tensor:
+        """(), of a batch."""
         return expert.loss(clipped(made, loss.sync, loss.sync_clip), kind)
 
     terms.append(Term("sync", loss.sync, sync, expert.reader, loss.sync_from))
@@ -111,6 +113,7 @@ def clipped(made: Made, weight: float, most: float) -> Made:
     same = made.output * 1
 
     def shorten(gradient: Tensor) -> Tensor:
+        """The gradient at the frames, at most of the norm `most`."""
         factor: Tensor = most / torch.linalg.vector_norm(gradient.float()).clamp_min(most)
         return gradient * factor.to(gradient.dtype)
 

@@ -45,6 +45,14 @@ class DataConfig(Section):
     workers: NotNegative = 0
 
 
+class DiscriminatorConfig(Section):
+    """StyleGAN2's image discriminator (network/discriminator.py)."""
+
+    multiplier: Positive = 2
+    """Channel multiplier of the sizes above 32 px (upstream's default)."""
+    channel_max: Positive = 512
+
+
 class PaceConfig(Section):
     """How long a training runs, and how often it reports, validates and saves."""
 

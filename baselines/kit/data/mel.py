@@ -161,6 +161,7 @@ class Mel:
         mel = mel_spectrogram(clip.audio.samples)
 
         def rows(start: int, stop: int) -> Array:
+            """Of frames start..stop-1, as far as their windows reach."""
             around = PER_FRAME * (stop - start) + COLUMNS - PER_FRAME
             return np.ascontiguousarray(mel_window(mel, start / FPS, around).T)
 

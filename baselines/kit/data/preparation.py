@@ -177,6 +177,7 @@ def prepare_group(group: Group, out: Path, options: Options) -> Done:
     waiting: list[Segment] = []
 
     def flush(count: int) -> None:
+        """Write the first `count` waiting entries as a shard."""
         if count:
             name = f"shard-{group.number:06d}-{len(done.shards):04d}.safetensors"
             done.shards.append(write_shard(out / name, waiting[:count]))

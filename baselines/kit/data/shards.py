@@ -1,6 +1,6 @@
 """Prepared training data on disk: shards of clips and a manifest.
 
-A shard is a safetensors file (no pickle, readable in part). ShardEntry k holds
+A shard is a safetensors file (no pickle, readable in part). Entry k holds
     k/pictures   (bytes,) uint8: the crops as PNG files, one after the other
     k/offsets    (T + 1,) int64: crop i is pictures[offsets[i] : offsets[i + 1]]
     k/landmarks  (T, L, 2) float32, px of the crop; L = 68 with the default backend

@@ -84,6 +84,7 @@ def frame_by_frame(
     whole = audio.whole(material.speech)
 
     def session(numbers: Sequence[int], crops: Sequence[Frame]) -> NDArray[np.uint8]:
+        """See `Session`."""
         return make(crops, [audio.window(whole, float(material.video.seconds[i])) for i in numbers])
 
     return session

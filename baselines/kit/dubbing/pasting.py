@@ -25,8 +25,8 @@ def lower_mask(size: int) -> Alpha:
     """(size, size) weight of the generated crop: 0 in the upper half and at the borders, 1 inside the lower half."""
     width = max(1.0, FEATHER * size)
     centre = np.arange(size) + 0.5
-    across = _ramp(np.minimum(centre, size - centre) / width)
-    down = _ramp(np.minimum(centre - size / 2, size - centre) / width)
+    across = ramp(np.minimum(centre, size - centre) / width)
+    down = ramp(np.minimum(centre - size / 2, size - centre) / width)
     return (down[:, None] * across[None, :]).astype(np.float32)
 
 
@@ -34,7 +34,7 @@ def lower_mask(size: int) -> Alpha:
 def box_mask(size: int) -> Alpha:
     """(size, size) weight of the generated crop: 1 inside, falling to 0 at its four borders."""
     centre = np.arange(size) + 0.5
-    edge = _ramp(np.minimum(centre, size - centre) / max(1.0, FEATHER * size))
+    edge = ramp(np.minimum(centre, size - centre) / max(1.0, FEATHER * size))
     return (edge[:, None] * edge[None, :]).astype(np.float32)
 
 
@@ -61,7 +61,7 @@ def face_mask(points: Float, size: int) -> Alpha:
     return alpha
 
 
-def _ramp(x: Float) -> Float:
+def ramp(x: Float) -> Float:
     """Smooth step from 0 at x <= 0 to 1 at x >= 1."""
     t = np.clip(x, 0.0, 1.0)
     return t * t * (3 - 2 * t)

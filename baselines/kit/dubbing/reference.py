@@ -99,6 +99,7 @@ def face_of(frame: Frame, name: str) -> Float:
     from lipsync_eval.faces import track_faces
 
     def read(start: int, stop: int) -> Iterator[Frame]:
+        """The image as often as it is asked for."""
         yield from [frame.copy()] * (stop - start)
 
     clip = Clip(Path(name), 1, frame.shape[0], frame.shape[1], 25.0, "", None, read)

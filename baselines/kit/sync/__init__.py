@@ -1,1 +1,1 @@
-"""Training of a sync discriminator, whatever its network."""
+"""Training of a sync discriminator, whatever its network, and its use as a metric."""

@@ -22,6 +22,7 @@ def mouth_shape(points: NDArray[np.floating]) -> NDArray[np.float32]:
     """
 
     def apart(a: int, b: int) -> NDArray[np.floating]:
+        """(T,) distance of two points, px."""
         distance: NDArray[np.floating] = np.linalg.norm(points[:, a] - points[:, b], axis=1)
         return distance
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -79,3 +80,7 @@ class SyncAugmentConfig(Section):
     """dB, standard deviation."""
     mask_bands: NotNegative = 20
     mask_frames: NotNegative = 5
+
+
+NO_AUGMENTATION: Final[Mapping[str, float]] = dict.fromkeys(SyncAugmentConfig.model_fields, 0)
+"""The fields of a SyncAugmentConfig that changes nothing."""

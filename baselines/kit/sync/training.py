@@ -22,7 +22,7 @@ from lipsync_eval.baselines.kit.sync.recipe import SyncRecipe
 from lipsync_eval.baselines.kit.sync.samples import SyncSample, SyncSet
 from lipsync_eval.baselines.kit.training import losses
 from lipsync_eval.baselines.kit.training.averaging import autocast, blend, decay_at
-from lipsync_eval.baselines.kit.training.checkpoints import flatten, unflatten
+from lipsync_eval.baselines.kit.training.checkpoints import flatten, load_optimizer
 from lipsync_eval.baselines.kit.training.loop import check_finite, run_task
 from lipsync_eval.baselines.kit.training.processes import Ranks, bare
 from lipsync_eval.errors import UsageError
@@ -126,7 +126,7 @@ class SyncTask:
         fit(self.average, dict(model), source="the checkpoint")
         held = {name.removeprefix("pairs."): x for name, x in training.items() if name.startswith("pairs.")}
         fit(bare(self.pairs), held, source="the checkpoint")
-        self.optimizer.load_state_dict(unflatten("adam", training, numbers["adam"]))
+        load_optimizer(self.optimizer, "adam", training, numbers["adam"])
         if numbers["scaler"]:
             self.scaler.load_state_dict(numbers["scaler"])
 
@@ -161,6 +161,7 @@ def train_sync(
     """Train a sync discriminator into the folder `out`; see `run_task`."""
 
     def make() -> SyncTask:
+        """The task, once the run's folder is known to be usable."""
         task = SyncTask(recipe, ranks, pool)
         say(str(pool))
         return task

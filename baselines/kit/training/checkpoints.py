@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.configuration.sections import C, Kind, RunConfig
@@ -26,6 +26,7 @@ MODEL = "model.safetensors"
 TRAINING = "training.safetensors"
 DESCRIPTION = "checkpoint.json"
 SCHEMA = 1
+N = TypeVar("N", bound=nn.Module)
 
 
 class TrainingStopped(LipsyncError):
@@ -60,6 +61,17 @@ class Checkpoint(Generic[C]):
                 f"{path} is damaged: its sha256 is not the one in {DESCRIPTION}; use another checkpoint"
             )
         return load_tensors(path)
+
+    def restored(self, network: N, device: torch.device) -> N:
+        """A network with this checkpoint's tensors for use: frozen, in evaluation mode, on the device.
+
+        Raises:
+            RefusedCheckpoint: damaged, or tensors that do not fit.
+        """
+        from lipsync_eval.weights import fit
+
+        fit(network, self.tensors(), source=str(self.folder))
+        return network.eval().requires_grad_(False).to(device)
 
 
 def save_checkpoint(
@@ -186,3 +198,13 @@ def unflatten(prefix: str, tensors: Mapping[str, Tensor], rest: Mapping[str, Any
             number, name = key[len(prefix) + 1 :].split(".", 1)
             state.setdefault(int(number), {})[name] = value
     return {"state": state, "param_groups": rest["param_groups"]}
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, prefix: str, tensors: Mapping[str, Tensor], rest: Mapping[str, Any]
+) -> None:
+    """Go on with what `flatten` made of an optimiser; learning rates stay those of the configuration."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(unflatten(prefix, tensors, rest))
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate

@@ -17,7 +17,7 @@ from lipsync_eval.baselines.kit.data.windows import Numbers, Sample, TrainingSet
 from lipsync_eval.baselines.kit.progress import Say
 from lipsync_eval.baselines.kit.training import losses
 from lipsync_eval.baselines.kit.training.averaging import autocast, blend, decay_at
-from lipsync_eval.baselines.kit.training.checkpoints import TrainingStopped, flatten, unflatten
+from lipsync_eval.baselines.kit.training.checkpoints import TrainingStopped, flatten, load_optimizer
 from lipsync_eval.baselines.kit.training.loop import check_finite, run_task
 from lipsync_eval.baselines.kit.training.processes import Ranks, accumulating, bare
 from lipsync_eval.baselines.kit.training.recipe import Recipe
@@ -164,10 +164,7 @@ class GeneratorTask:
             part = {k[len(name) + 1 :]: v for k, v in training.items() if k.startswith(f"{name}.")}
             fit(module, part, source="the checkpoint")
         for name, optimizer in self._optimizers().items():
-            rates = [group["lr"] for group in optimizer.param_groups]
-            optimizer.load_state_dict(unflatten(name, training, numbers[name]))
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate  # the configuration's, which may be lower than the run's
+            load_optimizer(optimizer, name, training, numbers[name])
         for key, scaler in (("scaler", self.scaler), ("scaler_d", self.scaler_d)):
             if numbers[key]:
                 scaler.load_state_dict(numbers[key])
@@ -179,6 +176,7 @@ def train_generator(
     """Train a generator into the folder `out`; see `run_task`."""
 
     def make() -> GeneratorTask:
+        """The task, once the run's folder is known to be usable; says what is off."""
         task = GeneratorTask(recipe, ranks, pool)
         for line in (str(pool), *task.objective.notes):
             say(line)

@@ -94,6 +94,7 @@ def adversarial_term(weight: float, begins: int = 0) -> Term:
     """'adversarial': the non-saturating loss of the generator."""
 
     def loss(made: Made) -> Tensor:
+        """(), of a batch."""
         if made.logits is None:
             raise ValueError("the adversarial term needs the discriminator's logits")
         return losses.adversarial_generator(made.logits)
@@ -126,6 +127,7 @@ def perceptual_term(
     net = vgg.load(weights, relu).to(device)
 
     def loss(made: Made) -> Tensor:
+        """(), of a batch."""
         with torch.no_grad():
             wanted = net(made.target)
         return losses.perceptual(net(made.output), wanted, layers, squared)

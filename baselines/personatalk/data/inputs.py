@@ -51,6 +51,7 @@ class StoredGeometry:
             face.save(path)
 
         def part(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            """Of frames start..stop-1."""
             matrices = BOX.matrices(track.points[start:stop], self.size)
             camera = face.camera.part(slice(start, stop)).seen_through(matrices)
             return {

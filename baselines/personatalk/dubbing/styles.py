@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from lipsync_eval.baselines.personatalk.config import GeometryConfig
 from lipsync_eval.baselines.personatalk.dubbing.fitting import fit_clip
 from lipsync_eval.baselines.personatalk.geometry.face import FaceGeometry, load_geometry
 from lipsync_eval.baselines.personatalk.geometry.provider import Provider, geometry_beside, open_provider
+from lipsync_eval.baselines.personatalk.geometry.topology import Topology
 from lipsync_eval.baselines.personatalk.training.loading import load_geometry_network, style_code
 from lipsync_eval.errors import ClipError, MissingWeights, UsageError
 from lipsync_eval.features.style.corpus import Recording, Sequence52or68, find_recordings
@@ -20,8 +22,8 @@ from lipsync_eval.files import write_text
 from lipsync_eval.types import Float
 
 
-def geometry_of(recording: Recording, files: GeometryConfig, topology_of: Provider) -> FaceGeometry:
-    """The file beside a clip, or a new fit.
+def geometry_of(recording: Recording, topology: Topology, fitting: Callable[[], Provider]) -> FaceGeometry:
+    """The file beside a clip, or a new fit by the provider that `fitting` opens.
 
     Raises:
         ClipError: no face.
@@ -29,16 +31,17 @@ def geometry_of(recording: Recording, files: GeometryConfig, topology_of: Provid
     """
     path = geometry_beside(recording.path)
     if path.exists():
-        return load_geometry(path, topology_of.topology)
-    return fit_clip(open_provider(files), recording.path)
+        return load_geometry(path, topology)
+    return fit_clip(fitting(), recording.path)
 
 
 def read(recordings: Sequence[Recording], files: GeometryConfig, provider: Provider, say: Say) -> list[Sequence52or68]:
     """(T, 3 L) expressions on the mean face, of the frames that show the face."""
     found = []
+    fitting = cache(lambda: open_provider(files))  # reads models, so for the first clip without a file only
     for recording in recordings:
         try:
-            face = geometry_of(recording, files, provider)
+            face = geometry_of(recording, provider.topology, fitting)
         except MissingWeights as error:
             raise MissingWeights(
                 f"{error}\nOr put the files of `lipsync-eval personatalk fit` beside the clips"
@@ -83,6 +86,7 @@ def draw(
         raise UsageError(f"{held.folder} was trained without style (stage1.style=false): it has no style codes")
 
     def coder(s: Sequence52or68) -> Float:
+        """(n, D) codes of a clip's windows, each half over the one before."""
         count = len(s.index)
         length = min(window or count, count)
         starts = range(0, count - length + 1, max(1, length // 2))

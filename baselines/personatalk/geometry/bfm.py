@@ -60,6 +60,13 @@ class Model:
         middle: Float = (left + right) / 2
         return middle
 
+    @cached_property
+    def bases68(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean (68, 3), identity (68, 3, 80) and expression (68, 3, 64) of the 68 points, float32."""
+        parts = (self.mean, self.identity, self.expression)
+        mean, identity, expression = (torch.tensor(x[self.keypoints], dtype=torch.float32) for x in parts)
+        return mean, identity, expression
+
     def vertices(self, alpha: Float, beta: Float) -> Float:
         """(T, 80), (T, 64) -> (T, L, 3) in the topology's axes and unit."""
         moved = self.mean + np.einsum("lka,ta->tlk", self.identity, alpha) + np.einsum(
@@ -103,6 +110,7 @@ def rotations(angles: Tensor) -> Tensor:
     one, zero = torch.ones_like(sx), torch.zeros_like(sx)
 
     def matrix(*rows: Tensor) -> Tensor:
+        """Nine (T,) numbers, row by row -> (T, 3, 3)."""
         return torch.stack(rows, 1).reshape(-1, 3, 3)
 
     rx = matrix(one, zero, zero, zero, cx, -sx, zero, sx, cx)
@@ -177,11 +185,7 @@ class BFM:
 
     def _keypoints(self, c: Coefficients) -> Tensor:
         """(T, 68, 2) px in the 224-px image."""
-        kp = self.model.keypoints
-        mean, identity, expression = (
-            torch.tensor(x[kp], dtype=torch.float32)
-            for x in (self.model.mean, self.model.identity, self.model.expression)
-        )
+        mean, identity, expression = self.model.bases68
         shape = mean + torch.einsum("lka,ta->tlk", identity, c.alpha) + torch.einsum("lkb,tb->tlk", expression, c.beta)
         return project(shape, c.pose)
 
@@ -200,6 +204,7 @@ class BFM:
         waiting: list[tuple[int, Tensor]] = []
 
         def flush() -> None:
+            """Put the waiting crops through the network."""
             if waiting:
                 with torch.inference_mode():
                     out = self.network(torch.stack([x for _, x in waiting]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from lipsync_eval.baselines.personatalk.geometry.topology import Topology, shipp
 from lipsync_eval.errors import MissingWeights
 from lipsync_eval.types import Clip, Float, Frame, Settings, Track
 
+if TYPE_CHECKING:
+    from lipsync_eval.faces.mediapipe import Mesh3D
+
 COUNT = 468
 """Vertices; the irises' ten are left out."""
-MARGIN = 2.0
-"""Side of the square that is looked at, in sizes of the 68 points' box."""
 RIGID = (10, 151, 9, 8, 168, 6, 197, 195, 5, 33, 133, 362, 263, 127, 356)
 """Forehead, bridge of the nose, corners of the eyes, temples."""
 LIPS = (
@@ -91,13 +93,13 @@ class MediaPipe:
         return FaceGeometry(rest, vertices, camera, valid, "mediapipe", self.topology.digest)
 
     @staticmethod
-    def _vertices(mesh: object, frame: Frame, points: Float) -> Float | None:
+    def _vertices(mesh: Mesh3D, frame: Frame, points: Float) -> Float | None:
         """(468, 3) px in the frame of the face around the 68 points; None where MediaPipe sees none."""
-        low, high = points.min(0), points.max(0)
-        centre, half = (low + high) / 2, MARGIN * float((high - low).max()) / 2
-        x0, y0 = np.maximum(np.floor(centre - half), 0).astype(int)
-        x1, y1 = np.minimum(np.ceil(centre + half) + 1, (frame.shape[1], frame.shape[0])).astype(int)
-        if x1 - x0 < 2 or y1 - y0 < 2:
+        from lipsync_eval.features.blendshapes import square_around
+
+        square = square_around(frame, points)
+        if square is None:
             return None
-        found: Float | None = mesh(frame[y0:y1, x0:x1])  # type: ignore[operator]
-        return None if found is None else found[:COUNT] + np.array([x0, y0, 0])
+        part, (x, y) = square
+        found = mesh(part)
+        return None if found is None else found[:COUNT] + np.array([x, y, 0])

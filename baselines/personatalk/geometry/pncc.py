@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ DILATION = 4
 """px at 256 by which the lips' hull is widened."""
 
 
+@lru_cache(maxsize=4)
 def colours(topology: Topology) -> NDArray[np.float32]:
     """(L, 3) in [0, 1]: the mean face's coordinates, each axis stretched to that range (a flat axis is 0)."""
     low, high = topology.mean.min(0), topology.mean.max(0)

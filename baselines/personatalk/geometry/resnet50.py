@@ -30,6 +30,7 @@ class _Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, 4 width, H / stride, W / stride)."""
         kept = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)))
         x = F.relu(self.bn2(self.conv2(x)))
@@ -49,6 +50,7 @@ class _Backbone(nn.Module):
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, 224, 224) -> (B, 2048, 1, 1)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)

@@ -42,6 +42,7 @@ class _Layer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, T, dim) -> the same shape."""
         x = self.self_attn_layer_norm(x + self.self_attn(x, None))
         return cast(Tensor, self.final_layer_norm(x + self.fc2(F.gelu(self.fc1(x)))))
 
@@ -54,6 +55,7 @@ class _Transformer(nn.Module):
         self.layers = nn.ModuleList(_Layer(dim, ffn, heads) for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, T, dim) -> the same shape."""
         x = self.layer_norm(x + self.pos_conv(x.transpose(1, 2)).transpose(1, 2))
         for layer in self.layers:
             x = layer(x)

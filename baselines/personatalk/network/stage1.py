@@ -7,13 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from lipsync_eval.baselines.kit.data.mel import BANDS, PER_FRAME
 from lipsync_eval.baselines.personatalk.config import Stage1Config
 from lipsync_eval.baselines.personatalk.geometry.topology import Topology
 from lipsync_eval.baselines.personatalk.network.attention import Attention, FeedForward, SelfAttentionLayer, positions
 from lipsync_eval.baselines.personatalk.network.hubert import DIM, Hubert, at_frames
-
-BANDS, COLUMNS = 80, 4
-"""The kit's mel: bands, and columns a frame."""
 
 
 class MelEncoder(nn.Module):
@@ -21,7 +19,7 @@ class MelEncoder(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv1d(BANDS, width, COLUMNS, COLUMNS), nn.GELU()]
+        layers: list[nn.Module] = [nn.Conv1d(BANDS, width, PER_FRAME, PER_FRAME), nn.GELU()]
         for dilation in (1, 2, 4):
             layers += [nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation), nn.GELU()]
         self.layers = nn.Sequential(*layers)

@@ -16,7 +16,7 @@ from lipsync_eval.baselines.kit.data.holdout import Pool, Span, even_windows
 from lipsync_eval.baselines.kit.data.windows import Numbers, WindowDraw, Windows, batches
 from lipsync_eval.baselines.kit.progress import Say
 from lipsync_eval.baselines.kit.training.averaging import autocast, blend, decay_at
-from lipsync_eval.baselines.kit.training.checkpoints import flatten, unflatten
+from lipsync_eval.baselines.kit.training.checkpoints import flatten, load_optimizer
 from lipsync_eval.baselines.kit.training.loop import check_finite, run_task
 from lipsync_eval.baselines.kit.training.processes import Ranks, bare
 from lipsync_eval.baselines.personatalk.config import GEOMETRY, GeometryLossConfig, PersonaTalkConfig
@@ -208,10 +208,7 @@ class GeometryTask:
         fit(self.average, dict(model), source="the checkpoint")
         part = {k.removeprefix("network."): v for k, v in training.items() if k.startswith("network.")}
         fit(bare(self.network).network, part, source="the checkpoint")
-        rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(unflatten("adam", training, numbers["adam"]))
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
+        load_optimizer(self.optimizer, "adam", training, numbers["adam"])
         if numbers["scaler"]:
             self.scaler.load_state_dict(numbers["scaler"])
 
@@ -224,6 +221,7 @@ class _Whole(nn.Module):
         self.network = network
 
     def forward(self, batch: Sequence) -> Tensor:
+        """(B, T, |low|, 3) displacements."""
         style = self.network.style_of(batch.expression)
         return cast(Tensor, self.network(batch.sound, style, batch.template, batch.target.shape[1]))
 
@@ -268,6 +266,7 @@ def run_training(config: PersonaTalkConfig, out: Path, ranks: Ranks, *, resume: 
     pool = open_pool(config, config.geometry_train.window)
 
     def make() -> GeometryTask:
+        """The task, once the run's folder is known to be usable; says what is off."""
         say(str(pool))
         if config.stage1.audio == "hubert" and config.stage1.hubert_weights is None:
             say("HuBERT starts untrained; give stage1.hubert_weights=FILE, or use --set stage1.audio=mel")

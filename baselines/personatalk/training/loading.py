@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.baselines.kit.training.checkpoints import Checkpoint, open_checkpoint
 from lipsync_eval.baselines.personatalk.config import GEOMETRY, RENDERER, PersonaTalkConfig
-from lipsync_eval.baselines.personatalk.data.sound import frames_of, heard
+from lipsync_eval.baselines.personatalk.data.sound import SAMPLES, frames_of, heard
 from lipsync_eval.baselines.personatalk.geometry.provider import Provider, open_provider
 from lipsync_eval.baselines.personatalk.geometry.topology import Topology
 from lipsync_eval.baselines.personatalk.network.stage1 import GeometryNetwork
@@ -27,14 +27,11 @@ def load_geometry_network(path: Path, device: str = "auto", provider: Provider |
         RefusedCheckpoint: no such checkpoint, damaged, or of another topology.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     held = open_checkpoint(path, GEOMETRY)
     topology = (provider or open_provider(held.config.geometry, topology_only=True)).topology
-    network = GeometryNetwork(held.config.stage1, topology)
-    fit(network, held.tensors(), source=str(held.folder))
     chosen = pick(device)
-    return network.eval().requires_grad_(False).to(chosen), held, topology, chosen
+    return held.restored(GeometryNetwork(held.config.stage1, topology), chosen), held, topology, chosen
 
 
 def load_renderer(path: Path, device: str = "auto") -> tuple[Renderer, Checkpoint[PersonaTalkConfig], torch.device]:
@@ -44,13 +41,10 @@ def load_renderer(path: Path, device: str = "auto") -> tuple[Renderer, Checkpoin
         RefusedCheckpoint: no such checkpoint, or damaged.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     held = open_checkpoint(path, RENDERER)
-    renderer = Renderer(held.config.stage2)
-    fit(renderer, held.tensors(), source=str(held.folder))
     chosen = pick(device)
-    return renderer.eval().requires_grad_(False).to(chosen), held, chosen
+    return held.restored(Renderer(held.config.stage2), chosen), held, chosen
 
 
 @torch.inference_mode()
@@ -91,7 +85,7 @@ def displacements(
     out = np.zeros((total, len(network.low), 3))
     weight = np.zeros((total, 1, 1))
     for start, stop in stretches(total, config.longest, config.overlap):
-        part = heard(config.audio, samples[start * 640 : stop * 640])
+        part = heard(config.audio, samples[start * SAMPLES : stop * SAMPLES])
         found = network(torch.from_numpy(part[None]).to(device), style, rest, stop - start)[0].double().cpu().numpy()
         ramp = np.ones(stop - start)
         rise = (np.arange(config.overlap) + 1) / (config.overlap + 1)

@@ -132,6 +132,7 @@ def lips_term(weight: float) -> Term:
     """'lips': mean absolute difference inside the lips' hull."""
 
     def loss(made: Made) -> Tensor:
+        """(), of a batch."""
         mask = made.sample.more["lips"][:, None]
         difference = (made.output.float() - made.target).abs() * mask
         return difference.sum() / (3 * mask.sum()).clamp(min=1)
@@ -201,3 +202,8 @@ class RenderRecipe:
 def run_training(config: PersonaTalkConfig, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
     """Train stage 2 into the folder `out`; see `kit.training.loop.run_task`."""
     kit.train_generator(RenderRecipe(config), config, open_pool(config, 1), out, ranks, resume=resume, say=say)
+
+
+def overfit_check(config: PersonaTalkConfig, ranks: Ranks, steps: int, say: Say) -> tuple[float, float]:
+    """See `kit.training.generator.overfit_check`."""
+    return kit.overfit_check(RenderRecipe(config), open_pool(config, 1), ranks, steps, say)

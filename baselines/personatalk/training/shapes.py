@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from lipsync_eval.baselines.kit.data.mel import BANDS, PER_FRAME
 from lipsync_eval.baselines.kit.training.dry_run import counted, shape
 from lipsync_eval.baselines.personatalk.config import PersonaTalkConfig
+from lipsync_eval.baselines.personatalk.data.sound import SAMPLES
 from lipsync_eval.baselines.personatalk.geometry.provider import open_provider
-from lipsync_eval.baselines.personatalk.network.stage1 import BANDS, GeometryNetwork, HubertEncoder
+from lipsync_eval.baselines.personatalk.network.stage1 import GeometryNetwork, HubertEncoder
 from lipsync_eval.baselines.personatalk.network.stage2 import Renderer
 from lipsync_eval.baselines.personatalk.training.render import TwoDiscriminators
 
@@ -20,7 +22,7 @@ def geometry_shapes(config: PersonaTalkConfig) -> str:
     with torch.device("meta"):
         network = GeometryNetwork(config.stage1, topology)
         hubert = config.stage1.audio == "hubert"
-        sound = torch.empty((1, 640 * frames) if hubert else (1, 4 * frames, BANDS))
+        sound = torch.empty((1, SAMPLES * frames) if hubert else (1, PER_FRAME * frames, BANDS))
         audio = network.audio(sound, frames)
         style = network.style_of(torch.empty(1, config.geometry_train.reference, count, 3))
         stylised = network.stylise(audio, style)

@@ -103,12 +103,9 @@ def load_generator(path: Path, device: str = "auto", expected: ModelConfig | Non
         RefusedCheckpoint: no checkpoint of `radio train`, damaged, or of another model than `expected`.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     held = open_checkpoint(path, GENERATOR)
     if expected is not None and (other := differences(expected, held.config.model)):
         raise RefusedCheckpoint(f"{held.folder} holds another model than the configuration: {'; '.join(other)}")
-    model = Radio(held.config.model)
-    fit(model, held.tensors(), source=str(held.folder))
     chosen = pick(device)
-    return RadioGenerator(model.eval().requires_grad_(False).to(chosen), held, chosen)
+    return RadioGenerator(held.restored(Radio(held.config.model), chosen), held, chosen)

@@ -42,6 +42,7 @@ class Reference:
         """The same reference for `batch` frames (no copy)."""
 
         def repeat(x: Tensor) -> Tensor:
+            """One row -> `batch` rows."""
             return x.expand(batch, *x.shape[1:])
 
         code = None if self.code is None else repeat(self.code)

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from lipsync_eval.baselines.kit.data.windows import to_tensor
 from lipsync_eval.baselines.kit.progress import Say
 from lipsync_eval.baselines.kit.sync.pairs import pair_loss
 from lipsync_eval.baselines.kit.sync.recipe import SyncRecipe
@@ -30,6 +27,7 @@ def sync_recipe(config: RadioConfig) -> SyncRecipe:
     probability = partial(losses.sync_probability, how=config.sync.probability)
 
     def loss(cosines: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, B) cosines and which pairs are off-sync -> loss and accuracy."""
         return pair_loss(probability(cosines), off)
 
     return SyncRecipe(
@@ -65,15 +63,6 @@ class LoadedSync:
         """px of the crops that it was trained on."""
         return self.config.model.size
 
-    @torch.inference_mode()
-    def cosines(self, crops: NDArray[np.uint8], mels: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Eq. 4: (B, T, H, W, 3) uint8 crops and the (B, bands, columns) mels around their middle frames -> (B,) in [-1, 1]."""
-        device = next(self.network.parameters()).device
-        frames = to_tensor(crops.reshape(-1, *crops.shape[2:])).reshape(*crops.shape[:2], 3, *crops.shape[2:4])
-        found: Tensor = self.network(frames.to(device), torch.from_numpy(mels)[:, None].to(device))
-        cosines: NDArray[np.float64] = found.double().clamp(-1, 1).cpu().numpy()
-        return cosines
-
 
 def open_sync(path: Path, device: torch.device) -> LoadedSync:
     """The sync discriminator of a run or checkpoint of train-sync.
@@ -81,12 +70,8 @@ def open_sync(path: Path, device: torch.device) -> LoadedSync:
     Raises:
         RefusedCheckpoint: not a checkpoint of train-sync, or damaged.
     """
-    from lipsync_eval.weights import fit
-
     held = open_checkpoint(path, SYNC)
-    net = SyncDiscriminator(held.config.sync)
-    fit(net, held.tensors(), source=str(held.folder))
-    net.eval().requires_grad_(False).to(device)
+    net = held.restored(SyncDiscriminator(held.config.sync), device)
     return LoadedSync(net, held.config, held.hashes[MODEL], held.folder)
 
 

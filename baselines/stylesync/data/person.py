@@ -23,7 +23,7 @@ SHARD = "shard-000000-0000.safetensors"
 
 
 def prepare_person(video: Path, audio: Path | None, folder: Path, config: StyleSyncConfig, say: Say) -> None:
-    """Cut the crops of one video into a prepared folder, unless it holds them already.
+    """Cut the crops of one video into a new prepared folder.
 
     Args:
         video: the person's video.
@@ -38,8 +38,6 @@ def prepare_person(video: Path, audio: Path | None, folder: Path, config: StyleS
     from lipsync_eval.baselines.kit.data.cutting import segments
     from lipsync_eval.files import sha256
 
-    if (folder / "manifest.json").exists():
-        return
     m = config.model
     how = options(m.size, m.align, min_frames=model_input(config).window)
     source = Source(video, video.name, video.name, None, audio)

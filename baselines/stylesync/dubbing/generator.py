@@ -123,6 +123,7 @@ class StyleSyncGenerator:
         seconds = material.video.seconds
 
         def mels(numbers: Sequence[int]) -> list[Array]:
+            """Windows of the frames with these numbers."""
             return [WAV2LIP_MEL.window(whole, float(seconds[i])) for i in numbers]
 
         parts = range(0, material.count, HEARD_AT_ONCE) if self.changed else range(0)
@@ -130,6 +131,7 @@ class StyleSyncGenerator:
         known = smoothed(torch.cat(heard), self.audio_smooth, self.audio_gain) if heard else None
 
         def session(numbers: Sequence[int], crops: Sequence[Frame]) -> NDArray[np.uint8]:
+            """See `Session`."""
             codes = self._hear(mels(numbers)) if known is None else known[list(numbers)]
             references = crops if material.own_frames else [material.reference] * len(crops)
             return self._make(crops, references, codes)
@@ -169,7 +171,6 @@ def load_generator(
         InputError: smoothing or gain out of range.
     """
     from lipsync_eval.device import pick
-    from lipsync_eval.weights import fit
 
     if not 0 <= audio_smooth < 1 or audio_gain <= 0:
         raise InputError(f"audio smoothing {audio_smooth} must be in [0, 1), the gain {audio_gain} above 0")
@@ -177,9 +178,7 @@ def load_generator(
     if expected is not None and (other := differences(expected, held.config.model)):
         raise RefusedCheckpoint(f"{held.folder} holds another model than the configuration: {'; '.join(other)}")
     chosen = pick(device)
-    model: Model | Personal = build(held.config.model)
-    fit(model, held.tensors(), source=str(held.folder))
-    model.eval().requires_grad_(False).to(chosen)
+    model: Model | Personal = held.restored(build(held.config.model), chosen)
     facts: dict[str, Any] = {}
     if personal is not None:
         if not isinstance(model, StyleSync):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.baselines.kit.dubbing.pasting import FEATHER, Alpha, Masker
+from lipsync_eval.baselines.kit.dubbing.pasting import FEATHER, Alpha, Masker, ramp
 
 
 def soft_mask(mask: NDArray[np.uint8], size: int) -> Alpha:
@@ -26,15 +26,9 @@ def soft_mask(mask: NDArray[np.uint8], size: int) -> Alpha:
     centre = np.arange(size) + 0.5
     border = np.minimum(centre, size - centre)
     inside = np.minimum(border[:, None], border[None, :])
-    weight = _smooth(1 - away / width) * _smooth(inside / width)
+    weight = ramp(1 - away / width) * ramp(inside / width)
     alpha: Alpha = weight.astype(np.float32)
     return alpha
-
-
-def _smooth(x: NDArray[np.floating]) -> NDArray[np.floating]:
-    t = np.clip(x, 0.0, 1.0)
-    eased: NDArray[np.floating] = t * t * (3 - 2 * t)
-    return eased
 
 
 def masker(mask: NDArray[np.uint8], size: int) -> Masker:

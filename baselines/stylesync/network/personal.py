@@ -23,6 +23,7 @@ class StyleOffsets(nn.Module):
         count = model.n_styles
 
         def trunk() -> nn.Sequential:
+            """Two layers on f_f."""
             return nn.Sequential(
                 EqualLinear(model.style_dim, width, activate=True), EqualLinear(width, width, activate=True)
             )

@@ -30,6 +30,7 @@ class Wav2LipH(MaskedModel):
         levels = len(config.sizes)
 
         def widths(table: tuple[int, ...]) -> list[int]:
+            """A table's channels for every level, narrowed."""
             return [max(8, int(table[min(k, len(table) - 1)] * config.narrow)) for k in range(levels)]
 
         down, up, code = widths(WIDTHS), widths(UP_WIDTHS), max(8, int(CODE * config.narrow))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +23,7 @@ from lipsync_eval.baselines.kit.training.generator import GeneratorTask
 from lipsync_eval.baselines.kit.training.loop import run_task
 from lipsync_eval.baselines.kit.training.processes import Ranks, bare
 from lipsync_eval.baselines.kit.training.recipe import Adversary
-from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term
+from lipsync_eval.baselines.kit.training.terms import Objective, Term
 from lipsync_eval.baselines.stylesync.config import GENERATOR, PERSONAL, PersonalConfig, StyleSyncConfig
 from lipsync_eval.baselines.stylesync.data.inputs import model_input, open_pool
 from lipsync_eval.baselines.stylesync.data.person import PersonalSet, open_person, prepare_person, steps
@@ -54,15 +56,6 @@ def open_base(path: Path) -> Checkpoint[StyleSyncConfig]:
     return held
 
 
-def load_base(held: Checkpoint[StyleSyncConfig], device: torch.device) -> StyleSync:
-    """G in evaluation mode, frozen."""
-    from lipsync_eval.weights import fit
-
-    model = StyleSync(held.config.model)
-    fit(model, held.tensors(), source=str(held.folder))
-    return model.eval().requires_grad_(False).to(device)
-
-
 class PersonalRecipe:
     """How P is trained: L_g of the base run and the penalty of eq. 6."""
 
@@ -73,7 +66,7 @@ class PersonalRecipe:
         self.config, self.held = config, held
         self.train: PersonalConfig = config.personal
         self.workers = config.data.workers
-        self.base = load_base(held, device)
+        self.base = held.restored(StyleSync(held.config.model), device)
         self.made: Personal | None = None
 
     def generator(self) -> nn.Module:
@@ -103,11 +96,11 @@ class PersonalRecipe:
 
     def objective(self, device: torch.device) -> Objective:
         """Eq. 6."""
-        general, personal = objective(self.config, device, begins=0), self.made
+        general, personal = objective(self.config, device, goes_on=True), self.made
         if personal is None:
             raise UsageError("the objective of a personalisation needs its generator first")
-        penalty = Term("penalty", self.train.penalty, lambda made: _penalty(personal, made))
-        return Objective((*general.terms, penalty), general.scores, tuple(_personal_notes(general.notes)))
+        penalty = Term("penalty", self.train.penalty, lambda made: personal.penalty())
+        return replace(general, terms=(*general.terms, penalty))
 
     def groups(self, generator: nn.Module) -> list[dict[str, Any]]:
         """dW's MLP and dP at one rate."""
@@ -121,14 +114,6 @@ class PersonalRecipe:
     def shown(self, target: Tensor) -> Tensor:
         """The target without what the base's mask hides."""
         return shown(target, self.base.mask, self.config)
-
-
-def _penalty(personal: Personal, made: Made) -> Tensor:
-    return personal.penalty()
-
-
-def _personal_notes(notes: tuple[str, ...]) -> list[str]:
-    return [note for note in notes if "discriminator begins untrained" not in note]
 
 
 class PersonalTask(GeneratorTask):
@@ -202,7 +187,6 @@ def personalise(
     Raises:
         UsageError: neither general data nor `alone`, or too little video.
     """
-
     held = open_base(base)
     if config.data.folder is None and not alone:
         raise UsageError(
@@ -215,13 +199,22 @@ def personalise(
         )
     if ranks.world > 1:
         raise UsageError(f"{ranks.world} processes were started; a personalisation is short and runs in one")
+    with _crops(video, audio, out, config, resume, say) as folder:
+        _train(held, folder, video, out, config, ranks, alone=alone, resume=resume, say=say)
+
+
+@contextmanager
+def _crops(
+    video: Path, audio: Path | None, out: Path, config: StyleSyncConfig, resume: bool, say: Say
+) -> Iterator[Path]:
+    """Folder of the person's crops: the run's own, or a new one beside it, as the folder of a new run must not be there."""
     if resume:
-        _train(held, out / PERSON, video, out, config, ranks, alone=alone, resume=True, say=say)
+        yield out / PERSON
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=".person-") as folder:  # the run's folder must be new
+    with TemporaryDirectory(dir=out.parent, prefix=".person-") as folder:
         prepare_person(video, audio, Path(folder) / PERSON, config, say)
-        _train(held, Path(folder) / PERSON, video, out, config, ranks, alone=alone, resume=False, say=say)
+        yield Path(folder) / PERSON
 
 
 def _train(
@@ -257,6 +250,7 @@ def _train(
     made: list[PersonalTask] = []
 
     def make() -> PersonalTask:
+        """The task; the crops move into the run's folder, which is usable now."""
         if folder != out / PERSON:
             folder.replace(out / PERSON)
             person.folder = out / PERSON

@@ -89,8 +89,6 @@ def load_sync(path: Path, expected: SyncConfig, align: str, device: torch.device
     Raises:
         RefusedCheckpoint: not a checkpoint of train-sync, damaged, of another shape, or of crops aligned otherwise.
     """
-    from lipsync_eval.weights import fit
-
     held = open_checkpoint(path, SYNC)
     shape = ("narrow", "frames")
     wrong = [f"sync.{key}: {getattr(expected, key)} here, {getattr(held.config.sync, key)} there" for key in shape
@@ -101,6 +99,4 @@ def load_sync(path: Path, expected: SyncConfig, align: str, device: torch.device
         raise RefusedCheckpoint(
             f"{held.folder} is another sync network than the configuration says: {'; '.join(wrong)}"
         )
-    net = SyncNet(held.config.sync)
-    fit(net, held.tensors(), source=str(held.folder))
-    return net.eval().requires_grad_(False).to(device)
+    return held.restored(SyncNet(held.config.sync), device)

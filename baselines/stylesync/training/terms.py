@@ -12,18 +12,20 @@ from lipsync_eval.baselines.stylesync.data.inputs import HEARD
 from lipsync_eval.baselines.stylesync.training.sync import load_sync
 
 
-def objective(config: StyleSyncConfig, device: torch.device, begins: int | None = None) -> Objective:
+def objective(config: StyleSyncConfig, device: torch.device, goes_on: bool = False) -> Objective:
     """The terms, in the order l1, vgg, adversarial, sync; and a note for every term of eq. 5 that is off.
 
     Args:
         config: of the run.
         device: of frozen networks.
-        begins: first step with the adversarial term; None: `train.adversarial_from`.
+        goes_on: whether the image discriminator is one that was trained already; the adversarial term then begins with
+            the first step, not with `train.adversarial_from`.
     """
     loss = config.loss
     scale = 0.5 if config.model.range == "unit" else 1.0  # frames outside the model are in [-1, 1]
 
     def l1(made: Made) -> torch.Tensor:
+        """(), in units of the model's own range."""
         return losses.pixel(made.output, made.target) * scale
 
     terms, notes, scores = [Term("l1", loss.rec, l1)], [], {}
@@ -34,8 +36,8 @@ def objective(config: StyleSyncConfig, device: torch.device, begins: int | None 
             "the VGG term of the reconstruction loss is off: set loss.vgg_weights to a torchvision VGG19 state dict"
         )
     if loss.adversarial:
-        terms.append(adversarial_term(loss.adversarial, config.train.adversarial_from if begins is None else begins))
-        if loss.d_weights is None:
+        terms.append(adversarial_term(loss.adversarial, 0 if goes_on else config.train.adversarial_from))
+        if loss.d_weights is None and not goes_on:
             notes.append(
                 "the image discriminator begins untrained: the paper begins with StyleGAN2's for FFHQ, which gives sharper "
                 "results; set loss.d_weights to a file in rosinality's format"
