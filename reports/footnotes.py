@@ -92,7 +92,7 @@ def _measured(cells: Sequence[Place]) -> list[str]:
     notes = []
     hashes: dict[str, dict[str, None]] = {}
     for _, column, c in cells:
-        if c.signature:
+        if c.signature and c.n_scored != 0:
             hashes.setdefault(column.heading, {})[short_hash(c.signature)] = None
     if hashes:
         notes.append("Signatures: " + ", ".join(f"{m} {'/'.join(h)}" for m, h in hashes.items()) + ".")
@@ -124,7 +124,9 @@ def _ignored(cells: Sequence[Place]) -> list[str]:
     first: dict[Column, str] = {}
     found: dict[str, dict[str, None]] = {}
     for _, column, cell in cells:
-        if cell.signature and (keys := difference(first.setdefault(column, cell.signature), cell.signature)):
+        if not cell.signature or cell.n_scored == 0:
+            continue
+        if keys := difference(first.setdefault(column, cell.signature), cell.signature):
             found.setdefault(column.heading, {}).update(dict.fromkeys(keys))
     return [f"{heading} ({', '.join(keys)})" for heading, keys in found.items()]
 

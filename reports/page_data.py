@@ -69,9 +69,7 @@ def _metric(runs: Sequence[Result], score: Score, *, compared: bool) -> dict[str
 
 def _run(run: Result, ids: Sequence[str], shown: Sequence[bool]) -> dict[str, Any]:
     clips = {c.id: c for c in run.clips}
-    failures: dict[str, list[str]] = {}
-    for f in run.failures:
-        failures.setdefault(f.id, []).append(f"{f.stage}: {f.metric or 'all metrics'}: {f.message}")
+    failures = _failures(run)
     return {
         "name": run.run.name,
         "version": run.run.version,
@@ -80,6 +78,17 @@ def _run(run: Result, ids: Sequence[str], shown: Sequence[bool]) -> dict[str, An
         "cross": any(parse_signature(s.signature).get("setting") == "cross" for s in run.scores),
         "scores": [_score(s) for s in run.scores],
         "clips": [_clip(clips.get(i), failures.get(i, []), media) for i, media in zip(ids, shown, strict=True)],
+    }
+
+
+def _failures(run: Result) -> dict[str, list[str]]:
+    """Clip -> what went wrong, one text for one cause, however many metrics it took."""
+    causes: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for f in run.failures:
+        causes.setdefault(f.id, {}).setdefault((f.stage, f.message), []).append(f.metric or "all metrics")
+    return {
+        i: [f"{stage}: {', '.join(metrics)}: {message}" for (stage, message), metrics in found.items()]
+        for i, found in causes.items()
     }
 
 

@@ -128,6 +128,8 @@ def _same_signatures(groups: Groups, ignore: Sequence[str]) -> None:
                     names=(f"{other} ({score.metric})", f"{name} ({score.metric})"),
                     ignore=[k for k in ignore if k != DATA],
                 )
+                if not reference.n_scored:  # it does not say whose landmarks cropped
+                    first[label, score.metric] = (name, score)
                 if reference.direction != score.direction:
                     raise SignatureMismatch(
                         f"{other} and {name} disagree on which direction of {score.metric} is better "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lipsync_eval.results.clips import same_real_videos
-from lipsync_eval.results.schema import Result
+from lipsync_eval.results.schema import Result, Score
 from lipsync_eval.results.signature import difference
 
 
@@ -18,12 +18,14 @@ def unlike(runs: Sequence[Result]) -> list[str]:
     Returns:
         e.g. 'a and b: psnr, ssim were not measured the same way (proto: radio.1 | raw.1)'.
     """
-    first: dict[str, tuple[Result, str]] = {}
+    first: dict[str, tuple[Result, Score]] = {}
     found: dict[tuple[str, str, str], list[str]] = {}
     for run in runs:
         for score in run.scores:
-            other, signature = first.setdefault(score.metric, (run, score.signature))
-            if keys := difference(signature, score.signature):
+            other, reference = first.setdefault(score.metric, (run, score))
+            if not reference.n_scored:  # it does not say whose landmarks cropped
+                first[score.metric] = (run, score)
+            if keys := difference(reference.signature, score.signature):
                 text = "; ".join(f"{key}: {a or '(absent)'} | {b or '(absent)'}" for key, (a, b) in keys.items())
                 found.setdefault((other.run.name, run.run.name, text), []).append(score.metric)
     out = [

@@ -17,7 +17,7 @@ RECORD = own_record(
         "lead": "frames by which a mel window begins before its frame, 0 or 1 [0]",
         "mask": "what is pasted back: box, lower or face [box]",
     },
-    checked="run end to end on a CPU with an avhubert-expert-48 checkpoint (docs/avhubert-expert-measured.md)",
+    checked="`compare` run to its table on a CPU, with an avhubert-expert-48 checkpoint of 8 training steps (docs/baselines-checked.md)",
     notes=("a re-implementation from the paper; its choices are in docs/avhubert-expert-choices.md",),
 )
 

@@ -27,7 +27,7 @@ RECORD = own_record(
         "geometry": "folder of stage 1's checkpoint",
         **FILES,
     },
-    checked="run end to end on a CPU with personatalk-128 checkpoints of a few hundred steps (docs/personatalk-generator.md)",
+    checked="`compare` run to its table on a CPU, with personatalk-128 checkpoints of 8 training steps (docs/baselines-checked.md)",
     notes=(
         "a re-implementation from the paper, whose code is not public; its choices are in docs/personatalk-generator.md",
         "the published numbers (`list published`, personatalk) are the authors', not this code's",

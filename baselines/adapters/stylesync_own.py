@@ -17,7 +17,7 @@ RECORD = own_record(
     weights=(trained_by("stylesync train"),),
     resolution="the checkpoint's (256, or 64 for a CPU), pasted back",
     options={"checkpoint": "folder of a run or checkpoint of `stylesync train`"},
-    checked="run end to end on a CPU with tiny checkpoints (tests/stylesync/test_baselines.py)",
+    checked="`compare` run to its table on a CPU, with a stylesync-64 checkpoint of 8 training steps (docs/baselines-checked.md)",
     notes=("a re-implementation from the paper; its choices are in docs/stylesync-choices.md",),
 )
 

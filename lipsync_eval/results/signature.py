@@ -19,7 +19,6 @@ CROP_FROM = "crop_from"
 MIXED = "gt+own"
 """Its value where some clips were cropped from the real video's landmarks and some from their own."""
 
-
 MEANING: Final[Mapping[str, str]] = {
     "agg": "how clips became one number",
     "align": "what was done with unlike lengths",
@@ -81,9 +80,10 @@ def check_ignored(keys: Iterable[str], signatures: Iterable[str]) -> None:
 
 
 def difference(a: str, b: str, ignore: Iterable[str] = ()) -> dict[str, tuple[str | None, str | None]]:
-    """Keys on which two signatures disagree -> (value in a, value in b); `n`, `v` and ignored keys are not compared.
+    """Keys on which two signatures disagree -> (value in a, value in b).
 
-    Nor is `crop_from` where one of the two has no clip and so does not say it: no crop was made that could differ.
+    `n`, `v` and ignored keys are not compared, nor is `crop_from` where one of the two has no clip and so does not say it: no
+    crop was made that could differ. So this is no equivalence: of many runs, compare all with one that has scored clips.
     """
     left, right = parse_signature(a), parse_signature(b)
     skip = NOT_COMPARED | frozenset(ignore)

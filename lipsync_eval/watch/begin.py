@@ -13,7 +13,7 @@ from lipsync_eval.errors import OtherRun, OutputError
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.history import HISTORY, History, load_history, order_key
-from lipsync_eval.results.signature import difference
+from lipsync_eval.results.signature import short_hash
 from lipsync_eval.types import Settings
 
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def _unlike(old: Any, new: list[str]) -> bool:
     """Whether two lists of signatures say other metrics, or another way to measure one."""
     if not isinstance(old, list) or len(old) != len(new):
         return True
-    return any(difference(str(a), b) for a, b in zip(old, new, strict=True))
+    return any(short_hash(str(a)) != short_hash(b) for a, b in zip(old, new, strict=True))

@@ -49,3 +49,10 @@ def test_lines_fit_a_screen(page: Path) -> None:
     for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
         shown = re.sub(r"https?://\S+", "", line)
         assert len(shown) <= 120, f"{page.name}:{number} has {len(shown)} characters; 120 fit"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_block_of_code_is_closed(page: Path) -> None:
+    fences = re.findall(r"^ *```(.*)$", page.read_text("utf-8"), re.MULTILINE)
+    assert len(fences) % 2 == 0, f"{page.name}: {len(fences)} lines with ```"
+    assert not any(fences[1::2]), f"{page.name}: a block begins inside another"

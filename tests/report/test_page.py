@@ -280,3 +280,11 @@ def test_nothing_is_left_of_a_page_from_before_the_mark(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     pages(tmp_path, clips=2)
     assert not (tmp_path / "media" / "old.mp4").exists() and (tmp_path / "data" / "run.js").read_text()
+
+
+def test_one_cause_is_said_once_for_all_metrics_it_took(tmp_path: Path) -> None:
+    lost = run("lost", {"psnr": [30.0], "lmd": [None], "f_lmd": [None]})
+    folder = write_page([lost], [{}], tmp_path / "page", [no_media]).parent
+    page = "".join(p.read_text() for p in sorted(folder.rglob("*.js")))
+    assert "metric: lmd, f_lmd: made up" in page
+    assert page.count("lmd: made up") == 1

@@ -8,6 +8,7 @@ from support.runs import run
 from lipsync_eval.errors import SignatureMismatch
 from lipsync_eval.reports.gate import compare
 from lipsync_eval.reports.table import build
+from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.clips import common_clips, cropped_otherwise
 from lipsync_eval.results.schema import Result
 
@@ -59,3 +60,25 @@ def test_an_old_run_is_not_equated_with_a_new_one() -> None:
     ):
         compare(new, old)
     assert compare(new, old, ignore=["media", "proto"]).passed
+
+
+def nothing_scored(name: str) -> Result:
+    """Two clips without PSNR: nothing was cropped, so the signature does not say from whose landmarks."""
+    found = run(name, {"psnr": [None, None]})
+    assert "n:0of2" in found["psnr"].signature and "crop_from" not in found["psnr"].signature
+    return found
+
+
+def test_a_run_without_any_value_stands_beside_the_others() -> None:
+    lost, real, own = nothing_scored("lost"), cropped("real", "gg"), cropped("own", "oo")
+    for runs in ([lost, real], [real, lost]):
+        table = build(runs)
+        assert not any("/" in note for note in table.footnotes if note.startswith("Signatures"))
+        assert any("lost: 0 of 2 clips" in note for note in table.footnotes)
+        assert unlike(runs) == []
+    gate = compare(lost, real)
+    assert not gate.passed and set(gate.newly_failing) == {"clip000: psnr", "clip001: psnr"}
+    for runs in ([lost, real, own], [real, lost, own], [real, own, lost]):
+        with pytest.raises(SignatureMismatch, match="crop_from"):
+            build(runs)
+        assert any("crop_from: gt | own" in text for text in unlike(runs))

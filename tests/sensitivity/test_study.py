@@ -69,11 +69,15 @@ def test_psnr_falls_and_lmd_grows(clips, tmp_path, capsys):
     assert held["metrics"][1]["direction"] == "down"
 
 
-def test_two_runs_with_any_number_of_workers_give_the_same_bytes(clips, tmp_path):
+def test_two_runs_with_any_number_of_workers_give_the_same_bytes(clips, tmp_path, capsys):
     more = ("--perturb", "recode,delay", "--metrics", "psnr,mouth_audio_corr", "--protocol", "raw")
     few = ("--grades", "recode=30", "--grades", "delay=2")
     for n in (1, 2):
-        _run(clips, tmp_path / str(n), *more, *few, "--workers", str(n))
+        run(
+            ["sensitivity", str(clips), "--out", str(tmp_path / str(n)), "--no-cache", *more, *few, "--workers", str(n)]
+        )
+        said = capsys.readouterr().err
+        assert "clips/min" in said and "earlier" not in said
     for suffix in ("csv", "png", "pdf"):
         first, second = ((tmp_path / str(n) / f"sensitivity.{suffix}").read_bytes() for n in (1, 2))
         assert first == second, suffix

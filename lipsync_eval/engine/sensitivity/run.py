@@ -42,7 +42,7 @@ def run_study(
         metrics: ids.
         settings: how to measure; without a cache folder a temporary one serves, since the clips come again and again.
         workers: processes.
-        progress: told ('', 'total', number of measurements) and (text, 'done', 1.0).
+        progress: told ('', 'total', number of measurements), and (text, 'measure', 0.0) and (text, 'done', 1.0) for each.
         command: what to write down as the command line.
 
     Raises:
@@ -86,8 +86,12 @@ class _Job:
 def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Outcome]:
     """Outcomes in the order of the jobs."""
     if workers == 1:
-        found: Iterator[Outcome] = (_measure(tools, job) for job in jobs)
-        yield from _told(found, jobs, progress)
+        for job in jobs:
+            name = _name(job)
+            progress(name, "measure", 0.0)
+            outcome = _measure(tools, job)
+            progress(name, "done", 1.0)
+            yield outcome
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
@@ -95,14 +99,13 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         if isinstance(outcome, Death):
             raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
         done[place] = outcome
-        progress(f"{outcome.id} {job.name} {job.strength:g}", "done", 1.0)
+        progress(_name(job), "measure", 0.0)  # without a beginning it would count as done in an earlier call
+        progress(_name(job), "done", 1.0)
     yield from (done[place] for place in range(len(jobs)))
 
 
-def _told(outcomes: Iterator[Outcome], jobs: Sequence[_Job], progress: Progress) -> Iterator[Outcome]:
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        progress(f"{outcome.id} {job.name} {job.strength:g}", "done", 1.0)
-        yield outcome
+def _name(job: _Job) -> str:
+    return f"{job.pair.id} {job.name} {job.strength:g}"
 
 
 def measuring(settings: Settings, metrics: tuple[str, ...]) -> Callable[[tuple[int, _Job], object], Outcome]:
