@@ -26,8 +26,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("lipsync_eval.cli.score:score", "Score generated videos against real ones (the main job)."),
-    "merge": ("lipsync_eval.cli.merge:merge", "Put the shards of a run together."),
     "demo": ("lipsync_eval.cli.demo:demo", "Make a small pair of talking clips and score them."),
+    "merge": ("lipsync_eval.cli.merge:merge", "Put the shards of a run together."),
     "list": ("lipsync_eval.cli.listing:list_", "List metrics, protocols, weights, baselines or published numbers."),
     "show": ("lipsync_eval.cli.listing:show", "All that a metric, protocol, weights row... declares."),
     "explain": ("lipsync_eval.cli.explain:explain", "Why two scores cannot be compared."),

@@ -301,7 +301,7 @@ def test_bad_clips_fail_alone(tmp_path: Path) -> None:
         (["{gen}", "{gt}", "--out", "/proc/x/y"], "cannot be written"),
         (["{gen}", "{gt}", "--weights", "syncnet"], "NAME=FILE"),
         (["{gen}", "{gt}", "--landmarks", "magic"], "magic"),
-        (["{gen}"], "Missing argument"),
+        (["--metrics", "psnr"], "Missing argument 'GEN'"),
     ],
 )
 def test_what_stops_before_any_work(

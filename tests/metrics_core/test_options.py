@@ -143,7 +143,7 @@ def test_unsound_declarations_are_found() -> None:
     ("wrong", "words"),
     [
         ({"audio": "gne"}, r"audio='gne': expected one of gen, gt\. Did you mean gen"),
-        ({"face": "bigest"}, r"face='bigest': expected one of largest, single\. Did you mean largest"),
+        ({"face": "bigest"}, r"face='bigest': expected one of largest, single, speaking\. Did you mean largest"),
         ({"align": "trim"}, "expected trim:N"),
         ({"align": 5}, "align=5: expected a text"),
         ({"protocol": "radoi"}, r"no protocol 'radoi'\. Did you mean radio"),

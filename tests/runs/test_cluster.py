@@ -139,6 +139,25 @@ def test_the_scheduler_is_killed_and_started_again(clips: Path, dask: Dask) -> N
     equal(out, clips / "runs" / "whole")
 
 
+def test_a_result_that_the_scheduler_did_not_hand_over_is_asked_for_again() -> None:
+    """It dies between "done" and the result: no bug, the job is handed out again. What the work itself raised stays."""
+    from distributed.comm import CommClosedError
+
+    from lipsync_eval.engine.cluster.crew import _result
+
+    class Gone:
+        def __init__(self, status: str, error: Exception) -> None:
+            self.status, self.error = status, error
+
+        def result(self, timeout: float) -> None:
+            raise self.error
+
+    for error in (CommClosedError("reset by peer"), TimeoutError()):
+        assert _result(Gone("finished", error)) is None
+        with pytest.raises(type(error)):
+            _result(Gone("error", error))
+
+
 def test_the_client_is_killed_and_goes_on(clips: Path, dask: Dask) -> None:
     out = clips / "runs" / "client"
     dask.worker()

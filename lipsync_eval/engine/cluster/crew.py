@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from distributed import Client, Future
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from lipsync_eval.engine.cluster import remote
@@ -148,6 +149,10 @@ def _result(future: Future) -> Any:
         return future.result(timeout=_LOST)
     except KilledWorker:
         return Death(-9)
+    except (CommClosedError, TimeoutError):
+        if future.status == "error":  # the work's own
+            raise
+        return None  # the scheduler went while it handed the result over
     except ModuleNotFoundError as error:
         raise UsageError(f"a worker cannot import {error.name}: install lipsync-eval where the workers run") from error
     except Exception as error:
