@@ -13,7 +13,6 @@ import json
 import os
 import re
 import time
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import UsageError
-from lipsync_eval.files import atomic
+from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.files import atomic, read_npz
 from lipsync_eval.version import READING
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -71,9 +70,8 @@ class Cache:
         if path is None:
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+            found = read_npz(path)
+        except ParseError:
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # `prune` removes what was not used for longest

@@ -7,10 +7,17 @@ import hashlib
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
+
+from lipsync_eval.errors import ParseError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMULA: Final = re.compile(r"\s*(=|[+\-@].*[(|!=])", re.DOTALL)
 """How a cell of a CSV begins that a spreadsheet may run. A clip called -0Xab or @someone is none: it can call nothing."""
@@ -19,6 +26,21 @@ FORMULA: Final = re.compile(r"\s*(=|[+\-@].*[(|!=])", re.DOTALL)
 def cell_text(cell: str) -> str:
     """The text that a cell of a CSV of ours stands for: "'=cmd" is "=cmd" again (`results.csv_text` writes them)."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell.lstrip("'")) else cell
+
+
+def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
+    """All arrays of an .npz file; nothing in it is unpickled.
+
+    Raises:
+        ParseError: there is no such file, or it is not that; the message is the cause alone, for the caller's own words.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise ParseError(str(error)) from error
 
 
 @contextmanager

@@ -11,7 +11,6 @@ T is the number of the clip's frames at 25 fps. Arrays of numbers only: nothing 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import MetricError
+from lipsync_eval.errors import MetricError, ParseError
 from lipsync_eval.features import reference
+from lipsync_eval.files import read_npz
 from lipsync_eval.types import Float, Settings
 
 FLAME: Final = ".flame.npz"
@@ -146,9 +146,8 @@ def _load(path: Path, wanted: str) -> dict[str, NDArray[np.generic]]:
             + (" (`lipsync-eval personatalk fit` writes it)" if path.name.endswith(VERTICES) else "")
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        return read_npz(path)
+    except ParseError as error:
         raise MetricError(
             f"{path.name} cannot be read as .npz of plain numbers ({error}); save it with np.savez: {wanted}"
         ) from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import UsageError
-from lipsync_eval.files import atomic
+from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.files import atomic, read_npz
 from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, Float, Settings
 
@@ -208,9 +207,8 @@ def _same(there: NDArray[np.generic] | None, own: NDArray[np.generic]) -> bool:
 
 def _load(flag: str, path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        return read_npz(path)
+    except ParseError as error:
         raise UsageError(
             f"{flag} {path} is no .npz file of numbers ({error}); give one that this option or pytorch-fid wrote"
         ) from error
