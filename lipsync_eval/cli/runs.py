@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def read_run(text: str) -> Result:
     from lipsync_eval.results.schema import load_result
 
     path, name = split_name(text)
-    return _named(load_result(path), name)
+    return _kept(load_result(path), name)
 
 
-def _named(result: Result, name: str | None) -> Result:
+def _kept(result: Result, name: str | None) -> Result:
+    """The run under its name; it stays to the end of the command, so the collector of cycles need not look at it."""
+    gc.freeze()
     return result if name is None else result.renamed(name)
 
 
@@ -53,11 +56,11 @@ def read_gated(run: str, baseline: str | None) -> tuple[Result, Result | None]:
 
     path, name = split_name(run)
     path = newest_run(path)
-    new = _named(load_result(path), name)
+    new = _kept(load_result(path), name)
     if baseline is None:
         return new, None
     old_path, old_name = split_name(baseline)
-    return new, _named(load_result(newest_run(old_path, besides=path)), old_name)
+    return new, _kept(load_result(newest_run(old_path, besides=path)), old_name)
 
 
 def read_runs(texts: Sequence[str]) -> list[Result]:
