@@ -64,8 +64,41 @@ def read_gated(run: str, baseline: str | None) -> tuple[Result, Result | None]:
 
 
 def read_runs(texts: Sequence[str]) -> list[Result]:
-    """All runs, in order."""
+    """All runs, in order.
+
+    Raises:
+        UsageError: the folder of a watch: the command wants single runs.
+    """
+    from lipsync_eval.results.history import history_file, scored_runs
+
+    for text in texts:
+        if (file := history_file(split_name(text)[0])) is not None:
+            raise UsageError(
+                f"{printable(text)}: that is the history of a watch; name runs of its checkpoints, e.g. {scored_runs(file)[0][-1]}"
+            )
     return [read_run(text) for text in texts]
+
+
+def read_methods(texts: Sequence[str]) -> list[Result]:
+    """All runs, in order, where the folder of a watch stands for all its scored checkpoints, each called by its name.
+
+    Checkpoints without a run are told on stderr. HISTORY=NAME puts NAME before the names of its checkpoints.
+    """
+    from lipsync_eval.results.history import history_file, scored_runs
+    from lipsync_eval.results.schema import load_result
+
+    found = []
+    for text in texts:
+        path, name = split_name(text)
+        if (file := history_file(path)) is None:
+            found.append(read_run(text))
+            continue
+        runs, others = scored_runs(file)
+        for sentence in others:
+            click.echo(f"warning: {file}: {printable(sentence)}", err=True)
+        results = [_kept(load_result(run), None) for run in runs]
+        found += results if name is None else [r.renamed(f"{name} {r.run.name}") for r in results]
+    return found
 
 
 def metric_list(text: str | None) -> list[str] | None:
