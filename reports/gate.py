@@ -22,7 +22,7 @@ from lipsync_eval.reports.gate_result import Comparison, Gate, Verdict
 from lipsync_eval.reports.permutation import families_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.aggregate import bootstraps
 from lipsync_eval.results.clips import cropped_otherwise, groups_of, other_real_videos, scored_clips, values_of
-from lipsync_eval.results.facts import Direction
+from lipsync_eval.results.facts import NO_DIRECTION, Direction
 from lipsync_eval.results.numbers import all_apart, apart, level
 from lipsync_eval.results.rows import Interval, Resample
 from lipsync_eval.results.schema import Result, Score
@@ -136,8 +136,8 @@ def _metrics(
     for name in asked:
         if baseline[name].direction is None:
             if wanted is not None:
-                raise UsageError(f"{name} cannot be compared: it is not known which direction is better")
-            notes.append(f"not compared: {name} (it is not known which direction is better)")
+                raise UsageError(f"{name} cannot be compared: {NO_DIRECTION}")
+            notes.append(f"not compared: {name} ({NO_DIRECTION})")
         elif wanted is None and not baseline[name].ranked and name not in tolerance:
             notes.append(f"not compared: {name} (coarse; name it with --metrics to gate it)")
         else:

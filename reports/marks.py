@@ -20,7 +20,7 @@ from lipsync_eval.results.clips import (
     scored_clips,
     values_of,
 )
-from lipsync_eval.results.facts import Direction
+from lipsync_eval.results.facts import NO_DIRECTION, Direction
 from lipsync_eval.results.numbers import level, rank, rounded
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import Result
@@ -98,7 +98,7 @@ def measured(
     if len(there) < 2:
         return Marks()
     if direction is None:
-        return Marks(why_none="it is not known which direction is better")
+        return Marks(why_none=NO_DIRECTION)
     if not ranked:
         return Marks(why_none="coarse, shown without a rank")
     kept = list(there.values())

@@ -22,7 +22,7 @@ NEEDS: Final = frozenset(
 )  # fmt: skip
 """All that a metric may ask for."""
 _CHOICES: Final = {
-    "direction": ("up", "down", "zero"),
+    "direction": ("up", "down", "zero", None),
     "pooling": ("clip-mean", "pooled"),
     "group": ("core", "weights", "user-file", "opt-in"),
     "real_video": ("none", "set", "person", "content"),
@@ -88,7 +88,7 @@ def _number_faults(spec: MetricSpec) -> Iterator[str]:
 
 def compares(spec: MetricSpec) -> bool:
     """Whether a metric sets the generated video's frames or landmarks against the real video's."""
-    return bool(spec.needs & {"gt.crop", "gt.points", "gt.frames"}) and spec.direction != "zero"
+    return bool(spec.needs & {"gt.crop", "gt.points", "gt.frames"}) and spec.direction in ("up", "down")
 
 
 def measurement_faults(found: Measurement, specs: Sequence[MetricSpec], n_frames: int) -> Iterator[str]:
