@@ -71,13 +71,26 @@ METRICS: Final = flag(
     heading=FIRST,
     help="core | all | names, comma separated; -name leaves one out.",
 )
+
+
+class _Count(click.ParamType):
+    """A whole number of 1 or more, or 'auto'."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "auto" else click.IntRange(1).convert(value, param, ctx)
+
+
+WORKERS_TYPE: Final = _Count()
+WORKERS_HELP: Final = "Processes, or auto: one a core that memory holds. The numbers do not depend on it."
 WORKERS: Final = flag(
     "--workers",
-    type=click.IntRange(1),
+    type=WORKERS_TYPE,
     default=1,
     show_default=True,
     heading=FIRST,
-    help="Processes; the numbers do not depend on it.",
+    help=WORKERS_HELP,
 )
 SKIP_MISSING: Final = flag(
     "--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing."

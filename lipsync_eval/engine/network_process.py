@@ -20,7 +20,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,11 +61,17 @@ class NetworkProcesses:
         turn = self._turn % len(self._places)
         self._turn += 1
         held = self._running[turn]
-        if held is None or held.process.poll() is not None:
+        if held is None or not held.alive():
             if held is not None:
                 held.close()
             held = self._running[turn] = _Running(self._places[turn])
         return {SHARED: held.place}
+
+    def __enter__(self) -> NetworkProcesses:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the processes."""
@@ -80,15 +86,15 @@ class _Running:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lipsync-eval-"))  # of this user alone
-        key, address = secrets.token_hex(32), str(self.folder / "networks")
-        self.place = f"{key}:{address}"
-        line = [interpreter(), "-c", _CODE, json.dumps(sys.path), address]
+        self.key, self.address = secrets.token_bytes(32), str(self.folder / "networks")
+        self.place = f"{self.key.hex()}:{self.address}"
+        line = [interpreter(), "-c", _CODE, json.dumps(sys.path), self.address]
         try:
             self.process = subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **env}
             )
             with contextlib.suppress(OSError):
-                self.process.stdin.write(bytes.fromhex(key))  # type: ignore[union-attr]
+                self.process.stdin.write(self.key)  # type: ignore[union-attr]
                 self.process.stdin.flush()  # type: ignore[union-attr]
             ready = self.process.stdout.read(1)  # type: ignore[union-attr]
         except OSError as error:
@@ -102,6 +108,16 @@ class _Running:
             raise WorkerDied(
                 f"the process with the networks ended before it was ready (exit code {code}): look at the messages above"
             )
+
+    def alive(self) -> bool:
+        """Whether it answers: one that is about to end has not ended yet."""
+        try:
+            with Client(self.address, family="AF_UNIX", authkey=self.key) as line:
+                line.send(None)
+                line.recv()
+        except (OSError, EOFError):
+            return False
+        return True
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -230,7 +246,10 @@ def _accept(door: Listener, asked: queue.Queue[_Asked]) -> None:
 def _listen(line: Connection, asked: queue.Queue[_Asked]) -> None:
     with contextlib.suppress(OSError, EOFError):
         while True:
-            asked.put(_Asked(line.recv(), line))
+            if (call := line.recv()) is None:  # somebody asks whether this process lives
+                line.send(None)
+            else:
+                asked.put(_Asked(call, line))
 
 
 def _leave_with(source: Any) -> None:
