@@ -73,20 +73,21 @@ METRICS: Final = flag(
 )
 
 
-class _Count(click.ParamType):
-    """A whole number of 1 or more, or 'auto'."""
+def processes(value: object) -> int | str:
+    """The value of --workers: a whole number of 1 or more, or 'auto'."""
+    text = str(value)
+    if text == "auto":
+        return text
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise click.BadParameter(f"expected a whole number of 1 or more, or auto; got {text!r}")
+    return int(text)
 
-    name = "N|auto"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == "auto" else click.IntRange(1).convert(value, param, ctx)
-
-
-WORKERS_TYPE: Final = _Count()
 WORKERS_HELP: Final = "Processes, or auto: one a core that memory holds. The numbers do not depend on it."
 WORKERS: Final = flag(
     "--workers",
-    type=WORKERS_TYPE,
+    type=processes,
+    metavar="N|auto",
     default=1,
     show_default=True,
     heading=FIRST,
