@@ -39,7 +39,7 @@ def spec_faults(spec: MetricSpec) -> Iterator[str]:
             yield f"{spec.name}: {field} is {text!r}; state it (unit '1' for none, reference 'ours' where there is none)"
     for field, choices in _CHOICES.items():
         if getattr(spec, field) not in choices:
-            yield f"{spec.name}: {field} is {getattr(spec, field)!r}; choose from {', '.join(choices)}"
+            yield f"{spec.name}: {field} is {getattr(spec, field)!r}; choose from {', '.join(map(str, choices))}"
     if unknown := set(spec.needs) - NEEDS:
         yield f"{spec.name}: needs {sorted(unknown)}, which nobody provides; there are {', '.join(sorted(NEEDS))}"
     if not any(need.startswith("gen.") or need == "npz" for need in spec.needs):
