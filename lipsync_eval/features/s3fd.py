@@ -90,7 +90,7 @@ class S3FD:
             raise InputError(
                 f"S3FD needs frames of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
             )
-        batch = np.stack(small)
+        batch: NDArray[np.uint8] = np.stack(small).astype(np.uint8, copy=False)
         offsets, scores = self._maps.look(batch)
         high, wide = batch.shape[1:3]
         prior = priors(high, wide, self._maps.cells(high, wide))
