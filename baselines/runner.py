@@ -21,7 +21,7 @@ from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
 from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.files import parse_json, sha256, write_text
 from lipsync_eval.media import open_clip
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.version import __version__
@@ -273,7 +273,7 @@ def find_result(folder: Path, name: str) -> Path | None:
 def read_outcome(path: Path) -> GeneratorOutcome | None:
     """A kept outcome; None when there is none that can be read."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8"))
         return GeneratorOutcome(**{**data, "notes": tuple(data["notes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, FiniteFloat, ValidationError
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.rows import JsonRecord, Score
@@ -150,8 +150,8 @@ def load_history(file: Path) -> History:
         ParseError: it cannot be read, or is not as `watch` writes it.
     """
     try:
-        return History.model_validate(json.loads(file.read_text("utf-8")))
-    except (OSError, RecursionError) as error:
+        return History.model_validate(parse_json(file.read_text("utf-8")))
+    except OSError as error:
         raise ParseError(f"{file}: cannot be read ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]

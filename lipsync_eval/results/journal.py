@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import OtherRun, OutputError
-from lipsync_eval.files import atomic, create, write_text
+from lipsync_eval.files import atomic, create, parse_json, write_text
 
 JOURNAL = "journal"
 PLAN = "plan.json"
@@ -184,8 +184,8 @@ class Journal:
     def note(self, name: str) -> dict[str, Any] | None:
         """What `keep_note` kept for this run; None where there is nothing of this run."""
         try:
-            data = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            data = parse_json((self.folder / f"{name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
             return None
         return data if isinstance(data, dict) and data.pop("run", None) == self.run else None
 
@@ -210,11 +210,11 @@ class Journal:
 
     def _plan(self) -> tuple[str, dict[str, Any]] | None:
         try:
-            data = json.loads((self.folder / PLAN).read_text("utf-8"))
+            data = parse_json((self.folder / PLAN).read_text("utf-8"))
             return str(data["run"]), dict(data["plan"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(
                 f"{self.folder}: the journal's {PLAN} cannot be read ({error}); start afresh with --overwrite"
             ) from error
@@ -222,8 +222,8 @@ class Journal:
     def _entry(self, place: int, name: str) -> dict[str, Any] | None:
         """What was kept of a clip, if it is of this run and this clip."""
         try:
-            data = json.loads((self.folder / f"{place:06d}.json").read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            data = parse_json((self.folder / f"{place:06d}.json").read_text("utf-8"))
+        except (OSError, ValueError):
             return None
         if not isinstance(data, dict) or data.pop("run", None) != self.run or data.get("id") != name:
             return None
