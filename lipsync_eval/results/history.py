@@ -27,11 +27,11 @@ RUN: Final = "run"
 """Folder of the usual run inside a row's folder."""
 COLUMNS: Final = (
     "checkpoint", "step", "status", "metric", "value", "mean_abs", "low", "high", "gt_value", "unit", "direction",
-    "n_scored", "n_asked", "signature", "reason", "run",
+    "n_scored", "n_asked", "signature", "resample", "reason", "run",
 )  # fmt: skip
 """Of history.csv: a line for every checkpoint and metric; one without metric for a checkpoint that failed."""
 
-NO_SCORE: Final = (None,) * 11
+NO_SCORE: Final = (None,) * 12
 """What `score_cells` gives where there is no score."""
 
 _NUMBERS = re.compile(r"\d+")
@@ -108,10 +108,10 @@ class History(JsonRecord):
 
 
 def score_cells(s: Score) -> tuple[object, ...]:
-    """metric to signature of COLUMNS."""
+    """metric to resample of COLUMNS."""
     low, high = (s.ci.low, s.ci.high) if s.ci else (None, None)
     return (
-        s.metric, s.value, s.mean_abs, low, high, s.gt_value, s.unit, s.direction, s.n_scored, s.n_asked, s.signature,
+        s.metric, s.value, s.mean_abs, low, high, s.gt_value, s.unit, s.direction, s.n_scored, s.n_asked, s.signature, s.resample,
     )  # fmt: skip
 
 
