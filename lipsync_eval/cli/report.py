@@ -115,10 +115,13 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
 
 
 def own_folders(run: Result) -> list[Path]:
-    """The folders (or files) GEN and GT of a run, resolved; never the root of a disk or the user's home."""
+    """The folders (or files) GEN and GT of a run, resolved; never one that holds the user's home or is the root of a disk."""
     found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p]
-    home = Path("~").expanduser().resolve()
-    return [p for p in found if p != Path(p.anchor) and p != home]
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # this user has none
+        home = None
+    return [p for p in found if p != Path(p.anchor) and not (home is not None and home.is_relative_to(p))]
 
 
 def _teller(quiet: bool) -> Callable[[int, int], None]:

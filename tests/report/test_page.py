@@ -218,7 +218,9 @@ def scored(tmp_path: Path) -> Path:
     return tmp_path / "run" / "results.json"
 
 
-def test_only_videos_of_the_runs_own_folders_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_videos_of_the_runs_own_folders_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A results.json of a stranger names any video of this machine: a page with it may be passed on."""
     file = scored(tmp_path)
     secret = tmp_path / "private" / "secret.mkv"
@@ -243,6 +245,11 @@ def test_only_videos_of_the_runs_own_folders_are_shown(tmp_path: Path, capsys: p
     file.write_text(json.dumps(data))
     assert cli(["report", str(file.parent), "--out", str(tmp_path / "root")]) == 0
     assert not list((tmp_path / "root" / "media").iterdir()), "the whole disk is no folder of a run"
+    monkeypatch.setenv("HOME", str(secret.parent))
+    data["data"]["gen"] = str(tmp_path)
+    file.write_text(json.dumps(data))
+    assert cli(["report", str(file.parent), "--out", str(tmp_path / "home")]) == 0
+    assert not list((tmp_path / "home" / "media").iterdir()), "nor is one that holds a home"
 
 
 def test_missing_videos_are_told_at_once_and_strangers_folders_stay(
