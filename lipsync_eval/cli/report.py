@@ -64,7 +64,7 @@ def report(
     loaded = read_runs(runs)
     for sentence in unlike(loaded):
         warn(sentence)
-    if out.exists() and not (out.is_dir() and (is_page(out) or not any(out.iterdir()))):
+    if out.exists() and not (out.is_dir() and (is_page(out) or all(p.name.startswith(".lock") for p in out.iterdir()))):
         raise OutputError(f"--out {out}: is not empty and holds no report page; name a new or empty folder")
     frames = [run.all_frames() if run.has_frames else {} for run in loaded]
     for run, held in zip(loaded, frames, strict=True):
