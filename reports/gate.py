@@ -118,8 +118,8 @@ def compare(
     notes += [f"clip only in the new run, not compared: {c.id}" for c in new.clips if c.id not in before]
     notes += _unlike_crops(names, new, baseline)
     notes += _together(rows)
-    called, other = method_names([new, baseline])
-    return Gate(called, other, alpha, seed, resample, rows, failing, tuple(notes))
+    called, against = method_names([new, baseline])
+    return Gate(called, against, alpha, seed, resample, rows, failing, tuple(notes))
 
 
 def _metrics(

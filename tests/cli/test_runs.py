@@ -40,6 +40,7 @@ def test_a_run_under_another_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli(["table", str(a), str(b)]) == 0
     out = capsys.readouterr().out
     assert "c1/gen" in out and "c2/gen" in out
+    assert read_run(f"{a}={'x' * 500}").run.name == "x" * 500
     assert metric_list(" psnr, ,lmd ") == ["psnr", "lmd"] and metric_list(None) is None
 
 
