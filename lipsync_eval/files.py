@@ -31,16 +31,23 @@ def cell_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell.lstrip("'")) else cell
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, *, nan: bool = True) -> Any:
     """The value that JSON text stands for.
+
+    Args:
+        nan: take NaN and Infinity, which Python writes and JSON has not.
 
     Raises:
         ValueError: it is no JSON, or nested so deeply that Python's reader gives up.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=None if nan else _no_number)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def parse_toml(text: str) -> dict[str, Any]:

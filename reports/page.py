@@ -13,9 +13,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from lipsync_eval.errors import OutputError, UsageError
+from lipsync_eval.errors import UsageError
 from lipsync_eval.files import write_text
-from lipsync_eval.locks import Held, Lock
 from lipsync_eval.reports.naming import method_names, with_reference
 from lipsync_eval.reports.page_data import clip_data, script_json, summary
 from lipsync_eval.reports.page_media import Media, Previews, make_previews
@@ -58,7 +57,7 @@ def write_page(
         the path of index.html.
 
     Raises:
-        UsageError: no run, two of one name, the plotting library is not installed, or another job makes a page there.
+        UsageError: no run, two of one name, or the plotting library is not installed.
         OSError: the folder cannot be written.
     """
     names = method_names(runs)
@@ -70,28 +69,11 @@ def write_page(
     runs = [run.renamed(with_reference(name, [run])) for run, name in zip(runs, names, strict=True)]
     older = is_page(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = Lock(folder / ".lock")
-    try:
-        lock.acquire()
-    except Held as error:
-        raise OutputError(f"{folder}: another job makes a page there: {error}; name another folder") from error
-    with lock:
-        write_text(folder / "index.html", f"<head>\n{MARK}\n<p>This page is not finished.\n")  # a kill may come
-        for part in ("data", "media"):
-            if older:
-                shutil.rmtree(folder / part, ignore_errors=True)  # of the older page
-            (folder / part).mkdir(exist_ok=True)
-        return _write(runs, frames, folder, media, tell, library)
-
-
-def _write(
-    runs: Sequence[Result],
-    frames: Sequence[Frames],
-    folder: Path,
-    media: Sequence[Media],
-    tell: Callable[[int, int], None],
-    library: str,
-) -> Path:
+    write_text(folder / "index.html", f"<head>\n{MARK}\n<p>This page is not finished.\n")  # a kill may come
+    for part in ("data", "media"):
+        if older:
+            shutil.rmtree(folder / part, ignore_errors=True)  # of the older page
+        (folder / part).mkdir(exist_ok=True)
     ids = list(dict.fromkeys(c.id for r in runs for c in r.clips))
     previews: list[Previews] = []
     rows = [{c.id: c for c in r.clips} for r in runs]

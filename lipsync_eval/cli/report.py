@@ -12,6 +12,7 @@ import click
 
 from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.errors import OutputError
+from lipsync_eval.locks import Held, Lock
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import ClipRow, Result
 
@@ -72,7 +73,11 @@ def report(
             warn(f"{run.run.name}: there is no frames.npz beside its results, so the page has no curves of it")
     media = [_previews(run, videos_from, None if no_media else preview_height, warn) for run in loaded]
     try:
-        index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
+        out.mkdir(parents=True, exist_ok=True)
+        with Lock(out / ".lock"):
+            index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
+    except Held as error:
+        raise OutputError(f"--out {out}: another job makes a page there: {error}; name another folder") from error
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     click.echo(str(index))
