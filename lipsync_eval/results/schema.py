@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from lipsync_eval.errors import OutputError, ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.results import paths
 from lipsync_eval.results.collector import without_collector
 from lipsync_eval.results.columns import Column, Columns
@@ -279,13 +279,13 @@ def _with_mean_abs(score: Score, run: Result) -> Score:
 
 def _read(path: Path, file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = parse_json(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ParseError(
             f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with "
             "--resume, shards are put together with `lipsync-eval merge`)"
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ParseError(
             f"{file}: cannot be read as JSON ({error}); give a {RESULTS} that `lipsync-eval score` wrote"
         ) from error
