@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     import torch
 
 
+def require(name: str) -> None:
+    """Make sure, before any work, that a device which was asked for by name is here; torch is imported only for CUDA.
+
+    Raises:
+        UsageError: as `pick`.
+    """
+    if name.startswith("cuda"):
+        pick(name)
+
+
 def pick(name: str) -> torch.device:
     """'auto' (CUDA where there is one, else CPU), 'cpu', 'cuda' or 'cuda:N' -> torch.device.
 

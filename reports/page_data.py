@@ -139,7 +139,7 @@ def clip_data(name: str, runs: Sequence[Result], frames: Sequence[Frames], previ
 
 
 def _numbers(values: NDArray[Any]) -> list[float | None]:
-    return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in np.asarray(values, np.float64)]
+    return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in np.asarray(values, np.float64).tolist()]
 
 
 def script_json(data: Any) -> str:

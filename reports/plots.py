@@ -18,6 +18,7 @@ from lipsync_eval.reports.marks import real_level
 from lipsync_eval.reports.naming import method_names, refuse_doubled
 from lipsync_eval.reports.printing import ARROWS
 from lipsync_eval.results.clips import common_clips, pooled_over, values_of
+from lipsync_eval.results.facts import NO_DIRECTION
 from lipsync_eval.results.names import shortened
 from lipsync_eval.results.numbers import level, rank
 from lipsync_eval.results.schema import Result, Score
@@ -335,9 +336,7 @@ def _goodness(runs: Sequence[Result], metric: str) -> NDArray[np.float64]:
     """(runs,) larger is better, over the clips that all runs with the metric scored; NaN where a run has none."""
     direction = _first(runs, metric).direction
     if direction is None:
-        raise UsageError(
-            f"--kind radar: it is not known which direction of {metric} is better; leave it out with --metrics"
-        )
+        raise UsageError(f"--kind radar: {metric}: {NO_DIRECTION}; leave it out with --metrics")
     there = [r for r in runs if (s := _score(r, metric)) is not None and s.value is not None]
     pooled = any(pooled_over(r, metric) for r in there)
     common = [] if pooled else common_clips(there, metric)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipsync_eval.cli.runs import read_runs
+from lipsync_eval.cli.runs import read_methods
 from lipsync_eval.errors import OutputError
 from lipsync_eval.locks import Held, Lock
 from lipsync_eval.results.names import printable
@@ -62,7 +62,7 @@ def report(
         if not quiet:
             click.echo(f"warning: {printable(text)}", err=True)
 
-    loaded = read_runs(runs)
+    loaded = read_methods(runs)
     for sentence in unlike(loaded):
         warn(sentence)
     if out.exists() and not (out.is_dir() and (is_page(out) or all(p.name.startswith(".lock") for p in out.iterdir()))):

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.cluster.measure import crew_of
 from lipsync_eval.engine.cluster.start import ClusterAsk
@@ -86,6 +87,8 @@ def score(
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
     ask = ClusterAsk.parse(scheduler, cluster, cluster_options)
+    if ask is None and settings is not None:
+        require(settings.device)
     resumed = Path(out) if out is not None and resume else None
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, resumed)
     for text in plan.warnings:

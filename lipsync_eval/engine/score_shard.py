@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.kept_plan import kept
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.run import run_clips
@@ -81,6 +82,8 @@ def score_shard(
         UsageError: nothing was done; also where `out` holds work of another plan.
     """
     mine = Shard.parse(shard)
+    if settings is not None:
+        require(settings.device)
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, Path(out))
     for text in plan.warnings:
         warn(text)

@@ -42,8 +42,9 @@ class MetricSpec:
     name: str
     title: str
     """Heading in tables, e.g. 'PSNR'."""
-    direction: Direction
-    """up: higher is better; down: lower is better; zero: nearest to zero is best."""
+    direction: Direction | None
+    """up: higher is better; down: lower is better; zero: nearest to zero is best; None: no value is better by itself (the
+    real video's own value is the aim), so that nothing marks or gates it."""
     unit: str
     """'dB', 'px', 'frames', or '1' for none."""
     range: tuple[float, float]

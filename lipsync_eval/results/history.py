@@ -1,6 +1,7 @@
 """history.json of `lipsync-eval watch`: a row for every checkpoint of a training, with its scores and their signatures.
 
-A history stands for its newest checkpoint where a run is asked for (`gate`, `export`).
+A history stands for its newest checkpoint where a run is asked for (`gate`, `export`), and for all that are scored where
+runs are compared (`table`, `plot`, `report`).
 """
 
 from __future__ import annotations
@@ -167,6 +168,24 @@ def save_history(history: History, folder: Path) -> None:
     """Write history.json and history.csv, each whole or not at all."""
     write_text(folder / HISTORY, history.to_json())
     write_text(folder / TABLE, history.to_csv())
+
+
+def scored_runs(file: Path) -> tuple[list[Path], list[str]]:
+    """The runs of all scored checkpoints of a history, in its order, and a sentence on each other checkpoint.
+
+    Args:
+        file: from `history_file`.
+
+    Raises:
+        UsageError: no checkpoint is scored.
+        ParseError: the history cannot be read.
+    """
+    rows = load_history(file).rows
+    runs = [file.parent / row.folder / RUN for row in rows if row.status == "scored"]
+    if not runs:
+        raise UsageError(f"{file}: no checkpoint is scored yet; wait for the first one")
+    others = [row for row in rows if row.status != "scored"]
+    return runs, [f"{printable(r.checkpoint)} is left out: {r.reason or 'it is not scored yet'}" for r in others]
 
 
 def newest_run(path: Path, *, besides: Path | None = None) -> Path:

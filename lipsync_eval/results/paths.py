@@ -37,7 +37,17 @@ def to_absolute(text: str, folder: Path) -> str:
 def absolutes(folder: Path) -> Change:
     """`to_absolute` for many texts of one folder: where it is, is looked up once."""
     start = os.path.realpath(folder)
-    return lambda text: os.path.normpath(os.path.join(start, text)) if text else text  # noqa: PTH118 (many thousands)
+    known: dict[str, str] = {}
+
+    def whole(text: str) -> str:
+        parent, name = os.path.split(text)
+        if name in ("", os.curdir, os.pardir):
+            return os.path.normpath(os.path.join(start, text)) if text else text  # noqa: PTH118
+        if parent not in known:
+            known[parent] = os.path.join(os.path.normpath(os.path.join(start, parent)), "")  # noqa: PTH118
+        return known[parent] + name
+
+    return whole
 
 
 def changed(result: Mapping[str, Any], change: Change) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Score(JsonRecord):
     unit: str
     """'dB', 'px', 'frames', or '1' for none."""
     direction: Direction | None
-    """up: higher is better; down: lower is better; zero: nearest to zero is best; None: not known, never guessed."""
+    """up: higher is better; down: lower is better; zero: nearest to zero is best; None: no direction is better, or none is known."""
     decimals: int = Field(ge=0, le=10)
     """Digits after the point in tables."""
     family: str

@@ -184,6 +184,29 @@ def test_200_clips_stay_small_and_open_at_once(tmp_path: Path) -> None:
         assert all(start > before for start in library), "the plots' library does not hold up the first view"
 
 
+def test_a_long_list_is_drawn_as_it_is_scrolled(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(10, 1, 450)
+    runs = [run(name, {"psnr": list(values + k * np.arange(450))}) for k, name in enumerate("ab")]
+    index = write_page(runs, [{}, {}], tmp_path / "p", [no_media] * 2)
+    with browser() as driver:
+        driver.get(index.as_uri())
+
+        def drawn() -> int:
+            return len(driver.find_elements("css selector", "#cliptable tr[data-clip]"))
+
+        assert drawn() == 200 and "450 of 450" in driver.find_element("id", "count").text
+        driver.execute_script("document.querySelector('#cliptable .more button').click()")
+        assert drawn() == 400
+        driver.execute_script(
+            "const box = document.getElementById('cliptable').parentNode; box.scrollTop = box.scrollHeight"
+        )
+        until(lambda: drawn() == 450, "the last rows")
+        assert not driver.find_elements("css selector", "#cliptable .more")
+        driver.execute_script("document.getElementById('most').click()")
+        first = driver.find_element("css selector", "#cliptable tbody td:last-child").text
+        assert drawn() == 200 and float(first) == -449, "sorted over all clips, not over those that were drawn"
+
+
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="different names"):
         write_page([], [], tmp_path / "p", [])

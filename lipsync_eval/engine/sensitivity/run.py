@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.build_result import cropped_from
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
@@ -51,6 +52,7 @@ def run_study(
     """
     if settings.setting != "self":
         raise UsageError("sensitivity compares each clip with a copy of itself: --setting cross has no meaning here")
+    require(settings.device)
     if settings.cache_dir is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as folder:
             inner = replace(settings, cache_dir=Path(folder))
