@@ -86,11 +86,17 @@ def test_wav2lip_h_trains(style_data, tmp_path):
 
 
 def test_rates_by_kind_of_layer(style_data):
-    model = StyleSyncRecipe(micro(style_data), open_pool(micro(style_data))).generator()
-    equalised, plain = generator_groups(model, 2e-3, 1e-4)
+    config = micro(style_data)
+    model = StyleSyncRecipe(config, open_pool(config)).generator()
+    train = config.train.model_copy(update={"lr": 2e-3, "lr_plain": 1e-4, "lr_injection": 3e-2})
+    equalised, plain, scales = generator_groups(model, train)
     tower = {id(p) for p in model.audio.tower.parameters()}
-    assert {id(p) for p in plain["params"]} == tower and plain["lr"] == 1e-4
-    assert len(equalised["params"]) + len(plain["params"]) == len(list(model.parameters()))
+    assert {id(p) for p in plain["params"]} == tower
+    assert [p.shape for p in scales["params"]] == [(1,)] * (
+        config.model.n_styles - 1
+    )  # one for each styled convolution
+    assert [group["lr"] for group in (equalised, plain, scales)] == [2e-3, 1e-4, 3e-2]
+    assert sum(len(group["params"]) for group in (equalised, plain, scales)) == len(list(model.parameters()))
 
 
 def test_d_begins_with_rosinalitys_weights(style_data, tmp_path):
