@@ -51,10 +51,30 @@ def prepare_options(size: int) -> Callable[[F], F]:
         click.option(
             "--min-frames", default=25, show_default=True, help="Shorter runs of frames with a face are left out."
         ),
+        quality_options,
         click.option("--landmarks", default="dlib68", show_default=True, help="Landmark backend."),
         click.option("--detector", help="Face detector when not the backend's own."),
         click.option("--workers", default=1, show_default=True, help="Processes."),
     )
+
+
+def quality_options(command: F) -> F:
+    """--min-face, --min-sharpness: of every command that prepares data (kit/data/quality.py)."""
+    number = click.FloatRange(min=0)
+    return _all(
+        click.option(
+            "--min-face",
+            type=number,
+            default=0.0,
+            help="px; runs whose face (brows to chin) is less high in the source are left out [default: off].",
+        ),
+        click.option(
+            "--min-sharpness",
+            type=number,
+            default=0.0,
+            help="Runs whose crops are less sharp (variance of the Laplacian) are left out [default: off].",
+        ),
+    )(command)
 
 
 def training_options(presets: str, prepare: str) -> Callable[[F], F]:
