@@ -12,7 +12,16 @@ import click
 from lipsync_eval.cache import Cache, default_cache_dir
 from lipsync_eval.cli import generator_commands
 from lipsync_eval.cli.generator_commands import Asked, train_or_check, train_or_describe
-from lipsync_eval.cli.generator_options import FILE, FOLDER, OVERFIT_CHECK, quality_options, say, training_options
+from lipsync_eval.cli.generator_options import (
+    COUNT,
+    FILE,
+    FOLDER,
+    OVERFIT_CHECK,
+    SIDE,
+    quality_options,
+    say,
+    training_options,
+)
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.personatalk.config import GeometryConfig
@@ -56,13 +65,19 @@ def geometry_config(values: dict[str, Any], provider: str | None = None) -> Geom
 @click.option("--vertices", type=FOLDER, help="Folder for the geometry files [default: beside the clips].")
 @click.option("--data", type=FOLDER, help="Also make training data here; needs audio.")
 @click.option("--again", is_flag=True, help="Fit clips again that have a geometry file.")
-@click.option("--size", default=256, show_default=True, help="px of the crops of --data; smaller models shrink them.")
+@click.option(
+    "--size", type=SIDE, default=256, show_default=True, help="px of the crops of --data; smaller models shrink them."
+)
 @click.option("--layout", default="auto", show_default=True, help="As `radio prepare --layout`.")
 @click.option(
-    "--min-frames", default=25, show_default=True, help="--data: shorter runs of frames with a face are left out."
+    "--min-frames",
+    type=COUNT,
+    default=25,
+    show_default=True,
+    help="--data: shorter runs of frames with a face are left out.",
 )
 @quality_options
-@click.option("--workers", default=1, show_default=True, help="Processes of --data.")
+@click.option("--workers", type=COUNT, default=1, show_default=True, help="Processes of --data.")
 @provider_files
 def fit(
     videos: Path,

@@ -65,4 +65,11 @@ def test_commands_take_the_thresholds(video, tmp_path, capsys):
     assert "--min-face 4000" in json.loads(capsys.readouterr().out)["failures"][0]["message"]
     line = ["personatalk", "fit", str(video), "--provider", "points68", "--vertices", str(tmp_path / "v")]
     assert cli([*line, "--data", str(tmp_path / "p"), "--min-sharpness", "1e9"]) == 3
-    assert cli(["stylesync", "prepare", str(video), str(tmp_path / "e"), "--min-face", "-1"]) == 2
+
+
+@pytest.mark.parametrize("command", [("stylesync", "prepare"), ("avhubert-expert", "prepare"), ("personatalk", "fit")])
+@pytest.mark.parametrize("more", ["--size=-4", "--size=0", "--workers=0", "--min-frames=0", "--min-face=-1"])
+def test_numbers_without_a_meaning_are_refused(command, more, video, tmp_path, capsys):
+    out = ["--data", str(tmp_path / "d")] if command[1] == "fit" else [str(tmp_path / "d")]
+    assert cli([*command, str(video), *out, more]) == 2
+    assert more.partition("=")[0] in capsys.readouterr().err and not (tmp_path / "d").exists()

@@ -39,7 +39,7 @@ class HubertEncoder(nn.Module):
         self.hubert.feature_extractor.requires_grad_(False)
 
     def forward(self, samples: Tensor, frames: int) -> Tensor:
-        """See MelEncoder; 80 samples of silence before and after place the ends."""
+        """See MelEncoder; 400 samples of silence follow, so that the last frame has features before and after it."""
         padded = nn.functional.pad(samples, (0, 400))
         return cast(Tensor, self.project(at_frames(self.hubert(padded), frames)))
 
