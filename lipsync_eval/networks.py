@@ -2,8 +2,8 @@
 
 A network is named by what makes it, 'module:function', and by what that is called with. It is used by the methods of the
 object that comes out, which take and give NumPy arrays. So a measuring process needs to know nothing about the place: it
-asks `Network`, which makes the object here or sends the arrays to the process that `SHARED` names (one a GPU; it is
-engine/network_process.py that starts them).
+asks `find`, which makes the object here, or gives a stand-in that sends the arrays to the process that `SHARED` names (one
+a GPU; engine/network_process.py starts them).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -25,9 +25,10 @@ GONE: Final = 70
 
 Made = tuple[str, tuple[Any, ...]]
 """'module:function', and what it is called with (hashable: paths, digests, names)."""
-Call = tuple[Made, str, tuple[Any, ...], tuple[Any, ...]]
-"""What was made, the method, its arrays, and what else the method is called with (hashable)."""
+Call = tuple[Made, str, tuple[Any, ...], tuple[tuple[str, Any], ...]]
+"""What was made, the method, its arrays, and its keyword arguments (hashable). Or, without arrays, the name of an attribute."""
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def itemwise(method: F) -> F:
@@ -40,33 +41,42 @@ def itemwise(method: F) -> F:
     return method
 
 
-class Network:
-    """A network, wherever it runs. Nothing is loaded before the first call."""
+def find(kind: type[T], maker: str, *args: Any) -> T:
+    """A network, wherever it runs.
 
-    def __init__(self, maker: str, *args: Any) -> None:
-        """Name the network.
+    Args:
+        kind: class of what the maker gives.
+        maker: 'module:function'; function(*args) gives the object. It is made once a process and kept.
+        args: hashable.
 
-        Args:
-            maker: 'module:function'; function(*args) gives the object whose methods are called.
-            args: hashable.
-        """
-        self._made: Made = (maker, args)
+    Returns:
+        the object, or a stand-in with its methods and attributes.
 
-    def __call__(self, method: str, *arrays: Any, given: tuple[Any, ...] = ()) -> Any:
-        """What a method of the object gives: object.method(*arrays, *given).
+    Raises:
+        whatever the maker raises; for a stand-in, not before the first call.
+    """
+    place = os.environ.get(SHARED)
+    return cast("T", _StandIn(kind, place, (maker, args))) if place else cast("T", thing((maker, args)))
 
-        Raises:
-            whatever the maker or the method raises.
-        """
-        call: Call = (self._made, method, arrays, given)
-        place = os.environ.get(SHARED)
-        return do_here(call) if not place else _ask(place, call)
+
+class _StandIn:
+    """Sends every call to the process that has the object."""
+
+    def __init__(self, kind: type, place: str, made: Made) -> None:
+        self._kind, self._place, self._made = kind, place, made
+
+    def __getattr__(self, name: str) -> Any:
+        if not callable(getattr(self._kind, name, None)):
+            found = self.__dict__[name] = _ask(self._place, (self._made, name, (), ()))
+            return found
+        return lambda *arrays, **given: _ask(self._place, (self._made, name, arrays, tuple(sorted(given.items()))))
 
 
 def do_here(call: Call) -> Any:
     """Do a call in this process."""
-    made, method, arrays, given = call
-    return getattr(thing(made), method)(*arrays, *given)
+    made, name, arrays, given = call
+    found = getattr(thing(made), name)
+    return found(*arrays, **dict(given)) if callable(found) else found
 
 
 @lru_cache(maxsize=16)

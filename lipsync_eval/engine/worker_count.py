@@ -51,11 +51,13 @@ def network_processes(workers: int, tools: MeasuringTools) -> NetworkProcesses:
 
 
 def network_places(tools: MeasuringTools) -> list[str]:
-    """The GPUs that networks of this run use, by name; none without networks, and with --device cpu."""
+    """The GPUs that networks of this run use, by name; none without networks, without CUDA, and with --device cpu."""
     device = tools.settings.device
     if device == "cpu" or not uses_networks(tools):
         return []
     names = visible()
+    if not names or not _cuda():
+        return []
     if device.startswith("cuda:"):
         number = device.removeprefix("cuda:")
         return names[int(number) : int(number) + 1] if number.isdecimal() else []
@@ -85,6 +87,13 @@ def free_memory() -> float | None:
         within = max(0, int(most) - int(used))
         free = within if free is None else min(free, within)
     return None if free is None else free / _GIB
+
+
+def _cuda() -> bool:
+    """Whether this torch can use the GPUs."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _read(path: Path) -> str:

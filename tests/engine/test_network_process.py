@@ -16,7 +16,8 @@ import pytest
 from lipsync_eval.engine.network_process import NetworkProcesses, _Asked, alike, answer
 from lipsync_eval.engine.workers import Death, do_all
 from lipsync_eval.errors import InputError
-from lipsync_eval.networks import SHARED, Network
+from lipsync_eval.networks import SHARED
+from tests.engine.toy_network import toy
 
 MAKER = "tests.engine.toy_network:toy"
 
@@ -40,9 +41,9 @@ def do(shared: NetworkProcesses, jobs: list, workers: int = 2, factor: float = 2
 
 
 def test_answers_are_those_of_the_own_process(shared: NetworkProcesses) -> None:
-    jobs = [("scale", (rows(n, n),), (100,)) for n in range(1, 9)]
+    jobs = [("scale", (rows(n, n),), (("most", 100),)) for n in range(1, 9)]
     for (_, (array,), _), (_, found) in do(shared, jobs):
-        np.testing.assert_array_equal(found, Network(MAKER, 2.0)("scale", array, given=(100,)))
+        np.testing.assert_array_equal(found, toy(2.0).scale(array, 100))
 
 
 def test_all_measuring_processes_share_one(shared: NetworkProcesses) -> None:
@@ -74,7 +75,9 @@ def test_calls_that_wait_are_computed_together() -> None:
 
 def test_a_batch_that_fails_is_tried_call_by_call() -> None:
     pairs = [Pipe() for _ in range(2)]
-    asked = [_Asked(((MAKER, (2.0,)), "scale", (rows(n),), (3,)), there) for n, (_, there) in zip((3, 1), pairs)]
+    asked = [
+        _Asked(((MAKER, (2.0,)), "scale", (rows(n),), (("most", 3),)), there) for n, (_, there) in zip((3, 1), pairs)
+    ]
     assert alike(asked) == asked
     answer(asked)
     for n, (here, _) in zip((3, 1), pairs):
@@ -84,9 +87,9 @@ def test_a_batch_that_fails_is_tried_call_by_call() -> None:
 
 def test_errors_come_back_as_they_are(shared: NetworkProcesses) -> None:
     with pytest.raises(InputError, match="5 rows, 3 allowed"):
-        do(shared, [("scale", (rows(5),), (3,))])
+        do(shared, [("scale", (rows(5),), (("most", 3),))])
     with pytest.raises(InputError, match="no network of this kind"):
-        do(shared, [("scale", (rows(1),), (3,))], factor=-1.0)
+        do(shared, [("scale", (rows(1),), (("most", 3),))], factor=-1.0)
 
 
 def test_when_it_ends_the_clip_is_lost_and_both_start_again(shared: NetworkProcesses) -> None:

@@ -44,6 +44,7 @@ def test_auto_is_bounded_by_cores_memory_and_clips(monkeypatch: pytest.MonkeyPat
 
 
 def test_each_gpu_keeps_a_core_for_its_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_count, "_cuda", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setattr(worker_count, "free_cores", lambda: 16)
     monkeypatch.setattr(worker_count, "free_memory", lambda: 100.0)
@@ -53,12 +54,15 @@ def test_each_gpu_keeps_a_core_for_its_networks(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_where_networks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_count, "_cuda", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert network_places(tools("psnr,lse_c")) == ["3", "5"]
     assert network_places(tools("psnr,lse_c", "cuda:1")) == ["5"]
     assert network_places(tools("psnr,lse_c", "cuda:2")) == []
     assert network_places(tools("psnr,lse_c", "cpu")) == []
     assert network_places(tools("psnr,ssim")) == []
+    monkeypatch.setattr(worker_count, "_cuda", lambda: False)
+    assert network_places(tools("psnr,lse_c")) == []
 
 
 def test_the_machine_tells_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

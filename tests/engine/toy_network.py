@@ -54,12 +54,12 @@ def toy(factor: float) -> Toy:
 
 def using(factor: float) -> Any:
     """What a measuring process does in these tests: one call a job."""
-    from lipsync_eval.networks import Network
+    from lipsync_eval.networks import find
 
-    network = Network(f"{__name__}:toy", factor)
+    network = find(Toy, f"{__name__}:toy", factor)
 
     def work(job: Any, report: Any) -> Any:
         method, arrays, given = job
-        return os.getpid(), network(method, *arrays, given=given)
+        return os.getpid(), getattr(network, method)(*arrays, **dict(given))
 
     return work
