@@ -14,7 +14,7 @@ RECORD = own_record(
     resolution="the checkpoint's (96 or 48), pasted back",
     options={
         "checkpoint": "folder of a run or checkpoint",
-        "lead": "frames by which a mel window begins before its frame, 0 or 1 [0]",
+        "lead": "frames by which a mel window begins before its frame, 0 or 1 [1]",
         "mask": "what is pasted back: box, lower or face [box]",
     },
     checked="`compare` run to its table on a CPU, with an avhubert-expert-48 checkpoint of 8 training steps (docs/baselines-checked.md)",

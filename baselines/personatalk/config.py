@@ -182,7 +182,7 @@ class PersonaTalkConfig(RunConfig):
     render_train: RenderTrainConfig = RenderTrainConfig()
 
 
-GEOMETRY = Kind("personatalk-geometry", PersonaTalkConfig, "personatalk train-geometry")
+GEOMETRY = Kind("personatalk-geometry", PersonaTalkConfig, "personatalk train-geometry", 2)
 """Checkpoints of stage 1."""
-RENDERER = Kind("personatalk-renderer", PersonaTalkConfig, "personatalk train-renderer")
+RENDERER = Kind("personatalk-renderer", PersonaTalkConfig, "personatalk train-renderer", 2)
 """Checkpoints of stage 2."""

@@ -134,7 +134,7 @@ class SyncConfig(Section):
 class TrainConfig(kit.TrainConfig):
     """How the generator is trained."""
 
-    RATES: ClassVar[frozenset[str]] = kit.TrainConfig.RATES | {"lr_plain"}
+    RATES: ClassVar[frozenset[str]] = kit.TrainConfig.RATES | {"lr_plain", "lr_injection"}
 
     steps: Positive = 300_000
     batch: Positive = 8
@@ -146,6 +146,8 @@ class TrainConfig(kit.TrainConfig):
     """Of layers with equalised weights (StyleGAN2's)."""
     lr_plain: Rate = 1e-4
     """Of the audio tower (and all of Wav2Lip-H), whose weights are not scaled at run time."""
+    lr_injection: Rate = 2e-3
+    """Of the numbers that scale the encoder's maps. They start at 0, so at a low rate a short run hardly sees the maps."""
     lr_discriminator: Rate = 2e-3
     betas: tuple[float, float] = (0.0, 0.99)
     betas_discriminator: tuple[float, float] = (0.0, 0.99)

@@ -23,6 +23,8 @@ _SMALL: dict[str, Any] = {
         "ema": 0.99,
         "lr": 5e-3,
         "lr_plain": 1e-3,
+        "lr_injection": 5e-2,
+        "betas": (0.5, 0.99),
     },
     "sync_train": {
         "shape": 1.0,

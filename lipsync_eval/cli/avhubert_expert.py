@@ -98,9 +98,9 @@ def train(overfit_check: int | None, **options: Any) -> None:
 @click.option(
     "--lead",
     type=click.IntRange(0, 1),
-    default=0,
+    default=1,
     show_default=True,
-    help="Frames by which a mel window begins before its frame; 0 as Wav2Lip's inference, 1 as in training.",
+    help="Frames by which a mel window begins before its frame; 1 as in training, 0 as Wav2Lip's inference.",
 )
 def dub(checkpoint: Path, device: str, lead: int, **options: Any) -> None:
     """Dub a video with new speech, keeping its rate, size and everything around the face.

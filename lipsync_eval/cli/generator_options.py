@@ -12,6 +12,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 VIDEO = click.Path(path_type=Path, exists=True)
+SIDE = click.IntRange(min=16, max=2048)
+"""px of stored crops."""
+COUNT = click.IntRange(min=1)
 AUDIO = click.Path(path_type=Path, exists=True, dir_okay=False)
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto | cpu | cuda[:N]")
 LENGTH = click.option(
@@ -41,7 +44,9 @@ def prepare_options(size: int) -> Callable[[F], F]:
     return _all(
         click.argument("videos", type=click.Path(path_type=Path)),
         click.argument("out", type=FOLDER),
-        click.option("--size", default=size, show_default=True, help="px of the crops; smaller models shrink them."),
+        click.option(
+            "--size", type=SIDE, default=size, show_default=True, help="px of the crops; smaller models shrink them."
+        ),
         click.option(
             "--layout",
             default="auto",
@@ -49,12 +54,36 @@ def prepare_options(size: int) -> Callable[[F], F]:
             help="auto | flat | lrw | lrs2 | voxceleb2 | hdtf | celebvhq | vfhq: who speaks, which split.",
         ),
         click.option(
-            "--min-frames", default=25, show_default=True, help="Shorter runs of frames with a face are left out."
+            "--min-frames",
+            type=COUNT,
+            default=25,
+            show_default=True,
+            help="Shorter runs of frames with a face are left out.",
         ),
+        quality_options,
         click.option("--landmarks", default="dlib68", show_default=True, help="Landmark backend."),
         click.option("--detector", help="Face detector when not the backend's own."),
-        click.option("--workers", default=1, show_default=True, help="Processes."),
+        click.option("--workers", type=COUNT, default=1, show_default=True, help="Processes."),
     )
+
+
+def quality_options(command: F) -> F:
+    """--min-face, --min-sharpness: of every command that prepares data (kit/data/quality.py)."""
+    number = click.FloatRange(min=0)
+    return _all(
+        click.option(
+            "--min-face",
+            type=number,
+            default=0.0,
+            help="px; runs whose face (brows to chin) is less high in the source are left out [default: off].",
+        ),
+        click.option(
+            "--min-sharpness",
+            type=number,
+            default=0.0,
+            help="Runs whose crops are less sharp (variance of the Laplacian) are left out [default: off].",
+        ),
+    )(command)
 
 
 def training_options(presets: str, prepare: str) -> Callable[[F], F]:

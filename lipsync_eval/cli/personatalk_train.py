@@ -12,7 +12,16 @@ import click
 from lipsync_eval.cache import Cache, default_cache_dir
 from lipsync_eval.cli import generator_commands
 from lipsync_eval.cli.generator_commands import Asked, train_or_check, train_or_describe
-from lipsync_eval.cli.generator_options import FILE, FOLDER, OVERFIT_CHECK, say, training_options
+from lipsync_eval.cli.generator_options import (
+    COUNT,
+    FILE,
+    FOLDER,
+    OVERFIT_CHECK,
+    SIDE,
+    quality_options,
+    say,
+    training_options,
+)
 
 if TYPE_CHECKING:
     from lipsync_eval.baselines.personatalk.config import GeometryConfig
@@ -56,12 +65,19 @@ def geometry_config(values: dict[str, Any], provider: str | None = None) -> Geom
 @click.option("--vertices", type=FOLDER, help="Folder for the geometry files [default: beside the clips].")
 @click.option("--data", type=FOLDER, help="Also make training data here; needs audio.")
 @click.option("--again", is_flag=True, help="Fit clips again that have a geometry file.")
-@click.option("--size", default=256, show_default=True, help="px of the crops of --data; smaller models shrink them.")
+@click.option(
+    "--size", type=SIDE, default=256, show_default=True, help="px of the crops of --data; smaller models shrink them."
+)
 @click.option("--layout", default="auto", show_default=True, help="As `radio prepare --layout`.")
 @click.option(
-    "--min-frames", default=25, show_default=True, help="--data: shorter runs of frames with a face are left out."
+    "--min-frames",
+    type=COUNT,
+    default=25,
+    show_default=True,
+    help="--data: shorter runs of frames with a face are left out.",
 )
-@click.option("--workers", default=1, show_default=True, help="Processes of --data.")
+@quality_options
+@click.option("--workers", type=COUNT, default=1, show_default=True, help="Processes of --data.")
 @provider_files
 def fit(
     videos: Path,
@@ -72,6 +88,8 @@ def fit(
     size: int,
     layout: str,
     min_frames: int,
+    min_face: float,
+    min_sharpness: float,
     workers: int,
     **files: Any,
 ) -> int:
@@ -93,7 +111,8 @@ def fit(
     opened = open_provider(geometry_config(files, provider))
     where = places(videos, vertices)
     if data is not None:
-        how = options(opened, size, where, layout=layout, min_frames=min_frames)
+        kept = {"min_frames": min_frames, "min_face": min_face, "min_sharpness": min_sharpness}
+        how = options(opened, size, where, layout=layout, **kept)
         return generator_commands.prepare(videos, data, workers, how)
     found = fit_all(opened, videos, where, layout=layout, again=again, cache=Cache(default_cache_dir()), say=say)
     for name, message in found.failures.items():

@@ -64,8 +64,20 @@ def personalise(
     show_default=True,
     help="What is pasted back: the model's own mask, the lower half, or the hull of jaw and nose.",
 )
-@click.option("--audio-smooth", default=0.0, show_default=True, help="Share of the frame before in f_a (authors: 0.3).")
-@click.option("--audio-gain", default=1.0, show_default=True, help="Factor on f_a (authors: 1.25).")
+@click.option(
+    "--audio-smooth",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of the frame before in f_a (authors: 0.3).",
+)
+@click.option(
+    "--audio-gain",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Factor on f_a (authors: 1.25).",
+)
 def dub(
     checkpoint: Path,
     device: str,

@@ -12,7 +12,7 @@ from support.training import ALONE
 from lipsync_eval.baselines import get_adapter
 from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT
 from lipsync_eval.baselines.avhubert_expert.data.inputs import open_pool, options
-from lipsync_eval.baselines.avhubert_expert.dubbing.generator import load_generator
+from lipsync_eval.baselines.avhubert_expert.dubbing.generator import ExpertDubber, load_generator
 from lipsync_eval.baselines.avhubert_expert.training.generator import ExpertRecipe, run_training
 from lipsync_eval.baselines.kit.data.preparation import prepare
 from lipsync_eval.baselines.kit.training.checkpoints import TrainingStopped, checkpoints
@@ -118,13 +118,36 @@ def test_it_dubs(run, video, tmp_path):
 
     report = dub(video, video, tmp_path / "a.mkv", load_generator(run, "cpu"), mask="box", cubic=True)
     assert report.synthetic and report.frames == 40 and report.reference == "frame 0"
-    assert report.checkpoint["mel_begins_frames_before"] == 0 and "lip_expert" in report.generator
+    assert report.checkpoint["mel_begins_frames_before"] == 1 and "lip_expert" in report.generator
     before, after = (np.stack(list(open_clip(p).frames())) for p in (video, tmp_path / "a.mkv"))
     changed = (before != after).any((0, 3))
     assert changed.any() and not changed[:, :5].any() and not changed[:5].any()
     dub(video, video, tmp_path / "b.mkv", load_generator(run, "cpu"), mask="box", cubic=True, batch=3)
     assert np.abs(after.astype(int) - np.stack(list(open_clip(tmp_path / "b.mkv").frames()))).max() <= 1
-    assert load_generator(run, "cpu", lead=1).made_by["mel_begins_frames_before"] == 1
+    assert load_generator(run, "cpu", lead=0).made_by["mel_begins_frames_before"] == 0
+
+
+def test_a_dubbed_frame_hears_what_it_heard_in_training(run, made, video, expert, tmp_path):
+    from lipsync_eval.baselines.kit.data.windows import Windows
+    from lipsync_eval.baselines.kit.dubbing.dub import dub
+
+    heard = []
+
+    class Listening(ExpertDubber):
+        def __call__(self, crops, mels, known):
+            heard.extend(mels)
+            return super().__call__(crops, mels, known)
+
+    loaded = load_generator(run, "cpu")
+    dub(video, video, tmp_path / "a.mkv", Listening(loaded.model, loaded.checkpoint, loaded.device), mask="box")
+    pool = open_pool(config(made, expert))
+    windows, span = Windows(pool), pool.train[0]
+    learnt = [windows.audio(span, index)[0].numpy() for index in range(span.entry.frames)]
+    assert len(learnt) == len(heard) == 40
+    inner = slice(3, -6)  # at the ends the two differ in what they know of the audio beyond
+    np.testing.assert_allclose(np.stack(heard)[inner], np.stack(learnt)[inner], atol=0.02)  # stored as 16 bit
+    later = np.abs(np.stack(heard)[1:] - np.stack(learnt)[:-1])[inner].mean()
+    assert later > 0.1  # one frame off is not the same
 
 
 def invoke(*line):

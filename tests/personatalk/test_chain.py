@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from support.personatalk import MICRO, as_options, micro
-from support.radio import talking_video
 from support.training import ALONE
 
 from lipsync_eval.baselines.kit.data.windows import Draw, TrainingSet, Windows
@@ -25,30 +24,6 @@ from lipsync_eval.baselines.personatalk.training.render import ReferenceReader, 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import OutputError, RefusedCheckpoint
 from lipsync_eval.media import open_clip, write_video
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    talking_video(folder / "talk.mkv", frames=40)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def data(videos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "made"
-    command = ["personatalk", "fit", str(videos), "--provider", "points68", "--data", str(folder), "--size", "48"]
-    assert cli([*command, "--min-frames", "5"]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(data, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs")
-    common = [*as_options(MICRO), "--data", str(data), "--device", "cpu"]
-    assert cli(["personatalk", "train-geometry", *common, "--out", str(out / "geometry")]) == 0
-    assert cli(["personatalk", "train-renderer", *common, "--out", str(out / "renderer")]) == 0
-    return out / "geometry", out / "renderer"
 
 
 def test_what_is_stored_and_read(data, videos):

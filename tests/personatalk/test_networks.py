@@ -1,6 +1,7 @@
 """Eqs 3 and 4 by hand; what moves stage 1; HuBERT's three public layouts."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from support.personatalk import micro
 
 from lipsync_eval.baselines.kit.training.dry_run import parameters
-from lipsync_eval.baselines.personatalk.config import Stage2Config
+from lipsync_eval.baselines.personatalk.config import Stage1Config, Stage2Config
 from lipsync_eval.baselines.personatalk.geometry import points68
 from lipsync_eval.baselines.personatalk.network import hubert
 from lipsync_eval.baselines.personatalk.network.attention import attention, positions
@@ -112,7 +113,21 @@ def test_positions_are_the_usual_sinusoids():
     assert found[2].tolist() == pytest.approx([math.sin(2), math.cos(2), math.sin(0.02), math.cos(0.02)], abs=1e-6)
 
 
+@pytest.mark.parametrize(("width", "millions"), [(512, 21.0), (256, 5.7)])
+def test_stage_1_has_the_specifications_parameters(width, millions):
+    face = SimpleNamespace(count=468, mean=np.zeros((468, 3)), low=np.arange(300))
+    network = GeometryNetwork(Stage1Config(width=width), face)  # type: ignore[arg-type]
+    without_hubert = parameters(network) - parameters(network.audio.hubert)
+    assert without_hubert / 1e6 == pytest.approx(millions, abs=0.05)
+
+
 # --- stage 2 --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "width", "millions"), [(256, 256, 5.6), (256, 128, 2.5), (128, 64, 0.35)])
+def test_stage_2_has_the_specifications_parameters(size, width, millions):
+    with torch.device("meta"):
+        assert parameters(Renderer(Stage2Config(size=size, width=width))) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
 @pytest.fixture
@@ -140,7 +155,7 @@ def test_eq_4_by_hand_and_restricted_queries(renderer):
     for which, frames, pnccs in (("face", *references[:2]), ("lip", *references[2:])):
         geometry, texture = renderer.encode(frames.flatten(0, 1), pnccs.flatten(0, 1))
         known.append(renderer.know(which, geometry.unflatten(0, (2, 5)), texture.unflatten(0, (2, 5))))
-    query = renderer.geometry(pncc).flatten(2).transpose(1, 2) + renderer.query_places
+    query = renderer.geometry(pncc).flatten(2).transpose(1, 2)
     share = mask.flatten(1)[..., None]
     whole = renderer.lip(query, known[1]) * share + renderer.face(query, known[0]) * (1 - share)
     torch.testing.assert_close(renderer.sample(query, *known, mask.flatten(1)), whole, atol=1e-5, rtol=1e-5)
@@ -159,7 +174,7 @@ def test_any_number_of_references_and_any_order(renderer):
 
 def test_lip_references_reach_the_lips_alone(renderer):
     pncc, mask, *references = pictures()
-    query = renderer.geometry(pncc).flatten(2).transpose(1, 2) + renderer.query_places
+    query = renderer.geometry(pncc).flatten(2).transpose(1, 2)
     faces, lips, others = (
         renderer.know(which, *(x.unflatten(0, (2, 5)) for x in renderer.encode(a.flatten(0, 1), b.flatten(0, 1))))
         for which, a, b in (("face", *references[:2]), ("lip", *references[2:]), ("lip", -references[2], references[3]))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from support.pickles import Calls
-from support.stylesync import micro
+from support.stylesync import MICRO, micro
 from support.training import ALONE
 
 from lipsync_eval.baselines.kit.data.windows import Sample
@@ -19,6 +19,7 @@ from lipsync_eval.baselines.stylesync.data.inputs import open_pool
 from lipsync_eval.baselines.stylesync.data.mask import mask_of
 from lipsync_eval.baselines.stylesync.dubbing.generator import load_generator
 from lipsync_eval.baselines.stylesync.network.pretrained import load_discriminator
+from lipsync_eval.baselines.stylesync.presets import load
 from lipsync_eval.baselines.stylesync.training.generator import StyleSyncRecipe, generator_groups, run_training
 from lipsync_eval.baselines.stylesync.training.personal import personalise, resolve
 from lipsync_eval.baselines.stylesync.training.terms import objective
@@ -85,12 +86,40 @@ def test_wav2lip_h_trains(style_data, tmp_path):
         resolve(tmp_path / "w", "p")
 
 
+@pytest.mark.parametrize(
+    ("preset", "masked", "sync"),
+    [("stylesync-256-g", 1, True), ("stylesync-256-womask", 0, True), ("stylesync-256-wosync", 1, False)],
+)
+def test_rows_of_table_3_train_and_load(preset, masked, sync, style_data, tmp_path):
+    smallest = [
+        f"{section}.{key}={json.dumps(value)}"
+        for section in ("model", "discriminator", "sync", "train", "data")
+        for key, value in MICRO[section].items()
+        if key != "mask_levels"
+    ]
+    few = ["train.steps=1", "train.batch=1", f"data.folder={json.dumps(str(style_data))}"]
+    few += [] if preset.endswith("womask") else ["model.mask_levels=1"]
+    config = load(overrides=[*smallest, *few], preset=preset)
+    said = run(config, tmp_path / "row")
+    assert ("the sync loss is off: loss.sync is 0" in said) != sync
+    generator = load_generator(tmp_path / "row", "cpu")
+    assert generator.checkpoint.config.name == preset and len(generator.config.masked) == masked
+    frame = torch.rand(1, 3, 32, 32) * 2 - 1
+    assert generator.model(frame, frame, torch.zeros(1, 1, 80, 16)).shape == frame.shape
+
+
 def test_rates_by_kind_of_layer(style_data):
-    model = StyleSyncRecipe(micro(style_data), open_pool(micro(style_data))).generator()
-    equalised, plain = generator_groups(model, 2e-3, 1e-4)
+    config = micro(style_data)
+    model = StyleSyncRecipe(config, open_pool(config)).generator()
+    train = config.train.model_copy(update={"lr": 2e-3, "lr_plain": 1e-4, "lr_injection": 3e-2})
+    equalised, plain, scales = generator_groups(model, train)
     tower = {id(p) for p in model.audio.tower.parameters()}
-    assert {id(p) for p in plain["params"]} == tower and plain["lr"] == 1e-4
-    assert len(equalised["params"]) + len(plain["params"]) == len(list(model.parameters()))
+    assert {id(p) for p in plain["params"]} == tower
+    assert [p.shape for p in scales["params"]] == [(1,)] * (
+        config.model.n_styles - 1
+    )  # one for each styled convolution
+    assert [group["lr"] for group in (equalised, plain, scales)] == [2e-3, 1e-4, 3e-2]
+    assert sum(len(group["params"]) for group in (equalised, plain, scales)) == len(list(model.parameters()))
 
 
 def test_d_begins_with_rosinalitys_weights(style_data, tmp_path):

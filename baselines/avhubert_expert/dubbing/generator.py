@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.baselines.avhubert_expert.config import GENERATOR, AVHubertExpertConfig
 from lipsync_eval.baselines.avhubert_expert.data.alignment import ALIGNMENT, TightBox
-from lipsync_eval.baselines.avhubert_expert.data.inputs import EndingMel
+from lipsync_eval.baselines.avhubert_expert.data.inputs import MEL, EndingMel
 from lipsync_eval.baselines.avhubert_expert.network.generator import ExpertGenerator, Identity
 from lipsync_eval.baselines.kit.data.inputs import Array
 from lipsync_eval.baselines.kit.data.windows import to_frames, to_tensor
@@ -32,8 +32,8 @@ class ExpertDubber:
     model: ExpertGenerator
     checkpoint: Checkpoint[AVHubertExpertConfig]
     device: torch.device
-    lead: int = 0
-    """Frames (of 1/25 s) by which a mel window begins before its frame: 0 as Wav2Lip's inference, 1 as in training."""
+    lead: int = MEL.before
+    """Frames (of 1/25 s) by which a mel window begins before its frame: 1 as in training, 0 as Wav2Lip's inference."""
     alignment: TightBox = ALIGNMENT
 
     @property
@@ -79,7 +79,7 @@ class ExpertDubber:
         return (to_tensor(crops).to(self.device) + 1) / 2
 
 
-def load_generator(path: Path, device: str = "auto", lead: int = 0) -> ExpertDubber:
+def load_generator(path: Path, device: str = "auto", lead: int = MEL.before) -> ExpertDubber:
     """Load the generator of a checkpoint or run.
 
     Args:

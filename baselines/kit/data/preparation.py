@@ -110,7 +110,10 @@ def _open(out: Path, preprocessing: dict[str, Any]) -> Manifest:
         save_manifest(out, manifest)
     else:
         manifest = load_manifest(out)
-        other = {k: v for k, v in manifest.preprocessing.items() if preprocessing.get(k) != v}
+        keys = dict.fromkeys([*manifest.preprocessing, *preprocessing])
+        other = {
+            k: manifest.preprocessing.get(k) for k in keys if manifest.preprocessing.get(k) != preprocessing.get(k)
+        }
         if other:
             raise OutputError(
                 f"{out} was prepared with {other}, not { ({k: preprocessing.get(k) for k in other}) }; give another folder"

@@ -48,6 +48,10 @@ class ShardEntry:
     """Number of its first frame in the source, at 25 fps."""
     frames: int
     notes: tuple[str, ...] = ()
+    face: float | None = None
+    """Height of the landmarks' box in the source, px (median)."""
+    sharpness: float | None = None
+    """See quality.py; None: not measured."""
 
 
 @dataclass(frozen=True)

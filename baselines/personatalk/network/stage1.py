@@ -39,7 +39,7 @@ class HubertEncoder(nn.Module):
         self.hubert.feature_extractor.requires_grad_(False)
 
     def forward(self, samples: Tensor, frames: int) -> Tensor:
-        """See MelEncoder; 80 samples of silence before and after place the ends."""
+        """See MelEncoder; 400 samples of silence follow, so that the last frame has features before and after it."""
         padded = nn.functional.pad(samples, (0, 400))
         return cast(Tensor, self.project(at_frames(self.hubert(padded), frames)))
 
@@ -61,6 +61,7 @@ class GeometryNetwork(nn.Module):
         self.inject = Attention(width, config.heads)
         self.norm_inject, self.mlp = nn.LayerNorm(width), FeedForward(width)
         self.norm_drive, self.drive = nn.LayerNorm(width), Attention(width, config.heads)
+        self.norm_driven, self.mlp_driven = nn.LayerNorm(width), FeedForward(width)
         self.layers = nn.ModuleList(SelfAttentionLayer(width, config.heads) for _ in range(config.layers))
         self.norm_out = nn.LayerNorm(width)
         self.decode = nn.Linear(width, 3 * len(topology.low))
@@ -114,6 +115,7 @@ class GeometryNetwork(nn.Module):
         """
         code = self.encode_vertices(template)[:, None]
         x: Tensor = stylised + self.drive(self.norm_drive(stylised), code)
+        x = x + self.mlp_driven(self.norm_driven(x))
         x = x + positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
         for layer in self.layers:
             x = layer(x)

@@ -34,10 +34,12 @@ class Known(NamedTuple):
 
 
 class SamplingLayer(nn.Module):
-    """Eq. 3 between one target's geometry and the references' geometry and texture; one head."""
+    """Eq. 3 between one target's geometry and the references' geometry and texture; one head, places of its own."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, tokens: int) -> None:
         super().__init__()
+        places = torch.randn(tokens, width) * 0.5
+        self.query_places, self.key_places = nn.Parameter(places), nn.Parameter(places.clone())
         self.to_query, self.to_key, self.to_value = (nn.Linear(width, width) for _ in range(3))
         self.merge = nn.Linear(width, width)
         nn.init.normal_(self.to_query.weight, std=2 * width**-0.5)
@@ -46,12 +48,13 @@ class SamplingLayer(nn.Module):
         )  # equal geometry at equal places attracts from the start
 
     def know(self, geometry: Tensor, texture: Tensor) -> Known:
-        """(B, M, C) twice -> keys and values."""
-        return Known(self.to_key(geometry), self.to_value(texture))
+        """(B, N, h * w, C) twice -> keys and values; every reference has the same places."""
+        return Known(self.to_key(geometry + self.key_places).flatten(1, 2), self.to_value(texture).flatten(1, 2))
 
-    def forward(self, query: Tensor, known: Known) -> Tensor:
-        """(B, n, C) -> (B, n, C)."""
-        return cast(Tensor, self.merge(attention(self.to_query(query), known.key, known.value)))
+    def forward(self, query: Tensor, known: Known, at: Tensor | None = None) -> Tensor:
+        """(B, n, C) of the places `at` (n,), None: of all -> (B, n, C)."""
+        places = self.query_places if at is None else self.query_places[at]
+        return cast(Tensor, self.merge(attention(self.to_query(query + places), known.key, known.value)))
 
 
 class Renderer(nn.Module):
@@ -62,17 +65,15 @@ class Renderer(nn.Module):
         self.config = config
         width, self.grid = config.width, config.size // 4
         self.geometry, self.texture = Encoder(width), Encoder(width)
-        places = torch.randn(self.grid**2, width) * 0.5
-        self.query_places, self.key_places = nn.Parameter(places), nn.Parameter(places.clone())
-        self.face = SamplingLayer(width)
-        self.lip = SamplingLayer(width) if config.attention == "dual" else None
+        self.face = SamplingLayer(width, self.grid**2)
+        self.lip = SamplingLayer(width, self.grid**2) if config.attention == "dual" else None
         self.first = nn.Conv2d(width + 3, width // 2, 3, 1, 1)
         self.last = nn.Conv2d(width // 2, 3, 3, 1, 1)
 
     def encode(self, frames: Tensor, pnccs: Tensor) -> tuple[Tensor, Tensor]:
-        """References (n, 3, H, W) twice -> geometry with places, and texture: (n, h * w, C) each."""
+        """References (n, 3, H, W) twice -> geometry and texture: (n, h * w, C) each."""
         geometry, texture = self.geometry(pnccs), self.texture(frames)
-        return geometry.flatten(2).transpose(1, 2) + self.key_places, texture.flatten(2).transpose(1, 2)
+        return geometry.flatten(2).transpose(1, 2), texture.flatten(2).transpose(1, 2)
 
     def layer(self, which: str) -> SamplingLayer:
         """'lip' or 'face'; one for both where the configuration has a single one."""
@@ -80,7 +81,7 @@ class Renderer(nn.Module):
 
     def know(self, which: str, geometry: Tensor, texture: Tensor) -> Known:
         """Encoded references (B, N, h * w, C) twice -> keys and values of a layer."""
-        return self.layer(which).know(geometry.flatten(1, 2), texture.flatten(1, 2))
+        return self.layer(which).know(geometry, texture)
 
     def sample(self, query: Tensor, face: Known, lip: Known, mask: Tensor) -> Tensor:
         """Eq. 4: Lip-Attention * M + Face-Attention * (1 - M). Each is computed only where its share is not 0.
@@ -100,7 +101,7 @@ class Renderer(nn.Module):
                 at = torch.nonzero(share > 0)[:, 0]
                 if len(at):
                     one = Known(known.key[b : b + 1], known.value[b : b + 1])
-                    found = layer(query[b : b + 1, at], one)[0] * share[at, None].to(query.dtype)
+                    found = layer(query[b : b + 1, at], one, at)[0] * share[at, None].to(query.dtype)
                     out = out.index_add(0, at, found.to(out.dtype))
             rows.append(out)
         return torch.stack(rows)
@@ -115,7 +116,7 @@ class Renderer(nn.Module):
 
     def render(self, pncc: Tensor, face: Known, lip: Known, mask: Tensor) -> Tensor:
         """Target PNCC (B, 3, H, W), references, mask (B, h, w) -> (B, 3, H, W) in [-1, 1]."""
-        query = self.geometry(pncc).flatten(2).transpose(1, 2) + self.query_places
+        query = self.geometry(pncc).flatten(2).transpose(1, 2)
         return self.decode(self.sample(query, face, lip, mask.flatten(1)), pncc)
 
     def forward(

@@ -22,16 +22,20 @@ from lipsync_eval.baselines.stylesync.data.mask import mask_of
 from lipsync_eval.baselines.stylesync.network.build import Model, build
 from lipsync_eval.baselines.stylesync.network.generator import hide
 from lipsync_eval.baselines.stylesync.network.pretrained import load_discriminator
+from lipsync_eval.baselines.stylesync.network.synthesis import InjectedConv
 from lipsync_eval.baselines.stylesync.training.terms import objective
 
 
-def generator_groups(model: Model, lr: float, lr_plain: float) -> list[dict[str, Any]]:
-    """Layers with equalised weights at `lr`; plain convolutions and norms (the audio tower, all of Wav2Lip-H) at `lr_plain`."""
+def generator_groups(model: Model, train: TrainConfig) -> list[dict[str, Any]]:
+    """Layers with equalised weights at `lr`; plain convolutions and norms (the audio tower, all of Wav2Lip-H) at `lr_plain`;
+    the numbers that scale the encoder's maps at `lr_injection`."""
     kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.GroupNorm, nn.BatchNorm2d)
     plain = {id(p) for m in model.modules() if isinstance(m, kinds) for p in m.parameters()}
+    scales = {id(m.weight) for m in model.modules() if isinstance(m, InjectedConv)}
     groups = [
-        {"params": [p for p in model.parameters() if id(p) not in plain], "lr": lr},
-        {"params": [p for p in model.parameters() if id(p) in plain], "lr": lr_plain},
+        {"params": [p for p in model.parameters() if id(p) not in plain | scales], "lr": train.lr},
+        {"params": [p for p in model.parameters() if id(p) in plain], "lr": train.lr_plain},
+        {"params": [p for p in model.parameters() if id(p) in scales], "lr": train.lr_injection},
     ]
     return [group for group in groups if group["params"]]
 
@@ -71,7 +75,7 @@ class StyleSyncRecipe:
 
     def groups(self, generator: nn.Module) -> list[dict[str, Any]]:
         """See `generator_groups`."""
-        return generator_groups(generator, self.train.lr, self.train.lr_plain)  # type: ignore[arg-type]
+        return generator_groups(generator, self.train)  # type: ignore[arg-type]
 
     def generate(self, generator: nn.Module, sample: Sample) -> Tensor:
         """All frames of all windows at once."""
