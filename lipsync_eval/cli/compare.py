@@ -19,7 +19,7 @@ from lipsync_eval.cli.generators import (
     report_failures,
     teller,
 )
-from lipsync_eval.cli.options import Headed, measuring, measuring_settings, on_cluster
+from lipsync_eval.cli.options import THREADS, Headed, measuring, measuring_settings, on_cluster
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.types import Settings
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 @ENHANCE
 @AGAIN_FAILED
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@THREADS
 @on_cluster
 @click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
 @click.option("--no-report", is_flag=True, help="Table only.")

@@ -63,7 +63,13 @@ class Death:
 
 
 def do_all(
-    target: str, setup: tuple[Any, ...], jobs: Sequence[Job], workers: int, report: Callable[..., None]
+    target: str,
+    setup: tuple[Any, ...],
+    jobs: Sequence[Job],
+    workers: int,
+    report: Callable[..., None],
+    *,
+    extra: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Job, Any]]:
     """Do jobs in worker processes, in the order in which they finish.
 
@@ -73,6 +79,7 @@ def do_all(
         jobs: what `Work` is called with.
         workers: processes at a time, 1 or more.
         report: called here with whatever the work reported there.
+        extra: variables that the workers' environment has beside this process's own, or in their place.
 
     Yields:
         (job, result), or (job, Death) where the worker died.
@@ -83,12 +90,13 @@ def do_all(
     """
     inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]] = queue.Queue()
     left, failed_starts = list(reversed(jobs)), 0
+    env = {**os.environ, **(extra or {})}
     under_way: dict[_Worker, Job] = {}
     alive: set[_Worker] = set()
     stopped: set[_Worker] = set()
     try:
         for _ in range(min(workers, len(jobs))):
-            alive.add(_Worker(inbox, target, setup))
+            alive.add(_Worker(inbox, target, setup, env))
         while left or under_way:
             worker, message = inbox.get()
             if message is None:
@@ -106,7 +114,7 @@ def do_all(
                             f"worker processes end before they are ready ({death}); finished clips are kept: look at the messages above, then go on with --resume"
                         )
                 if len(alive) < min(workers, len(left)):
-                    alive.add(_Worker(inbox, target, setup))
+                    alive.add(_Worker(inbox, target, setup, env))
                 continue
             kind, *rest = message
             if kind == "report":

@@ -12,6 +12,7 @@ from lipsync_eval.engine.build_result import cropped_from
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
+from lipsync_eval.engine.threads import usual, variables
 from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
 from lipsync_eval.engine.workers import Death, WorkerDied, do_all
 from lipsync_eval.errors import LipsyncError, MissingWeights, UsageError
@@ -95,7 +96,8 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
-    for (place, job), outcome in do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent):
+    how = {"extra": variables(usual(None, tools, workers))}
+    for (place, job), outcome in do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, **how):
         if isinstance(outcome, Death):
             raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
         done[place] = outcome
