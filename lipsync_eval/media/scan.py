@@ -50,6 +50,8 @@ class Scan:
     notes: tuple[str, ...]
     margins: Margins = NO_MARGINS
     """What the container says to cut off each frame."""
+    kept: tuple[VideoFrame, ...] = field(default=(), repr=False, compare=False)
+    """All decoded frames, where they were to be kept and take no more memory than they may."""
 
 
 @dataclass
@@ -98,8 +100,12 @@ class _Found:
     beside: Beside = field(default_factory=Beside)
 
 
-def scan(path: Path) -> Scan:
+def scan(path: Path, keep: int = 0) -> Scan:
     """Decode every frame once, without turning it into RGB.
+
+    Args:
+        path: the file.
+        keep: bytes that all its frames, as decoded, may take to be kept; of a longer video none is.
 
     Raises:
         MediaError: no video in the file, no frame, damaged or missing frames, a change of size, time that runs backwards.
@@ -110,8 +116,14 @@ def scan(path: Path) -> Scan:
         cut = margins(path, name, [s.index for s in container.streams.video].index(stream.index))
         health = Health(messages)
         found = _Found(Display(cut))
+        kept, room = [], keep
         for frame in _gather(container, stream, health, found):
             _look(path, frame, found)
+            if room > 0:
+                kept.append(frame)
+                room -= sum(plane.buffer_size for plane in frame.planes)
+                if room <= 0:
+                    kept.clear()
         if not found.pts:
             raise MediaError(
                 f"{path.name!r} holds no frame that can be decoded; it is cut off or damaged: make it again"
@@ -124,7 +136,7 @@ def scan(path: Path) -> Scan:
         notes = check_damage(path, container, stream, times, health)
         seeks = name.startswith(("mov,", "matroska")) and len(times.number) == len(found.pts)
         told = (*found.facts, *_of_track(container, stream), *times.notes, *notes)
-        return Scan(times, *found.size, seeks=seeks, notes=told, margins=cut)
+        return Scan(times, *found.size, seeks=seeks, notes=told, margins=cut, kept=tuple(kept))
 
 
 def decoded(container: InputContainer, stream: Any) -> Iterator[VideoFrame]:
