@@ -116,12 +116,17 @@ def scan(path: Path, keep: int = 0) -> Scan:
         cut = margins(path, name, [s.index for s in container.streams.video].index(stream.index))
         health = Health(messages)
         found = _Found(Display(cut))
-        kept, room = [], keep
+        kept: list[VideoFrame] = []
+        room = keep
         for frame in _gather(container, stream, health, found):
             _look(path, frame, found)
             if room > 0:
+                size = sum(plane.buffer_size for plane in frame.planes)
+                if not kept and _announced(container, stream) * size > room:
+                    room = 0  # a long video never takes the memory
+                    continue
                 kept.append(frame)
-                room -= sum(plane.buffer_size for plane in frame.planes)
+                room -= size
                 if room <= 0:
                     kept.clear()
         if not found.pts:
@@ -181,6 +186,13 @@ def _note_packet(packet: Any, found: _Found, started: bool) -> None:
     found.end = max(found.end, packet.pts + (packet.duration or 0))
     if not started:
         found.before.append(packet.pts)
+
+
+def _announced(container: InputContainer, stream: Any) -> int:
+    """Frames that the header speaks of, which need not be true; 0 where it says nothing."""
+    if stream.frames or not container.duration or not stream.average_rate:
+        return int(stream.frames)
+    return int(container.duration / 1_000_000 * stream.average_rate)
 
 
 def _times(path: Path, container: InputContainer, stream: Any, found: _Found) -> Times:
