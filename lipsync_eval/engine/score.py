@@ -19,6 +19,7 @@ from lipsync_eval.engine.cluster.start import ClusterAsk
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Crew, measures_here, run_clips
 from lipsync_eval.engine.threads import usual
+from lipsync_eval.engine.worker_count import Workers, count_workers
 from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
@@ -41,7 +42,7 @@ def score(
     settings: Settings | None = None,
     out: str | Path | None = None,
     pairs: str | Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     threads: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -65,7 +66,7 @@ def score(
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
         pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
-        workers: processes; the numbers do not depend on it.
+        workers: processes, or "auto": as many as this machine can feed. The numbers do not depend on it.
         threads: of BLAS, OpenMP, OpenCV and torch in each process; moves no number beyond its metric's tolerance. None: as
             `--threads` by default (docs/scale.md); with workers=1 and without `isolate` this process keeps what it has.
         resume: go on with a run that `out` holds already.
@@ -167,7 +168,7 @@ def _run(
     journal: Journal,
     label: str,
     command: list[str],
-    workers: int,
+    workers: Workers,
     event: Progress,
     resample: Resample,
     *,
@@ -187,7 +188,8 @@ def _run(
     except OSError as error:
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
-    how: dict[str, Any] = {"workers": workers, "threads": threads, "isolate": isolate}
+    processes = count_workers(workers, plan.tools, len(plan.pairs))
+    how: dict[str, Any] = {"workers": processes, "threads": threads, "isolate": isolate}
     run_clips(plan, journal, **how, progress=event, check=check, crew=crew)
     commit, dirty = checkout_commit()
     run = RunInfo(
@@ -202,7 +204,8 @@ def _run(
         plan=stamp,
         id=journal.run,
     )
-    result = build_result(plan, journal, run, environment(plan, workers, threads, isolate=isolate, crew=crew), resample)
+    here = environment(plan, processes, threads, isolate=isolate, crew=crew)
+    result = build_result(plan, journal, run, here, resample)
     if lock is not None:
         result = result.with_frames(folder.absolute())
         try:

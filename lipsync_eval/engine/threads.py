@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lipsync_eval.device import pick
+from lipsync_eval.engine.worker_count import free_cores, uses_networks
 from lipsync_eval.faces.backends import choose
 
 if TYPE_CHECKING:
@@ -47,17 +47,7 @@ def usual(asked: int | None, tools: MeasuringTools | None = None, workers: int =
     own = os.environ.get(_OWN, "").partition(",")[0].strip()
     if own.isdecimal() and int(own) > 0:
         return int(own)
-    return max(1, cores() // workers) if tools is not None and _networks_on_cpu(tools) else 1
-
-
-def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: those it is bound to, or less where a container's quota (cgroup 2) gives less."""
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        share, period = (int(text) for text in quota.read_text("ascii").split())
-    except (OSError, ValueError):  # no such file, or 'max': no quota
-        return n
-    return max(1, min(n, round(share / period))) if period > 0 else n
+    return max(1, free_cores() // workers) if tools is not None and _networks_on_cpu(tools) else 1
 
 
 @contextmanager
@@ -88,7 +78,5 @@ def _networks_on_cpu(tools: MeasuringTools) -> bool:
     """Whether this run's networks, where it has any, run on the CPU."""
     settings = tools.settings
     faces = choose(settings.landmarks, settings.detector, None)
-    networks = (
-        faces.landmarks.on_device or faces.detector.on_device or any("weights" in a.spec.needs for a in tools.asks)
-    )
+    networks = uses_networks(tools) or faces.landmarks.on_device or faces.detector.on_device
     return networks and pick(settings.device).type == "cpu"

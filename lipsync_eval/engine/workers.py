@@ -68,8 +68,7 @@ def do_all(
     jobs: Sequence[Job],
     workers: int,
     report: Callable[..., None],
-    *,
-    extra: Mapping[str, str] | None = None,
+    env: Callable[[], Mapping[str, str]] = dict,
 ) -> Iterator[tuple[Job, Any]]:
     """Do jobs in worker processes, in the order in which they finish.
 
@@ -79,7 +78,7 @@ def do_all(
         jobs: what `Work` is called with.
         workers: processes at a time, 1 or more.
         report: called here with whatever the work reported there.
-        extra: variables that the workers' environment has beside this process's own, or in their place.
+        env: asked before each start of a worker for what is added to its environment.
 
     Yields:
         (job, result), or (job, Death) where the worker died.
@@ -90,13 +89,12 @@ def do_all(
     """
     inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]] = queue.Queue()
     left, failed_starts = list(reversed(jobs)), 0
-    env = {**os.environ, **(extra or {})}
     under_way: dict[_Worker, Job] = {}
     alive: set[_Worker] = set()
     stopped: set[_Worker] = set()
     try:
         for _ in range(min(workers, len(jobs))):
-            alive.add(_Worker(inbox, target, setup, env))
+            alive.add(_Worker(inbox, target, setup, {**os.environ, **env()}))
         while left or under_way:
             worker, message = inbox.get()
             if message is None:
@@ -114,7 +112,7 @@ def do_all(
                             f"worker processes end before they are ready ({death}); finished clips are kept: look at the messages above, then go on with --resume"
                         )
                 if len(alive) < min(workers, len(left)):
-                    alive.add(_Worker(inbox, target, setup, env))
+                    alive.add(_Worker(inbox, target, setup, {**os.environ, **env()}))
                 continue
             kind, *rest = message
             if kind == "report":
@@ -263,9 +261,9 @@ def serve() -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os._exit(1)
-        _put(target, ("error", _portable(error)))
+        _put(target, ("error", portable(error)))
     except Exception as error:
-        _put(target, ("error", _portable(error)))
+        _put(target, ("error", portable(error)))
 
 
 def _take(source: IO[bytes], jobs: queue.Queue[Any]) -> None:
@@ -275,7 +273,7 @@ def _take(source: IO[bytes], jobs: queue.Queue[Any]) -> None:
     os._exit(0)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error itself where it survives the way to the parent, else its words."""
     try:
         copy = pickle.loads(pickle.dumps(error))  # noqa: S301  (made in the line itself)

@@ -13,6 +13,7 @@ from typing import IO
 
 from lipsync_eval.engine.kept_plan import settings_data
 from lipsync_eval.engine.threads import variables
+from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import LipsyncError, UsageError
 from lipsync_eval.results.schema import RESULTS, Result, load_result
 from lipsync_eval.types import Settings
@@ -35,7 +36,7 @@ class BackgroundScore:
         out: Path | str,
         metrics: str = "core",
         settings: Settings | None = None,
-        workers: int = 1,
+        workers: Workers = 1,
         threads: int | None = None,
         log: Log | None = None,
         prefix: str = "lipsync/",
@@ -47,7 +48,7 @@ class BackgroundScore:
             out: folder for one run a step (`out/step-00001000`).
             metrics: as `score` takes them.
             settings: how to measure; None: Settings(device='cpu'), so that the training keeps its GPU.
-            workers: processes of the child.
+            workers: measuring processes of the child, or "auto".
             threads: of the libraries of each, as in `score`; None: as the environment says, else all cores.
             log: called by `poll` and `close` with every finished step's values.
             prefix: of the names given to `log`.

@@ -13,7 +13,7 @@ import torch
 from lipsync_eval import Settings, score
 from lipsync_eval.cli import run as cli
 from lipsync_eval.demo import make_demo
-from lipsync_eval.engine.threads import cores, usual, variables, within
+from lipsync_eval.engine.threads import usual, variables, within
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
 from lipsync_eval.engine.workers import do_all
 from lipsync_eval.errors import UsageError
@@ -21,7 +21,9 @@ from lipsync_eval.errors import UsageError
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_worker_has_the_threads_that_it_is_told(threads: int) -> None:
-    (_, found), *_ = do_all("support.thread_counts:counting", (), [0], 1, lambda *said: None, extra=variables(threads))
+    (_, found), *_ = do_all(
+        "support.thread_counts:counting", (), [0], 1, lambda *said: None, lambda: variables(threads)
+    )
     assert (found["opencv"], found["openmp"]) == (threads, threads)
     assert found["torch"] in (threads, min(threads, os.cpu_count() or 1))  # it takes no more than there are cores
     if threads == 1:
@@ -34,7 +36,7 @@ def tools(metric: str, **how: str) -> MeasuringTools:
 
 def test_the_number_where_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("lipsync_eval.engine.threads.cores", lambda: 8)
+    monkeypatch.setattr("lipsync_eval.engine.threads.free_cores", lambda: 8)
     assert usual(None) == usual(None, tools("psnr")) == usual(None, tools("lmd"), 2) == 1
     assert [usual(None, tools("fid"), workers) for workers in (1, 2, 3, 16)] == [8, 4, 2, 1]
     assert usual(None, tools("lpips")) == 8
@@ -43,19 +45,9 @@ def test_the_number_where_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(("text", "expected"), [("3", 3), ("4,2", 4), ("0", 8), ("many", 8), ("", 8), ("-2", 8)])
 def test_a_number_in_the_environment_is_the_users(text: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipsync_eval.engine.threads.cores", lambda: 8)
+    monkeypatch.setattr("lipsync_eval.engine.threads.free_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert usual(None, tools("fid")) == expected and usual(2, tools("fid")) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "most"),
-    [("max 100000", 10**6), ("100000 100000", 1), ("150000 100000", 2), ("10000 100000", 1), ("x", 10**6)],
-)
-def test_a_container_may_have_fewer_cores_than_its_machine(text: str, most: int, tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text(text + "\n")
-    everything = cores(tmp_path / "none")
-    assert cores(tmp_path / "cpu.max") == min(everything, most) >= 1
 
 
 def test_this_process_gets_its_own_threads_back() -> None:
