@@ -219,8 +219,7 @@ def _sampled(
     y, fy = _places(along[1] + (back[1, 1] * v[:, None] + back[1, 2]), rows.low)
     picked = _neighbours(source, x, y, columns, rows)
     upper, lower = _between(picked[0], picked[1], fx), _between(picked[2], picked[3], fx)
-    found = _between(upper, lower, fy)
-    return np.rint(found, out=found)
+    return np.rint(_between(upper, lower, fy))
 
 
 def _neighbours(
@@ -253,7 +252,7 @@ def _places(place: Float, low: int) -> tuple[NDArray[np.int16], Weight]:
     place -= first
     share = place.astype(np.float32)
     first -= low
-    repeated: Weight = cv2.merge([share, share, share])
+    repeated: Any = cv2.merge([share, share, share])
     return first.astype(np.int16), repeated
 
 
