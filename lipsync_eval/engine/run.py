@@ -97,7 +97,8 @@ def _outcomes(
     crew: Crew | None,
 ) -> Iterator[tuple[int, Outcome]]:
     """All clips of `first`, then those of `last` (and those of `first` that ended their process) by themselves."""
-    usual = thread_counts.usual(threads, plan.tools, workers)
+    # A cluster's machines are not this one: they may have GPUs that are not here, and choose for themselves.
+    usual = 1 if crew is not None else thread_counts.usual(threads, plan.tools, workers)
     if not measures_here(workers, len(first), isolate=isolate, crew=crew):
         last = [*last]
         for job, outcome in _in_workers(plan, first, workers, usual, progress, crew):
@@ -110,7 +111,7 @@ def _outcomes(
             else:
                 yield job[0], outcome
     else:
-        with thread_counts.within(threads):
+        with thread_counts.within(threads, plan.tools):
             yield from _here(plan.tools, journal, first, progress)
     stages: dict[str, str] = {}
 

@@ -51,16 +51,18 @@ def usual(asked: int | None, tools: MeasuringTools | None = None, workers: int =
 
 
 @contextmanager
-def within(threads: int | None) -> Iterator[None]:
+def within(threads: int | None, tools: MeasuringTools | None = None) -> Iterator[None]:
     """Let OpenCV and torch use so many threads in this process for a while; None: leave them as they are.
 
-    A BLAS that is loaded keeps what it has: its variable must be set before NumPy is imported.
+    torch is loaded for it where networks of `tools` will need it. A BLAS that is loaded keeps what it has: its variable must be set before NumPy is imported.
     """
     if threads is None:
         yield
         return
     import cv2
 
+    if tools is not None and uses_networks(tools):
+        import torch as _  # noqa: F401
     torch = sys.modules.get("torch")
     before = cv2.getNumThreads(), torch.get_num_threads() if torch else 0
     cv2.setNumThreads(threads)
