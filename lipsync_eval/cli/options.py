@@ -93,6 +93,12 @@ WORKERS: Final = flag(
     heading=FIRST,
     help=WORKERS_HELP,
 )
+THREADS: Final = flag(
+    "--threads",
+    type=click.IntRange(1),
+    heading=FIRST,
+    help="Threads of each process's libraries [default: 1; with networks on the CPU all cores, shared by the workers].",
+)
 SKIP_MISSING: Final = flag(
     "--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing."
 )

@@ -17,6 +17,7 @@ from lipsync_eval.cli.options import (
     METRICS,
     QUIET,
     SKIP_MISSING,
+    THREADS,
     WORKERS,
     Headed,
     flag,
@@ -52,6 +53,7 @@ from lipsync_eval.results.names import printable
     help="CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.",
 )
 @WORKERS
+@THREADS
 @flag(
     "--shard",
     metavar="K/N",

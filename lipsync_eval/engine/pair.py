@@ -29,6 +29,8 @@ log = logging.getLogger("lipsync_eval")
 
 _BATCH_BYTES = 24_000_000
 _BATCH_MOST = 16
+_KEPT_BYTES = 128_000_000
+"""Of decoded frames that are kept of each video, else it is decoded again for faces and metrics: 13 s of 512x512."""
 
 
 def measure_pair(tools: MeasuringTools, paths: PairPaths, progress: Progress = silent) -> Outcome:
@@ -104,8 +106,8 @@ class _ClipRun:
             raise _Stop("pair", ClipError(message))
         self._tell("decode", 0.0)
         with self._stage("decode"):
-            gt = None if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio)
-            return open_clip(paths.gen, audio=paths.audio), gt
+            gt = None if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio, keep=_KEPT_BYTES)
+            return open_clip(paths.gen, audio=paths.audio, keep=_KEPT_BYTES), gt
 
     def _measure(self, gen: Clip, gt: Clip | None) -> None:
         """Each pass of the run: most runs have one."""

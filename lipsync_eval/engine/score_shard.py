@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lipsync_eval.device import require
 from lipsync_eval.engine.kept_plan import kept
@@ -56,6 +57,7 @@ def score_shard(
     settings: Settings | None = None,
     pairs: str | Path | None = None,
     workers: Workers = 1,
+    threads: int | None = None,
     skip_missing: bool = False,
     name: str | None = None,
     resample: Resample = "clip",
@@ -108,13 +110,14 @@ def score_shard(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": 0.0,
                 "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(p) for p in (gen, gt) if p), shard],
-                "environment": environment(plan.settings, plan.tools.metrics, processes),
+                "environment": environment(plan, processes, threads, isolate=isolate),
             }  # fmt: skip
             journal.keep_note(SHARD + mine.name, note)
         except OSError as error:
             raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
         places = split(lengths, mine.of)[mine.number - 1]
-        run_clips(plan, journal, workers=processes, isolate=isolate, progress=event, check=lock.check, places=places)
+        how: dict[str, Any] = {"workers": processes, "threads": threads, "isolate": isolate}
+        run_clips(plan, journal, **how, progress=event, check=lock.check, places=places)
         note |= {"finished": True, "seconds": round(time.monotonic() - began, 2)}
         journal.keep_note(SHARD + mine.name, note)
         outcomes = [journal.read(place, plan.pairs[place].id, arrays=False) for place in places]

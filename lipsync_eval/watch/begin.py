@@ -42,6 +42,8 @@ class Asked:
     timeout: float = 86400.0
     """Seconds that the command may take for one checkpoint."""
     workers: Workers = 1
+    threads: int | None = None
+    """As in engine.score."""
     skip_missing: bool = False
     drop_videos: bool = False
     """Remove a checkpoint's videos once they are scored."""

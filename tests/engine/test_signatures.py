@@ -256,6 +256,8 @@ MOVES: list[tuple[dict[str, Any], set[str]]] = [
     ({"device": "cpu"}, set()),
     ({"offline": True}, set()),
     ({"workers": 2}, set()),
+    ({"threads": 2, "workers": 2}, set()),
+    ({"threads": 3}, set()),
 ]
 
 

@@ -16,8 +16,8 @@ _TARGET = f"{measuring.__module__}:{measuring.__name__}"
 
 
 @contextmanager
-def crew_of(ask: ClusterAsk | None) -> Iterator[Crew | None]:
-    """What measures on the cluster that is asked for; None where none is.
+def crew_of(ask: ClusterAsk | None, threads: int | None = None) -> Iterator[Crew | None]:
+    """What measures on the cluster that is asked for; None where none is. `threads`: of each measuring process, see threads.usual.
 
     Raises:
         UsageError: it cannot be reached or started.
@@ -30,7 +30,7 @@ def crew_of(ask: ClusterAsk | None) -> Iterator[Crew | None]:
 
         def crew(setup: tuple[Any, ...], jobs: list[Job], alone: bool, progress: Progress) -> Iterator[tuple[Job, Any]]:
             how = {"files": files_of, "device": setup[0].device, "at_once": 1 if alone else None}
-            return do_all(client, _TARGET, setup, jobs, progress, **how)
+            return do_all(client, _TARGET, setup, jobs, progress, threads=threads, **how)
 
         yield crew
 

@@ -13,6 +13,7 @@ from lipsync_eval.engine.build_result import cropped_from
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
+from lipsync_eval.engine.threads import usual, variables
 from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
 from lipsync_eval.engine.worker_count import Workers, count_workers, network_processes
 from lipsync_eval.engine.workers import Death, WorkerDied, do_all
@@ -98,8 +99,13 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
+    threads = variables(usual(None, tools, workers))
     with network_processes(workers, tools) as networks:
-        found = do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, networks.environment)
+
+        def env() -> dict[str, str]:
+            return {**threads, **networks.environment()}
+
+        found = do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, env)
         for (place, job), outcome in found:
             if isinstance(outcome, Death):
                 raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
