@@ -7,11 +7,12 @@ import hashlib
 import os
 import re
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import ParseError
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 FORMULA: Final = re.compile(r"\s*(=|[+\-@].*[(|!=])", re.DOTALL)
 """How a cell of a CSV begins that a spreadsheet may run. A clip called -0Xab or @someone is none: it can call nothing."""
+
+
+_TOML_MOST: Final = 1 << 20
 
 
 def cell_text(cell: str) -> str:
@@ -41,6 +45,29 @@ def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise ParseError(str(error)) from error
+
+
+def read_toml(path: Path, what: str = "") -> dict[str, Any]:
+    """What stands in a TOML file (UTF-8, at most 1 MB).
+
+    Args:
+        path: the file.
+        what: what it was given as, for the message: '--layout', 'protocol file'.
+
+    Raises:
+        ParseError: no such file, too large, or not TOML (also where it is nested too deeply, or holds a number too long).
+    """
+    named = f"{what} {path}".strip()
+    try:
+        with path.open("rb") as file:
+            data = file.read(_TOML_MOST + 1)
+        if len(data) > _TOML_MOST:
+            raise ParseError(f"{named}: cannot be read as TOML (it is larger than {_TOML_MOST} bytes)")
+        return tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
+    except RecursionError:
+        raise ParseError(f"{named}: cannot be read as TOML (it is nested too deeply)") from None
+    except (OSError, ValueError) as error:
+        raise ParseError(f"{named}: cannot be read as TOML ({error})") from error
 
 
 @contextmanager

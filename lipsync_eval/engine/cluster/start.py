@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.errors import UsageError
+from lipsync_eval.files import read_toml
 from lipsync_eval.options import hint
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class ClusterAsk:
         kind, _, rest = str(cluster).partition(":")
         if kind not in KINDS:
             raise UsageError(f"--cluster {cluster!r}: expected one of {', '.join(KINDS)}.{hint(kind, KINDS)}")
-        given = dict(_read(options) if isinstance(options, (str, Path)) else options or {})
+        given = dict(
+            read_toml(Path(options), "--cluster-options") if isinstance(options, (str, Path)) else options or {}
+        )
         workers = given.pop("workers", None)
         if kind == "ssh":
             hosts = tuple(h for h in (h.strip() for h in rest.split(",")) if h)
@@ -178,10 +180,3 @@ def _imported(module: str) -> Any:
         package = _EXTRA.get((error.name or "").partition(".")[0])
         line = f"pip install {package}" if package else _INSTALL
         raise UsageError(f"a run on a cluster needs the Python package {error.name}: {line}") from error
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ParseError(f"--cluster-options {path}: cannot be read ({error}); expected a TOML file") from error
