@@ -149,7 +149,7 @@ def connected(ask: ClusterAsk) -> Iterator[Client]:
 def _started(ask: ClusterAsk, distributed: Any) -> Any:
     if ask.kind == "local":
         # Workers in this process: each of them hands its clips to a process of its own (see remote.py).
-        how = {"processes": False, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+        how = {"processes": False, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
         try:
             return distributed.LocalCluster(n_workers=ask.workers, **{**how, **ask.options})
         except TypeError as error:
