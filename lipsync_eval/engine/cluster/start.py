@@ -106,15 +106,26 @@ def job_script(ask: ClusterAsk) -> str:
 def kubernetes_spec(ask: ClusterAsk) -> dict[str, Any]:
     """The DaskCluster resource that is created on Kubernetes.
 
+    Options are those of `make_cluster_spec` (image, resources, env, worker_command...), `namespace`, and `volume_claims`: path
+    in the workers -> name of a PersistentVolumeClaim.
+
     Raises:
         UsageError: an option that it does not take, or dask-kubernetes is not installed.
     """
     operator = _imported("dask_kubernetes.operator")
     options = {"name": "lipsync-eval", **ask.options}
+    options.pop("namespace", None)  # says where the resource is created, not what it is
     try:
-        return dict(operator.make_cluster_spec(n_workers=ask.workers, **options))
-    except (TypeError, ValueError) as error:
+        claims = sorted((str(path), str(claim)) for path, claim in options.pop("volume_claims", {}).items())
+        spec = dict(operator.make_cluster_spec(n_workers=ask.workers, **options))
+    except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"--cluster k8s: {error}; look at --cluster-options") from error
+    pod = spec["spec"]["worker"]["spec"]
+    for i, (path, claim) in enumerate(claims):
+        pod.setdefault("volumes", []).append({"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": claim}})
+        for container in pod["containers"]:
+            container.setdefault("volumeMounts", []).append({"name": f"claim-{i}", "mountPath": path})
+    return spec
 
 
 @contextmanager
@@ -158,7 +169,9 @@ def _started(ask: ClusterAsk, distributed: Any) -> Any:
         _imported("asyncssh")
         return distributed.SSHCluster([ask.hosts[0], *ask.hosts], **ask.options)
     if ask.kind == "k8s":
-        return _imported("dask_kubernetes.operator").KubeCluster(custom_cluster_spec=kubernetes_spec(ask))
+        place = {"namespace": ask.options["namespace"]} if "namespace" in ask.options else {}
+        operator, spec = _imported("dask_kubernetes.operator"), kubernetes_spec(ask)
+        return operator.KubeCluster(custom_cluster_spec=spec, quiet=True, **place)  # it would print to stdout
     cluster = _made(QUEUES[ask.kind], "dask_jobqueue", ask)
     cluster.scale(n=ask.workers)
     return cluster
