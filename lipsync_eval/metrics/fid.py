@@ -19,9 +19,7 @@ from lipsync_eval.metrics.helpers.real_stats import FID_STATS, crop_facts, opene
 from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
-    import torch
-
-    from lipsync_eval.features.inception import Inception
+    from lipsync_eval.features.inception import Pool3
     from lipsync_eval.weights import WeightFile
 
 ROW: Final = "inception-fid"
@@ -81,7 +79,7 @@ class Fid(Family):
         super().__init__(settings, metrics)
         self.wanted = tuple(sorted(metrics))
         self.stats = opened(FID_STATS, settings, DIM)
-        self._network: Inception | None = None
+        self._network: Pool3 | None = None
 
     def _file(self) -> WeightFile:
         from lipsync_eval.weights import locate
@@ -114,32 +112,18 @@ class Fid(Family):
 
     def embed(self, crops: NDArray[np.uint8], metric: str) -> NDArray[np.float32]:
         """(N, h, w, 3) uint8 -> (N, 2048) float32, on the run's device."""
-        import torch
+        return self.network().embed(crops, resize=RESIZE[metric])
 
-        from lipsync_eval.features.inception import prepare
-
-        network = self.network()
-        device = next(network.parameters()).device
-        with torch.inference_mode():
-            parts = [
-                network(prepare(_tensor(crops[i : i + 8], device), RESIZE[metric])) for i in range(0, len(crops), 8)
-            ]
-            out: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
-        return out
-
-    def network(self) -> Inception:
-        """The loaded network on the run's device."""
+    def network(self) -> Pool3:
+        """The network on the run's device."""
         if self._network is None:
-            import torch
+            from lipsync_eval.features import inception
+            from lipsync_eval.networks import find
 
-            from lipsync_eval.device import pick
-            from lipsync_eval.features.inception import Inception, state
-            from lipsync_eval.weights import fit, load_tensors
-
-            file, network = self._file(), Inception()
-            fit(network, state(load_tensors(file.path)), source=file.path.name)
-            network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._network = network.to(pick(self.settings.device))
+            file = self._file()
+            self._network = find(
+                inception.Pool3, f"{inception.__name__}:load", file.path, file.sha256, self.settings.device
+            )
         return self._network
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
@@ -296,9 +280,3 @@ def _crops_digest(pair: Pair, side: Side) -> str:
             repr(side.crop.size).encode() + used.tobytes() + np.ascontiguousarray(side.crop.matrix[used]).tobytes()
         )
     return digest.hexdigest()
-
-
-def _tensor(crops: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2)
