@@ -101,8 +101,8 @@ def on_one_cluster(values: dict[str, Any]) -> Iterator[Crew | None]:
 
     ask = ClusterAsk.parse(values["scheduler"], values["cluster"], values["cluster_options"])
     with cluster_run(ask) as run:
-        values |= {"scheduler": run and run.scheduler, "cluster": None, "cluster_options": None}
-        yield run and run.crew
+        values |= {"scheduler": None if run is None else run.scheduler, "cluster": None, "cluster_options": None}
+        yield None if run is None else run.crew
 
 
 def teller(quiet: bool) -> Progress:
