@@ -103,7 +103,7 @@ def make_plan(
     if real:
         settings = replace(settings, writes=_writes(settings, select(metrics), earlier or {}))
     fit = fitting(select(metrics), metrics, settings, real=real)
-    pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
+    pairing = find_pairs(gen, gt, pairs_csv=pairs_csv, offline=settings.offline)
     chosen, warnings = _without_audio(fit.metrics, metrics, pairing.pairs, settings)
     warnings = (*fit.warnings, *warnings)
     if real and pairing.unmatched:

@@ -40,7 +40,7 @@ class Pairing:
         return "; ".join(parts)
 
 
-def find_pairs(gen: Place, gt: Place | None, *, pairs_csv: Path | None = None) -> Pairing:
+def find_pairs(gen: Place, gt: Place | None, *, pairs_csv: Path | None = None, offline: bool = False) -> Pairing:
     """Match generated with real videos: by name below two folders, two single files, or by a table.
 
     Two folders: the id is the path below the folder without its suffix, so a.mp4 matches a.avi and a folder a/ of images.
@@ -50,6 +50,7 @@ def find_pairs(gen: Place, gt: Place | None, *, pairs_csv: Path | None = None) -
         gen: folder or file of the generated videos, or its URL.
         gt: the same of the real videos; None: there are none, and every pair has `gt` None.
         pairs_csv: a CSV file with the columns gen,gt[,audio,id,speaker] (see `lipsync_eval.media.table`).
+        offline: refuse URLs, since no socket may be opened.
 
     What the servers say of every file by URL is in the pairs (Url.size, Url.mark).
 
@@ -58,15 +59,20 @@ def find_pairs(gen: Place, gt: Place | None, *, pairs_csv: Path | None = None) -
         PairingError: a missing or empty folder, no pair, doubled names, two audio files for one video, names
             that are not UTF-8: all are listed.
     """
+    if offline:
+        _refuse_urls([gen, gt])
     check_urls([gen, gt])
     for path, side in ((gen, "GEN"), (gt, "GT")):
         if isinstance(path, Path) and not path.exists():
             raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
     _check_names([gen, gt])
-    if gt is None:
-        return _alone(gen, pairs_csv)
     if pairs_csv is not None:
-        return _complete(read_pairs(Path(pairs_csv), gen, gt))
+        pairs = read_pairs(Path(pairs_csv), gen, gt)
+        if offline:
+            _refuse_urls([place for pair in pairs for place in (pair.gen, pair.gt, pair.audio)])
+        return _complete(pairs)
+    if gt is None:
+        return _alone(gen)
     if _is_clip(gen) and _is_clip(gt):
         return _complete([PairPaths(_name(gen), gen, gt, None)], alone=True)
     if "file" in (_kind(gen), _kind(gt)):
@@ -76,10 +82,16 @@ def find_pairs(gen: Place, gt: Place | None, *, pairs_csv: Path | None = None) -
     return _by_name(_clips_in(gen), _clips_in(gt))
 
 
-def _alone(gen: Place, pairs_csv: Path | None) -> Pairing:
+def _refuse_urls(places: Sequence[Place | None]) -> None:
+    urls = [place for place in places if isinstance(place, Url)]
+    if urls:
+        raise PairingError(
+            f"{urls[0]} is a URL ({len(urls)} in all), and --offline opens no socket; leave one of them out"
+        )
+
+
+def _alone(gen: Place) -> Pairing:
     """Generated videos without real ones."""
-    if pairs_csv is not None:
-        return _complete(read_pairs(Path(pairs_csv), gen, None))
     if _is_clip(gen):
         return _complete([PairPaths(_name(gen), gen, None, None)], alone=True)
     tree = _clips_in(gen)

@@ -75,7 +75,8 @@ def left(tmp_path: Path) -> list[str]:
 
 
 def by_path(disk: Path, **more: Any) -> Any:
-    return lipsync_eval.score(disk / "web" / "gen", disk / "web" / "gt", pairs=disk / "pairs.csv", **{**HOW, **more})
+    how = {**HOW, "pairs": disk / "pairs.csv", **more}
+    return lipsync_eval.score(disk / "web" / "gen", disk / "web" / "gt", **how)
 
 
 def by_url(disk: Path, web: Web, **more: Any) -> Any:
@@ -280,6 +281,14 @@ def test_what_is_refused_before_any_work(disk: Path, web: Web, tmp_path: Path, m
     ):
         with pytest.raises(PairingError, match=word):
             by_url(disk, web, pairs=table(tmp_path / "t.csv", [(cell, "a.mkv")]))
+    offline: dict[str, Any] = {"settings": Settings(protocol="raw", cache_dir=None, offline=True)}
+    asked = web.asked.total()
+    with pytest.raises(PairingError, match="--offline opens no socket"):
+        by_url(disk, web, **offline)
+    with pytest.raises(PairingError, match="--offline opens no socket"):
+        cells = [(f"{web.address}/gen/a.mkv", "a.mkv")]
+        by_path(disk, pairs=table(tmp_path / "t.csv", cells), **offline)
+    assert web.asked.total() == asked
     nobody = "http://127.0.0.1:1"
     with pytest.raises(UsageError, match="none of the 8 addresses can be read, nothing was done"):
         lipsync_eval.score(f"{nobody}/gen", f"{nobody}/gt", pairs=disk / "pairs.csv", **HOW)
