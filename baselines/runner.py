@@ -8,7 +8,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
-from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.errors import ClipError, InputError, MediaError, OutputError, UsageError
+from lipsync_eval.files import parse_json, sha256, write_text
+from lipsync_eval.locks import Held, Lock
 from lipsync_eval.media import open_clip
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.version import __version__
@@ -92,6 +94,7 @@ def run_all(
 
     Raises:
         UsageError: a generator without code, an unknown reference rule.
+        OutputError: another job runs one of the generators into this folder.
     """
     if reference not in REFERENCES:
         raise UsageError(
@@ -103,13 +106,34 @@ def run_all(
                 f"{adapter.record.name} has no public code: only its published numbers are here (list published)"
             )
     asked = Asked(out, reference, seed, again_failed)
-    for adapter, _ in adapters:
-        name = adapter.record.name
-        for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
-            folder.mkdir(parents=True, exist_ok=True)
     if crew is not None:
-        return crew(adapters, entries, asked, progress)
-    return [one(adapter, env, entry, asked, progress) for adapter, env in adapters for entry in entries]
+        with ExitStack() as locks:
+            for adapter, _ in adapters:
+                locks.enter_context(_own(out, adapter.record.name))
+            return crew(adapters, entries, asked, progress)
+    outcomes = []
+    for adapter, environment in adapters:
+        with _own(out, adapter.record.name) as lock:
+            for entry in entries:
+                lock.check()
+                outcomes.append(one(adapter, environment, entry, asked, progress))
+    return outcomes
+
+
+@contextmanager
+def _own(out: Path, name: str) -> Iterator[Lock]:
+    """The folders of one generator, made if absent and locked: two jobs cannot write into them at once."""
+    for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(out / ".jobs" / name / ".lock")
+    try:
+        lock.acquire()
+    except Held as error:
+        raise OutputError(
+            f"{out / name}: another job runs {name} there: {error}; wait for it, or name another folder"
+        ) from error
+    with lock:
+        yield lock
 
 
 def one(
@@ -286,7 +310,7 @@ def find_result(folder: Path, name: str) -> Path | None:
 def read_outcome(path: Path) -> GeneratorOutcome | None:
     """A kept outcome; None when there is none that can be read."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8"))
         return GeneratorOutcome(**{**data, "notes": tuple(data["notes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

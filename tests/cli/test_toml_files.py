@@ -16,7 +16,6 @@ from lipsync_eval.files import read_toml
 from lipsync_eval.protocols.toml_form import load
 from lipsync_eval.reports.layout import get_layout
 
-ROOT = Path(__file__).parents[2]
 BAD = {
     "no-toml": b"x = = 1",
     "no-utf8": b'x = "\xff"',
@@ -48,13 +47,3 @@ def test_what_is_no_toml_file(bad: str, reader: str, tmp_path: Path, monkeypatch
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ParseError, match=r"--x .*none\.toml: cannot be read as TOML"):
         read_toml(tmp_path / "none.toml", "--x")
-
-
-def test_nobody_else_reads_toml() -> None:
-    """But for the package's own registry of weights, and a value of --set."""
-    shelves = ("lipsync_eval", "baselines", "protocols", "reports")
-    files = [path for shelf in shelves for path in (ROOT / shelf).rglob("*.py")]
-    found = {path.relative_to(ROOT).as_posix() for path in files if "tomllib.load" in path.read_text("utf-8")}
-    assert found == {
-        "lipsync_eval/files.py", "lipsync_eval/weights/registry.py", "baselines/kit/configuration/resolve.py",
-    }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from lipsync_eval.baselines.kit.configuration.sections import C, RunConfig, Section
 from lipsync_eval.errors import UsageError
-from lipsync_eval.files import read_toml
+from lipsync_eval.files import parse_toml, read_toml
 
 Presets = Mapping[str, Mapping[str, Any]]
 """Sections by name of the preset; the first preset is the default."""
@@ -89,8 +88,8 @@ def _override(text: str) -> dict[str, Any]:
     if not found or not key.strip():
         raise UsageError(f"--set {text!r}: give SECTION.KEY=VALUE, e.g. train.steps=100")
     try:
-        parsed: Any = tomllib.loads(f"x = {value}")["x"]
-    except (ValueError, RecursionError):
+        parsed: Any = parse_toml(f"x = {value}")["x"]
+    except ValueError:
         parsed = value.strip()
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
