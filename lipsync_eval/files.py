@@ -26,6 +26,9 @@ FORMULA: Final = re.compile(r"\s*(=|[+\-@].*[(|!=])", re.DOTALL)
 """How a cell of a CSV begins that a spreadsheet may run. A clip called -0Xab or @someone is none: it can call nothing."""
 
 
+_TOML_MOST: Final = 1 << 20
+
+
 def cell_text(cell: str) -> str:
     """The text that a cell of a CSV of ours stands for: "'=cmd" is "=cmd" again (`results.csv_text` writes them)."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell.lstrip("'")) else cell
@@ -75,6 +78,27 @@ def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise ParseError(str(error)) from error
+
+
+def read_toml(path: Path, what: str = "") -> dict[str, Any]:
+    """What stands in a TOML file (UTF-8, at most 1 MB).
+
+    Args:
+        path: the file.
+        what: what it was given as, for the message: '--layout', 'protocol file'.
+
+    Raises:
+        ParseError: no such file, too large, or not TOML (also where it is nested too deeply, or holds a number too long).
+    """
+    named = f"{what} {path}".strip()
+    try:
+        with path.open("rb") as file:
+            data = file.read(_TOML_MOST + 1)
+        if len(data) > _TOML_MOST:
+            raise ParseError(f"{named}: cannot be read as TOML (it is larger than {_TOML_MOST} bytes)")
+        return parse_toml(data.decode("utf-8").replace("\r\n", "\n"))
+    except (OSError, ValueError) as error:
+        raise ParseError(f"{named}: cannot be read as TOML ({error})") from error
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from lipsync_eval.reports.published import GT, own_facts
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 from lipsync_eval.results.signature import format_signature
+from lipsync_eval.urls import is_url
 
 QUESTIONS = {
     "sync": "How well do the lips match the speech?",
@@ -102,6 +103,10 @@ def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int 
 
 
 def _item(seed: int, method: str, clip: str, video: str | None) -> Item:
+    if video and is_url(video):
+        raise UsageError(
+            f"{video} is a URL, and only `score` fetches videos; for a study, copy the videos to a disk and score them there"
+        )
     digest = hashlib.sha256(json.dumps([seed, method, clip]).encode()).hexdigest()[:16]
     return Item(digest, method, clip, Path(video or ""))
 

@@ -15,6 +15,7 @@ from lipsync_eval.cli.generators import (
     ENHANCE,
     chosen,
     environments,
+    on_one_cluster,
     reference_rule,
     report_failures,
     teller,
@@ -93,20 +94,22 @@ def compare(
     if experiment is not None and (layout or published):
         raise UsageError("--experiment prints its own table: leave out --layout and --published")
     try:
-        if experiment is not None:
-            from lipsync_eval.cli.leakage import leakage
+        with on_one_cluster(values) as crew:
+            how["crew"] = crew
+            if experiment is not None:
+                from lipsync_eval.cli.leakage import leakage
 
-            measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
-            asked = {"metrics": values["metrics"], "skip_missing": values["skip_missing"]}
-            return leakage(generators, entries, out, measure, settings, **asked, how=how, quiet=quiet)
-        measure = _measure(settings, values, quiet)
-        found = comparison.compare(generators, entries, out, measure, **how, progress=teller(quiet))
-        for name in found.empty:
-            click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
-        if found.results:
-            click.echo(comparison.write_table(found, out, layout, published), nl=False)
-        if found.results and not no_report:
-            click.echo(f"report: {comparison.write_report(found.names, out)}")
+                measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
+                asked = {"metrics": values["metrics"], "skip_missing": values["skip_missing"]}
+                return leakage(generators, entries, out, measure, settings, **asked, how=how, quiet=quiet)
+            measure = _measure(settings, values, quiet)
+            found = comparison.compare(generators, entries, out, measure, **how, progress=teller(quiet))
+            for name in found.empty:
+                click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
+            if found.results:
+                click.echo(comparison.write_table(found, out, layout, published), nl=False)
+            if found.results and not no_report:
+                click.echo(f"report: {comparison.write_report(found.names, out)}")
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     code = report_failures(found.outcomes)

@@ -15,6 +15,7 @@ from lipsync_eval.errors import OutputError
 from lipsync_eval.locks import Held, Lock
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import ClipRow, Result
+from lipsync_eval.urls import is_url
 
 if TYPE_CHECKING:
     from lipsync_eval.reports.page_media import Media
@@ -92,11 +93,15 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
         return no_media
     roots = [*own_folders(run), *(p.resolve() for p in more)]
     shown: set[str] = set()
-    absent, foreign = [], []
+    absent, foreign, urls = [], [], []
     for clip in run.clips:
-        paths = [Path(p) for p in (clip.gen, clip.gt) if p]
+        named = [p for p in (clip.gen, clip.gt) if p]
         if not clip.gen or (run.data.gt and not clip.gt) or not clip.n_frames:
             continue
+        if remote := [p for p in named if is_url(p)]:
+            urls.append(remote[0])
+            continue
+        paths = [Path(p) for p in named]
         if not all(p.exists() for p in paths):
             absent.append(next(str(p) for p in paths if not p.exists()))
         elif not all(any(p.resolve().is_relative_to(root) for root in roots) for p in paths):
@@ -106,6 +111,11 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
     if absent:
         warn(
             f"{run.run.name}: {len(absent)} clips are shown without videos, which are not there any more, e.g. {absent[0]}"
+        )
+    if urls:
+        warn(
+            f"{run.run.name}: {len(urls)} clips are shown without videos, which are URLs and are not fetched for a page, e.g. "
+            f"{urls[0]}; copy them to a disk and score them there to see them"
         )
     if foreign:
         warn(
@@ -121,7 +131,7 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
 
 def own_folders(run: Result) -> list[Path]:
     """The folders (or files) GEN and GT of a run, resolved; never one that holds the user's home or is the root of a disk."""
-    found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p]
+    found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p and not is_url(p)]
     try:
         home = Path.home().resolve()
     except RuntimeError:  # this user has none

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice, zip_longest
 
@@ -13,9 +13,10 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.engine.align import common_length
 from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
 from lipsync_eval.engine.follow_faces import WORDS, Face, follow_faces
+from lipsync_eval.engine.near_files import open_place, real_digest, with_urls
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
-from lipsync_eval.media import open_clip
+from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.base import Measurement, Meter
 from lipsync_eval.prefetch import prefetch
@@ -80,13 +81,16 @@ class _ClipRun:
 
     def from_files(self, paths: PairPaths) -> Outcome:
         """Open both videos, then as from_clips."""
-        with self._stopping():
-            with self._timed("open"):
-                gen, gt = self._open(paths)
-            self._measure(gen, gt)
-        if not self.outcome.digests[1]:
-            self.outcome.digests = "", _digest(paths)
-        return self._close()
+        with LocalFiles() as files:
+            with self._stopping():
+                with self._timed("open"):
+                    gen, gt = self._open(paths, files)
+                self._measure(gen, gt)
+            if not self.outcome.digests[1]:
+                with suppress(ClipError):
+                    self.outcome.digests = "", real_digest(paths, files)
+            outcome = self._close()
+        return with_urls(outcome, files) if files.used else outcome
 
     def from_clips(self, gen: Clip, gt: Clip | None) -> Outcome:
         """Measure, and turn what stops the clip into failures."""
@@ -99,15 +103,15 @@ class _ClipRun:
             self._tell(SPENT + part, seconds)
         return self.findings.close()
 
-    def _open(self, paths: PairPaths) -> tuple[Clip, Clip | None]:
+    def _open(self, paths: PairPaths, files: LocalFiles) -> tuple[Clip, Clip | None]:
         if paths.gen is None or (paths.gt is None and self.tools.real):
             side, other = ("generated", "real") if paths.gen is None else ("real", "generated")
             message = f"there is no {side} video for this {other} one; a score over the others alone would hide it"
             raise _Stop("pair", ClipError(message))
         self._tell("decode", 0.0)
         with self._stage("decode"):
-            gt = None if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio, keep=_KEPT_BYTES)
-            return open_clip(paths.gen, audio=paths.audio, keep=_KEPT_BYTES), gt
+            gt = None if paths.gt is None else open_place(files, paths.gt, paths.gt_audio, keep=_KEPT_BYTES)
+            return open_place(files, paths.gen, paths.audio, keep=_KEPT_BYTES), gt
 
     def _measure(self, gen: Clip, gt: Clip | None) -> None:
         """Each pass of the run: most runs have one."""
@@ -371,14 +375,6 @@ def _batches(pair: Pair) -> Iterator[Batch]:
                 raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
             yield Batch(pair, start, gen, gt)
             start += max(len(gen), len(gt))
-
-
-def _digest(paths: PairPaths) -> str:
-    """Content of the real video, also where the generated one failed: runs are compared by it."""
-    try:
-        return "" if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio).digest
-    except ClipError:
-        return ""
 
 
 def _first(audio: Audio | None, length: int) -> Audio | None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from lipsync_eval.engine import threads as thread_counts
+from lipsync_eval.engine.near_files import real_digest
 from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
@@ -22,7 +23,7 @@ from lipsync_eval.engine.worker_count import network_processes
 from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
 from lipsync_eval.logs import from_environment
-from lipsync_eval.media import open_clip
+from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import SPENT, Progress, silent
@@ -195,7 +196,12 @@ def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Calla
 
 def digesting() -> Callable[[PairPaths, Progress], str]:
     """What a worker does to name the content of a real video whose pair ended its process."""
-    return lambda pair, progress: "" if pair.gt is None else open_clip(pair.gt, audio=pair.gt_audio).digest
+
+    def digest(pair: PairPaths, progress: Progress) -> str:
+        with LocalFiles() as files:
+            return real_digest(pair, files)
+
+    return digest
 
 
 def _lost(plan: Plan, pair: PairPaths, death: Death, stage: str) -> Outcome:

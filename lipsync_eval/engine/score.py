@@ -23,6 +23,7 @@ from lipsync_eval.engine.threads import usual
 from lipsync_eval.engine.worker_count import Workers, count_workers
 from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
+from lipsync_eval.media.names import is_video
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
@@ -30,14 +31,15 @@ from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
 from lipsync_eval.results.store import refuse_others, run_folder, sweep, write_run
 from lipsync_eval.types import Settings
+from lipsync_eval.urls import Place, Url, place
 from lipsync_eval.version import __version__
 
 _LIBRARIES = ("torch", "numpy", "av", "opencv-python-headless", "dlib-bin", "scikit-image", "onnxruntime")
 
 
 def score(
-    gen: str | Path,
-    gt: str | Path | None = None,
+    gen: str | Place,
+    gt: str | Place | None = None,
     *,
     metrics: str | Sequence[str] = "core",
     settings: Settings | None = None,
@@ -61,7 +63,7 @@ def score(
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
-        gen: a folder or a single file of generated video.
+        gen: a folder or a single file of generated video, or its URL (docs/scale.md).
         gt: the same of real video, matched by stem; None: only metrics that need no real video are scored.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
@@ -98,7 +100,7 @@ def score(
     for text in plan.warnings:
         warn(text)
     label = name or usual_name(plan.gen)
-    line = list(command) if command is not None else ["lipsync_eval.score", *(str(p) for p in (gen, gt) if p)]
+    line = list(command) if command is not None else ["lipsync_eval.score", *(str(place(p)) for p in (gen, gt) if p)]
     if out is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary, crew_of(ask, threads) as crew:
             there = Journal(Path(temporary))
@@ -117,8 +119,8 @@ def score(
 
 
 def planned(
-    gen: str | Path,
-    gt: str | Path | None,
+    gen: str | Place,
+    gt: str | Place | None,
     metrics: str | Sequence[str],
     settings: Settings | None,
     pairs: str | Path | None,
@@ -133,8 +135,8 @@ def planned(
     """
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
     plan = make_plan(
-        Path(gen),
-        None if gt is None else Path(gt),
+        place(gen),
+        None if gt is None else place(gt),
         wanted,
         settings or Settings(),
         pairs_csv=Path(pairs) if pairs else None,
@@ -156,8 +158,10 @@ def _earlier(folder: Path) -> dict[str, Any]:
         return {}  # told later, when the folder is opened
 
 
-def usual_name(gen: Path) -> str:
+def usual_name(gen: Place) -> str:
     """The method's name in tables where none is given."""
+    if isinstance(gen, Url):
+        return gen.stem if is_video(gen) else gen.name
     return gen.stem if gen.is_file() else gen.resolve().name
 
 

@@ -23,6 +23,7 @@ from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS
 from lipsync_eval.results.store import refuse_others, run_folder
 from lipsync_eval.types import Settings
+from lipsync_eval.urls import Place, place
 
 JOB = "job"
 """The note that holds the plan."""
@@ -48,8 +49,8 @@ class ShardReport:
 
 
 def score_shard(
-    gen: str | Path,
-    gt: str | Path | None,
+    gen: str | Place,
+    gt: str | Place | None,
     shard: str,
     *,
     out: str | Path,
@@ -109,7 +110,7 @@ def score_shard(
                 "finished": False,
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": 0.0,
-                "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(p) for p in (gen, gt) if p), shard],
+                "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(place(p)) for p in (gen, gt) if p), shard],
                 "environment": environment(plan, processes, threads, isolate=isolate),
             }  # fmt: skip
             journal.keep_note(SHARD + mine.name, note)

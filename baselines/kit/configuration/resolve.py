@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from lipsync_eval.baselines.kit.configuration.sections import C, RunConfig, Section
 from lipsync_eval.errors import UsageError
-from lipsync_eval.files import parse_toml
+from lipsync_eval.files import parse_toml, read_toml
 
 Presets = Mapping[str, Mapping[str, Any]]
 """Sections by name of the preset; the first preset is the default."""
@@ -65,12 +65,7 @@ def load(
     """
     given: dict[str, Any] = {}
     if path is not None:
-        try:
-            given = parse_toml(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
+        given = read_toml(path, "configuration")
     name = str(given.pop("preset", preset or next(iter(presets))))
     if name not in presets:
         raise UsageError(f"unknown preset {name!r}; there are {', '.join(presets)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lipsync_eval.engine.cluster.start import ClusterAsk, connected
@@ -38,5 +39,5 @@ def crew_of(ask: ClusterAsk | None, threads: int | None = None) -> Iterator[Crew
 def files_of(job: Job) -> list[tuple[str, int]]:
     """The files of a clip that the client sees, as absolute path and size; a worker must see the same."""
     pair = job[1]
-    paths = [path for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio) if path is not None]
+    paths = [path for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio) if isinstance(path, Path)]
     return [(absolute(str(path)), path.stat().st_size) for path in paths if is_file(path)]

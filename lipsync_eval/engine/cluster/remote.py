@@ -121,7 +121,7 @@ def _look(path: str, size: int, here: str) -> None:
             time.sleep(1.0)
     what = "does not see" if found is None else "sees another file at"
     raise UsageError(
-        f"the worker on {here} {what} {path}; inputs must lie on a disk that all workers share, at the same path"
+        f"the worker on {here} {what} {path}; inputs, and outputs of generators, must lie on a disk that all workers share, at the same path"
     )
 
 
