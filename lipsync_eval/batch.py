@@ -23,7 +23,8 @@ class Batch:
     gen: Sequence[Frame]
     """n source frames, (H, W, 3) uint8 RGB."""
     gt: Sequence[Frame]
-    """As many of the real video; another number of them, or none, where the pair is not `paired` or has no real video."""
+    """As many of the real video; another number of them, or none, where the pair is not `paired` or has no real video. Either
+    is empty where no meter looks at that video's frames."""
 
     def __len__(self) -> int:
         return len(self.gen)

@@ -17,7 +17,7 @@ from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.pairs import PairPaths
-from lipsync_eval.metrics.base import Measurement, Meter
+from lipsync_eval.metrics.base import Measurement, Meter, looks_at
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.protocol import View
@@ -271,8 +271,8 @@ class _ClipRun:
         return meters
 
     def _stream(self, pair: Pair, meters: list[tuple[Meter, tuple[Ask, ...]]]) -> None:
-        """Every frame of both videos once through all meters; one that fails leaves the list."""
-        batches = _batches(pair)
+        """Every frame that a meter looks at once through all meters; one that fails leaves the list."""
+        batches = _batches(pair, frozenset[str]().union(*(looks_at(meter) for meter, _ in meters)))
         while (batch := self._next(batches)) is not None:
             self._tell("metrics", min(batch.start / pair.n_frames, 1.0))
             working = []
@@ -350,8 +350,8 @@ def _called(asks: Sequence[Ask]) -> str:
     return ", ".join(ask.name for ask in asks)
 
 
-def _batches(pair: Pair) -> Iterator[Batch]:
-    """Frames of both videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
+def _batches(pair: Pair, wanted: frozenset[str]) -> Iterator[Batch]:
+    """Frames of the wanted videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
     largest = max(side.clip.height * side.clip.width for side in (pair.gen, pair.gt) if side is not None) * 3
     size = max(1, min(_BATCH_MOST, _BATCH_BYTES // largest))
 
@@ -361,11 +361,13 @@ def _batches(pair: Pair) -> Iterator[Batch]:
             yield chunk
 
     start = 0
-    gens, gts = chunks(pair.gen, pair.n_frames), chunks(pair.gt, pair.gt_frames)
+    seen = {name.partition(".")[0] for name in wanted}
+    gens = chunks(pair.gen if "gen" in seen else None, pair.n_frames)
+    gts = chunks(pair.gt if "gt" in seen else None, pair.gt_frames)
     with prefetch(gens) as ahead, prefetch(gts) as real_ahead:
         both: Iterator[tuple[list[Frame], list[Frame]]] = zip_longest(ahead, real_ahead, fillvalue=[])
         for gen, gt in both:
-            if pair.paired and pair.gt is not None and len(gen) != len(gt):
+            if pair.paired and pair.gt is not None and len(seen) == 2 and len(gen) != len(gt):
                 raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
             yield Batch(pair, start, gen, gt)
             start += max(len(gen), len(gt))

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError, RefusedCheckpoint, WeightsError
 from lipsync_eval.features.arcface_align import align, five_points
+from lipsync_eval.network import Network, Precision
 from lipsync_eval.types import Float, Frame
-from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, onnx_session
+from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, onnx_device, onnx_session
 
 SIZE: Final = 112
 _BATCH: Final = 16
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(N, 3, 112, 112) -> (N, D)"""
 
 
 class FaceEmbedder:
@@ -27,14 +26,16 @@ class FaceEmbedder:
 
     Args:
         file: from weights.locate(..., role='arcface'); its row gives the preprocessing.
-        device: for torch checkpoints; ONNX runs on the CPU with one thread.
+        device: where it runs. ONNX runs on a GPU where onnxruntime has its CUDA provider (onnxruntime-gpu), else on the CPU
+            with one thread.
+        precision: number format of torch checkpoints; ONNX stays float32.
 
     Raises:
         RefusedCheckpoint: a file that cannot be read, or is no network for 112 x 112 faces.
         WeightsError: a row without preprocessing for faces.
     """
 
-    def __init__(self, file: WeightFile, device: str = "cpu") -> None:
+    def __init__(self, file: WeightFile, device: str = "cpu", precision: Precision = "fp32") -> None:
         self.file = file
         facts = get_row(file.name).preprocessing
         try:
@@ -47,7 +48,7 @@ class FaceEmbedder:
             raise WeightsError(
                 f"the row {file.name!r} has no preprocessing for faces; choose a row of the role arcface"
             ) from error
-        self._run = _onnx(file) if file.path.suffix.lower() == ".onnx" else _torch(file, device)
+        self._run = _onnx(file, device) if file.path.suffix.lower() == ".onnx" else _torch(file, device, precision)
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Identity vectors of aligned faces.
@@ -84,8 +85,8 @@ class FaceEmbedder:
         return self(np.stack(faces)) if faces else np.empty((0, 0), np.float32)
 
 
-def _onnx(file: WeightFile) -> Network:
-    session = onnx_session(file.path, threads=1)
+def _onnx(file: WeightFile, device: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    session = onnx_session(file.path, threads=1, device=onnx_device(device))
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
     if len(shape) != 4 or any(
@@ -111,7 +112,7 @@ def _onnx(file: WeightFile) -> Network:
     return run
 
 
-def _torch(file: WeightFile, device: str) -> Network:
+def _torch(file: WeightFile, device: str, precision: Precision) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     import torch
 
     from lipsync_eval.device import pick
@@ -123,11 +124,8 @@ def _torch(file: WeightFile, device: str) -> Network:
     place = pick(device)
     network.eval().requires_grad_(False).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            out: NDArray[np.float32] = (
-                network(torch.from_numpy(x).to(place).contiguous(memory_format=torch.channels_last)).cpu().numpy()
-            )
-        return out
+    def vectors(x: torch.Tensor) -> torch.Tensor:
+        return network(x.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
-    return run
+    runs = Network(place, precision, vectors=vectors)
+    return lambda x: runs("vectors", x)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError, WeightsError
 from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
+from lipsync_eval.network import to_device
 from lipsync_eval.types import Frame, Settings
 from lipsync_eval.weights import fit, load_tensors, locate
 
@@ -66,7 +67,7 @@ class S3FD:
             raise InputError(
                 f"S3FD needs frames of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
             )
-        batch = torch.from_numpy(np.stack(small)).to(self.device).permute(0, 3, 1, 2).float()
+        batch = to_device(np.stack(small), self.device).permute(0, 3, 1, 2).float()
         batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]
         with torch.inference_mode():
             offsets, scores, maps = self._net(batch)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from lipsync_eval.features.lpips import LPIPS
+    from lipsync_eval.network import Precision
     from lipsync_eval.weights import WeightFile
 
 NET: Final = Option(
@@ -59,13 +60,16 @@ SPECS: Final = (
 )
 
 
-def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8) -> NDArray[np.float64]:
+def lpips(
+    network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8, precision: Precision = "fp32"
+) -> NDArray[np.float64]:
     """LPIPS of uint8 frames.
 
     Args:
         network: from features.lpips_weights.load.
         gen, gt: (N, H, W, 3) uint8 RGB.
         batch: frames a step; does not move a value beyond rounding.
+        precision: number format of the convolutions.
 
     Returns:
         (N,) float64, lower is more alike, 0 for identical frames.
@@ -73,9 +77,8 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
     Raises:
         InputError: wrong dtype or shape, or frames too small for the net.
     """
-    import torch
-
     from lipsync_eval.features.lpips import MIN_SIDE
+    from lipsync_eval.network import Network
 
     gen, gt, _ = stacks(gen, gt)
     side = MIN_SIDE[network.net]
@@ -84,18 +87,18 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
             f"LPIPS with {network.net} needs frames of at least {side} x {side} px, got {gen.shape[1]} x {gen.shape[2]}; use a protocol with larger crops"
         )
     out = np.empty(len(gen))
-    device = network.shift.device
-    with torch.inference_mode():
-        for i in range(0, len(gen), batch):
-            a, b = (_tensor(x[i : i + batch], device) for x in (gen, gt))
-            out[i : i + batch] = network(a, b, check=False).double().cpu().numpy()
+
+    def pairs(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return network(_scaled(a), _scaled(b), check=False)  # type: ignore[no-any-return]
+
+    runs = Network(network.shift.device, precision, pairs=pairs)
+    for i in range(0, len(gen), batch):
+        out[i : i + batch] = runs("pairs", gen[i : i + batch], gt[i : i + batch])
     return out
 
 
-def _tensor(frames: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+def _scaled(frames: torch.Tensor) -> torch.Tensor:
+    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Lpips(Family):
@@ -103,6 +106,7 @@ class Lpips(Family):
 
     specs = SPECS
     options = (NET,)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -130,7 +134,7 @@ class Lpips(Family):
         Raises:
             MetricError: the pair has no crops, or crops of two sizes.
         """
-        return LpipsMeter(self.network(), self._notes, pair)
+        return LpipsMeter(self.network(), self.settings.precision, self._notes, pair)
 
     def network(self) -> LPIPS:
         """The loaded network on the run's device."""
@@ -147,14 +151,18 @@ class Lpips(Family):
 class LpipsMeter:
     """Keeps the distance of every frame of one clip."""
 
-    def __init__(self, network: LPIPS, notes: Sequence[str], pair: Pair) -> None:
-        self.network, self.notes = network, notes
+    looks_at = frozenset({"gen.crop", "gt.crop"})
+
+    def __init__(self, network: LPIPS, precision: Precision, notes: Sequence[str], pair: Pair) -> None:
+        self.network, self.precision, self.notes = network, precision, notes
         self.kept = PairFrames(pair, ("lpips",))
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         if batch.both.any():
-            self.kept.put(batch, "lpips", lpips(self.network, batch.gen_crops, batch.gt_crops))
+            self.kept.put(
+                batch, "lpips", lpips(self.network, batch.gen_crops, batch.gt_crops, precision=self.precision)
+            )
 
     def finish(self) -> Measurement:
         """The clip's numbers.

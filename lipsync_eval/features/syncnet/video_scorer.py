@@ -90,12 +90,19 @@ class VideoScorer:
             "regions": regions_digest(found),
             "lossy": str(how.lossy),
         }
+        if settings.precision != "fp32":
+            self._key["dtype"] = settings.precision
         held = self._cache.get(self._key)
         self._tracks = from_arrays(held) if held is not None else None
         self._scorer: SideScorer | None = None
         if self._tracks is None:
-            net = syncnet_net.load(file.path, file.sha256, pick(settings.device))
+            net = syncnet_net.load(file.path, file.sha256, pick(settings.device), settings.precision)
             self._scorer = SideScorer(net, found, samples, lossy=how.lossy)
+
+    @property
+    def needs_frames(self) -> bool:
+        """False where the cache had the distances."""
+        return self._scorer is not None
 
     def update(self, start: int, frames: Sequence[Frame]) -> None:
         """Take frames start, start + 1..., (H, W, 3) uint8 RGB, in order."""

@@ -77,6 +77,7 @@ class Fvd(Family):
 
     specs = SPECS
     options = (*OPTIONS, FVD_STATS)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -106,7 +107,9 @@ class Fvd(Family):
     def facts(self, metric: str) -> dict[str, str]:
         """All that the features of real windows hang on."""
         version, reading = next(spec.version for spec in self.specs if spec.name == metric), self.reading(metric)
-        own = {"metric": f"{metric}.{version}", "feat": self.file(metric).signature} | reading.keys()
+        own = (
+            {"metric": f"{metric}.{version}", "feat": self.file(metric).signature} | reading.keys() | self.number_format
+        )
         return own | crop_facts(self.settings, crop=reading.region == "crop", box=reading.region == "box")
 
     def check(self) -> None:
@@ -139,16 +142,12 @@ class Fvd(Family):
 
     def embed(self, frames: Sequence[Frame], metric: str) -> NDArray[np.float32]:
         """One window of frames (H, W, 3) uint8 RGB -> (D,) float32, on the run's device."""
-        import torch
-
         from lipsync_eval.metrics.fvd.prepare import prepare
+        from lipsync_eval.network import Network
 
         reading, network = self.reading(metric), self.network(metric)
-        device = next(network.parameters()).device
-        with torch.inference_mode():
-            out: NDArray[np.float32] = (
-                network(prepare(frames, reading.resize, reading.scale)[None].to(device))[0].cpu().numpy()
-            )
+        runs = Network(next(network.parameters()).device, self.settings.precision, features=network)
+        out: NDArray[np.float32] = runs("features", prepare(frames, reading.resize, reading.scale)[None].numpy())[0]
         return out
 
     def network(self, metric: str) -> nn.Module:
