@@ -147,6 +147,7 @@ RUN: dict[str, list[Mutation]] = {
     "detector": [setting(FACES, detector="yunet"), setting(NONE, detector="hog")],
     "precision": [setting(NETWORKS, precision="bf16"), setting(NONE, precision="fp32")],
     "device": [setting(NONE, device="cpu")],
+    "cache_crops": [setting(NONE, cache_crops=True)],
     "offline": [setting(NONE, offline=True)],
     "seed": [setting(NONE, seed=7)],
 }  # fmt: skip
@@ -261,6 +262,8 @@ MOVES: list[tuple[dict[str, Any], set[str]]] = [
     ({"seed": 3}, set()),
     ({"device": "cpu"}, set()),
     ({"offline": True}, set()),
+    ({"cache_crops": True}, set()),
+    ({"cache_crops": True}, set()),
     ({"workers": 2}, set()),
 ]
 
