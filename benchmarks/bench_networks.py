@@ -1,8 +1,12 @@
 """What the networks cost, as ratios of CPU seconds in one run. Seeded weights: speed does not depend on them.
 
-    python benchmarks/bench_networks.py second CLIP [--metrics core|all] [--copies 2]
+    python benchmarks/bench_networks.py second CLIP [--metrics core|all] [--copies 2] [--cache-crops]
     python benchmarks/bench_networks.py lse CLIP
+    python benchmarks/bench_networks.py official CLIP [--frames 16]
 
+official: the networks of all metrics on crops of both videos as the official tools run them (one after the other, batch
+        norm not folded, channels first, each frame alone where they do), against ours; and the share of `score`'s CPU
+        time that is spent inside of networks.
 second: a second generated folder against the same real folder with the same cache, against the first one.
 lse:    LSE alone from file to number, against the time that its network (lips and audio) takes by itself.
 
@@ -110,10 +114,132 @@ def second(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> di
         scoring(
             folder / side, folder / "gt", METRICS[args.metrics], given,
             "--cache", str(folder / "cache"), "--out", str(folder / f"run-{side}"),
+            *(["--cache-crops"] if args.cache_crops else []),
         )
         for side in ("one", "two")
     ]  # fmt: skip
     return {"first": seconds[0], "second": seconds[1], "ratio": seconds[1] / seconds[0]}
+
+
+def official(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> dict[str, float]:
+    """Each network in both ways, in one process on one thread."""
+    import time
+
+    import numpy as np
+    import torch
+    from PIL import Image
+    from support import syncnet_official
+
+    from lipsync_eval.features import inception, lpips, lpips_weights
+    from lipsync_eval.features.arcface import FaceEmbedder
+    from lipsync_eval.features.iresnet import IResNet
+    from lipsync_eval.features.syncnet import net as syncnet_net
+    from lipsync_eval.features.syncnet.track_scorer import TrackScorer
+    from lipsync_eval.media import open_clip
+    from lipsync_eval.metrics.fid import Fid
+    from lipsync_eval.metrics.lpips import lpips as distances
+    from lipsync_eval.types import Settings
+    from lipsync_eval.weights import load_tensors, locate
+
+    torch.set_num_threads(1)
+    settings = Settings(weights=given, device="cpu")
+    clip = open_clip(args.clip)
+    shown = [np.asarray(Image.fromarray(f).resize((256, 256))) for f in clip.frames(0, args.frames)]
+    crops = np.stack(shown)
+    faces = np.stack([np.asarray(Image.fromarray(f).resize((112, 112))) for f in shown])
+    lips = np.stack([np.asarray(Image.fromarray(f).resize((224, 224)))[..., ::-1] for f in shown])
+    audio = np.random.default_rng(0).integers(-9000, 9000, 640 * args.frames).astype(np.int16)
+    whole = inception.Inception().eval().requires_grad_(False)
+    arc = IResNet("iresnet50").eval().requires_grad_(False)
+    alex = lpips.LPIPS("alex").eval().requires_grad_(False)
+    lse_net = syncnet_official.seeded_net()
+
+    def nchw(x: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))).float()
+
+    def fid_alone() -> None:
+        whole(inception.prepare(nchw(crops).byte(), "pytorch"))
+        large = [[np.asarray(Image.fromarray(f[..., c].astype(np.float32), mode="F").resize((299, 299), Image.Resampling.BICUBIC))
+                  for c in range(3)] for f in shown]  # fmt: skip
+        whole((torch.from_numpy(np.stack([np.stack(f) for f in large])).clamp(0, 255) - 128) / 128)
+
+    def csim_alone() -> None:
+        for x in nchw(faces):
+            arc((x[None] - 127.5) / 127.5)
+
+    def lpips_alone() -> None:
+        for x in nchw(crops):
+            alex(x[None] / 127.5 - 1, x[None].flip(3) / 127.5 - 1, check=False)
+
+    def lse_ours() -> None:
+        scorer = TrackScorer(net, audio, args.frames)
+        for crop in lips:
+            scorer.add(crop)
+        scorer.finish()
+
+    family = Fid(settings, frozenset({"fid", "fid_clean"}))
+    embedder = FaceEmbedder(locate(settings, "w600k_r50", role="arcface"))
+    net = syncnet_net.load(given["syncnet"], "x", torch.device("cpu"))
+    trunk = lpips_weights.load("alex", *lpips_weights.find(settings, "alex"))
+    load_tensors(given["syncnet"])
+    ways = {
+        "fid, fid_clean": (fid_alone, lambda: [family.embed(crops, m) for m in ("fid", "fid_clean")], 2),
+        "csim": (csim_alone, lambda: embedder(faces), 2),
+        "lpips": (lpips_alone, lambda: distances(trunk, crops, crops[:, :, ::-1]), 1),
+        "lse": (lambda: syncnet_official.evaluate(lse_net, lips, audio), lse_ours, 2),
+    }
+
+    def spent(call: object) -> float:
+        with torch.inference_mode():
+            call()  # type: ignore[operator]
+            began = time.process_time()
+            call()  # type: ignore[operator]
+            return time.process_time() - began
+
+    found: dict[str, float] = {}
+    total = [0.0, 0.0]
+    for name, (theirs, ours, sides) in ways.items():
+        a, b = spent(theirs) * sides, spent(ours) * sides
+        total = [total[0] + a, total[1] + b]
+        found[name] = a / b
+    found["all, official seconds"], found["all, our seconds"], found["all"] = total[0], total[1], total[0] / total[1]
+    found["share of score inside networks"] = share(args, folder, settings)
+    return found
+
+
+def share(args: argparse.Namespace, folder: Path, settings: object) -> float:
+    """CPU seconds inside of networks over those of a whole `score` of both videos."""
+    import time
+    from itertools import islice
+
+    import cv2
+
+    import lipsync_eval
+    from lipsync_eval.media import open_clip, write_video
+    from lipsync_eval.network import Network
+
+    real = open_clip(args.clip)
+    audio = None if real.audio is None else real.audio.samples[: args.frames * 640]
+    for side, blur in (("gt", 0.0), ("one", 1.0)):
+        (folder / side).mkdir()
+        frames = (cv2.GaussianBlur(f, (0, 0), blur) if blur else f for f in islice(real.frames(), args.frames))
+        write_video(folder / side / "0.mp4", frames, audio=audio, codec="h264", crf=12)
+    inside, called = 0.0, Network.__call__
+
+    def timed(self: Network, head: str, *arrays: object) -> object:
+        nonlocal inside
+        began = time.process_time()
+        out = called(self, head, *arrays)  # type: ignore[arg-type]
+        inside += time.process_time() - began
+        return out
+
+    Network.__call__ = timed  # type: ignore[method-assign,assignment]
+    names = "core,lpips,fid,fid_clean,lse_c,lse_d,av_offset,csim"
+    how = {"metrics": names, "settings": __import__("dataclasses").replace(settings, cache_dir=None)}
+    lipsync_eval.score(folder / "one", folder / "gt", **how)  # loads everything
+    inside, began = 0.0, time.process_time()
+    lipsync_eval.score(folder / "one", folder / "gt", **how)
+    return inside / (time.process_time() - began)
 
 
 NETWORK = """
@@ -157,16 +283,18 @@ def lse(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("second", "lse"))
+    parser.add_argument("what", choices=("second", "lse", "official"))
     parser.add_argument("clip", type=Path)
     parser.add_argument("--metrics", choices=("core", "all"), default="core")
     parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--cache-crops", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ["LIPSYNC_EVAL_WEIGHTS"] = str(folder / "weights")
         given = weights(folder / "weights")
-        found = {"second": second, "lse": lse}[args.what](args, folder, given)
+        found = {"second": second, "lse": lse, "official": official}[args.what](args, folder, given)
     print(json.dumps({name: round(value, 2) for name, value in found.items()}))
 
 
