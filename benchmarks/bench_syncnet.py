@@ -59,7 +59,7 @@ def s3fd_ways(seconds: int) -> tuple[Callable[[], object], Callable[[], object]]
     frames = list(synthetic_inputs.clip(2, 4 * seconds, 720, 1280, waves=2, noise=0))
     net = s3fd_net.S3FDNet()
     net.load_state_dict(official.s3fd_state(1, 4.0))
-    detector = s3fd.S3FD(net, torch.device("cpu"))
+    detector = s3fd.S3FD(s3fd.S3FDMaps(net, torch.device("cpu")))
 
     def batched() -> object:
         return [detector.detect(frames[i : i + 8]) for i in range(0, len(frames), 8)]

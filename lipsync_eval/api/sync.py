@@ -46,7 +46,6 @@ def lse(crops: ArrayLike, audio: ArrayLike, *, settings: Settings | None = None)
         MetricError: too short, or silent.
         MissingWeights: SyncNet's weights are not on this machine.
     """
-    from lipsync_eval.device import pick
     from lipsync_eval.features.syncnet import net as syncnet_net
     from lipsync_eval.features.syncnet.side_scorer import check_audio
     from lipsync_eval.features.syncnet.track_scorer import TrackScorer, read
@@ -58,8 +57,7 @@ def lse(crops: ArrayLike, audio: ArrayLike, *, settings: Settings | None = None)
     check_audio(samples, len(frames))
     settings = settings or Settings()
     file = locate(settings, "syncnet", role="syncnet")
-    net = syncnet_net.load(file.path, file.sha256, pick(settings.device), settings.precision)
-    scorer = TrackScorer(net, samples, len(frames))
+    scorer = TrackScorer(syncnet_net.load(file.path, file.sha256, settings.device), samples, len(frames))
     for frame in frames:
         scorer.add(np.ascontiguousarray(frame[..., ::-1]))
     found = read(scorer.finish())
@@ -109,7 +107,7 @@ def avs(
     seen_real = None if real is None else extractor.see(real)
     heard = None
     if audio is not None:
-        heard = extractor.hear(audio_input(_int16(audio), len(made), extractor.model.config.normalize))
+        heard = extractor.hear(audio_input(_int16(audio), len(made), extractor.normalize))
     encode = extractor.encode
     return AVS(
         None if heard is None else frame_mean(encode(seen, None), encode(None, heard)),

@@ -19,7 +19,7 @@ from lipsync_eval.cli.generators import (
     report_failures,
     teller,
 )
-from lipsync_eval.cli.options import Headed, measuring, measuring_settings, on_cluster
+from lipsync_eval.cli.options import WORKERS_HELP, Headed, measuring, measuring_settings, on_cluster, processes
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.types import Settings
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @reference_rule("--reference-frame")
 @ENHANCE
 @AGAIN_FAILED
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--workers", type=processes, metavar="N|auto", default=1, show_default=True, help=WORKERS_HELP)
 @on_cluster
 @click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
 @click.option("--no-report", is_flag=True, help="Table only.")

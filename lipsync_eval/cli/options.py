@@ -71,13 +71,27 @@ METRICS: Final = flag(
     heading=FIRST,
     help="core | all | names, comma separated; -name leaves one out.",
 )
+
+
+def processes(value: object) -> int | str:
+    """The value of --workers: a whole number of 1 or more, or 'auto'."""
+    text = str(value)
+    if text == "auto":
+        return text
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise click.BadParameter(f"expected a whole number of 1 or more, or auto; got {text!r}")
+    return int(text)
+
+
+WORKERS_HELP: Final = "Processes, or auto: one a core that memory holds. The numbers do not depend on it."
 WORKERS: Final = flag(
     "--workers",
-    type=click.IntRange(1),
+    type=processes,
+    metavar="N|auto",
     default=1,
     show_default=True,
     heading=FIRST,
-    help="Processes; the numbers do not depend on it.",
+    help=WORKERS_HELP,
 )
 SKIP_MISSING: Final = flag(
     "--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing."

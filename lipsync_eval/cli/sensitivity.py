@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli.options import Headed, measuring, measuring_settings
+from lipsync_eval.cli.options import WORKERS_HELP, Headed, measuring, measuring_settings, processes
 
 _ALL = "shift,rotate,scale,blur,jpeg,recode,delay"
 
@@ -26,13 +26,7 @@ _ALL = "shift,rotate,scale,blur,jpeg,recode,delay"
     "--out", type=click.Path(path_type=Path), required=True, help="Folder for the table, the JSON and the plots."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the study that OUT holds.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Processes; the numbers do not depend on it.",
-)
+@click.option("--workers", type=processes, metavar="N|auto", default=1, show_default=True, help=WORKERS_HELP)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @measuring
 def sensitivity(
@@ -42,7 +36,7 @@ def sensitivity(
     metrics: str,
     out: Path,
     overwrite: bool,
-    workers: int,
+    workers: Any,
     quiet: bool,
     **values: Any,
 ) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
+from lipsync_eval.engine.worker_count import network_processes
 from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
 from lipsync_eval.logs import from_environment
@@ -136,7 +137,14 @@ def _in_workers(
     setup = (plan.settings, plan.tools.metrics, plan.tools.real)
     if crew is not None:
         return crew(setup, jobs, alone, progress)
-    return do_all(f"{__name__}:measuring", setup, jobs, workers, progress)
+    return _on_this_machine(plan, setup, jobs, workers, progress)
+
+
+def _on_this_machine(
+    plan: Plan, setup: tuple[Any, ...], jobs: list[Job], workers: int, progress: Progress
+) -> Iterator[tuple[Job, Outcome | Death]]:
+    with network_processes(min(workers, len(jobs)), plan.tools) as networks:
+        yield from do_all(f"{__name__}:measuring", setup, jobs, workers, progress, networks.environment)
 
 
 def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Callable[[Job, Progress], Outcome]:

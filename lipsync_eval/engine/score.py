@@ -18,6 +18,7 @@ from lipsync_eval.engine.cluster.measure import crew_of
 from lipsync_eval.engine.cluster.start import ClusterAsk
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Crew, run_clips
+from lipsync_eval.engine.worker_count import Workers, count_workers
 from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.metrics.registry import get_spec
@@ -40,7 +41,7 @@ def score(
     settings: Settings | None = None,
     out: str | Path | None = None,
     pairs: str | Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     resume: bool = False,
     overwrite: bool = False,
     skip_missing: bool = False,
@@ -63,7 +64,7 @@ def score(
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
         pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
-        workers: processes; the numbers do not depend on it.
+        workers: processes, or "auto": as many as this machine can feed. The numbers do not depend on it.
         resume: go on with a run that `out` holds already.
         overwrite: replace a run that `out` holds already.
         skip_missing: score the rest when weights are missing.
@@ -162,7 +163,7 @@ def _run(
     journal: Journal,
     label: str,
     command: list[str],
-    workers: int,
+    workers: Workers,
     event: Progress,
     resample: Resample,
     *,
@@ -181,7 +182,8 @@ def _run(
     except OSError as error:
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
-    run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=check, crew=crew)
+    processes = count_workers(workers, plan.tools, len(plan.pairs))
+    run_clips(plan, journal, workers=processes, isolate=isolate, progress=event, check=check, crew=crew)
     commit, dirty = checkout_commit()
     run = RunInfo(
         name=label,
@@ -195,7 +197,7 @@ def _run(
         plan=stamp,
         id=journal.run,
     )
-    result = build_result(plan, journal, run, environment(plan.settings, plan.tools.metrics, workers), resample)
+    result = build_result(plan, journal, run, environment(plan.settings, plan.tools.metrics, processes), resample)
     if lock is not None:
         result = result.with_frames(folder.absolute())
         try:

@@ -13,6 +13,7 @@ from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.run import run_clips
 from lipsync_eval.engine.score import environment, fingerprint, finished_run, planned, usual_name
 from lipsync_eval.engine.shards import Shard, lengths_of, split
+from lipsync_eval.engine.worker_count import Workers, count_workers
 from lipsync_eval.errors import OutputError
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
@@ -53,7 +54,7 @@ def score_shard(
     metrics: str | Sequence[str] = "core",
     settings: Settings | None = None,
     pairs: str | Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     skip_missing: bool = False,
     name: str | None = None,
     resample: Resample = "clip",
@@ -83,6 +84,7 @@ def score_shard(
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, Path(out))
     for text in plan.warnings:
         warn(text)
+    processes = count_workers(workers, plan.tools, -(-len(plan.pairs) // mine.of))
     folder, journal = Path(out), Journal(Path(out))
     stamp = fingerprint(plan, resample)
     began, started = time.monotonic(), datetime.now(UTC)
@@ -103,13 +105,13 @@ def score_shard(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": 0.0,
                 "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(p) for p in (gen, gt) if p), shard],
-                "environment": environment(plan.settings, plan.tools.metrics, workers),
+                "environment": environment(plan.settings, plan.tools.metrics, processes),
             }  # fmt: skip
             journal.keep_note(SHARD + mine.name, note)
         except OSError as error:
             raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
         places = split(lengths, mine.of)[mine.number - 1]
-        run_clips(plan, journal, workers=workers, isolate=isolate, progress=event, check=lock.check, places=places)
+        run_clips(plan, journal, workers=processes, isolate=isolate, progress=event, check=lock.check, places=places)
         note |= {"finished": True, "seconds": round(time.monotonic() - began, 2)}
         journal.keep_note(SHARD + mine.name, note)
         outcomes = [journal.read(place, plan.pairs[place].id, arrays=False) for place in places]

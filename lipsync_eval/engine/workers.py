@@ -63,7 +63,12 @@ class Death:
 
 
 def do_all(
-    target: str, setup: tuple[Any, ...], jobs: Sequence[Job], workers: int, report: Callable[..., None]
+    target: str,
+    setup: tuple[Any, ...],
+    jobs: Sequence[Job],
+    workers: int,
+    report: Callable[..., None],
+    env: Callable[[], Mapping[str, str]] = dict,
 ) -> Iterator[tuple[Job, Any]]:
     """Do jobs in worker processes, in the order in which they finish.
 
@@ -73,6 +78,7 @@ def do_all(
         jobs: what `Work` is called with.
         workers: processes at a time, 1 or more.
         report: called here with whatever the work reported there.
+        env: asked before each start of a worker for what is added to its environment.
 
     Yields:
         (job, result), or (job, Death) where the worker died.
@@ -88,7 +94,7 @@ def do_all(
     stopped: set[_Worker] = set()
     try:
         for _ in range(min(workers, len(jobs))):
-            alive.add(_Worker(inbox, target, setup))
+            alive.add(_Worker(inbox, target, setup, {**os.environ, **env()}))
         while left or under_way:
             worker, message = inbox.get()
             if message is None:
@@ -106,7 +112,7 @@ def do_all(
                             f"worker processes end before they are ready ({death}); finished clips are kept: look at the messages above, then go on with --resume"
                         )
                 if len(alive) < min(workers, len(left)):
-                    alive.add(_Worker(inbox, target, setup))
+                    alive.add(_Worker(inbox, target, setup, {**os.environ, **env()}))
                 continue
             kind, *rest = message
             if kind == "report":
@@ -255,9 +261,9 @@ def serve() -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os._exit(1)
-        _put(target, ("error", _portable(error)))
+        _put(target, ("error", portable(error)))
     except Exception as error:
-        _put(target, ("error", _portable(error)))
+        _put(target, ("error", portable(error)))
 
 
 def _take(source: IO[bytes], jobs: queue.Queue[Any]) -> None:
@@ -267,7 +273,7 @@ def _take(source: IO[bytes], jobs: queue.Queue[Any]) -> None:
     os._exit(0)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error itself where it survives the way to the parent, else its words."""
     try:
         copy = pickle.loads(pickle.dumps(error))  # noqa: S301  (made in the line itself)

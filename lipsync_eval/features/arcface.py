@@ -6,16 +6,21 @@ Preprocessing (mean, std, colour order) is the row's, because it belongs to the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import InputError, RefusedCheckpoint, WeightsError
 from lipsync_eval.features.arcface_align import align, five_points
-from lipsync_eval.network import Network, Precision
+from lipsync_eval.networks import find, itemwise
 from lipsync_eval.types import Float, Frame
 from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, onnx_device, onnx_session
+
+if TYPE_CHECKING:
+    import torch
+
+    from lipsync_eval.features.iresnet import IResNet
 
 SIZE: Final = 112
 _BATCH: Final = 16
@@ -112,20 +117,40 @@ def _onnx(file: WeightFile, device: str) -> Callable[[NDArray[np.float32]], NDAr
     return run
 
 
-def _torch(file: WeightFile, device: str, precision: Precision) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    import torch
+def _torch(file: WeightFile, device: str) -> Network:
+    return find(FaceNetwork, f"{__name__}:load", file, device).run
 
+
+class FaceNetwork:
+    """An iresnet with its weights on one device."""
+
+    def __init__(self, network: IResNet, device: torch.device) -> None:
+        import torch
+
+        self._network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device = device
+
+    @itemwise
+    def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3, 112, 112) -> (N, D)."""
+        import torch
+
+        with torch.inference_mode():
+            given = torch.from_numpy(x).to(self._device).contiguous(memory_format=torch.channels_last)
+            out: NDArray[np.float32] = self._network(given).cpu().numpy()
+        return out
+
+
+def load(file: WeightFile, device: str) -> FaceNetwork:
+    """The network of a torch checkpoint.
+
+    Raises:
+        RefusedCheckpoint: not a checkpoint of an iresnet.
+    """
     from lipsync_eval.device import pick
     from lipsync_eval.features.iresnet import IResNet, arch_of
 
     tensors = load_tensors(file.path)
     network = IResNet(arch_of(tensors, file.path.name))
     fit(network, tensors, source=file.path.name)
-    place = pick(device)
-    network.eval().requires_grad_(False).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def vectors(x: torch.Tensor) -> torch.Tensor:
-        return network(x.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
-
-    runs = Network(place, precision, vectors=vectors)
-    return lambda x: runs("vectors", x)
+    return FaceNetwork(network, pick(device))

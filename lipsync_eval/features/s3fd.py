@@ -6,7 +6,6 @@ Source: joonson/syncnet_python@6efbb1c, detectors/s3fd (detect_faces with conf_t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError, WeightsError
 from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
-from lipsync_eval.network import to_device
+from lipsync_eval.networks import find, itemwise
 from lipsync_eval.types import Frame, Settings
 from lipsync_eval.weights import fit, load_tensors, locate
 
@@ -34,8 +33,8 @@ _MEAN: Final = (123.0, 117.0, 104.0)
 Boxes = NDArray[np.float64]
 
 
-class S3FD:
-    """The detector with its weights on one device."""
+class S3FDMaps:
+    """The detector's network with its weights on one device: frames in, numbers of every prior box out."""
 
     def __init__(self, net: S3FDNet, device: torch.device) -> None:
         self.device = device
@@ -44,6 +43,30 @@ class S3FD:
         self._net = net.eval().requires_grad_(False).to(device)
         if device.type == "cpu":
             self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._cells: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    @itemwise
+    def look(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, h, w, 3) uint8 RGB, already scaled -> (N, P, 4) offsets and (N, P) face probability."""
+        batch = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).float()
+        batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]
+        with torch.inference_mode():
+            offsets, scores, maps = self._net(batch)
+        self._cells[frames.shape[1], frames.shape[2]] = maps
+        return numpy(offsets), np.ascontiguousarray(numpy(scores)[:, :, 1])
+
+    def cells(self, height: int, width: int) -> list[tuple[int, int]]:
+        """(height, width) of the six maps of frames of this size, once such frames were looked at."""
+        return self._cells[height, width]
+
+
+class S3FD:
+    """The detector: frames in, faces out."""
+
+    def __init__(self, maps: S3FDMaps) -> None:
+        self._maps = maps
+        self.batch = maps.batch
+        """Frames that `detect` should be given at once."""
 
     def detect(self, frames: Sequence[Frame], *, scale: float = 0.25, confidence: float = CONFIDENCE) -> list[Boxes]:
         """Faces of each frame.
@@ -67,15 +90,14 @@ class S3FD:
             raise InputError(
                 f"S3FD needs frames of at least {_SMALLEST} px after scaling by {scale}; these are {width}x{height}"
             )
-        batch = to_device(np.stack(small), self.device).permute(0, 3, 1, 2).float()
-        batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]
-        with torch.inference_mode():
-            offsets, scores, maps = self._net(batch)
-        prior = priors(batch.shape[2], batch.shape[3], maps)
+        batch: NDArray[np.uint8] = np.stack(small).astype(np.uint8, copy=False)
+        offsets, scores = self._maps.look(batch)
+        high, wide = batch.shape[1:3]
+        prior = priors(high, wide, self._maps.cells(high, wide))
         lowest = max(confidence, _LOWEST)  # a box never suppresses a better one, so lower ones need no look
         side = np.array([width, height, width, height], np.float32)
         found = []
-        for loc, face in zip(numpy(offsets), numpy(scores)[:, :, 1], strict=True):
+        for loc, face in zip(offsets, scores, strict=True):
             rows = candidates(loc, face, prior, lowest)
             boxes = np.column_stack([rows[:, 1:] * side, rows[:, 0]]).astype(np.float64)
             found.append(boxes[suppress(boxes[:, :4], boxes[:, 4], _SECOND_OVERLAP)])
@@ -101,21 +123,25 @@ def candidates(
     return np.column_stack([scores[chosen][kept], boxes[kept]])
 
 
-@lru_cache(maxsize=1)
-def load(path: Path, digest: str, device: torch.device) -> S3FD:
-    """The detector with the weights of a file, kept for the next clip.
+def load(path: Path, digest: str, device: str) -> S3FD:
+    """The detector with the weights of a file, which are kept for the next clip.
 
     Args:
         path: sfd_face.pth or another file with its names.
-        digest: sha256 of the file; part of the cache's key, so a changed file is read again.
-        device: where to run.
+        digest: sha256 of the file; a changed file is read again.
+        device: where to run, as in Settings.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of this network.
     """
+    return S3FD(find(S3FDMaps, f"{__name__}:maps", path, digest, device))
+
+
+def maps(path: Path, digest: str, device: str) -> S3FDMaps:
+    """The network of `load`, read from the file."""
     net = S3FDNet()
     fit(net, load_tensors(path), source=f"{path.name} ({digest[:8]})")
-    return S3FD(net, device)
+    return S3FDMaps(net, pick(device))
 
 
 def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
@@ -131,7 +157,7 @@ def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
         WeightsError: a face was found in a grey frame.
     """
     file = locate(settings, name, role="s3fd")
-    detector = load(file.path, file.sha256, pick(settings.device))
+    detector = load(file.path, file.sha256, settings.device)
     faces = detector.detect([np.full((256, 256, 3), 110, np.uint8)], scale=1.0)[0]
     if len(faces):
         raise WeightsError(

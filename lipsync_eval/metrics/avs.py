@@ -19,7 +19,6 @@ from lipsync_eval.types import FPS, RATE, Audio, Float, Pair, Settings, Side
 
 if TYPE_CHECKING:
     from lipsync_eval.features.avhubert.cached import Memory, Mouth
-    from lipsync_eval.features.avhubert.model import AVHuBERT
     from lipsync_eval.features.avhubert.stream import MouthStream
     from lipsync_eval.weights import WeightFile
 
@@ -77,8 +76,7 @@ class Avs(Family):
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self.roi = self.option(ROI.name)
-        self.dtype = self.option(DTYPE.name) or {"fp32": "float32", "bf16": "bfloat16"}[settings.precision]
-        self._model: AVHuBERT | None = None
+        self.dtype = self.option(DTYPE.name)
         self._memory: Memory | None = None
 
     def needs(self, metric: str) -> frozenset[str]:
@@ -88,9 +86,11 @@ class Avs(Family):
 
     def check(self) -> None:
         """The checkpoint is read here, so that a refused one ends the run before any work; its licence is told once."""
-        self._network()
         from lipsync_eval.features.avhubert.checkpoint import tell_licence
+        from lipsync_eval.features.avhubert.extract import kept
 
+        file = self._file()
+        kept(file.path, file.sha256)
         tell_licence()
 
     def signature(self, metric: str) -> Mapping[str, str]:
@@ -114,25 +114,20 @@ class Avs(Family):
     def memory(self) -> Memory:
         """The loaded network on the run's device, with the run's cache."""
         if self._memory is None:
-            from lipsync_eval.device import pick
+            from lipsync_eval.features.avhubert import extract
             from lipsync_eval.features.avhubert.cached import Memory
-            from lipsync_eval.features.avhubert.extract import Extractor
+            from lipsync_eval.networks import find
 
-            extractor = Extractor(self._network().to(pick(self.settings.device)), self.dtype)  # type: ignore[arg-type]
-            self._memory = Memory(extractor, Cache(self.settings.cache_dir), self._file().sha256)
+            file = self._file()
+            extractor = find(
+                extract.Extractor, f"{extract.__name__}:load", file.path, file.sha256, self.settings.device, self.dtype
+            )
+            self._memory = Memory(extractor, Cache(self.settings.cache_dir), file.sha256)
         return self._memory
 
     def notes(self) -> list[str]:
         """What is to be known about the checkpoint."""
         return [note] if (note := self._file().note) else []
-
-    def _network(self) -> AVHuBERT:
-        file = self._file()
-        if self._model is None:
-            from lipsync_eval.features.avhubert.checkpoint import read
-
-            self._model = read(file.path)
-        return self._model
 
     def _file(self) -> WeightFile:
         from lipsync_eval.weights import locate
@@ -305,7 +300,7 @@ class _Branches:
         from lipsync_eval.features.avhubert.audio import audio_input
 
         if id(audio) not in self.heard:
-            self.heard[id(audio)] = audio_input(audio.int16(), n_frames, self.memory.extractor.model.config.normalize)
+            self.heard[id(audio)] = audio_input(audio.int16(), n_frames, self.memory.extractor.normalize)
         return self.heard[id(audio)]
 
 

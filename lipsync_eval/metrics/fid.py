@@ -19,10 +19,7 @@ from lipsync_eval.metrics.helpers.real_stats import FID_STATS, crop_facts, opene
 from lipsync_eval.types import Pair, Settings, Side
 
 if TYPE_CHECKING:
-    import torch
-
-    from lipsync_eval.features.inception import Inception
-    from lipsync_eval.network import Network
+    from lipsync_eval.features.inception import Pool3
     from lipsync_eval.weights import WeightFile
 
 ROW: Final = "inception-fid"
@@ -83,8 +80,7 @@ class Fid(Family):
         super().__init__(settings, metrics)
         self.wanted = tuple(sorted(metrics))
         self.stats = opened(FID_STATS, settings, DIM)
-        self._network: Inception | None = None
-        self._runs: Network | None = None
+        self._network: Pool3 | None = None
 
     def _file(self) -> WeightFile:
         from lipsync_eval.weights import locate
@@ -118,33 +114,18 @@ class Fid(Family):
 
     def embed(self, crops: NDArray[np.uint8], metric: str) -> NDArray[np.float32]:
         """(N, h, w, 3) uint8 -> (N, 2048) float32, on the run's device."""
-        if self._runs is None:
-            from lipsync_eval.features.inception import prepare
-            from lipsync_eval.network import Network
+        return self.network().embed(crops, resize=RESIZE[metric])
 
-            network = self.network()
-
-            def resized(how: str) -> Callable[[torch.Tensor], torch.Tensor]:
-                return lambda x: network(prepare(x.permute(0, 3, 1, 2), how))
-
-            heads = {how: resized(how) for how in RESIZE.values()}
-            self._runs = Network(next(network.parameters()).device, self.settings.precision, **heads)
-        runs = self._runs
-        return np.concatenate([runs(RESIZE[metric], crops[i : i + 8]) for i in range(0, len(crops), 8)])
-
-    def network(self) -> Inception:
-        """The loaded network on the run's device."""
+    def network(self) -> Pool3:
+        """The network on the run's device."""
         if self._network is None:
-            import torch
+            from lipsync_eval.features import inception
+            from lipsync_eval.networks import find
 
-            from lipsync_eval.device import pick
-            from lipsync_eval.features.inception import Inception, state
-            from lipsync_eval.weights import fit, load_tensors
-
-            file, network = self._file(), Inception()
-            fit(network, state(load_tensors(file.path)), source=file.path.name)
-            network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._network = network.to(pick(self.settings.device))
+            file = self._file()
+            self._network = find(
+                inception.Pool3, f"{inception.__name__}:load", file.path, file.sha256, self.settings.device
+            )
         return self._network
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:

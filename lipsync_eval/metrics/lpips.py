@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
+from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, stacks
+from lipsync_eval.networks import find, itemwise
 from lipsync_eval.options import Option
 from lipsync_eval.types import Pair, Settings
 
@@ -111,7 +114,6 @@ class Lpips(Family):
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self.net = self.option(NET.name)
-        self._network: LPIPS | None = None
         self._notes: list[str] = []
 
     def _files(self) -> tuple[WeightFile, WeightFile]:
@@ -134,35 +136,50 @@ class Lpips(Family):
         Raises:
             MetricError: the pair has no crops, or crops of two sizes.
         """
-        return LpipsMeter(self.network(), self.settings.precision, self._notes, pair)
+        return LpipsMeter(self.distances(), self._notes, pair)
+
+    def distances(self) -> LpipsDistances:
+        """The network on the run's device, arrays in and out."""
+        trunk, linear = self._files()
+        self._notes = [f.note for f in (trunk, linear) if f.note]
+        return find(LpipsDistances, f"{__name__}:load_distances", self.net, trunk, linear, self.settings.device)
 
     def network(self) -> LPIPS:
-        """The loaded network on the run's device."""
-        if self._network is None:
-            from lipsync_eval.device import pick
-            from lipsync_eval.features.lpips_weights import load
+        """The network itself, on the run's device in this process."""
+        return load_distances(self.net, *self._files(), self.settings.device).network
 
-            trunk, linear = self._files()
-            self._notes = [f.note for f in (trunk, linear) if f.note]
-            self._network = load(self.net, trunk, linear).to(pick(self.settings.device))
-        return self._network
+
+class LpipsDistances:
+    """The network with its weights on one device: crop pairs in, distances out."""
+
+    def __init__(self, network: LPIPS) -> None:
+        self.network = network
+
+    @itemwise
+    def measure(self, gen: NDArray[np.uint8], gt: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """As `lpips`."""
+        return lpips(self.network, gen, gt, 64 if self.network.shift.is_cuda else 8)
+
+
+@lru_cache(maxsize=3)
+def load_distances(net: str, trunk: WeightFile, linear: WeightFile, device: str) -> LpipsDistances:
+    """The network of two files, kept."""
+    from lipsync_eval.features.lpips_weights import load
+
+    return LpipsDistances(load(net, trunk, linear).to(pick(device)))
 
 
 class LpipsMeter:
     """Keeps the distance of every frame of one clip."""
 
-    looks_at = frozenset({"gen.crop", "gt.crop"})
-
-    def __init__(self, network: LPIPS, precision: Precision, notes: Sequence[str], pair: Pair) -> None:
-        self.network, self.precision, self.notes = network, precision, notes
+    def __init__(self, network: LpipsDistances, notes: Sequence[str], pair: Pair) -> None:
+        self.network, self.notes = network, notes
         self.kept = PairFrames(pair, ("lpips",))
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         if batch.both.any():
-            self.kept.put(
-                batch, "lpips", lpips(self.network, batch.gen_crops, batch.gt_crops, precision=self.precision)
-            )
+            self.kept.put(batch, "lpips", self.network.measure(batch.gen_crops, batch.gt_crops))
 
     def finish(self) -> Measurement:
         """The clip's numbers.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from lipsync_eval.engine.kept_plan import settings_data
+from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import LipsyncError, UsageError
 from lipsync_eval.results.schema import RESULTS, Result, load_result
 from lipsync_eval.types import Settings
@@ -33,7 +34,7 @@ class BackgroundScore:
         out: Path | str,
         metrics: str = "core",
         settings: Settings | None = None,
-        workers: int = 1,
+        workers: Workers = 1,
         log: Log | None = None,
         prefix: str = "lipsync/",
     ) -> None:
@@ -44,7 +45,7 @@ class BackgroundScore:
             out: folder for one run a step (`out/step-00001000`).
             metrics: as `score` takes them.
             settings: how to measure; None: Settings(device='cpu'), so that the training keeps its GPU.
-            workers: processes of the child.
+            workers: measuring processes of the child, or "auto".
             log: called by `poll` and `close` with every finished step's values.
             prefix: of the names given to `log`.
         """

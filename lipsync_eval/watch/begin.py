@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lipsync_eval.engine.plan import make_plan
+from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import OtherRun, OutputError
 from lipsync_eval.files import sha256, write_text
 from lipsync_eval.results.csv_text import csv_text
@@ -39,7 +40,7 @@ class Asked:
     """Seconds for which a checkpoint must not change before it counts as complete."""
     timeout: float = 86400.0
     """Seconds that the command may take for one checkpoint."""
-    workers: int = 1
+    workers: Workers = 1
     skip_missing: bool = False
     drop_videos: bool = False
     """Remove a checkpoint's videos once they are scored."""

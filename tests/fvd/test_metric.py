@@ -22,6 +22,7 @@ from lipsync_eval.metrics.base import Measurement
 from lipsync_eval.metrics.checks.synthetic import synthetic_pair
 from lipsync_eval.metrics.fvd.distance import extrapolated, frechet
 from lipsync_eval.metrics.fvd.family import Fvd
+from lipsync_eval.metrics.fvd.network import VideoNetwork
 from lipsync_eval.metrics.fvd.readings import READINGS
 from lipsync_eval.settings import Settings
 from lipsync_eval.types import Pair
@@ -41,7 +42,7 @@ class Quick(Fvd):
 
     made: ClassVar[dict[str, torch.nn.Module]] = {}
 
-    def network(self, metric: str) -> torch.nn.Module:
+    def network(self, metric: str) -> VideoNetwork:
         row = READINGS[metric].row
         if row not in self.made:
             torch.manual_seed(0)
@@ -49,7 +50,7 @@ class Quick(Fvd):
             self.made[row] = torch.nn.Sequential(
                 conv, torch.nn.ReLU(), torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten()
             )
-        return self.made[row]
+        return VideoNetwork(self.made[row], torch.device("cpu"))
 
 
 @pytest.mark.parametrize("case", ["case4_frechet_40x16", "case5_frechet_24x400"])

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
-    {"files", "device", "network", "registry", "logs"},
+    {"files", "device", "networks", "registry", "logs"},
     {"align", "options", "cache", "locks"},
     {"settings", "schemas"},
     {"types"},

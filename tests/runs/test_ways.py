@@ -13,8 +13,11 @@ from support.perception import write_inception, write_lpips
 import lipsync_eval
 from lipsync_eval import Settings
 from lipsync_eval.demo import make_demo
+from lipsync_eval.engine import worker_count
+from lipsync_eval.engine.network_process import NetworkProcesses
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.registry import get_spec, specs
+from lipsync_eval.networks import SHARED
 
 CHEAP = [
     name
@@ -67,3 +70,18 @@ def test_every_way_gives_the_same(way: str, run: dict[str, Any]) -> None:
     assert found.clips == whole.clips and found.failures == whole.failures
     for name in ("clips.csv", "frames.npz"):
         assert (out / name).read_bytes() == (root / "whole" / name).read_bytes()
+
+
+def test_networks_in_a_process_of_their_own_give_the_same(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a GPU, which this machine need not have: there the process computes on the CPU."""
+    monkeypatch.setattr(worker_count, "network_places", lambda tools: ["0"])
+    given, environment = [], NetworkProcesses.environment
+    monkeypatch.setattr(NetworkProcesses, "environment", lambda self: given.append(environment(self)) or given[-1])
+    settings = run["how"]["settings"]
+    found = lipsync_eval.score(*run["clips"], metrics=NETWORKS, settings=settings, workers=2)
+    assert not found.failures
+    assert len({env[SHARED] for env in given}) == 1 and len(given) == 2
+    for score in found.scores:
+        spec, other = get_spec(score.metric), run["whole"][score.metric]
+        assert score.value == pytest.approx(other.value, rel=spec.tolerance, abs=spec.tolerance)
+        assert score.signature == other.signature

@@ -221,7 +221,7 @@ def test_s3fd_network_and_detector(threads: int) -> None:
     h, w = (int(v) for v in g["image_hw"])
     frame = synthetic_inputs.image(int(g["image_seed"]), h, w)
     assert synthetic_inputs.crc(frame) == g["image_crc32"]
-    detector = s3fd.S3FD(net, CPU)
+    detector = s3fd.S3FD(s3fd.S3FDMaps(net, CPU))
     with torch.inference_mode():
         loc, scores, maps = net(
             torch.from_numpy(frame).permute(2, 0, 1)[None].float() - torch.tensor(s3fd._MEAN)[:, None, None]
@@ -260,7 +260,7 @@ def test_s3fd_decoding_and_suppression() -> None:
 
 
 def test_s3fd_refuses_frames_that_are_too_small() -> None:
-    detector = s3fd.S3FD(s3fd_net.S3FDNet(), CPU)
+    detector = s3fd.S3FD(s3fd.S3FDMaps(s3fd_net.S3FDNet(), CPU))
     with pytest.raises(InputError, match="at least 28 px"):
         detector.detect([np.zeros((108, 120, 3), np.uint8)])
     assert detector.detect([np.zeros((112, 120, 3), np.uint8)], confidence=1.0)[0].shape == (

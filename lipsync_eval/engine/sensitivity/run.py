@@ -13,6 +13,7 @@ from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
 from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
+from lipsync_eval.engine.worker_count import Workers, count_workers, network_processes
 from lipsync_eval.engine.workers import Death, WorkerDied, do_all
 from lipsync_eval.errors import LipsyncError, MissingWeights, UsageError
 from lipsync_eval.media import PairPaths, find_pairs, open_clip
@@ -28,7 +29,7 @@ def run_study(
     metrics: Sequence[str],
     settings: Settings,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress = silent,
     command: Sequence[str] = (),
 ) -> Study:
@@ -41,7 +42,7 @@ def run_study(
         perturbations: strengths by name, from `parse_perturbations`.
         metrics: ids.
         settings: how to measure; without a cache folder a temporary one serves, since the clips come again and again.
-        workers: processes.
+        workers: processes, or "auto".
         progress: told ('', 'total', number of measurements), and (text, 'measure', 0.0) and (text, 'done', 1.0) for each.
         command: what to write down as the command line.
 
@@ -62,7 +63,7 @@ def run_study(
     jobs = [_Job(pair, name, strength) for name, strength in grades for pair in pairs]
     progress("", "total", len(jobs))
     rows: list[SensitivityRow] = []
-    outcomes = _outcomes(tools, jobs, workers, progress)
+    outcomes = _outcomes(tools, jobs, count_workers(workers, tools, len(jobs)), progress)
     cropped: set[str] = set()
     for name, strength in grades:
         group = [next(outcomes) for _ in pairs]
@@ -95,12 +96,14 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
-    for (place, job), outcome in do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent):
-        if isinstance(outcome, Death):
-            raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
-        done[place] = outcome
-        progress(_name(job), "measure", 0.0)  # without a beginning it would count as done in an earlier call
-        progress(_name(job), "done", 1.0)
+    with network_processes(workers, tools) as networks:
+        found = do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, networks.environment)
+        for (place, job), outcome in found:
+            if isinstance(outcome, Death):
+                raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
+            done[place] = outcome
+            progress(_name(job), "measure", 0.0)  # without a beginning it would count as done in an earlier call
+            progress(_name(job), "done", 1.0)
     yield from (done[place] for place in range(len(jobs)))
 
 

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lipsync_eval.cache import Cache
 from lipsync_eval.features.avhubert.extract import Extractor
@@ -33,7 +32,7 @@ class Mouth:
         self.digest = digest
 
     @cached_property
-    def seen(self) -> Tensor:
+    def seen(self) -> NDArray[np.float32]:
         """(1, D, T) front end features."""
         return self.extractor.see(self.crops)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError
+from lipsync_eval.features.avhubert.checkpoint import read
 from lipsync_eval.features.avhubert.model import AVHuBERT
 from lipsync_eval.features.avhubert.resnet import HALO
 from lipsync_eval.features.avhubert.video import Gray, centre_crop, video_input
@@ -49,7 +50,12 @@ class Extractor:
         self.dtype = dtype
         self.device = next(model.parameters()).device
 
-    def see(self, crops: Gray) -> Tensor:
+    @property
+    def normalize(self) -> bool:
+        """Whether the network wants `audio_input` normalised."""
+        return self.model.config.normalize
+
+    def see(self, crops: Gray) -> NDArray[np.float32]:
         """(T, H, W) uint8 gray mouth crops (96x96 from `mouth_roi`) -> (1, D, T) video front end features.
 
         Raises:
@@ -60,19 +66,22 @@ class Extractor:
         for start in range(0, len(crops), chunk):
             stop = min(start + chunk, len(crops))
             low, high = max(0, start - HALO), min(len(crops), stop + HALO)
-            x = to_device(video_input(crops[low:high], config.image_mean, config.image_std), self.device)[None, None]
-            with self._computing():
-                parts.append(self.model.feature_extractor_video(x, (start - low, high - stop)).float())
-        return torch.cat(parts, dim=2)
-
-    def hear(self, audio: NDArray[np.float32]) -> Tensor:
-        """(T, 104) float32 from `audio_input` -> (1, D, T) audio front end features."""
-        x = to_device(audio.T, self.device)[None]
-        with self._computing():
-            out: Tensor = self.model.feature_extractor_audio(x).float()
+            x = torch.from_numpy(video_input(crops[low:high], config.image_mean, config.image_std))[None, None]
+            with torch.inference_mode(), self._autocast():
+                parts.append(self.model.feature_extractor_video(x.to(self.device), (start - low, high - stop)).float())
+        out: NDArray[np.float32] = torch.cat(parts, dim=2).cpu().numpy()
         return out
 
-    def encode(self, seen: Tensor | None, heard: Tensor | None, layer: int | None = None) -> NDArray[np.float32]:
+    def hear(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, 104) float32 from `audio_input` -> (1, D, T) audio front end features."""
+        x = torch.from_numpy(np.ascontiguousarray(audio.T))[None]
+        with torch.inference_mode(), self._autocast():
+            out: NDArray[np.float32] = self.model.feature_extractor_audio(x.to(self.device)).float().cpu().numpy()
+        return out
+
+    def encode(
+        self, seen: NDArray[np.float32] | None, heard: NDArray[np.float32] | None, layer: int | None = None
+    ) -> NDArray[np.float32]:
         """Front end features, either of them None -> (T, D) float32 features.
 
         Args:
@@ -80,12 +89,34 @@ class Extractor:
             heard: from `hear`, of the same length.
             layer: 1..layers: that layer's output, without the final layer norm. None: the whole network.
         """
-        with self._computing():
-            out: NDArray[np.float32] = self.model.encode(seen, heard, layer=layer)[0].float().cpu().numpy()
+        video, audio = (None if x is None else torch.from_numpy(x).to(self.device) for x in (seen, heard))
+        with torch.inference_mode(), self._autocast():
+            out: NDArray[np.float32] = self.model.encode(video, audio, layer=layer)[0].float().cpu().numpy()
         return out
 
     def _computing(self) -> ExitStack:
         return computing(self.device, "bf16" if self.dtype == "bfloat16" else "fp32")
+
+
+def load(path: Path, digest: str, device: str, dtype: Dtype) -> Extractor:
+    """The network of an official checkpoint, ready to run.
+
+    Args:
+        path: as for `checkpoint.read`.
+        digest: sha256 of the file.
+        device: where to run, as in Settings.
+        dtype: as for `Extractor`.
+
+    Raises:
+        RefusedCheckpoint: as `checkpoint.read`.
+    """
+    return Extractor(kept(path, digest).to(pick(device)), dtype)
+
+
+@lru_cache(maxsize=1)
+def kept(path: Path, digest: str) -> AVHuBERT:
+    """The network of a checkpoint: read once a process, whether to check it or to run it."""
+    return read(path)
 
 
 def features(

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from lipsync_eval.device import pick
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.features.syncnet import net as syncnet_net
 from lipsync_eval.features.syncnet.regions import whole
@@ -43,7 +42,7 @@ def check(settings: Settings, name: str, clip: Path | None) -> list[str]:
         WeightsError: another clip, or the answer is not the published one.
     """
     file = locate(settings, name, role="syncnet")
-    net = syncnet_net.load(file.path, file.sha256, pick(settings.device))
+    net = syncnet_net.load(file.path, file.sha256, settings.device)
     said = [f"{file.path.name}: fits the network"]
     path = clip or weights_cache_dir() / "example.avi"
     if clip is None and not path.is_file():

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipsync_eval.network import Network, Precision
+from lipsync_eval.device import pick
 from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
 
@@ -176,21 +176,20 @@ def _flat_pool(module: nn.MaxPool2d | nn.MaxPool3d) -> nn.Module:
 
 
 @lru_cache(maxsize=2)
-def load(path: Path, digest: str, device: torch.device, precision: Precision = "fp32") -> Folded:
+def load(path: Path, digest: str, device: str) -> Folded:
     """The network with the weights of a file, kept for the next clip.
 
     Args:
         path: syncnet_v2.model or another file with its names.
         digest: sha256 of the file; part of the cache's key, so a changed file is read again.
-        device: where to run.
-        precision: number format of convolutions and matrix products.
+        device: where to run, as in Settings.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of this network.
     """
     net = SyncNet()
     fit(net, load_tensors(path), source=f"{path.name} ({digest[:8]})")
-    return Folded(net, device, precision)
+    return Folded(net, pick(device))
 
 
 def to_bgr(frame: Frame) -> Frame:

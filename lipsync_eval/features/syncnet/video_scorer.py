@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from lipsync_eval.cache import Cache
-from lipsync_eval.device import pick
 from lipsync_eval.errors import InputError, MetricError
 from lipsync_eval.features import s3fd
 from lipsync_eval.features.syncnet import net as syncnet_net
 from lipsync_eval.features.syncnet import regions
 from lipsync_eval.features.syncnet.lossy import source_chain
+from lipsync_eval.features.syncnet.net import Folded
 from lipsync_eval.features.syncnet.side_scorer import (
     SideScorer,
     TrackDistances,
@@ -23,6 +23,7 @@ from lipsync_eval.features.syncnet.side_scorer import (
     regions_digest,
     to_arrays,
 )
+from lipsync_eval.networks import find
 from lipsync_eval.protocol import ShotRule, SyncDetector
 from lipsync_eval.types import Audio, Clip, Float, Frame, Settings, Track
 from lipsync_eval.weights import locate
@@ -96,7 +97,7 @@ class VideoScorer:
         self._tracks = from_arrays(held) if held is not None else None
         self._scorer: SideScorer | None = None
         if self._tracks is None:
-            net = syncnet_net.load(file.path, file.sha256, pick(settings.device), settings.precision)
+            net = find(Folded, f"{syncnet_net.__name__}:load", file.path, file.sha256, settings.device)
             self._scorer = SideScorer(net, found, samples, lossy=how.lossy)
 
     @property
@@ -150,7 +151,7 @@ def _faces(settings: Settings, how: How, clip: Clip, n_frames: int) -> tuple[lis
     cache = Cache(settings.cache_dir)
     held = cache.get(key)
     if held is None:
-        detector = s3fd.load(file.path, file.sha256, pick(settings.device))
+        detector = s3fd.load(file.path, file.sha256, settings.device)
         frames = clip.frames(0, n_frames)
         if how.lossy:
             chain = source_chain()

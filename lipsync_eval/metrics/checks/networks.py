@@ -41,16 +41,10 @@ def check_lpips(settings: Settings, name: str, clip: Path | None) -> list[str]:
 
 def check_inception(settings: Settings, name: str, clip: Path | None) -> list[str]:
     """Features are finite, not negative, and move more with more blur."""
-    import torch
-
-    from lipsync_eval.features.inception import prepare
     from lipsync_eval.metrics.fid import Fid
 
-    network = Fid(settings, frozenset({"fid"})).network()
     images = np.stack([_blurred(_photograph(), s) for s in (0.0, 1.0, 4.0)])
-    with torch.inference_mode():
-        given = torch.from_numpy(images).permute(0, 3, 1, 2).to(next(network.parameters()).device)
-        found = network(prepare(given, "pytorch")).cpu().numpy().astype(np.float64)
+    found = Fid(settings, frozenset({"fid"})).embed(images, "fid").astype(np.float64)
     near, far = (float(np.linalg.norm(found[k] - found[0])) for k in (1, 2))
     if not np.isfinite(found).all() or found.min() < 0 or not 0 < near < far:
         raise WeightsError(

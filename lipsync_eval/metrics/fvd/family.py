@@ -16,9 +16,8 @@ from lipsync_eval.settings import Settings
 from lipsync_eval.types import Frame, Pair
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from lipsync_eval.metrics.fvd.meter import FvdMeter
+    from lipsync_eval.metrics.fvd.network import VideoNetwork
     from lipsync_eval.weights import WeightFile
 
 DIM: Final = 400
@@ -83,7 +82,7 @@ class Fvd(Family):
         super().__init__(settings, metrics)
         self.wanted = tuple(sorted(metrics))
         self.stats = opened(FVD_STATS, settings, dim=0)
-        self._networks: dict[str, nn.Module] = {}
+        self._networks: dict[str, VideoNetwork] = {}
 
     def reading(self, metric: str) -> Reading:
         """A metric's reading with this run's options.
@@ -145,27 +144,23 @@ class Fvd(Family):
         from lipsync_eval.metrics.fvd.prepare import prepare
         from lipsync_eval.network import Network
 
-        reading, network = self.reading(metric), self.network(metric)
-        runs = Network(next(network.parameters()).device, self.settings.precision, features=network)
-        out: NDArray[np.float32] = runs("features", prepare(frames, reading.resize, reading.scale)[None].numpy())[0]
+        reading = self.reading(metric)
+        out: NDArray[np.float32] = self.network(metric).embed(
+            prepare(frames, reading.resize, reading.scale)[None].numpy()
+        )[0]
         return out
 
-    def network(self, metric: str) -> nn.Module:
-        """The loaded network on the run's device."""
+    def network(self, metric: str) -> VideoNetwork:
+        """The network of a reading on the run's device."""
         row = READINGS[metric].row
         if row not in self._networks:
-            from lipsync_eval.device import pick
-            from lipsync_eval.features import i3d, r3d18
-            from lipsync_eval.weights import fit, get_row, load_tensors
+            from lipsync_eval.metrics.fvd import network
+            from lipsync_eval.networks import find
 
             file = self.file(metric)
-            module, state = (
-                (r3d18.R3D18(), r3d18.state)
-                if row == "r3d18"
-                else (i3d.I3D(float(get_row(row).preprocessing["eps"])), i3d.state)
+            self._networks[row] = find(
+                network.VideoNetwork, f"{network.__name__}:load", row, file.path, file.sha256, self.settings.device
             )
-            fit(module, state(load_tensors(file.path)), source=file.path.name)
-            self._networks[row] = module.eval().requires_grad_(False).to(pick(self.settings.device))
         return self._networks[row]
 
     def pool(self, metric: str, states: Sequence[tuple[str, Mapping[str, NDArray[np.generic]]]]) -> Pooled:
