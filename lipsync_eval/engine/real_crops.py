@@ -77,4 +77,5 @@ def real_crops(cache: Cache, pair: Pair, wanted: frozenset[str]) -> RealCrops | 
     side = pair.gt
     if cache.folder is None or not pair.paired or side is None or side.crop is None or "gt.crop" not in wanted:
         return None
-    return None if side.crop.size == side.clip.size else RealCrops(cache, side, pair.n_frames)
+    whole = side.crop.size == side.clip.size and bool((side.crop.matrix[side.crop.valid] == np.eye(2, 3)).all())
+    return None if whole else RealCrops(cache, side, pair.n_frames)

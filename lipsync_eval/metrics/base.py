@@ -161,7 +161,7 @@ class Family(ABC):
     stats: RealStats | None = None
     """The file of statistics of real videos that this run reads or writes; None where it has none."""
     has_network: bool = False
-    """Whether --precision applies: the metrics run a network through lipsync_eval.network."""
+    """Whether --precision applies: the metrics run a network in the format of device.computing."""
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: no weights, no torch. `metrics` are the ids of this family that the run wants."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -124,7 +124,12 @@ class Fid(Family):
 
             file = self._file()
             self._network = find(
-                inception.Pool3, f"{inception.__name__}:load", file.path, file.sha256, self.settings.device
+                inception.Pool3,
+                f"{inception.__name__}:load",
+                file.path,
+                file.sha256,
+                self.settings.device,
+                self.settings.precision,
             )
         return self._network
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
-from lipsync_eval.device import pick
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, stacks
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import torch
 
     from lipsync_eval.features.lpips import LPIPS
-    from lipsync_eval.network import Precision
     from lipsync_eval.weights import WeightFile
 
 NET: Final = Option(
@@ -81,7 +80,6 @@ def lpips(
         InputError: wrong dtype or shape, or frames too small for the net.
     """
     from lipsync_eval.features.lpips import MIN_SIDE
-    from lipsync_eval.network import Network
 
     gen, gt, _ = stacks(gen, gt)
     side = MIN_SIDE[network.net]
@@ -90,13 +88,11 @@ def lpips(
             f"LPIPS with {network.net} needs frames of at least {side} x {side} px, got {gen.shape[1]} x {gen.shape[2]}; use a protocol with larger crops"
         )
     out = np.empty(len(gen))
-
-    def pairs(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return network(_scaled(a), _scaled(b), check=False)  # type: ignore[no-any-return]
-
-    runs = Network(network.shift.device, precision, pairs=pairs)
-    for i in range(0, len(gen), batch):
-        out[i : i + batch] = runs("pairs", gen[i : i + batch], gt[i : i + batch])
+    device = network.shift.device
+    with computing(device, precision):
+        for i in range(0, len(gen), batch):
+            a, b = (_scaled(to_device(x[i : i + batch], device)) for x in (gen, gt))
+            out[i : i + batch] = network(a, b, check=False).double().cpu().numpy()
     return out
 
 
@@ -142,7 +138,8 @@ class Lpips(Family):
         """The network on the run's device, arrays in and out."""
         trunk, linear = self._files()
         self._notes = [f.note for f in (trunk, linear) if f.note]
-        return find(LpipsDistances, f"{__name__}:load_distances", self.net, trunk, linear, self.settings.device)
+        how = self.settings.device, self.settings.precision
+        return find(LpipsDistances, f"{__name__}:load_distances", self.net, trunk, linear, *how)
 
     def network(self) -> LPIPS:
         """The network itself, on the run's device in this process."""
@@ -152,25 +149,29 @@ class Lpips(Family):
 class LpipsDistances:
     """The network with its weights on one device: crop pairs in, distances out."""
 
-    def __init__(self, network: LPIPS) -> None:
-        self.network = network
+    def __init__(self, network: LPIPS, precision: Precision = "fp32") -> None:
+        self.network, self.precision = network, precision
 
     @itemwise
     def measure(self, gen: NDArray[np.uint8], gt: NDArray[np.uint8]) -> NDArray[np.float64]:
         """As `lpips`."""
-        return lpips(self.network, gen, gt, 64 if self.network.shift.is_cuda else 8)
+        return lpips(self.network, gen, gt, 64 if self.network.shift.is_cuda else 8, self.precision)
 
 
 @lru_cache(maxsize=3)
-def load_distances(net: str, trunk: WeightFile, linear: WeightFile, device: str) -> LpipsDistances:
+def load_distances(
+    net: str, trunk: WeightFile, linear: WeightFile, device: str, precision: Precision = "fp32"
+) -> LpipsDistances:
     """The network of two files, kept."""
     from lipsync_eval.features.lpips_weights import load
 
-    return LpipsDistances(load(net, trunk, linear).to(pick(device)))
+    return LpipsDistances(load(net, trunk, linear).to(pick(device)), precision)
 
 
 class LpipsMeter:
     """Keeps the distance of every frame of one clip."""
+
+    looks_at = frozenset({"gen.crop", "gt.crop"})
 
     def __init__(self, network: LpipsDistances, notes: Sequence[str], pair: Pair) -> None:
         self.network, self.notes = network, notes

@@ -51,7 +51,7 @@ NETWORKS = named("lpips", "fid", "fvd_", "lse_", "av_offset", "avs_", "softdtw_a
     "lse_c_s",
     "lse_d_s",
 }
-"""Those that run a network through lipsync_eval.network. (ArcFace's file is a torch checkpoint here: an ONNX one stays fp32.)"""
+"""Those that run a network in the format of device.computing. (ArcFace's file is a torch checkpoint here: an ONNX one stays fp32.)"""
 AVHUBERT = named("avs_") | {"softdtw_avhubert"}
 
 

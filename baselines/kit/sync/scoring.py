@@ -22,7 +22,7 @@ from lipsync_eval.types import FPS, RATE, Float, Frame, Pair, Side
 if TYPE_CHECKING:
     from lipsync_eval.baselines.kit.data.inputs import AudioFeature
     from lipsync_eval.baselines.kit.sync.network import SyncNetwork
-    from lipsync_eval.network import Precision
+    from lipsync_eval.device import Precision
 
 TOGETHER: Final = 8
 """Windows that pass through the network at once; always the same ones, however the frames come."""
@@ -58,11 +58,13 @@ class WindowScorer:
     def cosines(self, crops: NDArray[np.uint8], heard: NDArray[np.float32]) -> Float:
         """(B, T, H, W, 3) uint8 crops and (B, bands, columns) audio -> (B,) in `lowest`..1."""
         from lipsync_eval.baselines.kit.data.windows import to_tensor
-        from lipsync_eval.network import Network
+        from lipsync_eval.device import computing, to_device
 
         frames = to_tensor(crops.reshape(-1, *crops.shape[2:])).reshape(*crops.shape[:2], 3, *crops.shape[2:4])
-        runs = Network(next(self.network.parameters()).device, self.precision, cosines=self.network)
-        cosines: Float = runs("cosines", frames.numpy(), heard[:, None]).astype(np.float64).clip(self.lowest, 1)
+        device = next(self.network.parameters()).device
+        with computing(device, self.precision):
+            found = self.network(to_device(frames.numpy(), device), to_device(heard[:, None], device))
+        cosines: Float = found.double().clamp(self.lowest, 1).cpu().numpy()
         return cosines
 
 

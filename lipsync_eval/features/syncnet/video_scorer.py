@@ -97,7 +97,8 @@ class VideoScorer:
         self._tracks = from_arrays(held) if held is not None else None
         self._scorer: SideScorer | None = None
         if self._tracks is None:
-            net = find(Folded, f"{syncnet_net.__name__}:load", file.path, file.sha256, settings.device)
+            how_run = settings.device, settings.precision
+            net = find(Folded, f"{syncnet_net.__name__}:load", file.path, file.sha256, *how_run)
             self._scorer = SideScorer(net, found, samples, lossy=how.lossy)
 
     @property

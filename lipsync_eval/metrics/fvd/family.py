@@ -142,7 +142,6 @@ class Fvd(Family):
     def embed(self, frames: Sequence[Frame], metric: str) -> NDArray[np.float32]:
         """One window of frames (H, W, 3) uint8 RGB -> (D,) float32, on the run's device."""
         from lipsync_eval.metrics.fvd.prepare import prepare
-        from lipsync_eval.network import Network
 
         reading = self.reading(metric)
         out: NDArray[np.float32] = self.network(metric).embed(
@@ -159,7 +158,13 @@ class Fvd(Family):
 
             file = self.file(metric)
             self._networks[row] = find(
-                network.VideoNetwork, f"{network.__name__}:load", row, file.path, file.sha256, self.settings.device
+                network.VideoNetwork,
+                f"{network.__name__}:load",
+                row,
+                file.path,
+                file.sha256,
+                self.settings.device,
+                self.settings.precision,
             )
         return self._networks[row]
 
