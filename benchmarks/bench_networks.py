@@ -93,7 +93,7 @@ def cpu(command: list[str]) -> float:
     env = os.environ | {"OMP_NUM_THREADS": "1", "LIPSYNC_EVAL_WEIGHTS": os.environ["LIPSYNC_EVAL_WEIGHTS"]}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, env=env)
-    if done.returncode:
+    if done.returncode not in (0, 3):  # 3: a pooled metric may have too few windows in one clip
         raise SystemExit(done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -76,7 +76,7 @@ class Avs(Family):
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self.roi = self.option(ROI.name)
-        self.dtype = self.option(DTYPE.name)
+        self.dtype = self.option(DTYPE.name) or {"fp32": "float32", "bf16": "bfloat16"}[settings.precision]
         self._memory: Memory | None = None
 
     def needs(self, metric: str) -> frozenset[str]:
