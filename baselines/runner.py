@@ -20,8 +20,9 @@ from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
-from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.errors import ClipError, InputError, MediaError, OutputError, UsageError
+from lipsync_eval.files import parse_json, sha256, write_text
+from lipsync_eval.locks import Held, Lock
 from lipsync_eval.media import open_clip
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.version import __version__
@@ -73,6 +74,7 @@ def run_all(
 
     Raises:
         UsageError: a generator without code, an unknown reference rule.
+        OutputError: another job runs one of the generators into this folder.
     """
     if reference not in REFERENCES:
         raise UsageError(
@@ -88,8 +90,17 @@ def run_all(
         name = adapter.record.name
         for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
             folder.mkdir(parents=True, exist_ok=True)
-        for entry in entries:
-            outcomes.append(_one(adapter, environment, entry, out, reference, seed, again_failed, progress))
+        lock = Lock(out / ".jobs" / name / ".lock")
+        try:
+            lock.acquire()
+        except Held as error:
+            raise OutputError(
+                f"{out / name}: another job runs {name} there: {error}; wait for it, or name another folder"
+            ) from error
+        with lock:
+            for entry in entries:
+                lock.check()
+                outcomes.append(_one(adapter, environment, entry, out, reference, seed, again_failed, progress))
     return outcomes
 
 
@@ -273,7 +284,7 @@ def find_result(folder: Path, name: str) -> Path | None:
 def read_outcome(path: Path) -> GeneratorOutcome | None:
     """A kept outcome; None when there is none that can be read."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8"))
         return GeneratorOutcome(**{**data, "notes": tuple(data["notes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -16,12 +16,12 @@ What the file says about the crop goes into the signature as 8 digits of a hash;
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from lipsync_eval.errors import ParseError
+from lipsync_eval.files import parse_toml
 from lipsync_eval.options import hint
 from lipsync_eval.protocol import Protocol, ProtocolSpec, ShotRule, SyncDetector, SyncRules, TrackChoice
 from lipsync_eval.protocols.crops import LayoutProtocol
@@ -49,8 +49,8 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
     """
     try:
         text = path.read_bytes().decode("utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        data = parse_toml(text)
+    except (OSError, ValueError) as error:
         raise ParseError(f"protocol file {path}: cannot be read as TOML ({error})") from error
     bad = _Bad(path, text)
     bad.unknown("", data, _TOP)

@@ -19,6 +19,7 @@ import numpy as np
 
 from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.gate_result import Comparison, Gate, Verdict
+from lipsync_eval.reports.naming import method_names
 from lipsync_eval.reports.permutation import families_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.aggregate import bootstraps
 from lipsync_eval.results.clips import cropped_otherwise, groups_of, other_real_videos, scored_clips, values_of
@@ -117,7 +118,8 @@ def compare(
     notes += [f"clip only in the new run, not compared: {c.id}" for c in new.clips if c.id not in before]
     notes += _unlike_crops(names, new, baseline)
     notes += _together(rows)
-    return Gate(new.run.name, baseline.run.name, alpha, seed, resample, rows, failing, tuple(notes))
+    called, against = method_names([new, baseline])
+    return Gate(called, against, alpha, seed, resample, rows, failing, tuple(notes))
 
 
 def _metrics(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lipsync_eval.errors import ParseError
+from lipsync_eval.files import parse_toml
 from lipsync_eval.registry import Registry
 
 
@@ -104,8 +104,8 @@ def get_layout(name: str) -> Layout:
     if path.suffix != ".toml":
         return LAYOUTS.get(name)
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = parse_toml(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise ParseError(f"--layout {path}: cannot be read ({error})") from error
     return _from_toml(path, data)
 

@@ -99,6 +99,7 @@ def _score(s: Score) -> dict[str, Any]:
         "absolute": s.mean_abs,
         "low": s.ci.low if s.ci else None,
         "high": s.ci.high if s.ci else None,
+        "resample": s.resample,
         "n": s.n_scored,
         "asked": s.n_asked,
         "signature": s.signature,

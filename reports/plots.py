@@ -61,16 +61,10 @@ def bars(
             if score is None or score.value is None:
                 _none(axes, i)
                 continue
-            error = None if score.ci is None else [[score.value - score.ci.low], [score.ci.high - score.value]]
-            axes.bar(
-                i,
-                score.value,
-                color=COLOURS[i % 8],
-                hatch=_HATCHES[i // 8 % 8],
-                yerr=error,
-                capsize=2,
-                error_kw={"linewidth": 0.8},
-            )
+            axes.bar(i, score.value, color=COLOURS[i % 8], hatch=_HATCHES[i // 8 % 8])
+            if score.ci is not None:  # not as `yerr`: an interval need not hold the value
+                ends = [score.ci.low, score.ci.high]
+                axes.plot([i, i], ends, color="black", linewidth=0.8, marker="_", markersize=4, markeredgewidth=0.8)
             if score.mean_abs is not None:
                 axes.plot(i, score.mean_abs, marker="D", markersize=3, color="black", linestyle="none")
         axes.set_xlim(-0.6, len(runs) - 0.4)
@@ -264,7 +258,13 @@ def draw(
 
 
 def paths(stem: Path) -> tuple[Path, Path]:
-    """stem.png and stem.pdf."""
+    """stem.png and stem.pdf.
+
+    Raises:
+        OutputError: `stem` is '.', '..' or '/', which have no name that something can be added to.
+    """
+    if stem.name in ("", ".."):
+        raise OutputError(f"{stem}: names a folder; expected the name of the files, e.g. {stem / 'plot'}")
     return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
 
 

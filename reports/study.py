@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.reports.naming import method_names
 from lipsync_eval.reports.page_data import script_json
 from lipsync_eval.reports.published import GT, own_facts
@@ -370,8 +370,8 @@ def _mean_opinion(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = parse_json(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise ParseError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(data, dict):
         raise ParseError(f"{path}: expected a JSON object, found {type(data).__name__}")

@@ -37,7 +37,7 @@ def table(
         dataset: the runs' dataset, as the papers call it: published numbers of it stand in the same columns.
         by_dataset: one group of columns per set of real videos.
         ignore: signature keys (or 'data') that may differ.
-        resample: what the significance test draws.
+        resample: what tests and intervals draw.
 
     Raises:
         SignatureMismatch: runs that cannot be compared.

@@ -14,7 +14,6 @@ line says wins. Paths start from the file's folder.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ import click
 from click.core import ParameterSource
 
 from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.files import parse_toml
 from lipsync_eval.registry import no_such
 
 FILE: Final = "lipsync-eval.toml"
@@ -193,6 +193,6 @@ def _escaped(letter: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return parse_toml(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise ParseError(f"{path}: cannot be read as TOML ({error or type(error).__name__})") from error

@@ -12,6 +12,7 @@ import click
 
 from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.errors import OutputError
+from lipsync_eval.locks import Held, Lock
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import ClipRow, Result
 
@@ -64,7 +65,7 @@ def report(
     loaded = read_runs(runs)
     for sentence in unlike(loaded):
         warn(sentence)
-    if out.exists() and not (out.is_dir() and (is_page(out) or not any(out.iterdir()))):
+    if out.exists() and not (out.is_dir() and (is_page(out) or all(p.name.startswith(".lock") for p in out.iterdir()))):
         raise OutputError(f"--out {out}: is not empty and holds no report page; name a new or empty folder")
     frames = [run.all_frames() if run.has_frames else {} for run in loaded]
     for run, held in zip(loaded, frames, strict=True):
@@ -72,7 +73,11 @@ def report(
             warn(f"{run.run.name}: there is no frames.npz beside its results, so the page has no curves of it")
     media = [_previews(run, videos_from, None if no_media else preview_height, warn) for run in loaded]
     try:
-        index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
+        out.mkdir(parents=True, exist_ok=True)
+        with Lock(out / ".lock"):
+            index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
+    except Held as error:
+        raise OutputError(f"--out {out}: another job makes a page there: {error}; name another folder") from error
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     click.echo(str(index))
@@ -115,10 +120,13 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
 
 
 def own_folders(run: Result) -> list[Path]:
-    """The folders (or files) GEN and GT of a run, resolved; never the root of a disk or the user's home."""
+    """The folders (or files) GEN and GT of a run, resolved; never one that holds the user's home or is the root of a disk."""
     found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p]
-    home = Path("~").expanduser().resolve()
-    return [p for p in found if p != Path(p.anchor) and p != home]
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # this user has none
+        home = None
+    return [p for p in found if p != Path(p.anchor) and not (home is not None and home.is_relative_to(p))]
 
 
 def _teller(quiet: bool) -> Callable[[int, int], None]:

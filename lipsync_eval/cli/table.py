@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lipsync_eval.cli.runs import RESAMPLE, read_runs
+from lipsync_eval.cli.streams import data
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.rows import Resample
 
@@ -109,7 +110,7 @@ def table(
             err=True,
         )
     if out is None:
-        click.echo(text, nl=False)
+        data(text)
         return
     try:
         write_text(out, text)

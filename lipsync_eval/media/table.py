@@ -108,13 +108,18 @@ def _pair(cells: dict[str, str], gen: Path, gt: Path | None) -> PairPaths:
     empty = [name for name in (*_REQUIRED, "speaker") if name in cells and not cells[name].strip()]
     if empty:
         raise PairingError(f"the cell {' and '.join(empty)} is empty")
+    speaker = cells.get("speaker")
+    if speaker is not None and speaker != speaker.strip():
+        raise PairingError(
+            f"the speaker {speaker!r} has spaces around it: that would be another person; take them away"
+        )
     audio = cells.get("audio")
     return PairPaths(
         id=_id(cells),
         gen=_below(gen, cells["gen"]),
         gt=None if gt is None else _below(gt, cells["gt"]),
         audio=_below(gen, audio) if audio else None,
-        speaker=cells.get("speaker"),
+        speaker=speaker,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, FiniteFloat, ValidationError
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.rows import JsonRecord, Score
@@ -27,11 +27,11 @@ RUN: Final = "run"
 """Folder of the usual run inside a row's folder."""
 COLUMNS: Final = (
     "checkpoint", "step", "status", "metric", "value", "mean_abs", "low", "high", "gt_value", "unit", "direction",
-    "n_scored", "n_asked", "signature", "reason", "run",
+    "n_scored", "n_asked", "signature", "resample", "reason", "run",
 )  # fmt: skip
 """Of history.csv: a line for every checkpoint and metric; one without metric for a checkpoint that failed."""
 
-NO_SCORE: Final = (None,) * 11
+NO_SCORE: Final = (None,) * 12
 """What `score_cells` gives where there is no score."""
 
 _NUMBERS = re.compile(r"\d+")
@@ -108,10 +108,10 @@ class History(JsonRecord):
 
 
 def score_cells(s: Score) -> tuple[object, ...]:
-    """metric to signature of COLUMNS."""
+    """metric to resample of COLUMNS."""
     low, high = (s.ci.low, s.ci.high) if s.ci else (None, None)
     return (
-        s.metric, s.value, s.mean_abs, low, high, s.gt_value, s.unit, s.direction, s.n_scored, s.n_asked, s.signature,
+        s.metric, s.value, s.mean_abs, low, high, s.gt_value, s.unit, s.direction, s.n_scored, s.n_asked, s.signature, s.resample,
     )  # fmt: skip
 
 
@@ -150,8 +150,8 @@ def load_history(file: Path) -> History:
         ParseError: it cannot be read, or is not as `watch` writes it.
     """
     try:
-        return History.model_validate(json.loads(file.read_text("utf-8")))
-    except (OSError, RecursionError) as error:
+        return History.model_validate(parse_json(file.read_text("utf-8")))
+    except OSError as error:
         raise ParseError(f"{file}: cannot be read ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]

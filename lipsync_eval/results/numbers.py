@@ -9,6 +9,13 @@ import numpy as np
 
 ROUNDING: Final = 1e-9
 """Share of a value (of 1 for smaller ones) up to which two values are one: sums in another order, decimals in binary."""
+LARGEST: Final = 1e100
+"""Larger than any measurement: sums and squares of many such are still finite, and so are means and intervals."""
+
+
+def measured(value: float) -> bool:
+    """Whether a number can be a measurement: it is finite, and so are the sums that are made of many like it."""
+    return abs(value) < LARGEST / 2
 
 
 def fixed(value: float, decimals: int) -> str:

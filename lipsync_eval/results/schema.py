@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from lipsync_eval.errors import OutputError, ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.results import paths
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.frames import FRAMES, Frames, load_frames, write_frames
@@ -266,13 +266,13 @@ def _with_mean_abs(score: Score, clips: Sequence[ClipRow]) -> Score:
 
 def _read(path: Path, file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = parse_json(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ParseError(
             f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with "
             "--resume, shards are put together with `lipsync-eval merge`)"
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ParseError(
             f"{file}: cannot be read as JSON ({error}); give a {RESULTS} that `lipsync-eval score` wrote"
         ) from error

@@ -18,7 +18,8 @@ function summary() {
   body.append(lost);
   $("summary").append(el("thead", null, {}, [head]), body);
   const left = Math.max(...DATA.metrics.map((m) => m.leftOut));
-  $("summary-note").textContent = "Mean over clips, 95 % bootstrap interval." + (DATA.runs.length < 2 ? "" : DATA.unlike.length ? " Nothing is marked best: the runs were not measured the same way." : " Bold is best, underlined second, over the clips that all methods scored" + (left ? ` (up to ${left} clips are left out of that).` : "."));
+  const speakers = DATA.runs.filter((run) => run.scores.some((s) => s.resample === "speaker")).map((run) => run.name);
+  $("summary-note").textContent = "Mean over clips, 95 % bootstrap interval" + (speakers.length ? ` (over speakers with all their clips: ${speakers.join(", ")}).` : ".") + (DATA.runs.length < 2 ? "" : DATA.unlike.length ? " Nothing is marked best: the runs were not measured the same way." : " Bold is best, underlined second, over the clips that all methods scored" + (left ? ` (up to ${left} clips are left out of that).` : "."));
   for (const sentence of DATA.unlike) $("unlike").append(el("p", `${sentence}.`, { class: "fail" }));
   for (const run of DATA.runs) for (const s of run.scores) $("signatures").append(el("p", `${run.name}, ${s.metric} [${s.hash}]: `, { class: "note" }, [el("code", s.signature)]));
 }

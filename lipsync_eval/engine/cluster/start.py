@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.files import parse_toml
 from lipsync_eval.options import hint
 
 if TYPE_CHECKING:
@@ -182,6 +182,6 @@ def _imported(module: str) -> Any:
 
 def _read(path: str | Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
+        return parse_toml(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ParseError(f"--cluster-options {path}: cannot be read ({error}); expected a TOML file") from error
