@@ -14,11 +14,12 @@ from lipsync_eval.engine.align import common_length
 from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
 from lipsync_eval.engine.follow_faces import WORDS, Face, follow_faces
 from lipsync_eval.engine.near_files import open_place, real_digest, with_urls
+from lipsync_eval.engine.real_crops import RealCrops, real_crops
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
 from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairs import PairPaths
-from lipsync_eval.metrics.base import Measurement, Meter
+from lipsync_eval.metrics.base import Measurement, Meter, looks_at
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.protocol import View
@@ -277,8 +278,10 @@ class _ClipRun:
         return meters
 
     def _stream(self, pair: Pair, meters: list[tuple[Meter, tuple[Ask, ...]]]) -> None:
-        """Every frame of both videos once through all meters; one that fails leaves the list."""
-        batches = _batches(pair)
+        """Every frame that a meter looks at once through all meters; one that fails leaves the list."""
+        wanted = frozenset[str]().union(*(looks_at(meter) for meter, _ in meters))
+        kept = real_crops(self.tools.cache, pair, wanted) if self.tools.settings.cache_crops else None
+        batches = _batches(pair, wanted, kept)
         while (batch := self._next(batches)) is not None:
             self._tell("metrics", min(batch.start / pair.n_frames, 1.0))
             working = []
@@ -287,6 +290,8 @@ class _ClipRun:
                     meter.update(batch)
                     working.append((meter, asks))
             meters[:] = working
+            if kept is not None and not kept.known:
+                kept.take(batch.gt_own, batch.start + len(batch.gt))
 
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self._timed("wait for frames"):
@@ -356,8 +361,8 @@ def _called(asks: Sequence[Ask]) -> str:
     return ", ".join(ask.name for ask in asks)
 
 
-def _batches(pair: Pair) -> Iterator[Batch]:
-    """Frames of both videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
+def _batches(pair: Pair, wanted: frozenset[str], kept: RealCrops | None) -> Iterator[Batch]:
+    """Frames of the wanted videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
     largest = max(side.clip.height * side.clip.width for side in (pair.gen, pair.gt) if side is not None) * 3
     size = max(1, min(_BATCH_MOST, _BATCH_BYTES // largest))
 
@@ -367,13 +372,17 @@ def _batches(pair: Pair) -> Iterator[Batch]:
             yield chunk
 
     start = 0
-    gens, gts = chunks(pair.gen, pair.n_frames), chunks(pair.gt, pair.gt_frames)
+    stored = kept.between if kept is not None and kept.known else None
+    wanted -= {"gt.crop"} if stored else set()
+    seen = {name.partition(".")[0] for name in wanted}
+    gens = chunks(pair.gen if "gen" in seen else None, pair.n_frames)
+    gts = chunks(pair.gt if "gt" in seen else None, pair.gt_frames)
     with prefetch(gens) as ahead, prefetch(gts) as real_ahead:
         both: Iterator[tuple[list[Frame], list[Frame]]] = zip_longest(ahead, real_ahead, fillvalue=[])
         for gen, gt in both:
-            if pair.paired and pair.gt is not None and len(gen) != len(gt):
+            if pair.paired and pair.gt is not None and len(seen) == 2 and len(gen) != len(gt):
                 raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
-            yield Batch(pair, start, gen, gt)
+            yield Batch(pair, start, gen, gt, stored)
             start += max(len(gen), len(gt))
 
 
