@@ -35,7 +35,7 @@ _SMALL: dict[str, Any] = {
         "validate_every": 200,
         "save_every": 200,
     },
-    "personal": {"batch": 4, "log_every": 10},
+    "personal": {"batch": 4, "log_every": 10, "reduce": "mean", "lr": 3e-3},
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
