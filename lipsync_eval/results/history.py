@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,7 +141,7 @@ def steps(names: Sequence[str]) -> list[int]:
 
 def history_file(path: Path) -> Path | None:
     """The history that a path means: history.json itself, or a folder that holds one; None where there is none."""
-    file = path / HISTORY if path.is_dir() else path
+    file = path / HISTORY if os.path.isdir(path) else path  # noqa: PTH112 (False, not an error, where a name is too long)
     return file if file.name == HISTORY and file.is_file() else None
 
 
