@@ -39,7 +39,7 @@ def usual(asked: int | None, tools: MeasuringTools | None = None) -> int:
     Args:
         asked: a user's wish; None: OMP_NUM_THREADS where it is set, else 1, but all cores where networks run on the CPU.
             Not by the number of workers: torch's last digits depend on its threads, and --workers changes no digit.
-        tools: of the run; None: of a process that is one of many on a machine that others share out (Dask).
+        tools: of the run; None: nothing is known of networks.
     """
     if asked is not None:
         return asked
