@@ -109,7 +109,7 @@ THREADS: Final = flag(
     "--threads",
     type=click.IntRange(1),
     heading=FIRST,
-    help="Threads of each process's libraries [default: 1; with networks on the CPU all cores, shared by the workers].",
+    help="Threads of each process's libraries [default: 1; with networks on the CPU all cores].",
 )
 SKIP_MISSING: Final = flag(
     "--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing."

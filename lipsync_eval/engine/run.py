@@ -99,7 +99,7 @@ def _outcomes(
 ) -> Iterator[tuple[int, Outcome]]:
     """All clips of `first`, then those of `last` (and those of `first` that ended their process) by themselves."""
     # A cluster's machines are not this one: they may have GPUs that are not here, and choose for themselves.
-    usual = 1 if crew is not None else thread_counts.usual(threads, plan.tools, workers)
+    usual = 1 if crew is not None else thread_counts.usual(threads, plan.tools)
     if not measures_here(workers, len(first), isolate=isolate, crew=crew):
         last = [*last]
         for job, outcome in _in_workers(plan, first, workers, usual, progress, crew):

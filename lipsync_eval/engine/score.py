@@ -257,7 +257,7 @@ def environment(
     settings = plan.settings
     here = measures_here(workers, len(plan.pairs), isolate=isolate, crew=crew)
     if threads is None and not here and crew is None:
-        threads = usual(None, plan.tools, workers)
+        threads = usual(None, plan.tools)
     found: dict[str, Any] = {
         "device": settings.device,
         "workers": workers,

@@ -33,21 +33,20 @@ def variables(threads: int) -> dict[str, str]:
     return {name: str(threads) for name in _VARIABLES}
 
 
-def usual(asked: int | None, tools: MeasuringTools | None = None, workers: int = 1) -> int:
+def usual(asked: int | None, tools: MeasuringTools | None = None) -> int:
     """Threads of each measuring process.
 
     Args:
-        asked: a user's wish; None: OMP_NUM_THREADS where it is set, else 1, but the cores of this machine shared by
-            all workers where networks run on the CPU.
-        tools: of the run; None: of a process that is one of many on a machine that others share out (Dask).
-        workers: measuring processes of this machine.
+        asked: a user's wish; None: OMP_NUM_THREADS where it is set, else 1, but all cores where networks run on the CPU.
+            Not by the number of workers: torch's last digits depend on its threads, and --workers changes no digit.
+        tools: of the run; None: nothing is known of networks.
     """
     if asked is not None:
         return asked
     own = os.environ.get(_OWN, "").partition(",")[0].strip()
     if own.isdecimal() and int(own) > 0:
         return int(own)
-    return max(1, free_cores() // workers) if tools is not None and _networks_on_cpu(tools) else 1
+    return free_cores() if tools is not None and _networks_on_cpu(tools) else 1
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def do_all(
         files: the files that a job reads, as (absolute path, size).
         device: Settings.device.
         at_once: jobs under way at a time; None: as many as there are threads.
-        threads: of each measuring process, see threads.usual.
+        threads: of each measuring process; None: as the environment of the Dask worker says.
 
     Yields:
         (job, result), or (job, Death) where its process died, or several Dask workers did with this job.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lipsync_eval.engine.gpus import claim
-from lipsync_eval.engine.threads import usual, variables
+from lipsync_eval.engine.threads import variables
 from lipsync_eval.engine.workers import SteadyWorker
 from lipsync_eval.errors import UsageError
 from lipsync_eval.locks import Lock
@@ -49,7 +49,7 @@ class Work:
     cwd: str
     """The client's working folder: paths may be relative to it."""
     threads: int | None = None
-    """Of each measuring process, see threads.usual."""
+    """Of each measuring process; None: as the environment of the Dask worker says."""
 
 
 class _Seat:
@@ -57,7 +57,7 @@ class _Seat:
 
     def __init__(self, work: Work) -> None:
         extra, self.gpu = claim(work.device)
-        threads = variables(usual(work.threads))
+        threads = {} if work.threads is None else variables(work.threads)
         cwd = work.cwd if os.path.isdir(work.cwd) else None  # noqa: PTH112
         self.worker = SteadyWorker(work.target, work.setup, env={**os.environ, **threads, **extra}, cwd=cwd)
         self.since = time.monotonic()

@@ -101,7 +101,7 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
-    threads = variables(usual(None, tools, workers))
+    threads = variables(usual(None, tools))
     with network_processes(workers, tools) as networks:
 
         def env() -> dict[str, str]:
