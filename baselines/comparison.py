@@ -10,7 +10,7 @@ from lipsync_eval.baselines.base import REFERENCES, Adapter, Reference
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.generation import find_result, generate, write_pairs
 from lipsync_eval.baselines.manifest import ManifestEntry
-from lipsync_eval.baselines.runner import GeneratorOutcome
+from lipsync_eval.baselines.runner import Crew, GeneratorOutcome
 from lipsync_eval.engine.preview import preview
 from lipsync_eval.errors import OtherRun
 from lipsync_eval.files import write_text
@@ -69,6 +69,7 @@ def compare(
     seed: int,
     again_failed: bool,
     progress: Progress,
+    crew: Crew | None = None,
 ) -> ComparedMethods:
     """Run what is missing into OUT/gen and score all methods into OUT/runs; what is done is not run again.
 
@@ -77,7 +78,7 @@ def compare(
         entries: clips of the manifest.
         out: folder, made if absent.
         measure: scores one method.
-        enhance, reference, seed, again_failed, progress: as in generation.generate.
+        enhance, reference, seed, again_failed, progress, crew: as in generation.generate.
 
     Raises:
         OSError: the folder cannot be written.
@@ -92,6 +93,7 @@ def compare(
         seed=seed,
         again_failed=again_failed,
         progress=progress,
+        crew=crew,
     )
     there = tuple(name for name in names if any(find_result(out / "gen" / name, e.id) for e in entries))
     made = {name: adapter.record.reference for name, (adapter, _) in zip(names, generators, strict=True)}

@@ -19,13 +19,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lipsync_eval.errors import ParseError
+from lipsync_eval.files import read_toml
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "repo": str,
@@ -120,10 +120,10 @@ def read_environments(path: Path) -> dict[str, Environment]:
         ParseError: missing, not TOML, an unknown key or a value of the wrong type; says where.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        data = read_toml(path)
+    except ParseError as error:
         raise ParseError(
-            f"{path}: cannot be read ({error}); it says where each generator's code and environment are (docs/baselines.md)"
+            f"{error}; it says where each generator's code and environment are (docs/baselines.md)"
         ) from error
     return {name: _environment(path, name, table) for name, table in data.items()}
 

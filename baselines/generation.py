@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lipsync_eval.baselines.base import Adapter
 from lipsync_eval.baselines.environments import Environment
 from lipsync_eval.baselines.manifest import ManifestEntry
-from lipsync_eval.baselines.runner import GeneratorOutcome, find_result, run_all
+from lipsync_eval.baselines.runner import Crew, GeneratorOutcome, find_result, run_all
 from lipsync_eval.files import write_text
 from lipsync_eval.progress import Progress
 from lipsync_eval.results.csv_text import csv_text
@@ -47,15 +48,15 @@ def generate(
     seed: int,
     again_failed: bool,
     progress: Progress,
+    crew: Crew | None = None,
 ) -> tuple[list[str], list[GeneratorOutcome]]:
-    """Run all methods, and the enhancement step after each where one is given.
+    """Run all methods, and the enhancement step after each where one is given; here, or on a cluster where there is a `crew`.
 
     Returns:
         names of the folders to score, and all outcomes.
     """
-    outcomes = run_all(
-        pairs, entries, out, reference=reference, seed=seed, again_failed=again_failed, progress=progress
-    )
+    how: dict[str, Any] = {"seed": seed, "again_failed": again_failed, "progress": progress, "crew": crew}
+    outcomes = run_all(pairs, entries, out, reference=reference, **how)
     names = [adapter.record.name for adapter, _ in pairs]
     if enhance is None:
         return names, outcomes
@@ -66,14 +67,6 @@ def generate(
     for name in names:
         label = f"{name}_{step.record.name}"
         renamed = replace(step, record=replace(step.record, name=label))
-        outcomes += run_all(
-            [(renamed, environment)],
-            enhanced(entries, name, out),
-            out,
-            reference="first",
-            seed=seed,
-            again_failed=again_failed,
-            progress=progress,
-        )
+        outcomes += run_all([(renamed, environment)], enhanced(entries, name, out), out, reference="first", **how)
         after.append(label)
     return after, outcomes

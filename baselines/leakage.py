@@ -89,7 +89,7 @@ def run_leakage(
         metrics: of IDS.
         skip_missing: measure the rest where weights are missing.
         command: to record.
-        how: enhance, reference, seed, again_failed, as in generation.generate.
+        how: enhance, reference, seed, again_failed, crew, as in generation.generate.
         progress: told what is done.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lipsync_eval.baselines.base import Record
 from lipsync_eval.errors import UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 
 _FACTS = "lipsync_eval_prepared.json"
 
@@ -73,7 +73,7 @@ def prepared_facts(record: Record) -> dict[str, Any]:
 def read_prepared(repo: Path) -> dict[str, Any] | None:
     """What a copy made by `prepare` says about itself; None for any other folder."""
     try:
-        data = json.loads((repo / _FACTS).read_text("utf-8"))
+        data = parse_json((repo / _FACTS).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None

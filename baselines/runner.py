@@ -8,7 +8,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from lipsync_eval.baselines.manifest import ManifestEntry
 from lipsync_eval.baselines.patches import read_prepared, why_no_cpu
 from lipsync_eval.baselines.process import Ended, run
 from lipsync_eval.baselines.views import make_view
-from lipsync_eval.errors import ClipError, InputError, MediaError, UsageError
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.errors import ClipError, InputError, MediaError, OutputError, UsageError
+from lipsync_eval.files import parse_json, sha256, write_text
+from lipsync_eval.locks import Held, Lock
 from lipsync_eval.media import open_clip
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.version import __version__
@@ -47,6 +49,23 @@ class GeneratorOutcome:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is the same for all clips and generators. It travels to the workers of a cluster."""
+
+    out: Path
+    reference: str
+    """'first' or 'random'."""
+    seed: int
+    again_failed: bool
+
+
+Crew = Callable[
+    [Sequence[tuple[Adapter, Environment]], Sequence[ManifestEntry], Asked, Progress], list[GeneratorOutcome]
+]
+"""crew(generators, clips, asked, progress): runs all of them on other machines."""
+
+
 def run_all(
     adapters: Sequence[tuple[Adapter, Environment]],
     entries: Sequence[ManifestEntry],
@@ -56,6 +75,7 @@ def run_all(
     seed: int = 12345,
     again_failed: bool = False,
     progress: Progress = silent,
+    crew: Crew | None = None,
 ) -> list[GeneratorOutcome]:
     """Run what is missing; what is done is not run again.
 
@@ -70,9 +90,11 @@ def run_all(
         seed: handed to generators that take one.
         again_failed: run clips again that failed before.
         progress: told ('generator: clip', what happens, share).
+        crew: runs them instead of this process (see on_cluster).
 
     Raises:
         UsageError: a generator without code, an unknown reference rule.
+        OutputError: another job runs one of the generators into this folder.
     """
     if reference not in REFERENCES:
         raise UsageError(
@@ -83,27 +105,42 @@ def run_all(
             raise UsageError(
                 f"{adapter.record.name} has no public code: only its published numbers are here (list published)"
             )
+    asked = Asked(out, reference, seed, again_failed)
+    if crew is not None:
+        with ExitStack() as locks:
+            for adapter, _ in adapters:
+                locks.enter_context(_own(out, adapter.record.name))
+            return crew(adapters, entries, asked, progress)
     outcomes = []
     for adapter, environment in adapters:
-        name = adapter.record.name
-        for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
-            folder.mkdir(parents=True, exist_ok=True)
-        for entry in entries:
-            outcomes.append(_one(adapter, environment, entry, out, reference, seed, again_failed, progress))
+        with _own(out, adapter.record.name) as lock:
+            for entry in entries:
+                lock.check()
+                outcomes.append(one(adapter, environment, entry, asked, progress))
     return outcomes
 
 
-def _one(
-    adapter: Adapter,
-    environment: Environment,
-    entry: ManifestEntry,
-    out: Path,
-    reference: str,
-    seed: int,
-    again_failed: bool,
-    progress: Progress,
+@contextmanager
+def _own(out: Path, name: str) -> Iterator[Lock]:
+    """The folders of one generator, made if absent and locked: two jobs cannot write into them at once."""
+    for folder in (out / name, out / ".jobs" / name, out / ".logs" / name):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(out / ".jobs" / name / ".lock")
+    try:
+        lock.acquire()
+    except Held as error:
+        raise OutputError(
+            f"{out / name}: another job runs {name} there: {error}; wait for it, or name another folder"
+        ) from error
+    with lock:
+        yield lock
+
+
+def one(
+    adapter: Adapter, environment: Environment, entry: ManifestEntry, asked: Asked, progress: Progress
 ) -> GeneratorOutcome:
-    name = adapter.record.name
+    """Run one generator on one clip, unless that is done; the folders are there. What goes wrong is in the outcome."""
+    name, out, reference, seed = adapter.record.name, asked.out, asked.reference, asked.seed
     item = f"{name}: {entry.id}"
     state = out / ".jobs" / name / f"{entry.id}.json"
     key = _key(adapter, environment, entry, reference, seed)
@@ -111,7 +148,7 @@ def _one(
     if (
         old is not None
         and old.key == key
-        and (find_result(out / name, entry.id) is not None if old.ok else not again_failed)
+        and (find_result(out / name, entry.id) is not None if old.ok else not asked.again_failed)
     ):
         progress(item, "done already" if old.ok else "failed before", 1.0)
         return old
@@ -273,7 +310,7 @@ def find_result(folder: Path, name: str) -> Path | None:
 def read_outcome(path: Path) -> GeneratorOutcome | None:
     """A kept outcome; None when there is none that can be read."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8"))
         return GeneratorOutcome(**{**data, "notes": tuple(data["notes"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

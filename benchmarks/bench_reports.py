@@ -1,9 +1,11 @@
-"""`table`, `gate`, `explain` (and `report`) on made-up runs of many clips: processor seconds, wall clock and peak memory of each command.
+"""`table`, `gate`, `explain` and `report` on made-up runs of many clips: processor seconds, wall clock, peak memory.
 
-    python benchmarks/bench_reports.py [--clips 20000] [--metrics 12] [--report] [--keep FOLDER]
+    python benchmarks/bench_reports.py [--clips 20000] [--metrics 12] [--page-clips 5000] [--keep FOLDER]
 
 Two methods on the same real videos; every clip carries what `score` writes about it. Values come from a seed, so two
 versions of the package can be compared by what the commands print: `--keep` leaves the runs and every output in a folder.
+The page is made of smaller runs with per-frame values, without previews of videos (encoding them is another matter); its
+first view is timed in headless Chromium where that and Selenium are installed.
 """
 
 from __future__ import annotations
@@ -11,14 +13,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_eval.results.frames import write_frames
 
 METRICS = {
     "psnr": (31.0, 2.0), "psnr_pooled": (30.0, 2.0), "ssim": (0.9, 0.03), "ms_ssim": (0.92, 0.03), "lmd": (2.0, 0.5),
@@ -26,6 +33,8 @@ METRICS = {
     "av_offset": (0.0, 1.0), "csim": (0.85, 0.05),
 }  # fmt: skip
 """Metric -> mean and spread over clips."""
+PER_FRAME = ("psnr", "ssim", "ms_ssim", "lmd", "lmd_centered", "lmd_norm", "f_lmd", "csim")
+"""Metrics with a value for each frame."""
 TRUTH = ("lse_c", "lse_d", "av_offset")
 """Metrics that the real videos have too."""
 MEASURE = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); u = resource.getrusage(resource.RUSAGE_CHILDREN); print(code, u.ru_utime + u.ru_stime, u.ru_maxrss / 1024, file=sys.stderr)"  # fmt: skip
@@ -104,6 +113,67 @@ def make_run(folder: Path, name: str, n: int, metrics: list[str], shift: float, 
     (folder / "results.json").write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
 
 
+def add_frames(folder: Path, n: int) -> None:
+    """frames.npz of a run: a curve a frame for PER_FRAME and SyncNet's distance by shift."""
+    dice = np.random.default_rng(7)
+    ids = [f"speaker{i % 400:03d}/clip{i:05d}" for i in range(n)]
+
+    def arrays() -> Iterator[tuple[str, NDArray[np.generic]]]:
+        for metric in PER_FRAME:
+            middle, spread = METRICS[metric]
+            yield metric, middle + spread * dice.normal(size=125)
+        yield "syncnet_distance", dice.uniform(6, 14, (121, 31)).astype(np.float32)
+
+    write_frames(folder / "frames.npz", ids, (arrays() for _ in ids))
+
+
+def first_view(page: Path) -> str:
+    """Seconds from the address to the first painted frame with text, at two widths."""
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        return "not measured: Selenium is not installed"
+    chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver_path is None:
+        return "not measured: chromium and chromedriver are not installed"
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.binary_location = chromium
+    driver = webdriver.Chrome(options=options, service=Service(driver_path))
+    said = []
+    try:
+        for width in (1600, 400):
+            driver.set_window_size(width, 900)
+            driver.get("about:blank")
+            driver.execute_cdp_cmd("Performance.disable", {})
+            driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+            driver.get((page / "index.html").absolute().as_uri())
+            paint = driver.execute_script("return performance.getEntriesByName('first-contentful-paint')[0].startTime")
+            loaded = driver.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
+            counted = driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+            busy = next(m["value"] for m in counted if m["name"] == "TaskDuration")
+            began = time.perf_counter()
+            driver.execute_script("document.getElementById('most').click(); return document.body.offsetHeight")
+            sort = time.perf_counter() - began
+            said.append(
+                f"{width} px: painted after {paint / 1000:.1f} s, loaded after {loaded / 1000:.1f} s "
+                f"({busy:.1f} s of the page's processor time), sorted by the difference in {sort:.1f} s"
+            )
+    finally:
+        driver.quit()
+    return "; ".join(said)
+
+
+def size_of(page: Path) -> str:
+    files = [p for p in page.rglob("*") if p.is_file()]
+    first = sum((page / name).stat().st_size for name in ("index.html", "data/run.js"))
+    first += sum(p.stat().st_size for p in page.glob("*.[jc]s*") if p.name != "plotly.min.js")
+    whole = sum(p.stat().st_size for p in files)
+    return f"{whole / 2**20:.0f} MB in {len(files)} files; read before the first view: {first / 2**20:.1f} MB"
+
+
 def measured(out: Path, *line: str) -> str:
     """Run a command of lipsync-eval in a process of its own; its output goes into a file."""
     began = time.perf_counter()
@@ -121,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=20_000)
     parser.add_argument("--metrics", type=int, default=len(METRICS), help=f"1 to {len(METRICS)}")
-    parser.add_argument("--report", action="store_true", help="the page, too")
+    parser.add_argument("--page-clips", type=int, default=5_000, help="of the page; 0: no page")
     parser.add_argument("--keep", type=Path, help="leave runs and outputs there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -140,10 +210,17 @@ def main() -> None:
             ("gate", str(b), "--baseline", str(a)),
             ("gate", str(b), "--baseline", str(a), "--resample", "speaker"),
         ]
-        if given.report:
-            lines.append(("report", str(a), str(b), "--out", str(root / "page")))
         for number, line in enumerate(lines):
             print(measured(root / f"{number}-{line[0]}.txt", *line), flush=True)
+        if given.page_clips:
+            paged = [root / "paged" / name for name in ("a", "b")]
+            for folder, shift, seed in zip(paged, (0.0, 0.02), (1, 2), strict=True):
+                if not folder.exists():
+                    make_run(folder, folder.name, given.page_clips, list(METRICS)[: given.metrics], shift, seed)
+                    add_frames(folder, given.page_clips)
+            page = root / "page"
+            print(measured(root / "report.txt", "report", *map(str, paged), "--no-media", "--out", str(page)))
+            print(f"\nThe page of {given.page_clips} clips: {size_of(page)}\n{first_view(page)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Kill a 60-clip run 100 times at random (a worker, the parent, the group, in the last moments), finish it with --resume.
 
-    python benchmarks/kill_runs.py [TRIALS] [CLIPS]
+    python benchmarks/kill_runs.py [TRIALS] [CLIPS] [SHARDED TRIALS]
 
 Prints how the runs ended, and every run that --resume did not finish or that differs by a byte from one that was left alone.
-Then ten jobs start at once into one folder, with --overwrite.
+Then runs are divided in three, a shard and the merge are killed, and ten jobs start at once into one folder, with --overwrite.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from support.kills import KINDS, at_once, command, killed, make_clips
+from support.kills import KINDS, at_once, command, killed, killed_shards, make_clips
 
 METHODS = tuple("ABCDEFGHIJ")
 
 
-def main(trials: int, clips: int) -> int:
+def main(trials: int, clips: int, shards: int) -> int:
     dice, bad = random.Random(1), 0
     with tempfile.TemporaryDirectory() as temporary:
         root = make_clips(Path(temporary), clips, ("gen", *METHODS))
@@ -56,6 +56,14 @@ def main(trials: int, clips: int) -> int:
         for line, count in sorted(ended.items()):
             print(f"{count:>4}  {line}")
         print(f"{trials} killed runs: {trials - bad} finished and equal to the byte, {bad} not")
+        merges: Counter[str] = Counter()
+        for i in range(shards):
+            trial = killed_shards(root, root / f"shards{i}", seconds[1], root / "whole1", dice)
+            merges["merge killed" if trial.code else "merge finished"] += 1
+            if trial.problem:
+                bad += 1
+                print(f"shards, trial {i}: {trial.problem}", flush=True)
+        print(f"{shards} divided runs, a shard and the merge killed: {dict(merges)}", flush=True)
         for more in ((), ("--overwrite",)):
             codes, data, said = at_once(root, root / f"shared{len(more)}", METHODS, *more)
             mixed = len({Path(c["gen"]).parent for c in data["clips"]})
@@ -67,4 +75,4 @@ def main(trials: int, clips: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(a) for a in (sys.argv[1:] + ["100", "60"][len(sys.argv) - 1 :]))))
+    sys.exit(main(*(int(a) for a in (sys.argv[1:] + ["100", "60", "20"][len(sys.argv) - 1 :]))))

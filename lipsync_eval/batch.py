@@ -23,7 +23,10 @@ class Batch:
     gen: Sequence[Frame]
     """n source frames, (H, W, 3) uint8 RGB."""
     gt: Sequence[Frame]
-    """As many of the real video; another number of them, or none, where the pair is not `paired` or has no real video."""
+    """As many of the real video; another number of them, or none, where the pair is not `paired` or has no real video. Either
+    is empty where no meter looks at that video's frames."""
+    stored: Callable[[int, int], list[tuple[int, Frame]]] | None = None
+    """(start, stop) -> number and crop of every frame of the real video between them that has a crop; None: `gt` is sampled."""
 
     def __len__(self) -> int:
         return len(self.gen)
@@ -55,6 +58,12 @@ class Batch:
     @cached_property
     def gt_crops(self) -> NDArray[np.uint8]:
         """(both.sum(), h, w, 3) uint8 RGB crops of the real frames, where both videos have one."""
+        if self.stored is not None:
+            empty = np.empty(
+                (0, *(self.pair.gt.crop.size if self.pair.gt and self.pair.gt.crop else (0, 0)), 3), np.uint8
+            )
+            both = [crop for k, crop in self.gt_own if self.both[k - self.start]]
+            return np.stack(both) if both else empty
         return self._crops(self.pair.gt, self.gt)
 
     @cached_property
@@ -65,6 +74,8 @@ class Batch:
     @cached_property
     def gt_own(self) -> list[tuple[int, Frame]]:
         """(frame number, crop) of every real frame that has a crop, whatever the generated video has."""
+        if self.stored is not None:
+            return self.stored(self.start, self.start + len(self.gen))
         return self._own(self.pair.gt, self.gt, self.gt_index, lambda: self.gt_crops)
 
     def _own(

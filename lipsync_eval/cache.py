@@ -77,6 +77,11 @@ class Cache:
             os.utime(path)  # `prune` removes what was not used for longest
         return found
 
+    def has(self, key: Mapping[str, str]) -> bool:
+        """Whether something is stored under `key`; whether it can be read, `get` says."""
+        path = self._path(key)
+        return path is not None and path.is_file()
+
     def put(self, key: Mapping[str, str], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Store arrays (no object dtype) whole or not at all; a cache that cannot be written is left alone."""
         path = self._path(key)

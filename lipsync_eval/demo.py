@@ -21,6 +21,7 @@ from lipsync_eval.types import FPS, RATE, Float, Frame
 
 SECONDS = 4
 N_FRAMES = SECONDS * FPS
+CLIPS = ("astronaut_a.mkv", "astronaut_b.mkv")
 _OPENING = 9.0
 """px by which the jaw drops at the loudest moment."""
 _BORDER = 16
@@ -174,15 +175,13 @@ def make_demo(folder: Path) -> tuple[Path, Path]:
     gen, gt = folder / "gen", folder / "gt"
     for place in (gen, gt):
         place.mkdir(parents=True, exist_ok=True)
-    for seed, name in enumerate(("astronaut_a", "astronaut_b")):
+    for seed, name in enumerate(CLIPS):
         audio, loud = synthesise(seed)
         t = np.arange(N_FRAMES) / FPS
         sway = np.stack([3 * np.sin(2 * np.pi * 0.3 * t + seed), 2 * np.sin(2 * np.pi * 0.45 * t)], axis=1)
-        write_video(gt / f"{name}.mkv", talking(photo, face, loud, sway), fps=FPS, audio=audio, codec="lossless")
+        write_video(gt / name, talking(photo, face, loud, sway), fps=FPS, audio=audio, codec="lossless")
         late = 0.7 * np.concatenate([np.zeros(2 + seed), loud[: -(2 + seed)]])
-        write_video(
-            gen / f"{name}.mkv", degrade(talking(photo, face, late, sway), face), fps=FPS, audio=audio, codec="lossless"
-        )
+        write_video(gen / name, degrade(talking(photo, face, late, sway), face), fps=FPS, audio=audio, codec="lossless")
     return gen, gt
 
 

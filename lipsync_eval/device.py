@@ -1,13 +1,29 @@
-"""Which device the networks run on, and how they stay repeatable there."""
+"""Which device the networks run on and in which number format, how they stay repeatable there, and how arrays get there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
+
+Precision = Literal["fp32", "bf16"]
+
+
+def require(name: str) -> None:
+    """Make sure, before any work, that a device which was asked for by name is here; torch is imported only for CUDA.
+
+    Raises:
+        UsageError: as `pick`.
+    """
+    if name.startswith("cuda"):
+        pick(name)
 
 
 def pick(name: str) -> torch.device:
@@ -38,3 +54,28 @@ def pick(name: str) -> torch.device:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
     return device
+
+
+def computing(device: torch.device, precision: Precision = "fp32") -> ExitStack:
+    """The context in which a network runs: no gradients, and its number format.
+
+    Args:
+        device: the network's.
+        precision: fp32 (TF32 off, see `pick`), or bf16: convolutions and matrix products in bfloat16 (torch's autocast).
+    """
+    import torch
+
+    stack = ExitStack()
+    stack.enter_context(torch.inference_mode())
+    if precision == "bf16":
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+    return stack
+
+
+def to_device(array: NDArray[np.generic], device: torch.device) -> torch.Tensor:
+    """A tensor of an array on a device. To a GPU the copy goes through pinned memory and does not wait; on a CPU the tensor
+    shares the array's memory (where that is contiguous)."""
+    import torch
+
+    found = torch.from_numpy(np.ascontiguousarray(array))
+    return found if device.type == "cpu" else found.pin_memory().to(device, non_blocking=True)

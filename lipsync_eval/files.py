@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
+import stat
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from lipsync_eval.errors import ParseError
 
@@ -23,9 +26,43 @@ FORMULA: Final = re.compile(r"\s*(=|[+\-@].*[(|!=])", re.DOTALL)
 """How a cell of a CSV begins that a spreadsheet may run. A clip called -0Xab or @someone is none: it can call nothing."""
 
 
+_TOML_MOST: Final = 1 << 20
+
+
 def cell_text(cell: str) -> str:
     """The text that a cell of a CSV of ours stands for: "'=cmd" is "=cmd" again (`results.csv_text` writes them)."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell.lstrip("'")) else cell
+
+
+def parse_json(text: str, *, nan: bool = True) -> Any:
+    """The value that JSON text stands for.
+
+    Args:
+        nan: take NaN and Infinity, which Python writes and JSON has not.
+
+    Raises:
+        ValueError: it is no JSON, or nested so deeply that Python's reader gives up.
+    """
+    try:
+        return json.loads(text, parse_constant=None if nan else _no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables that TOML text stands for.
+
+    Raises:
+        ValueError: it is no TOML, or nested so deeply that Python's reader gives up.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
@@ -37,25 +74,57 @@ def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise ParseError(str(error)) from error
+
+
+def read_toml(path: Path, what: str = "") -> dict[str, Any]:
+    """What stands in a TOML file (UTF-8, at most 1 MB).
+
+    Args:
+        path: the file.
+        what: what it was given as, for the message: '--layout', 'protocol file'.
+
+    Raises:
+        ParseError: no such file, too large, or not TOML (also where it is nested too deeply, or holds a number too long).
+    """
+    named = f"{what} {path}".strip()
+    try:
+        with path.open("rb") as file:
+            data = file.read(_TOML_MOST + 1)
+        if len(data) > _TOML_MOST:
+            raise ParseError(f"{named}: cannot be read as TOML (it is larger than {_TOML_MOST} bytes)")
+        return parse_toml(data.decode("utf-8").replace("\r\n", "\n"))
+    except (OSError, ValueError) as error:
+        raise ParseError(f"{named}: cannot be read as TOML ({error})") from error
 
 
 @contextmanager
 def atomic(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path`; on success it replaces `path`, on any error it is removed.
 
+    What is no file on a disk (a pipe, /dev/stdout, /dev/full) is written into and never replaced.
+
     Raises:
-        OSError: the folder cannot be written or the disk is full; `path` is then as it was.
+        OSError: the folder cannot be written or the disk is full; `path` is then as it was, and the error names it.
     """
-    with _temporary(path, mode) as (file, name):
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-        name.chmod(0o666 & ~_umask())
-        name.replace(path)
+    try:
+        if _stream(path):
+            with path.open(mode) as plain:
+                yield plain
+            return
+        with _temporary(path, mode) as (file, name):
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            name.chmod(0o666 & ~_umask())
+            name.replace(path)
+    except OSError as error:
+        if error.errno is None or not str(error.filename or ".tmp").endswith(".tmp"):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary file's name
 
 
 def create(path: Path, data: bytes) -> bool:
@@ -124,6 +193,18 @@ def _temporary(path: Path, mode: str) -> Iterator[tuple[IO[bytes], Path]]:
             yield file, temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _stream(path: Path) -> bool:
+    """Whether writing to `path` is not writing to a disk: a pipe, a device, a link to one, an open file by its number."""
+    found = path.parent.resolve()
+    if found == Path("/dev") or found.is_relative_to("/proc"):
+        return True
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 def _short(name: str) -> str:

@@ -36,7 +36,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from lipsync_eval.errors import OutputError
-from lipsync_eval.files import create
+from lipsync_eval.files import create, parse_json
 
 BEAT: Final = 10.0
 """Seconds between two signs of life."""
@@ -188,12 +188,12 @@ class Lock:
         except (OSError, UnicodeDecodeError):
             text = ""
         try:
-            raw = json.loads(text)
+            raw = parse_json(text)
             owner = Owner(raw["token"], raw["host"], raw["machine"], raw["pid"], raw["started"])
             texts = (owner.token, owner.host, owner.machine, owner.started)
             if type(owner.pid) is int and all(type(t) is str for t in texts) and owner.token.isalnum():
                 return owner
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             pass
         return Owner("unreadable", "an unknown machine", "", 0, "")
 

@@ -31,6 +31,20 @@ class _Stderr(logging.Handler):
             self.handleError(record)
 
 
+class _File(logging.FileHandler):
+    """Appends to a file; a full disk is told once and stops no work."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.told:
+            self.told = True
+            print(f"warning: --log-file {self.baseFilename}: cannot be written ({error.strerror or error})", file=sys.stderr)  # fmt: skip
+
+
 def configure(level: str | None = None, file: Path | None = None) -> None:
     """Send log messages to stderr (default: warnings) and to a file (default: info), in place of an earlier choice.
 
@@ -51,7 +65,7 @@ def configure(level: str | None = None, file: Path | None = None) -> None:
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            kept = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+            kept = _File(file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise OutputError(f"--log-file {file}: cannot be written ({error.strerror or error})") from error
         kept.setFormatter(logging.Formatter(_FORM))

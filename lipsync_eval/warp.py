@@ -128,9 +128,10 @@ def render(frame: Frame, matrix: Float, size: tuple[int, int]) -> Frame:
     columns, rows = (_axis(row, size, length) for row, length in zip(back, (frame.shape[1], frame.shape[0])))
     source = _smoothed(frame, back, columns, rows)
     out: Frame = np.empty((*size, 3), np.uint8)
+    along = back[:, :1] * np.arange(size[1])
     for top in range(0, size[0], _STRIP):
         strip = out[top : top + _STRIP]
-        strip[:] = _sampled(source, back, columns, rows, np.arange(top, top + len(strip)), size[1])
+        strip[:] = _sampled(source, back, along, columns, rows, np.arange(top, top + len(strip)))
     return out
 
 
@@ -210,35 +211,49 @@ def _smoothed(frame: Frame, back: Float, columns: _Axis, rows: _Axis) -> NDArray
 
 
 def _sampled(
-    source: NDArray[Any], back: Float, columns: _Axis, rows: _Axis, v: Index, width: int
+    source: NDArray[Any], back: Float, along: Float, columns: _Axis, rows: _Axis, v: Index
 ) -> NDArray[np.float32]:
-    """(len(v), width, 3) the rows `v` of the crop, rounded."""
-    import cv2
-
-    left, right, fx = _places(back[0], v, width, columns)
-    above, below, fy = _places(back[1], v, width, rows)
-    unused = np.empty(0, np.uint16)
-    picked: list[Any] = [
-        cv2.remap(source, cv2.merge([x, y]), unused, cv2.INTER_NEAREST).astype(np.float32, copy=False)
-        for y in (above, below)
-        for x in (left, right)
-    ]
+    """(len(v), width, 3) the rows `v` of the crop, rounded; `along`: (2, width) what the place in the crop's row adds to
+    x and y."""
+    x, fx = _places(along[0] + (back[0, 1] * v[:, None] + back[0, 2]), columns.low)
+    y, fy = _places(along[1] + (back[1, 1] * v[:, None] + back[1, 2]), rows.low)
+    picked = _neighbours(source, x, y, columns, rows)
     upper, lower = _between(picked[0], picked[1], fx), _between(picked[2], picked[3], fx)
     return np.rint(_between(upper, lower, fy))
 
 
-def _places(row: Float, v: Index, width: int, axis: _Axis) -> tuple[NDArray[np.int16], NDArray[np.int16], Weight]:
-    """For every pixel of the rows `v`, along one axis of the source: the pixels before and after its place, and how far
-    it lies from the first (0..1, repeated for the three colours)."""
+def _neighbours(
+    source: NDArray[Any], x: NDArray[np.int16], y: NDArray[np.int16], columns: _Axis, rows: _Axis
+) -> list[NDArray[np.float32]]:
+    """The pixels at (x, y), (x + 1, y), (x, y + 1) and (x + 1, y + 1), counted from where the axes begin."""
     import cv2
 
-    place = row[0] * np.arange(width) + (row[1] * v[:, None] + row[2])
+    if columns.fold is None and rows.fold is None:
+        both = cv2.merge([x, y])
+        asked = [(source[top:, left:], both) for top in (0, 1) for left in (0, 1)]
+    else:
+        one = np.int16(1)
+        xs, ys = (
+            (before, before + one) if axis.fold is None else (axis.fold[before], axis.fold[before + one])
+            for before, axis in ((x, columns), (y, rows))
+        )
+        asked = [(source, cv2.merge([left, above])) for above in ys for left in xs]
+    unused = np.empty(0, np.uint16)
+    picked: list[Any] = [cv2.remap(pixels, places, unused, cv2.INTER_NEAREST) for pixels, places in asked]
+    return [pixels.astype(np.float32, copy=False) for pixels in picked]
+
+
+def _places(place: Float, low: int) -> tuple[NDArray[np.int16], Weight]:
+    """Of places along one axis of the source: the pixel before each, counted from `low`, and how far it lies from that one
+    (0..1, repeated for the three colours)."""
+    import cv2
+
     first = np.floor(place)
-    share = (place - first).astype(np.float32)
-    repeated: Weight = cv2.merge([share, share, share])
-    before = (first - axis.low).astype(np.int16)
-    after = before + np.int16(1)
-    return (before, after, repeated) if axis.fold is None else (axis.fold[before], axis.fold[after], repeated)
+    place -= first
+    share = place.astype(np.float32)
+    first -= low
+    repeated: Any = cv2.merge([share, share, share])
+    return first.astype(np.int16), repeated
 
 
 def _gaussian(variance: float) -> Float:

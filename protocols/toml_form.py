@@ -16,12 +16,12 @@ What the file says about the crop goes into the signature as 8 digits of a hash;
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from lipsync_eval.errors import ParseError
+from lipsync_eval.files import read_toml
 from lipsync_eval.options import hint
 from lipsync_eval.protocol import Protocol, ProtocolSpec, ShotRule, SyncDetector, SyncRules, TrackChoice
 from lipsync_eval.protocols.crops import LayoutProtocol
@@ -47,12 +47,8 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
         ParseError: it cannot be read, or a key is unknown, missing or of a wrong value; the message names it and what is allowed.
         UsageError: an option that the protocol does not have.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ParseError(f"protocol file {path}: cannot be read as TOML ({error})") from error
-    bad = _Bad(path, text)
+    data = read_toml(path, "protocol file")
+    bad = _Bad(path)
     bad.unknown("", data, _TOP)
     crop = data.get("crop")
     if not isinstance(crop, dict):
@@ -65,8 +61,8 @@ def load(path: Path, options: Mapping[str, str]) -> Protocol:
 class _Bad:
     """Raises ParseError about one key of one file."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        self.path, self.text = path, text
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def __call__(self, key: str, expected: str, found: Any = None) -> NoReturn:
         got = "" if found is None else f", found {found!r}"
@@ -75,10 +71,11 @@ class _Bad:
     def _line(self, key: str) -> str:
         """', line 7' where the key is set; nothing where it is missing or written in an unusual way."""
         table, _, name = key.rpartition(".")
-        heading = re.search(rf"^[ \t]*\[{table}\]", self.text, re.MULTILINE) if table else None
+        text = self.path.read_text("utf-8")
+        heading = re.search(rf"^[ \t]*\[{table}\]", text, re.MULTILINE) if table else None
         start = heading.end() if table and heading else 0
-        found = re.compile(rf"^[ \t]*{re.escape(name)}[ \t]*=", re.MULTILINE).search(self.text, start)
-        return f", line {self.text.count(chr(10), 0, found.start()) + 1}" if found else ""
+        found = re.compile(rf"^[ \t]*{re.escape(name)}[ \t]*=", re.MULTILINE).search(text, start)
+        return f", line {text.count(chr(10), 0, found.start()) + 1}" if found else ""
 
     def unknown(self, place: str, table: Mapping[str, Any], allowed: set[str]) -> None:
         for key in table:

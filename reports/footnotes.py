@@ -29,7 +29,7 @@ def footnotes(
     cells = [(r, c, r.cells[c.dataset, c.metric]) for r in rows for c in columns if (c.dataset, c.metric) in r.cells]
     return [
         *_explained(cells, seed, resample),
-        *_compared(columns, marks, cells),
+        *_compared(columns, marks, cells, resample),
         *_measured(cells),
         *_sources(published),
     ]
@@ -51,7 +51,9 @@ def _explained(cells: Sequence[Place], seed: int, resample: Resample) -> list[st
     return notes
 
 
-def _compared(columns: Sequence[Column], marks: Mapping[tuple[str, str], Marks], cells: Sequence[Place]) -> list[str]:
+def _compared(
+    columns: Sequence[Column], marks: Mapping[tuple[str, str], Marks], cells: Sequence[Place], resample: Resample
+) -> list[str]:
     """Over which clips methods were compared, and where they were not."""
     notes = []
     several = len({c.dataset for c in columns}) > 1
@@ -84,7 +86,7 @@ def _compared(columns: Sequence[Column], marks: Mapping[tuple[str, str], Marks],
     compared = [m for m in marks.values() if m.n_compared is not None]
     measured = {row.method for row, _, c in cells if row.kind == "measured" and not row.is_gt and c.n_scored}
     if len(measured) > 1 and compared and not any(m.tested for m in compared):
-        notes.append(f"No test of significance: it takes {MIN_CLIPS} clips.")
+        notes.append(f"No test of significance: it takes {MIN_CLIPS} {resample}s.")
     return notes
 
 

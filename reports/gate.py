@@ -19,14 +19,16 @@ import numpy as np
 
 from lipsync_eval.errors import SignatureMismatch, UsageError
 from lipsync_eval.reports.gate_result import Comparison, Gate, Verdict
+from lipsync_eval.reports.naming import method_names
 from lipsync_eval.reports.permutation import families_sign_flip, holm, holm_over_families, sign_flip
 from lipsync_eval.results.aggregate import bootstraps
 from lipsync_eval.results.clips import cropped_otherwise, groups_of, other_real_videos, scored_clips, values_of
-from lipsync_eval.results.facts import Direction
-from lipsync_eval.results.numbers import apart, level
+from lipsync_eval.results.facts import NO_DIRECTION, Direction
+from lipsync_eval.results.numbers import all_apart, apart, level
 from lipsync_eval.results.rows import Interval, Resample
 from lipsync_eval.results.schema import Result, Score
 from lipsync_eval.results.signature import DATA, check_ignored, require_same
+from lipsync_eval.types import Float
 
 __all__ = ["Comparison", "Gate", "Tolerance", "compare", "holm", "parse_tolerance", "sign_flip"]
 
@@ -117,7 +119,8 @@ def compare(
     notes += [f"clip only in the new run, not compared: {c.id}" for c in new.clips if c.id not in before]
     notes += _unlike_crops(names, new, baseline)
     notes += _together(rows)
-    return Gate(new.run.name, baseline.run.name, alpha, seed, resample, rows, failing, tuple(notes))
+    called, against = method_names([new, baseline])
+    return Gate(called, against, alpha, seed, resample, rows, failing, tuple(notes))
 
 
 def _metrics(
@@ -135,8 +138,8 @@ def _metrics(
     for name in asked:
         if baseline[name].direction is None:
             if wanted is not None:
-                raise UsageError(f"{name} cannot be compared: it is not known which direction is better")
-            notes.append(f"not compared: {name} (it is not known which direction is better)")
+                raise UsageError(f"{name} cannot be compared: {NO_DIRECTION}")
+            notes.append(f"not compared: {name} ({NO_DIRECTION})")
         elif wanted is None and not baseline[name].ranked and name not in tolerance:
             notes.append(f"not compared: {name} (coarse; name it with --metrics to gate it)")
         else:
@@ -191,21 +194,23 @@ def _newly_failing(names: Sequence[str], new: Result, baseline: Result) -> tuple
     return (*rows, *unnamed)
 
 
-def _worse(direction: Direction | None, old: float, new: float) -> float:
-    """How much worse the new value is; 0 where only the rounding of sums in another order differs."""
+def _worse(direction: Direction | None, old: Float | float, new: Float | float) -> Float:
+    """How much worse the new values are; 0 where only the rounding of sums in another order differs."""
     if direction == "up":
-        return apart(old, new)
-    return apart(new, old) if direction == "down" else apart(abs(new), abs(old))
+        return all_apart(old, new)
+    return all_apart(new, old) if direction == "down" else all_apart(np.abs(new), np.abs(old))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Paired:
     """One metric, clip by clip, over the clips that count in both runs; a pooled one has none."""
 
-    worse: dict[str, float]
-    """Clip -> how much worse the new value is."""
-    beyond: dict[str, float]
-    """Clip -> how much of that is beyond the tolerance."""
+    clips: list[str]
+    """Ids, sorted."""
+    worse: Float
+    """(n_clips,): how much worse the new value is."""
+    beyond: Float
+    """(n_clips,): how much of that is beyond the tolerance."""
     levels: tuple[float, float]
     """Of the baseline and of the new run over these clips; 0 without any."""
     allowed: float
@@ -214,12 +219,14 @@ class _Paired:
 
 def _paired(m: str, new: Result, baseline: Result, tolerance: Tolerance | None) -> _Paired:
     old, now, way = values_of(baseline, m), values_of(new, m), baseline[m].direction
-    common = sorted((old.keys() & now.keys()) - cropped_otherwise([baseline, new], m))
-    worse = {i: _worse(way, old[i], now[i]) for i in common}
-    levels = (level([old[i] for i in common], way), level([now[i] for i in common], way)) if common else (0.0, 0.0)
+    unlike = cropped_otherwise([baseline, new], m)
+    common = sorted([i for i in old if i in now and i not in unlike])
+    before, after = np.array([old[i] for i in common], np.float64), np.array([now[i] for i in common], np.float64)
+    levels = (level(before, way), level(after, way)) if common else (0.0, 0.0)
     start = levels[0] if common else baseline[m].value or 0.0
     allowed = 0.0 if tolerance is None else tolerance.of(start)
-    return _Paired(worse, {i: apart(d, allowed, old[i], now[i]) for i, d in worse.items()}, levels, allowed)
+    worse = _worse(way, before, after)
+    return _Paired(common, worse, all_apart(worse, allowed, before, after), levels, allowed)
 
 
 def _rows(
@@ -232,21 +239,20 @@ def _rows(
     resample: Resample,
 ) -> tuple[Comparison, ...]:
     paired = {m: _paired(m, new, baseline, tolerance.get(m)) for m in names}
-    clips = sorted({i for found in paired.values() for i in found.worse})
+    clips = sorted(dict.fromkeys(i for found in paired.values() for i in found.clips))
     groups = groups_of(clips, [new, baseline], resample)
     speaker = None if groups is None else dict(zip(clips, groups, strict=True))
     families = {m: baseline[m].family for m in names}
     n_families = len(set(families.values()))
-    units = {m: len(f.worse if speaker is None else {speaker[i] for i in f.worse}) for m, f in paired.items()}
-    enough = [m for m, found in paired.items() if found.worse and 0.5 ** units[m] <= alpha / n_families]
-    sides = ({m: paired[m].beyond for m in enough}, {m: {i: -d for i, d in paired[m].worse.items()} for m in enough})
+    units = {m: len(f.clips if speaker is None else {speaker[i] for i in f.clips}) for m, f in paired.items()}
+    enough = [m for m, found in paired.items() if found.clips and 0.5 ** units[m] <= alpha / n_families]
+    sides = ({m: _by_clip(paired[m].clips, paired[m].beyond) for m in enough},
+             {m: _by_clip(paired[m].clips, -paired[m].worse) for m in enough})  # fmt: skip
     (p_worse, how), (p_better, _) = _tested(sides, families, seed, speaker)
-    columns = [
-        (list(f.worse.values()), None if speaker is None else [speaker[i] for i in f.worse]) for f in paired.values()
-    ]
+    columns = [(f.worse, None if speaker is None else [speaker[i] for i in f.clips]) for f in paired.values()]
     rows = []
     for (m, found), interval in zip(paired.items(), bootstraps(columns, seed), strict=True):
-        if not found.worse:
+        if not found.clips:
             rows.append(_pooled(m, new, baseline, found.allowed))
             continue
         p = p_worse.get(m), p_better.get(m)
@@ -258,10 +264,10 @@ def _rows(
                 baseline[m],
                 found.allowed,
                 found.levels,
-                worsening=_mean(found.worse),
+                worsening=float(np.mean(found.worse)),
                 interval=interval,
                 p=p,
-                n=len(found.worse),
+                n=len(found.clips),
                 verdict=_verdict(found, interval, p, alpha),
                 how=how.get(m, alone),
             )
@@ -272,7 +278,8 @@ def _rows(
 def _verdict(found: _Paired, interval: Interval | None, p: tuple[float | None, float | None], alpha: float) -> Verdict:
     """By the tests of both sides; where there are none, by the tolerance alone."""
     small = max(1.0, *map(abs, found.levels))
-    over, under = apart(_mean(found.beyond) + small, small) > 0, apart(_mean(found.worse) + small, small) < 0
+    over = apart(float(np.mean(found.beyond)) + small, small) > 0
+    under = apart(float(np.mean(found.worse)) + small, small) < 0
     p_worse, p_better = p
     if p_worse is None or p_better is None:
         return "worse" if over else "better" if under else "no difference"
@@ -285,8 +292,8 @@ def _verdict(found: _Paired, interval: Interval | None, p: tuple[float | None, f
     return "no difference"
 
 
-def _mean(differences: Mapping[str, float]) -> float:
-    return float(np.mean(list(differences.values())))
+def _by_clip(clips: Sequence[str], values: Float) -> dict[str, float]:
+    return dict(zip(clips, values.tolist(), strict=True))
 
 
 def _tested(
@@ -323,7 +330,7 @@ def _pooled(m: str, new: Result, baseline: Result, allowed: float) -> Comparison
     if scored_clips(baseline, m) != scored_clips(new, m) or old.n_scored != now.n_scored:
         how = f"not compared: pooled over other clips than the baseline's ({now.n_scored}, {old.n_scored})"
         return _row(old, allowed, levels, verdict="inconclusive", how=how)
-    worsening = _worse(old.direction, old.value, now.value)
+    worsening = float(_worse(old.direction, old.value, now.value))
     excess = apart(worsening, allowed, old.value, now.value)
     verdict: Verdict = "worse" if excess > 0 else "better" if worsening < 0 else "no difference"
     how = "tolerance alone: a pooled score has no clips to test"

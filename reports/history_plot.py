@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.plots import COLOURS, COLUMN, FONT, save
 from lipsync_eval.reports.printing import ARROWS
 from lipsync_eval.results.history import History, HistoryRow, steps
@@ -33,17 +35,29 @@ def metrics_of(history: History) -> list[str]:
     return list(dict.fromkeys(s.metric for row in history.rows for s in row.scores if s.value is not None))
 
 
-def draw(history: History) -> Figure:
+def draw(history: History, wanted: Sequence[str] | None = None) -> Figure:
     """One panel a metric against the training step; the interval is shaded, a star marks the best checkpoint.
 
     A checkpoint without a value is a cross at the bottom, one that misses clips is hollow. The star goes to one of those
     that scored the most clips, where there are two at least; there is none where a metric is not ranked. Where 0 is best the mean of absolute values is
     drawn, which the gate compares. Where the signature changes the line breaks, and no checkpoint is the best.
+
+    Args:
+        history: of a watch.
+        wanted: ids of metrics; None: all that have a value.
+
+    Raises:
+        UsageError: no metric has a value, or one of `wanted` has none.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    metrics = metrics_of(history)
+    there = metrics_of(history)
+    metrics = there if wanted is None else list(dict.fromkeys(wanted))
+    if unknown := [m for m in metrics if m not in there]:
+        raise UsageError(f"no checkpoint has a value of {', '.join(unknown)}; there are: {', '.join(there) or 'none'}")
+    if not metrics:
+        raise UsageError("no checkpoint has a value yet; wait for the first one")
     with mpl.rc_context(FONT):
         across = 1 if len(metrics) == 1 else 2
         down = -(-len(metrics) // across)

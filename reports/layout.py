@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lipsync_eval.errors import ParseError
+from lipsync_eval.files import read_toml
 from lipsync_eval.registry import Registry
 
 
@@ -103,11 +103,7 @@ def get_layout(name: str) -> Layout:
     path = Path(name)
     if path.suffix != ".toml":
         return LAYOUTS.get(name)
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ParseError(f"--layout {path}: cannot be read ({error})") from error
-    return _from_toml(path, data)
+    return _from_toml(path, read_toml(path, "--layout"))
 
 
 def _from_toml(path: Path, data: dict[str, Any]) -> Layout:

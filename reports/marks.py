@@ -20,7 +20,7 @@ from lipsync_eval.results.clips import (
     scored_clips,
     values_of,
 )
-from lipsync_eval.results.facts import Direction
+from lipsync_eval.results.facts import NO_DIRECTION, Direction
 from lipsync_eval.results.numbers import level, rank, rounded
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import Result
@@ -98,7 +98,7 @@ def measured(
     if len(there) < 2:
         return Marks()
     if direction is None:
-        return Marks(why_none="it is not known which direction is better")
+        return Marks(why_none=NO_DIRECTION)
     if not ranked:
         return Marks(why_none="coarse, shown without a rank")
     kept = list(there.values())
@@ -116,12 +116,14 @@ def measured(
         return Marks(best, second, n_compared=len(sets[0]))
     ids = [scored_clips(run, metric) for run in kept]
     unlike = cropped_otherwise(kept, metric)
-    common, union = sorted(frozenset.intersection(*ids) - unlike), sorted(frozenset.union(*ids))
-    kept_ids = frozenset(common)
-    left_out = tuple(f"{i} (cropped otherwise)" if i in unlike else i for i in union if i not in kept_ids)
-    if not common:
+    all_scored = frozenset.intersection(*ids) - unlike
+    left_out = tuple(
+        f"{i} (cropped otherwise)" if i in unlike else i for i in sorted(frozenset.union(*ids) - all_scored)
+    )
+    if not all_scored:
         return Marks(left_out=left_out, why_none="no clip was scored by every method")
     values = {n: values_of(r, metric) for n, r in there.items()}
+    common = sorted([i for i in values_of(kept[0], metric) if i in all_scored])
     clips = {n: [v[i] for i in common] for n, v in values.items()}
     best, second = best_and_second({n: level(v, direction) for n, v in clips.items()}, direction, decimals)
     groups = groups_of(common, kept, resample)

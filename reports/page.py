@@ -68,10 +68,12 @@ def write_page(
     library = _library()
     runs = [run.renamed(with_reference(name, [run])) for run, name in zip(runs, names, strict=True)]
     older = is_page(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "index.html", f"<head>\n{MARK}\n<p>This page is not finished.\n")  # a kill may come
     for part in ("data", "media"):
         if older:
             shutil.rmtree(folder / part, ignore_errors=True)  # of the older page
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / part).mkdir(exist_ok=True)
     ids = list(dict.fromkeys(c.id for r in runs for c in r.clips))
     previews: list[Previews] = []
     rows = [{c.id: c for c in r.clips} for r in runs]

@@ -99,6 +99,7 @@ def _score(s: Score) -> dict[str, Any]:
         "absolute": s.mean_abs,
         "low": s.ci.low if s.ci else None,
         "high": s.ci.high if s.ci else None,
+        "resample": s.resample,
         "n": s.n_scored,
         "asked": s.n_asked,
         "signature": s.signature,
@@ -138,7 +139,7 @@ def clip_data(name: str, runs: Sequence[Result], frames: Sequence[Frames], previ
 
 
 def _numbers(values: NDArray[Any]) -> list[float | None]:
-    return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in np.asarray(values, np.float64)]
+    return [float(f"{v:.{_DIGITS}g}") if math.isfinite(v) else None for v in np.asarray(values, np.float64).tolist()]
 
 
 def script_json(data: Any) -> str:

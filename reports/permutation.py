@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from lipsync_eval.types import Float
 EXACT_UP_TO = 14
 """Units (clips or speakers) up to which all 2^n sign flips are taken."""
 N_FLIPS = 10_000
-_CHUNK = 4_000_000
+_CHUNK = 250_000
+"""Signs at once: they fit into a core's cache."""
 
 
 def sign_flip(differences: Sequence[float], seed: int) -> tuple[float, str]:
@@ -61,10 +62,11 @@ def families_sign_flip(
     found: dict[int, tuple[dict[str, float], str]] = {}
     sampled: list[int] = []
     for i, family in enumerate(families):
-        units = _units([family], groups)
-        if len(units) > EXACT_UP_TO:
+        clips = _clips([family])
+        if len({groups[c] for c in clips} if groups else clips) > EXACT_UP_TO:
             sampled.append(i)
             continue
+        units = _units([family], groups)
         (hits,) = _hits([_statistics(family, units, groups)], _all_patterns(len(units)))
         found[i] = dict(zip(family, (hits / 2 ** len(units)).tolist(), strict=True)), "exact sign-flip test"
     units = _units([families[i] for i in sampled], groups)
@@ -77,8 +79,13 @@ def families_sign_flip(
 
 def _units(families: Sequence[Mapping[str, Mapping[str, float]]], groups: Mapping[str, str] | None) -> dict[str, int]:
     """Clip or speaker -> its place, in the order of the clips' ids."""
-    clips = sorted({clip for family in families for d in family.values() for clip in d}, key=lambda c: (len(c), c))
+    clips = sorted(_clips(families))
+    clips.sort(key=len)  # stable: by length, then by name
     return {unit: i for i, unit in enumerate(dict.fromkeys(groups[c] if groups else c for c in clips))}
+
+
+def _clips(families: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, None]:
+    return dict.fromkeys(chain.from_iterable(d for family in families for d in family.values()))
 
 
 def _statistics(
@@ -154,5 +161,5 @@ def _patterns(n: int, seed: int) -> Iterator[Float]:
         rows = min(step, N_FLIPS - start)
         words: NDArray[np.uint64] = bits.random_raw((rows * n + 1) // 2)
         halves = words.astype("<u8", copy=False).view("<i4")[: rows * n]
-        out: Float = np.where(halves < 0, 1.0, -1.0).reshape(rows, n)
+        out: Float = np.copysign(1.0, ~halves).reshape(rows, n)  # +1 where the highest bit is set: ~ turns the sign
         yield out

@@ -18,6 +18,7 @@ from lipsync_eval.reports.marks import real_level
 from lipsync_eval.reports.naming import method_names, refuse_doubled
 from lipsync_eval.reports.printing import ARROWS
 from lipsync_eval.results.clips import common_clips, pooled_over, values_of
+from lipsync_eval.results.facts import NO_DIRECTION
 from lipsync_eval.results.names import shortened
 from lipsync_eval.results.numbers import level, rank
 from lipsync_eval.results.schema import Result, Score
@@ -61,16 +62,10 @@ def bars(
             if score is None or score.value is None:
                 _none(axes, i)
                 continue
-            error = None if score.ci is None else [[score.value - score.ci.low], [score.ci.high - score.value]]
-            axes.bar(
-                i,
-                score.value,
-                color=COLOURS[i % 8],
-                hatch=_HATCHES[i // 8 % 8],
-                yerr=error,
-                capsize=2,
-                error_kw={"linewidth": 0.8},
-            )
+            axes.bar(i, score.value, color=COLOURS[i % 8], hatch=_HATCHES[i // 8 % 8])
+            if score.ci is not None:  # not as `yerr`: an interval need not hold the value
+                ends = [score.ci.low, score.ci.high]
+                axes.plot([i, i], ends, color="black", linewidth=0.8, marker="_", markersize=4, markeredgewidth=0.8)
             if score.mean_abs is not None:
                 axes.plot(i, score.mean_abs, marker="D", markersize=3, color="black", linestyle="none")
         axes.set_xlim(-0.6, len(runs) - 0.4)
@@ -264,7 +259,13 @@ def draw(
 
 
 def paths(stem: Path) -> tuple[Path, Path]:
-    """stem.png and stem.pdf."""
+    """stem.png and stem.pdf.
+
+    Raises:
+        OutputError: `stem` is '.', '..' or '/', which have no name that something can be added to.
+    """
+    if stem.name in ("", ".."):
+        raise OutputError(f"{stem}: names a folder; expected the name of the files, e.g. {stem / 'plot'}")
     return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
 
 
@@ -335,9 +336,7 @@ def _goodness(runs: Sequence[Result], metric: str) -> NDArray[np.float64]:
     """(runs,) larger is better, over the clips that all runs with the metric scored; NaN where a run has none."""
     direction = _first(runs, metric).direction
     if direction is None:
-        raise UsageError(
-            f"--kind radar: it is not known which direction of {metric} is better; leave it out with --metrics"
-        )
+        raise UsageError(f"--kind radar: {metric}: {NO_DIRECTION}; leave it out with --metrics")
     there = [r for r in runs if (s := _score(r, metric)) is not None and s.value is not None]
     pooled = any(pooled_over(r, metric) for r in there)
     common = [] if pooled else common_clips(there, metric)

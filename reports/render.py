@@ -64,7 +64,7 @@ def as_markdown(table: Table) -> str:
 def as_csv(table: Table) -> str:
     """Tidy: one number a line, unrounded."""
     names = ["method", "kind", "dataset", "metric", "direction", "value", "low", "high", "n_scored", "n_asked", "marks"]
-    rows: list[list[object]] = [[*names, "signature", "source", "mean_abs"]]
+    rows: list[list[object]] = [[*names, "signature", "source", "mean_abs", "resample"]]
     for row in table.rows:
         for c in table.columns:
             found = row.cells.get((c.dataset, c.metric))
@@ -72,10 +72,11 @@ def as_csv(table: Table) -> str:
                 continue
             marks = " ".join(name for name in ("best", "second", "star", "significant") if getattr(found, name))
             low, high = (found.interval.low, found.interval.high) if found.interval else (None, None)
+            drawn = found.resample if found.interval else None
             kind = "gt" if row.is_gt else row.kind
             place = [row.method, kind, c.dataset, c.metric, c.direction]
             numbers = [found.value, low, high, found.n_scored, found.n_asked]
-            rows.append([*place, *numbers, marks, found.signature, row.source, found.mean_abs])
+            rows.append([*place, *numbers, marks, found.signature, row.source, found.mean_abs, drawn])
     return csv_text(rows)
 
 

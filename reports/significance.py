@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from lipsync_eval.results.aggregate import by_unit, draws, means_of
 from lipsync_eval.results.facts import Direction
-from lipsync_eval.results.numbers import rank
+from lipsync_eval.results.numbers import ranks
 
 N_BOOT = 10_000
 ALPHA = 0.05
+_TOO_MANY = next(wrong for wrong in range(N_BOOT) if 2 * (wrong + 1) / (N_BOOT + 1) >= ALPHA)
+"""Resamples on the wrong side that take the significance away: with them the two-sided p reaches ALPHA."""
 MIN_CLIPS = 6
 """The fewest clips with which a two-sided test over signs could reach ALPHA at all (2 / 2**6 = 0.03); a bootstrap over fewer marks chance."""
 
@@ -40,7 +42,9 @@ def pair(
         direction: 'up', 'down' or 'zero'.
         groups: one name per clip, or None.
     """
-    d = np.array([rank(b, direction) - rank(a, direction) for a, b in zip(mine, other, strict=True)])
+    if len(mine) != len(other):
+        raise ValueError(f"{len(mine)} and {len(other)} clips: two methods are compared over the same ones")
+    d = ranks(other, direction) - ranks(mine, direction)
     return Pair(d, None if groups is None else tuple(groups))
 
 
@@ -79,13 +83,22 @@ def better(pairs: Sequence[Pair], seed: int) -> list[bool]:
 
 def _below_alpha(wrong: int) -> bool:
     """Whether so few resamples on the wrong side leave the difference significant."""
-    return 2 * (wrong + 1) / (N_BOOT + 1) < ALPHA
+    return wrong < _TOO_MANY
 
 
 def _certain(totals: NDArray[np.float64]) -> bool:
-    """Whether no resample can be expected on the wrong side: Bernstein's inequality puts their number below 1e-9."""
+    """Whether the resamples need not be drawn: too many on the wrong side have a chance below 1e-9.
+
+    Bernstein's inequality bounds the share of wrong ones among all resamples, Chernoff's the chance that so many as matter
+    are among those drawn.
+    """
     mean = float(totals.mean())
     if mean <= 0:
         return False
     spread, reach = float(totals.var()), mean - float(totals.min())
-    return N_BOOT * math.exp(-len(totals) * mean**2 / (2 * spread + 2 / 3 * mean * reach + 1e-300)) < 1e-9
+    exponent = len(totals) * mean**2 / (2 * spread + 2 / 3 * mean * reach + 1e-300)
+    share, many = math.exp(-exponent), _TOO_MANY / N_BOOT
+    if share >= many:
+        return False
+    divergence = many * (math.log(many) + exponent) + (1 - many) * math.log((1 - many) / (1 - share))
+    return N_BOOT * divergence > -math.log(1e-9)

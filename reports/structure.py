@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lipsync_eval.results.facts import Direction
-from lipsync_eval.results.rows import Interval
+from lipsync_eval.results.rows import Interval, Resample
 
 Kind = Literal["measured", "published"]
 
@@ -20,6 +20,8 @@ class Cell:
     mean_abs: float | None = None
     """For metrics whose best value is 0: mean of the clips' absolute values, which ranks."""
     interval: Interval | None = None
+    resample: Resample = "clip"
+    """What `interval` draws."""
     n_scored: int | None = None
     n_asked: int | None = None
     signature: str = ""

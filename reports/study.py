@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.reports.naming import method_names
 from lipsync_eval.reports.page_data import script_json
 from lipsync_eval.reports.published import GT, own_facts
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
 from lipsync_eval.results.signature import format_signature
+from lipsync_eval.urls import is_url
 
 QUESTIONS = {
     "sync": "How well do the lips match the speech?",
@@ -102,6 +103,10 @@ def make_items(runs: Sequence[Result], *, seed: int, with_real: bool, most: int 
 
 
 def _item(seed: int, method: str, clip: str, video: str | None) -> Item:
+    if video and is_url(video):
+        raise UsageError(
+            f"{video} is a URL, and only `score` fetches videos; for a study, copy the videos to a disk and score them there"
+        )
     digest = hashlib.sha256(json.dumps([seed, method, clip]).encode()).hexdigest()[:16]
     return Item(digest, method, clip, Path(video or ""))
 
@@ -370,8 +375,8 @@ def _mean_opinion(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = parse_json(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise ParseError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(data, dict):
         raise ParseError(f"{path}: expected a JSON object, found {type(data).__name__}")

@@ -13,10 +13,11 @@ from lipsync_eval.reports.marks import STARRED, Marks, best_and_second, measured
 from lipsync_eval.reports.naming import Groups, dataset_labels, grouped, with_reference
 from lipsync_eval.reports.published import GT, Published, facts_of_metric, of_dataset
 from lipsync_eval.reports.structure import Cell, Column, Kind, Table, TableRow
-from lipsync_eval.results.clips import real_values, same_real_videos
+from lipsync_eval.results.aggregate import bootstrap
+from lipsync_eval.results.clips import groups_of, real_values, same_real_videos, values_of
 from lipsync_eval.results.facts import Facts
 from lipsync_eval.results.numbers import level
-from lipsync_eval.results.rows import Resample
+from lipsync_eval.results.rows import Interval, Resample
 from lipsync_eval.results.schema import Result, Score
 from lipsync_eval.results.signature import DATA, check_ignored, require_same
 
@@ -50,7 +51,7 @@ def build(
         by_dataset: one column group per set of real videos; without it all runs must share theirs.
         ignore: signature keys (or 'data') that may differ.
         seed: of the paired bootstrap.
-        resample: what the bootstrap draws.
+        resample: what tests and intervals draw. 'clip' leaves the intervals that the runs were scored with.
 
     Raises:
         SignatureMismatch: runs that were measured otherwise or on other real videos.
@@ -67,7 +68,7 @@ def build(
     check_ignored(ignore, (s.signature for run in runs for s in run.scores))
     _same_signatures(groups, ignore)
     numbers = published if dataset is None else of_dataset(published, dataset)
-    rows = [_measured(name, group) for name, group in groups.items()]
+    rows = [_measured(name, groups, resample) for name in groups]
     if (truth := _truth(groups)) is not None and not any(r.is_gt for r in rows):
         rows.append(truth)
     rows += _published(numbers, list(dict.fromkeys(labels)), dataset)
@@ -137,13 +138,24 @@ def _same_signatures(groups: Groups, ignore: Sequence[str]) -> None:
                     )
 
 
-def _measured(name: str, group: Mapping[str, Result]) -> TableRow:
-    cells = {
-        (label, s.metric): Cell(s.value, s.mean_abs, s.ci, s.n_scored, s.n_asked, s.signature)
-        for label, run in group.items()
-        for s in run.scores
-    }
+def _measured(name: str, groups: Groups, resample: Resample) -> TableRow:
+    cells = {}
+    for label, run in groups[name].items():
+        beside = [group[label] for group in groups.values() if label in group]
+        for s in run.scores:
+            drawn = _interval(run, s, resample, beside)
+            cells[label, s.metric] = Cell(s.value, s.mean_abs, *drawn, s.n_scored, s.n_asked, s.signature)
     return TableRow(name, "measured", name == GT, cells, "", "")
+
+
+def _interval(
+    run: Result, score: Score, resample: Resample, beside: Sequence[Result]
+) -> tuple[Interval | None, Resample]:
+    """The interval of a score and what it draws: the run's own, or made anew where speakers are asked for."""
+    if resample == "clip" or score.resample == resample or score.ci is None:
+        return score.ci, score.resample
+    values = values_of(run, score.metric)
+    return bootstrap([*values.values()], score.ci.seed, groups=groups_of([*values], beside, resample)), resample
 
 
 def _truth(groups: Groups) -> TableRow | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.baselines.kit.sync.scoring import Placed, WindowMeter, WindowScorer
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.options import Option
@@ -85,6 +86,7 @@ class LipExpertScores(Family):
 
     specs = SPECS
     options = (CROP,)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -120,6 +122,9 @@ class LipExpertScores(Family):
             heard=0,  # a window's audio begins with its first frame
             lowest=0.0,
             place=_boxes if self.own else _protocol,
+            key={"weights": self._file().sha256, "crop": self.option(CROP.name)} | self.number_format,
+            precision=self.settings.precision,
+            cache=Cache(self.settings.cache_dir),
         )
         curves = {metric: _loss if metric == "lip_expert_loss" else np.asarray for metric in sorted(self.metrics)}
         return WindowMeter(scorer, pair, curves, self.notes())

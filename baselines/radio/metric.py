@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lipsync_eval.baselines.kit.sync.scoring import Placed, WindowMeter, WindowScorer
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MetricError, MissingWeights
 from lipsync_eval.metrics.base import Family, MetricSpec
 from lipsync_eval.options import Option
@@ -65,6 +66,7 @@ class SyncCosine(Family):
 
     specs = SPECS
     options = (CHECKPOINT,)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -97,6 +99,9 @@ class SyncCosine(Family):
             heard=(span - 1) // 2,
             lowest=-1.0,
             place=partial(_placed, loaded.size),
+            key={"weights": loaded.digest, "size": str(loaded.size)} | self.number_format,
+            precision=self.settings.precision,
+            cache=Cache(self.settings.cache_dir),
         )
         return WindowMeter(scorer, pair, {"sync_cosine": np.asarray})
 

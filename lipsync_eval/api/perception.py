@@ -42,7 +42,7 @@ def lpips(
     a, b, single = stacks(gen, gt)
     settings = settings or Settings()
     family = Lpips(replace(settings, options={**settings.options, "lpips_net": net}), frozenset({"lpips"}))
-    values = distances(family.network(), a, b)
+    values = distances(family.network(), a, b, precision=family.settings.precision)
     return float(values[0]) if single else values
 
 

@@ -30,14 +30,14 @@ def table(
     """Methods as rows, metrics as columns; best bold, second underlined, over the clips that all runs scored.
 
     Args:
-        runs: results or folders of runs.
+        runs: results or folders of runs; the folder of a watch stands for all its scored checkpoints.
         form: of the text.
         layout: 'radio', 'personatalk', 'avhubert-expert', 'stylesync' or a TOML file; None: all metrics.
         published: keys of papers whose numbers are added, e.g. 'radio'.
         dataset: the runs' dataset, as the papers call it: published numbers of it stand in the same columns.
         by_dataset: one group of columns per set of real videos.
         ignore: signature keys (or 'data') that may differ.
-        resample: what the significance test draws.
+        resample: what tests and intervals draw.
 
     Raises:
         SignatureMismatch: runs that cannot be compared.
@@ -49,7 +49,7 @@ def table(
     from lipsync_eval.reports.table import build
 
     made = build(
-        [_result(run) for run in runs],
+        [result for run in runs for result in _methods(run)],
         [number for key in published for number in select(key)],
         layout=get_layout(layout) if layout else None,
         dataset=dataset,
@@ -133,6 +133,13 @@ def correlate(
 
     opinions = read_opinions(Path(study), [Path(a) for a in answers])
     return FORMATS[form](run(opinions, [_result(r) for r in runs], metrics=metrics, seed=seed))
+
+
+def _methods(run: Run) -> list[Result]:
+    from lipsync_eval.results.history import history_file, scored_runs
+
+    file = None if isinstance(run, Result) else history_file(Path(run))
+    return [_result(run)] if file is None else [load_result(path) for path in scored_runs(file)[0]]
 
 
 def _result(run: Run) -> Result:

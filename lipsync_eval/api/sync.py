@@ -57,7 +57,8 @@ def lse(crops: ArrayLike, audio: ArrayLike, *, settings: Settings | None = None)
     check_audio(samples, len(frames))
     settings = settings or Settings()
     file = locate(settings, "syncnet", role="syncnet")
-    scorer = TrackScorer(syncnet_net.load(file.path, file.sha256, settings.device), samples, len(frames))
+    net = syncnet_net.load(file.path, file.sha256, settings.device, settings.precision)
+    scorer = TrackScorer(net, samples, len(frames))
     for frame in frames:
         scorer.add(np.ascontiguousarray(frame[..., ::-1]))
     found = read(scorer.finish())
@@ -69,7 +70,7 @@ def avs(
     gt: ArrayLike | None = None,
     audio: ArrayLike | None = None,
     *,
-    dtype: Literal["float32", "bfloat16"] = "float32",
+    dtype: Literal["float32", "bfloat16"] | None = None,
     settings: Settings | None = None,
 ) -> AVS:
     """AVS_u, AVS_m, AVS_v (Yaman et al., CVPR-W 2024, equations 4 to 6): cosine per frame, mean over frames.
@@ -78,7 +79,7 @@ def avs(
         gen: (T, 96, 96) uint8 grey mouth crops of the generated video at 25 fps (features.avhubert.mouth_roi makes them).
         gt: the same of the real video, or None: AVS_u alone.
         audio: (N,) mono at 16 kHz, int16 or float in [-1, 1]; None: AVS_v alone.
-        dtype: number format of the matrix products.
+        dtype: number format of the matrix products; None: as the settings' `precision`.
         settings: weights and device; None: Settings().
 
     Raises:
@@ -88,7 +89,7 @@ def avs(
     from lipsync_eval.device import pick
     from lipsync_eval.features.avhubert.audio import audio_input
     from lipsync_eval.features.avhubert.checkpoint import load
-    from lipsync_eval.features.avhubert.extract import Extractor
+    from lipsync_eval.features.avhubert.extract import DTYPE_OF, Extractor
     from lipsync_eval.metrics.avs import frame_mean
     from lipsync_eval.metrics.helpers.avs_specs import ROW
     from lipsync_eval.weights import locate
@@ -102,7 +103,7 @@ def avs(
         raise InputError(f"gen has {len(made)} frames and gt {len(real)}; cut both to one length first")
     settings = settings or Settings()
     file = locate(settings, ROW, role="avhubert")
-    extractor = Extractor(load(file.path, str(pick(settings.device))), dtype)
+    extractor = Extractor(load(file.path, str(pick(settings.device))), dtype or DTYPE_OF[settings.precision])
     seen = extractor.see(made)
     seen_real = None if real is None else extractor.see(real)
     heard = None

@@ -165,6 +165,11 @@ def run(arguments: list[str], *, isolate: bool = False) -> int:
     except SystemExit as error:  # click's own answer to a closed pipe is 1, which means "worse" here
         broken = isinstance(error.__context__, OSError) and error.__context__.errno == errno.EPIPE
         return 0 if broken else error.code if isinstance(error.code, int) else 2
+    except OSError as error:  # a file or a folder of the user, whoever asked for it
+        place = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(f"error: {safe(f'{place}{error.strerror or error}')}", err=True)
+        note(safe(traceback.format_exc()), logging.ERROR)
+        return 2
     except Exception as error:
         if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's words, and platformdirs'
             click.echo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,10 +14,12 @@ from lipsync_eval.cli.generators import (
     ENHANCE,
     chosen,
     environments,
+    on_one_cluster,
     reference_rule,
     report_failures,
     teller,
 )
+from lipsync_eval.cli.options import on_cluster
 
 
 @click.group()
@@ -119,6 +122,7 @@ def prepare(name: str, source: Path, target: Path) -> None:
 @ENHANCE
 @AGAIN_FAILED
 @click.option("--seed", type=int, default=12345, show_default=True)
+@on_cluster
 @click.option("--quiet", is_flag=True)
 @CONFIG
 def run(
@@ -131,28 +135,27 @@ def run(
     seed: int,
     quiet: bool,
     config: Path,
+    **values: Any,
 ) -> int:
     """Generate what is missing. Exit 3: some clips failed, the rest is there.
 
+    On a cluster every worker runs generators on its share of the clips, on its GPU; the manifest's files, the generators and
+    OUT must then lie on a disk that all workers share (docs/scale.md).
+
     \b
-    Example:
+    Examples:
       lipsync-eval baselines run wav2lip ip_lap --data hdtf.csv --out gen
+      lipsync-eval baselines run radio --data hdtf.csv --out gen --cluster local:8
     """
     from lipsync_eval.baselines.generation import generate
     from lipsync_eval.baselines.manifest import read_manifest
 
     known = environments(config)
     step = chosen([enhance], known)[0] if enhance else None
-    _, outcomes = generate(
-        chosen(names, known),
-        read_manifest(data),
-        out,
-        enhance=step,
-        reference=reference,
-        seed=seed,
-        again_failed=again_failed,
-        progress=teller(quiet),
-    )
+    how: dict[str, Any] = {"enhance": step, "reference": reference, "seed": seed, "again_failed": again_failed}
+    generators, entries = chosen(names, known), read_manifest(data)
+    with on_one_cluster(values) as crew:
+        _, outcomes = generate(generators, entries, out, **how, progress=teller(quiet), crew=crew)
     done = sum(o.ok for o in outcomes)
     click.echo(f"{done} of {len(outcomes)} videos are there: {out}")
     return report_failures(outcomes)

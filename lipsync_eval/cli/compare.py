@@ -15,11 +15,12 @@ from lipsync_eval.cli.generators import (
     ENHANCE,
     chosen,
     environments,
+    on_one_cluster,
     reference_rule,
     report_failures,
     teller,
 )
-from lipsync_eval.cli.options import WORKERS_HELP, Headed, measuring, measuring_settings, on_cluster, processes
+from lipsync_eval.cli.options import THREADS, WORKERS_HELP, Headed, measuring, measuring_settings, on_cluster, processes
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.types import Settings
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @ENHANCE
 @AGAIN_FAILED
 @click.option("--workers", type=processes, metavar="N|auto", default=1, show_default=True, help=WORKERS_HELP)
+@THREADS
 @on_cluster
 @click.option("--skip-missing", is_flag=True, help="Score the rest when weights are missing.")
 @click.option("--no-report", is_flag=True, help="Table only.")
@@ -92,20 +94,22 @@ def compare(
     if experiment is not None and (layout or published):
         raise UsageError("--experiment prints its own table: leave out --layout and --published")
     try:
-        if experiment is not None:
-            from lipsync_eval.cli.leakage import leakage
+        with on_one_cluster(values) as crew:
+            how["crew"] = crew
+            if experiment is not None:
+                from lipsync_eval.cli.leakage import leakage
 
-            measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
-            asked = {"metrics": values["metrics"], "skip_missing": values["skip_missing"]}
-            return leakage(generators, entries, out, measure, settings, **asked, how=how, quiet=quiet)
-        measure = _measure(settings, values, quiet)
-        found = comparison.compare(generators, entries, out, measure, **how, progress=teller(quiet))
-        for name in found.empty:
-            click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
-        if found.results:
-            click.echo(comparison.write_table(found, out, layout, published), nl=False)
-        if found.results and not no_report:
-            click.echo(f"report: {comparison.write_report(found.names, out)}")
+                measure = _measure(settings, {**values, "metrics": "lse_c,lse_d"}, quiet)
+                asked = {"metrics": values["metrics"], "skip_missing": values["skip_missing"]}
+                return leakage(generators, entries, out, measure, settings, **asked, how=how, quiet=quiet)
+            measure = _measure(settings, values, quiet)
+            found = comparison.compare(generators, entries, out, measure, **how, progress=teller(quiet))
+            for name in found.empty:
+                click.echo(f"{name}: made no video at all, so it is not in the table", err=True)
+            if found.results:
+                click.echo(comparison.write_table(found, out, layout, published), nl=False)
+            if found.results and not no_report:
+                click.echo(f"report: {comparison.write_report(found.names, out)}")
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     code = report_failures(found.outcomes)

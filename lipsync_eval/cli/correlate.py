@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lipsync_eval.cli.runs import metric_list, read_runs
+from lipsync_eval.cli.streams import data
 from lipsync_eval.errors import OutputError
 from lipsync_eval.results.names import printable
 
@@ -70,7 +71,7 @@ def correlate(
     found = core.correlate(read_opinions(study, answers), loaded, metrics=metric_list(metrics), seed=seed)
     try:
         if out is None:
-            click.echo(FORMATS[form](found), nl=False)
+            data(FORMATS[form](found))
         else:
             write_text(out, FORMATS[form](found))
         if plot is not None:

@@ -21,15 +21,20 @@ def demo(folder: Path, overwrite: bool) -> int:
     import shutil
 
     from lipsync_eval.cli.progress import progress
-    from lipsync_eval.demo import make_demo
+    from lipsync_eval.demo import CLIPS, make_demo
     from lipsync_eval.engine.score import score
     from lipsync_eval.errors import OutputError
 
-    parts = [folder / name for name in ("gen", "gt", "run")]
-    if any(p.exists() for p in parts):
+    videos, run = [folder / side for side in ("gen", "gt")], folder / "run"
+    foreign = [p for side in videos if side.is_dir() for p in side.iterdir() if p.name not in CLIPS]
+    if foreign or (run.exists() and not all(side.is_dir() for side in videos)):
+        raise OutputError(
+            f"{folder}: holds other files than a demo ({foreign[0] if foreign else run}); name another folder"
+        )
+    if any(p.exists() for p in (*videos, run)):
         if not overwrite:
             raise OutputError(f"{folder}: holds a demo already; replace it with --overwrite or name another folder")
-        for part in parts:
+        for part in (*videos, run):
             shutil.rmtree(part, ignore_errors=True)
     try:
         gen, gt = make_demo(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lipsync_eval.cli.runs import split_name
+from lipsync_eval.cli.streams import data
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.names import printable
 
@@ -130,7 +131,7 @@ def _text(text: str, out: Path | None, overwrite: bool) -> None:
     from lipsync_eval.files import write_text
 
     if out is None:
-        click.echo(text, nl=False)
+        data(text)
         return
     if out.exists() and not overwrite:
         raise OutputError(f"{out} is there already; name another file with --out, or replace it with --overwrite")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from lipsync_eval.results.names import printable
 if TYPE_CHECKING:
     from lipsync_eval.baselines.base import Adapter
     from lipsync_eval.baselines.environments import Environment
-    from lipsync_eval.baselines.runner import GeneratorOutcome
+    from lipsync_eval.baselines.runner import Crew, GeneratorOutcome
 
 CONFIG = click.option(
     "--config",
@@ -83,6 +84,25 @@ def chosen(names: Sequence[str], known: Mapping[str, Environment]) -> list[tuple
             )
         pairs.append((adapter, environment))
     return pairs
+
+
+@contextmanager
+def on_one_cluster(values: dict[str, Any]) -> Iterator[Crew | None]:
+    """The cluster that a command's options ask for, for all its steps; None where they ask for none.
+
+    Args:
+        values: parameters of the command; its options become those of `score` with the address of this cluster.
+
+    Raises:
+        UsageError: it cannot be reached or started.
+    """
+    from lipsync_eval.baselines.on_cluster import cluster_run
+    from lipsync_eval.engine.cluster.start import ClusterAsk
+
+    ask = ClusterAsk.parse(values["scheduler"], values["cluster"], values["cluster_options"])
+    with cluster_run(ask) as run:
+        values |= {"scheduler": None if run is None else run.scheduler, "cluster": None, "cluster_options": None}
+        yield None if run is None else run.crew
 
 
 def teller(quiet: bool) -> Progress:

@@ -16,6 +16,7 @@ from lipsync_eval.metrics.registry import declared_options
 from lipsync_eval.options import Option
 from lipsync_eval.protocols.layout import CROP_FROM_OPTION, RADIUS_OPTION
 from lipsync_eval.settings import RUN_OPTIONS, Settings
+from lipsync_eval.urls import is_url, place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +65,17 @@ class _Flag(click.Option):
 
 flag = functools.partial(click.option, cls=_Flag)
 """click.option with a `heading`."""
+
+
+class _Place(click.Path):
+    """A path, or a URL."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path or a Url."""
+        return place(value) if is_url(str(value)) else super().convert(value, param, ctx)
+
+
+PLACE: Final = _Place(path_type=Path)
 METRICS: Final = flag(
     "--metrics",
     default="core",
@@ -92,6 +104,12 @@ WORKERS: Final = flag(
     show_default=True,
     heading=FIRST,
     help=WORKERS_HELP,
+)
+THREADS: Final = flag(
+    "--threads",
+    type=click.IntRange(1),
+    heading=FIRST,
+    help="Threads of each process's libraries [default: 1; with networks on the CPU all cores, shared by the workers].",
 )
 SKIP_MISSING: Final = flag(
     "--skip-missing", is_flag=True, heading=FIRST, help="Score the rest when weights are missing."

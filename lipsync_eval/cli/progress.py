@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lipsync_eval.cli.streams import bars
 from lipsync_eval.cli.tally import Tally
 from lipsync_eval.logs import note
 from lipsync_eval.progress import SPENT, Progress
@@ -77,7 +78,7 @@ def _bar(tally: Tally) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        console=Console(file=bars(), stderr=True),
         transient=True,
     )
     shares: dict[str, float] = {}

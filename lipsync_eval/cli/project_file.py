@@ -14,7 +14,6 @@ line says wins. Paths start from the file's folder.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,8 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.errors import UsageError
+from lipsync_eval.files import read_toml
 from lipsync_eval.registry import no_such
 
 FILE: Final = "lipsync-eval.toml"
@@ -55,9 +55,9 @@ def find() -> ProjectFile:
     inside = next((up for up in (folder, *folder.parents) if (up / ".git").exists()), folder)
     for up in (folder, *folder.parents):
         if (own := up / FILE).is_file():
-            return ProjectFile(own, _read(own))
+            return ProjectFile(own, read_toml(own))
         if (shared := up / PYPROJECT).is_file():
-            tool = _read(shared).get("tool", {})
+            tool = read_toml(shared).get("tool", {})
             if isinstance(tool, dict) and isinstance(tables := tool.get("lipsync-eval"), dict):
                 return ProjectFile(shared, tables)
         if up == inside:
@@ -189,10 +189,3 @@ def _escaped(letter: str) -> str:
     if letter in '"\\':
         return "\\" + letter
     return letter if letter.isprintable() else f"\\U{ord(letter):08X}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ParseError(f"{path}: cannot be read as TOML ({error or type(error).__name__})") from error

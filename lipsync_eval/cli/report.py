@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipsync_eval.cli.runs import read_runs
+from lipsync_eval.cli.runs import read_methods
 from lipsync_eval.errors import OutputError
+from lipsync_eval.locks import Held, Lock
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.schema import ClipRow, Result
+from lipsync_eval.urls import is_url
 
 if TYPE_CHECKING:
     from lipsync_eval.reports.page_media import Media
@@ -61,10 +63,10 @@ def report(
         if not quiet:
             click.echo(f"warning: {printable(text)}", err=True)
 
-    loaded = read_runs(runs)
+    loaded = read_methods(runs)
     for sentence in unlike(loaded):
         warn(sentence)
-    if out.exists() and not (out.is_dir() and (is_page(out) or not any(out.iterdir()))):
+    if out.exists() and not (out.is_dir() and (is_page(out) or all(p.name.startswith(".lock") for p in out.iterdir()))):
         raise OutputError(f"--out {out}: is not empty and holds no report page; name a new or empty folder")
     frames = [run.all_frames() if run.has_frames else {} for run in loaded]
     for run, held in zip(loaded, frames, strict=True):
@@ -72,7 +74,11 @@ def report(
             warn(f"{run.run.name}: there is no frames.npz beside its results, so the page has no curves of it")
     media = [_previews(run, videos_from, None if no_media else preview_height, warn) for run in loaded]
     try:
-        index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
+        out.mkdir(parents=True, exist_ok=True)
+        with Lock(out / ".lock"):
+            index = write_page(loaded, frames, out, media, _teller(quiet or no_media))
+    except Held as error:
+        raise OutputError(f"--out {out}: another job makes a page there: {error}; name another folder") from error
     except OSError as error:
         raise OutputError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     click.echo(str(index))
@@ -87,11 +93,15 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
         return no_media
     roots = [*own_folders(run), *(p.resolve() for p in more)]
     shown: set[str] = set()
-    absent, foreign = [], []
+    absent, foreign, urls = [], [], []
     for clip in run.clips:
-        paths = [Path(p) for p in (clip.gen, clip.gt) if p]
+        named = [p for p in (clip.gen, clip.gt) if p]
         if not clip.gen or (run.data.gt and not clip.gt) or not clip.n_frames:
             continue
+        if remote := [p for p in named if is_url(p)]:
+            urls.append(remote[0])
+            continue
+        paths = [Path(p) for p in named]
         if not all(p.exists() for p in paths):
             absent.append(next(str(p) for p in paths if not p.exists()))
         elif not all(any(p.resolve().is_relative_to(root) for root in roots) for p in paths):
@@ -101,6 +111,11 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
     if absent:
         warn(
             f"{run.run.name}: {len(absent)} clips are shown without videos, which are not there any more, e.g. {absent[0]}"
+        )
+    if urls:
+        warn(
+            f"{run.run.name}: {len(urls)} clips are shown without videos, which are URLs and are not fetched for a page, e.g. "
+            f"{urls[0]}; copy them to a disk and score them there to see them"
         )
     if foreign:
         warn(
@@ -115,10 +130,13 @@ def _previews(run: Result, more: Sequence[Path], height: int | None, warn: Calla
 
 
 def own_folders(run: Result) -> list[Path]:
-    """The folders (or files) GEN and GT of a run, resolved; never the root of a disk or the user's home."""
-    found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p]
-    home = Path("~").expanduser().resolve()
-    return [p for p in found if p != Path(p.anchor) and p != home]
+    """The folders (or files) GEN and GT of a run, resolved; never one that holds the user's home or is the root of a disk."""
+    found = [Path(p).resolve() for p in (run.data.gen, run.data.gt) if p and not is_url(p)]
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # this user has none
+        home = None
+    return [p for p in found if p != Path(p.anchor) and not (home is not None and home.is_relative_to(p))]
 
 
 def _teller(quiet: bool) -> Callable[[int, int], None]:

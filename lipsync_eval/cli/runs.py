@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,10 +27,12 @@ def read_run(text: str) -> Result:
     from lipsync_eval.results.schema import load_result
 
     path, name = split_name(text)
-    return _named(load_result(path), name)
+    return _kept(load_result(path), name)
 
 
-def _named(result: Result, name: str | None) -> Result:
+def _kept(result: Result, name: str | None) -> Result:
+    """The run under its name; it stays to the end of the command, so the collector of cycles need not look at it."""
+    gc.freeze()
     return result if name is None else result.renamed(name)
 
 
@@ -39,7 +43,7 @@ def split_name(text: str) -> tuple[Path, str | None]:
         UsageError: an empty name.
     """
     path, equals, name = text.rpartition("=")
-    if not equals or Path(text).exists():
+    if not equals or os.path.exists(text):  # noqa: PTH110 (False, not an error, where a name is too long)
         return Path(text), None
     if not name.strip() or not path:
         raise UsageError(f"{printable(text)!r}: expected RUN=NAME, e.g. runs/a=ours")
@@ -53,16 +57,49 @@ def read_gated(run: str, baseline: str | None) -> tuple[Result, Result | None]:
 
     path, name = split_name(run)
     path = newest_run(path)
-    new = _named(load_result(path), name)
+    new = _kept(load_result(path), name)
     if baseline is None:
         return new, None
     old_path, old_name = split_name(baseline)
-    return new, _named(load_result(newest_run(old_path, besides=path)), old_name)
+    return new, _kept(load_result(newest_run(old_path, besides=path)), old_name)
 
 
 def read_runs(texts: Sequence[str]) -> list[Result]:
-    """All runs, in order."""
+    """All runs, in order.
+
+    Raises:
+        UsageError: the folder of a watch: the command wants single runs.
+    """
+    from lipsync_eval.results.history import history_file, scored_runs
+
+    for text in texts:
+        if (file := history_file(split_name(text)[0])) is not None:
+            raise UsageError(
+                f"{printable(text)}: that is the history of a watch; name runs of its checkpoints, e.g. {scored_runs(file)[0][-1]}"
+            )
     return [read_run(text) for text in texts]
+
+
+def read_methods(texts: Sequence[str]) -> list[Result]:
+    """All runs, in order, where the folder of a watch stands for all its scored checkpoints, each called by its name.
+
+    Checkpoints without a run are told on stderr. HISTORY=NAME puts NAME before the names of its checkpoints.
+    """
+    from lipsync_eval.results.history import history_file, scored_runs
+    from lipsync_eval.results.schema import load_result
+
+    found = []
+    for text in texts:
+        path, name = split_name(text)
+        if (file := history_file(path)) is None:
+            found.append(read_run(text))
+            continue
+        runs, others = scored_runs(file)
+        for sentence in others:
+            click.echo(f"warning: {file}: {printable(sentence)}", err=True)
+        results = [_kept(load_result(run), None) for run in runs]
+        found += results if name is None else [r.renamed(f"{name} {r.run.name}") for r in results]
+    return found
 
 
 def metric_list(text: str | None) -> list[str] | None:

@@ -15,8 +15,10 @@ import click
 from lipsync_eval.cli.options import (
     FIRST,
     METRICS,
+    PLACE,
     QUIET,
     SKIP_MISSING,
+    THREADS,
     WORKERS,
     Headed,
     flag,
@@ -31,11 +33,12 @@ from lipsync_eval.errors import UsageError
 from lipsync_eval.logs import note
 from lipsync_eval.progress import Progress
 from lipsync_eval.results.names import printable
+from lipsync_eval.urls import Place, Url, without_secrets
 
 
 @click.command(cls=Headed)
-@click.argument("gen", type=click.Path(path_type=Path), required=False, metavar="GEN")
-@click.argument("gt", type=click.Path(path_type=Path), required=False, metavar="[GT]")
+@click.argument("gen", type=PLACE, required=False, metavar="GEN")
+@click.argument("gt", type=PLACE, required=False, metavar="[GT]")
 @METRICS
 @flag(
     "--out",
@@ -52,6 +55,7 @@ from lipsync_eval.results.names import printable
     help="CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.",
 )
 @WORKERS
+@THREADS
 @flag(
     "--shard",
     metavar="K/N",
@@ -94,8 +98,8 @@ from lipsync_eval.results.names import printable
 def score(
     ctx: click.Context,
     /,
-    gen: Path | None,
-    gt: Path | None,
+    gen: Place | None,
+    gt: Place | None,
     form: str,
     quiet: bool,
     contact_sheet: Path | None,
@@ -105,7 +109,7 @@ def score(
 ) -> int:
     """Score generated videos against real ones.
 
-    GEN and GT are folders, matched by stem, or single files. Without GT only metrics that need no real video are scored;
+    GEN and GT are folders, matched by stem, or single files, or their URLs (s3://, gs://, https://: docs/scale.md). Without GT only metrics that need no real video are scored;
     with --setting cross GT shows the same person saying something else (docs/settings-self-cross.md). Nothing is cut,
     skipped or resampled without being named in the result. Exit 0: all scored. 2: nothing was done. 3: some clips failed, the rest is written.
 
@@ -133,6 +137,8 @@ def score(
     added = flags(ctx)
     if added and not quiet:
         click.echo(f"options from {printable(str(project.path))}: {printable(shlex.join(added))}", err=True)
+    if contact_sheet is not None and (urls := [p for p in (gen, gt) if isinstance(p, Url)]):
+        raise UsageError(f"--contact-sheet opens the videos again, and {urls[0]} is a URL; leave it out")
     out: Path = values.pop("out") or Path("runs") / usual_name(gen)
 
     def warn(text: str) -> None:
@@ -140,7 +146,7 @@ def score(
             click.echo(f"warning: {text}", err=True)
         note(f"warning: {printable(text)}", logging.WARNING)
 
-    command = ["lipsync-eval", *sys.argv[1:], *added]
+    command = [without_secrets(word) for word in ("lipsync-eval", *sys.argv[1:], *added)]
     note(printable(shlex.join(command)))
     how: dict[str, Any] = {"settings": settings, "out": out, "command": command, "warn": warn, "isolate": isolated()}
     how |= values
@@ -162,8 +168,8 @@ def score(
 
 
 def _shard(
-    gen: Path,
-    gt: Path | None,
+    gen: Place,
+    gt: Place | None,
     shard: str,
     how: dict[str, Any],
     contact_sheet: Path | None,

@@ -50,6 +50,8 @@ def sensitivity(
     rotate   degrees about the centre         jpeg    100 - quality
     scale    % larger about the centre        recode  constant rate factor of H.264
     delay    frames of 40 ms that the audio comes late
+    jitter   px to the right and left in turn (by name only)
+    silence  % of the audio, from its start (by name only)
 
     \b
     Examples:

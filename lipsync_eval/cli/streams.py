@@ -2,6 +2,9 @@
 
 A command's work and its exit code do not depend on who reads its words. What could not be written is remembered, and the
 command line says so once, at the end.
+
+Nothing that is written to a terminal, or to standard error at all, can drive a terminal, wherever it came from: control
+characters are escaped here, at the last place. Data on a pipe or in a file stays as it is.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ import errno
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
+
+from lipsync_eval.results.names import printable
 
 ESCAPE = "lipsync-eval-escape"
 """Name of the error handler: a letter that the encoding lacks becomes \\uXXXX (two of them above U+FFFF), as in JSON."""
@@ -67,6 +72,33 @@ def guard() -> tuple[Output, Output]:
     return out, err
 
 
+class Words(io.TextIOWrapper):
+    """A text stream whose words cannot drive a terminal: all but line breaks and tabs is escaped as `printable` does."""
+
+    def write(self, text: str) -> int:
+        """Write; gives the number of characters that came."""
+        super().write(shown(text))
+        return len(text)
+
+
+def shown(text: str) -> str:
+    """Text of several lines as a terminal may show it."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+
+
+def bars() -> TextIO:
+    """Where a bar may be drawn, which is made of what `Words` escapes: standard error as it is."""
+    return _wrapped(io.TextIOWrapper, Output(2), sys.stderr.encoding) if isinstance(sys.stderr, Words) else sys.stderr
+
+
+def data(text: str) -> None:
+    """Write the text of a file (CSV, JSON, LaTeX...) to standard output.
+
+    `click.echo` would take escape sequences out of the names in it where no terminal reads, so that they do not read back.
+    """
+    sys.stdout.write(text)
+
+
 def failure(out: Output) -> str | None:
     """Why standard output could not be written; None when it could, or when its reader left (which is the reader's affair)."""
     try:
@@ -87,9 +119,13 @@ def isolated() -> bool:
 def _text(raw: Output, before: Any) -> io.TextIOWrapper:
     encoding = getattr(before, "encoding", None) or "utf-8"
     tty = raw.isatty()
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=encoding, errors=ESCAPE, line_buffering=tty or raw.descriptor == 2
+    return _wrapped(
+        Words if tty or raw.descriptor == 2 else io.TextIOWrapper, raw, encoding, tty or raw.descriptor == 2
     )
+
+
+def _wrapped(kind: type[io.TextIOWrapper], raw: Output, encoding: str, lines: bool = True) -> io.TextIOWrapper:
+    return kind(io.BufferedWriter(raw), encoding=encoding, errors=ESCAPE, line_buffering=lines)
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

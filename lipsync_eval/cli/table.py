@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lipsync_eval.cli.runs import RESAMPLE, read_runs
+from lipsync_eval.cli.runs import RESAMPLE, read_methods
+from lipsync_eval.cli.streams import data
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.rows import Resample
 
@@ -74,6 +75,7 @@ def table(
 
     Marks compare methods over the clips that all of them scored. Runs that were measured otherwise are refused with the
     differing keys. A run called GT is the real videos' row. RUN=NAME shows a run under another name.
+    The folder of a `watch` stands for all its scored checkpoints, a row each.
 
     \b
     Examples:
@@ -81,6 +83,7 @@ def table(
       lipsync-eval table runs/* --layout radio --format latex --out table.tex
       lipsync-eval table runs/a=ours --layout radio --published radio --dataset HDTF --format markdown
       lipsync-eval table --published radio --layout radio
+      lipsync-eval table runs/ckpt                         (checkpoints of a watch)
     """
     from lipsync_eval.files import write_text
     from lipsync_eval.reports.latex import as_latex, needs_shrinking
@@ -92,7 +95,7 @@ def table(
     if form != "latex" and (label or caption or fit != "auto"):
         raise UsageError("--label, --caption and --fit belong to --format latex")
     made = build(
-        read_runs(runs),
+        read_methods(runs),
         [number for key in published for number in select(key)],
         layout=get_layout(layout) if layout else None,
         dataset=dataset,
@@ -109,7 +112,7 @@ def table(
             err=True,
         )
     if out is None:
-        click.echo(text, nl=False)
+        data(text)
         return
     try:
         write_text(out, text)

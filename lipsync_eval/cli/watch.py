@@ -13,6 +13,7 @@ from lipsync_eval.cli.options import (
     METRICS,
     QUIET,
     SKIP_MISSING,
+    THREADS,
     WORKERS,
     Headed,
     flag,
@@ -86,6 +87,7 @@ from lipsync_eval.results.names import printable
     help="Seconds that CMD may take for one checkpoint.",
 )
 @WORKERS
+@THREADS
 @SKIP_MISSING
 @AGAIN_FAILED
 @flag("--drop-videos", is_flag=True, heading="Output", help="Remove a checkpoint's videos once they are scored.")

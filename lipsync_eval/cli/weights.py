@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipsync_eval.cli import streams
 from lipsync_eval.cli.pairs import weights_files
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.types import Settings
@@ -155,7 +156,7 @@ def _progress(quiet: bool) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-    console = Console(stderr=True)
+    console = Console(file=streams.bars(), stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bars:
         tasks: dict[str, TaskID] = {}

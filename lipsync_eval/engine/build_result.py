@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -19,7 +18,7 @@ from lipsync_eval.metrics.base import Pooled
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.results.aggregate import bootstrap, clip_mean
 from lipsync_eval.results.journal import Arrays, Journal, Outcome
-from lipsync_eval.results.numbers import level
+from lipsync_eval.results.numbers import level, measured
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import ClipRow, DataInfo, FailureRow, Result, RunInfo, Score
@@ -172,7 +171,7 @@ def _pool(plan: Plan, metric: str, states: _States) -> tuple[Pooled, list[dict[s
         found = family.pool(metric, states)
         if found.value is None:
             raise MetricError("; ".join(found.notes) or "no value came out")
-        if not math.isfinite(found.value):
+        if not measured(found.value):
             raise MetricError(f"no value came out ({found.value})")
         json.dumps(dict(found.details), allow_nan=False)
     except Exception as error:

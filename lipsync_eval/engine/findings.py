@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from lipsync_eval.engine.tools import Ask
 from lipsync_eval.errors import ClipError
 from lipsync_eval.metrics.base import Measurement
 from lipsync_eval.results.journal import Outcome
+from lipsync_eval.results.numbers import measured
 from lipsync_eval.types import FOUND, MISSING, RATE, Clip, Track
 
 
@@ -83,14 +83,14 @@ class Findings:
     def _take_value(self, ask: Ask, found: Measurement) -> None:
         value, own = found.values.get(ask.name), found.gt_values.get(ask.name)
         low, high = ask.spec.range
-        if value is None or not math.isfinite(value):
+        if value is None or not measured(value):
             self.fail("metric", ClipError(f"no value came out ({value})"), [ask.name])
         elif not low <= value <= high:
             problem = f"the value {value!r} lies outside the declared range {low}..{high}; please report it"
             self.fail("metric", ClipError(problem), [ask.name])
         else:
             self.outcome.values[ask.name] = float(value)
-        if own is not None and math.isfinite(own):
+        if own is not None and measured(own):
             self.outcome.gt_values[ask.name] = float(own)
 
 

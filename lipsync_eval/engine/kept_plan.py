@@ -20,6 +20,7 @@ from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.signature import CROP_FROM, format_signature, parse_signature
 from lipsync_eval.types import Settings
+from lipsync_eval.urls import Place, Url, place
 
 _SIDES = ("gen", "gt", "audio", "gt_audio")
 
@@ -129,8 +130,8 @@ def read_plan(data: Mapping[str, Any], source: Path) -> KeptPlan:
         if len(lengths) != len(pairs) or resample not in ("clip", "speaker"):
             raise ValueError("its parts do not fit each other")
         return KeptPlan(
-            gen=Path(data["gen"]),
-            gt=None if data["gt"] is None else Path(data["gt"]),
+            gen=place(str(data["gen"])),
+            gt=None if data["gt"] is None else place(str(data["gt"])),
             settings=settings,
             pairs=pairs,
             metrics=metrics,
@@ -156,7 +157,7 @@ def read_plan(data: Mapping[str, Any], source: Path) -> KeptPlan:
 
 def _pair(row: Sequence[Any]) -> PairPaths:
     name, *paths, speaker = row
-    gen, gt, audio, gt_audio = (None if p is None else Path(p) for p in paths)
+    gen, gt, audio, gt_audio = (None if p is None else place(str(p)) for p in paths)
     return PairPaths(str(name), gen, gt, audio, gt_audio, None if speaker is None else str(speaker))
 
 
@@ -188,8 +189,10 @@ def _plain(value: Any) -> Any:
     return absolute(str(value)) if isinstance(value, Path) else value
 
 
-def _size(path: Path | None) -> int | None:
+def _size(path: Place | None) -> int | None:
     """Bytes of a file; of a folder 0, since file systems differ on it."""
+    if isinstance(path, Url):
+        return path.size
     try:
         return None if path is None else 0 if path.is_dir() else path.stat().st_size
     except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice, zip_longest
 
@@ -13,11 +13,13 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.engine.align import common_length
 from lipsync_eval.engine.findings import Findings, clip_facts, track_counts
 from lipsync_eval.engine.follow_faces import WORDS, Face, follow_faces
+from lipsync_eval.engine.near_files import open_place, real_digest, with_urls
+from lipsync_eval.engine.real_crops import RealCrops, real_crops
 from lipsync_eval.engine.tools import Ask, MeasuringTools
 from lipsync_eval.errors import ClipError, LipsyncError, MediaError, UsageError
-from lipsync_eval.media import open_clip
+from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairs import PairPaths
-from lipsync_eval.metrics.base import Measurement, Meter
+from lipsync_eval.metrics.base import Measurement, Meter, looks_at
 from lipsync_eval.prefetch import prefetch
 from lipsync_eval.progress import SPENT, Progress, silent
 from lipsync_eval.protocol import View
@@ -29,6 +31,8 @@ log = logging.getLogger("lipsync_eval")
 
 _BATCH_BYTES = 24_000_000
 _BATCH_MOST = 16
+_KEPT_BYTES = 128_000_000
+"""Of decoded frames that are kept of each video, else it is decoded again for faces and metrics: 13 s of 512x512."""
 
 
 def measure_pair(tools: MeasuringTools, paths: PairPaths, progress: Progress = silent) -> Outcome:
@@ -78,13 +82,16 @@ class _ClipRun:
 
     def from_files(self, paths: PairPaths) -> Outcome:
         """Open both videos, then as from_clips."""
-        with self._stopping():
-            with self._timed("open"):
-                gen, gt = self._open(paths)
-            self._measure(gen, gt)
-        if not self.outcome.digests[1]:
-            self.outcome.digests = "", _digest(paths)
-        return self._close()
+        with LocalFiles() as files:
+            with self._stopping():
+                with self._timed("open"):
+                    gen, gt = self._open(paths, files)
+                self._measure(gen, gt)
+            if not self.outcome.digests[1]:
+                with suppress(ClipError):
+                    self.outcome.digests = "", real_digest(paths, files)
+            outcome = self._close()
+        return with_urls(outcome, files) if files.used else outcome
 
     def from_clips(self, gen: Clip, gt: Clip | None) -> Outcome:
         """Measure, and turn what stops the clip into failures."""
@@ -97,15 +104,15 @@ class _ClipRun:
             self._tell(SPENT + part, seconds)
         return self.findings.close()
 
-    def _open(self, paths: PairPaths) -> tuple[Clip, Clip | None]:
+    def _open(self, paths: PairPaths, files: LocalFiles) -> tuple[Clip, Clip | None]:
         if paths.gen is None or (paths.gt is None and self.tools.real):
             side, other = ("generated", "real") if paths.gen is None else ("real", "generated")
             message = f"there is no {side} video for this {other} one; a score over the others alone would hide it"
             raise _Stop("pair", ClipError(message))
         self._tell("decode", 0.0)
         with self._stage("decode"):
-            gt = None if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio)
-            return open_clip(paths.gen, audio=paths.audio), gt
+            gt = None if paths.gt is None else open_place(files, paths.gt, paths.gt_audio, keep=_KEPT_BYTES)
+            return open_place(files, paths.gen, paths.audio, keep=_KEPT_BYTES), gt
 
     def _measure(self, gen: Clip, gt: Clip | None) -> None:
         """Each pass of the run: most runs have one."""
@@ -271,8 +278,10 @@ class _ClipRun:
         return meters
 
     def _stream(self, pair: Pair, meters: list[tuple[Meter, tuple[Ask, ...]]]) -> None:
-        """Every frame of both videos once through all meters; one that fails leaves the list."""
-        batches = _batches(pair)
+        """Every frame that a meter looks at once through all meters; one that fails leaves the list."""
+        wanted = frozenset[str]().union(*(looks_at(meter) for meter, _ in meters))
+        kept = real_crops(self.tools.cache, pair, wanted) if self.tools.settings.cache_crops else None
+        batches = _batches(pair, wanted, kept)
         while (batch := self._next(batches)) is not None:
             self._tell("metrics", min(batch.start / pair.n_frames, 1.0))
             working = []
@@ -281,6 +290,8 @@ class _ClipRun:
                     meter.update(batch)
                     working.append((meter, asks))
             meters[:] = working
+            if kept is not None and not kept.known:
+                kept.take(batch.gt_own, batch.start + len(batch.gt))
 
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self._timed("wait for frames"):
@@ -350,8 +361,8 @@ def _called(asks: Sequence[Ask]) -> str:
     return ", ".join(ask.name for ask in asks)
 
 
-def _batches(pair: Pair) -> Iterator[Batch]:
-    """Frames of both videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
+def _batches(pair: Pair, wanted: frozenset[str], kept: RealCrops | None) -> Iterator[Batch]:
+    """Frames of the wanted videos in lockstep, decoded one batch ahead; a video that is longer goes on alone."""
     largest = max(side.clip.height * side.clip.width for side in (pair.gen, pair.gt) if side is not None) * 3
     size = max(1, min(_BATCH_MOST, _BATCH_BYTES // largest))
 
@@ -361,22 +372,18 @@ def _batches(pair: Pair) -> Iterator[Batch]:
             yield chunk
 
     start = 0
-    gens, gts = chunks(pair.gen, pair.n_frames), chunks(pair.gt, pair.gt_frames)
+    stored = kept.between if kept is not None and kept.known else None
+    wanted -= {"gt.crop"} if stored else set()
+    seen = {name.partition(".")[0] for name in wanted}
+    gens = chunks(pair.gen if "gen" in seen else None, pair.n_frames)
+    gts = chunks(pair.gt if "gt" in seen else None, pair.gt_frames)
     with prefetch(gens) as ahead, prefetch(gts) as real_ahead:
         both: Iterator[tuple[list[Frame], list[Frame]]] = zip_longest(ahead, real_ahead, fillvalue=[])
         for gen, gt in both:
-            if pair.paired and pair.gt is not None and len(gen) != len(gt):
+            if pair.paired and pair.gt is not None and len(seen) == 2 and len(gen) != len(gt):
                 raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
-            yield Batch(pair, start, gen, gt)
+            yield Batch(pair, start, gen, gt, stored)
             start += max(len(gen), len(gt))
-
-
-def _digest(paths: PairPaths) -> str:
-    """Content of the real video, also where the generated one failed: runs are compared by it."""
-    try:
-        return "" if paths.gt is None else open_clip(paths.gt, audio=paths.gt_audio).digest
-    except ClipError:
-        return ""
 
 
 def _first(audio: Audio | None, length: int) -> Audio | None:

@@ -12,22 +12,27 @@ from typing import Any
 
 from lipsync_eval.engine.real_videos import check_settings, fitting
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
-from lipsync_eval.errors import MissingWeights, UsageError
+from lipsync_eval.errors import MediaError, MissingWeights, UsageError
+from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairing import Pairing, find_pairs
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import family_of, get_spec, select
 from lipsync_eval.results.paths import absolute
 from lipsync_eval.results.signature import format_signature
 from lipsync_eval.types import Settings
+from lipsync_eval.urls import Place, Url
 from lipsync_eval.weights import check_overrides
+
+_LOOKS = 8
+"""Videos by URL that are fetched to learn, before the run, that none has audio; beyond them it is taken that one may."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A run, before it runs."""
 
-    gen: Path
-    gt: Path | None
+    gen: Place
+    gt: Place | None
     """None: the run has no real videos."""
     settings: Settings
     pairs: tuple[PairPaths, ...]
@@ -69,8 +74,8 @@ class Plan:
 
 
 def make_plan(
-    gen: Path,
-    gt: Path | None,
+    gen: Place,
+    gt: Place | None,
     metrics: str,
     settings: Settings,
     *,
@@ -98,7 +103,7 @@ def make_plan(
     if real:
         settings = replace(settings, writes=_writes(settings, select(metrics), earlier or {}))
     fit = fitting(select(metrics), metrics, settings, real=real)
-    pairing = find_pairs(gen, gt, pairs_csv=pairs_csv)
+    pairing = find_pairs(gen, gt, pairs_csv=pairs_csv, offline=settings.offline)
     chosen, warnings = _without_audio(fit.metrics, metrics, pairing.pairs, settings)
     warnings = (*fit.warnings, *warnings)
     if real and pairing.unmatched:
@@ -126,17 +131,17 @@ def _without_audio(
     Raises:
         UsageError: nothing would be left to measure.
     """
-    from lipsync_eval.media import has_audio
-
     named = {p.strip() for p in text.split(",")}
     audio = tuple(
         m for m in chosen if "gen.audio" in get_spec(m).needs and get_spec(m).group == "core" and m not in named
     )
     if not audio:
         return chosen, ()
+    fetches = 0
     for pair in pairs:
         source, beside = (pair.gt, pair.gt_audio) if settings.audio == "gt" else (pair.gen, pair.audio)
-        if source is not None and (beside or has_audio(source) is not False):
+        fetches += isinstance(source, Url) and not beside
+        if source is not None and (beside or fetches > _LOOKS or _has_audio(source) is not False):
             return chosen, ()
     kept = tuple(m for m in chosen if m not in audio)
     why = f"no pair has audio to score (--audio {settings.audio})"
@@ -146,6 +151,17 @@ def _without_audio(
             "or an audio file beside each), or choose other metrics"
         )
     return kept, (f"{why}: {', '.join(audio)} left out",)
+
+
+def _has_audio(video: Place) -> bool | None:
+    """Whether a video has audio; None where it cannot be opened."""
+    from lipsync_eval.media import has_audio
+
+    try:
+        with LocalFiles() as files:
+            return has_audio(files.of(video))
+    except MediaError:
+        return None
 
 
 def _writes(settings: Settings, metrics: Iterable[str], earlier: Mapping[str, Any]) -> frozenset[str]:
@@ -170,9 +186,11 @@ def _missing_message(missing: Mapping[str, str]) -> str:
     return "weights are missing, nothing was done:\n" + "\n".join(lines) + "\nOr score the rest with --skip-missing."
 
 
-def _stamp(path: Path | None) -> list[Any] | None:
+def _stamp(path: Place | None) -> list[Any] | None:
     if path is None:
         return None
+    if isinstance(path, Url):
+        return [str(path), path.size, path.mark]
     try:
         stat = path.stat()
         return [absolute(str(path)), stat.st_size, stat.st_mtime_ns]

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from lipsync_eval.engine import threads as thread_counts
+from lipsync_eval.engine.near_files import real_digest
 from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
@@ -21,7 +23,7 @@ from lipsync_eval.engine.worker_count import network_processes
 from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
 from lipsync_eval.logs import from_environment
-from lipsync_eval.media import open_clip
+from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairs import PairPaths
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import SPENT, Progress, silent
@@ -46,6 +48,7 @@ def run_clips(
     journal: Journal,
     *,
     workers: int = 1,
+    threads: int | None = None,
     isolate: bool = False,
     progress: Progress = silent,
     check: Callable[[], None] = lambda: None,
@@ -58,6 +61,7 @@ def run_clips(
 
     Args:
         workers: processes.
+        threads: of the libraries of each, see threads.usual; None: the usual ones, in this process those that it has.
         isolate: measure in a worker process also where there is only one.
         progress: told what is done.
         check: called before each write; raises when the folder is another job's by now.
@@ -77,7 +81,7 @@ def run_clips(
     jobs = [(place, plan.pairs[place]) for place in mine if place not in done]
     alone = journal.suspects()
     first, last = [j for j in jobs if j[0] not in alone], [j for j in jobs if j[0] in alone]
-    for place, outcome in _outcomes(plan, journal, first, last, workers, isolate, progress, crew):
+    for place, outcome in _outcomes(plan, journal, first, last, workers, threads, isolate, progress, crew):
         _keep(plan, journal, place, outcome, check)
         progress(outcome.id, "done", 1.0)
 
@@ -88,14 +92,17 @@ def _outcomes(
     first: list[Job],
     last: list[Job],
     workers: int,
+    threads: int | None,
     isolate: bool,
     progress: Progress,
     crew: Crew | None,
 ) -> Iterator[tuple[int, Outcome]]:
     """All clips of `first`, then those of `last` (and those of `first` that ended their process) by themselves."""
-    if crew is not None or (isolate and interpreter()) or (workers > 1 and len(first) > 1):
+    # A cluster's machines are not this one: they may have GPUs that are not here, and choose for themselves.
+    usual = 1 if crew is not None else thread_counts.usual(threads, plan.tools, workers)
+    if not measures_here(workers, len(first), isolate=isolate, crew=crew):
         last = [*last]
-        for job, outcome in _in_workers(plan, first, workers, progress, crew):
+        for job, outcome in _in_workers(plan, first, workers, usual, progress, crew):
             if isinstance(outcome, Death):
                 log.warning(
                     "the process that measured clip %r ended (%s); the clip is tried once more, by itself",
@@ -105,18 +112,24 @@ def _outcomes(
             else:
                 yield job[0], outcome
     else:
-        yield from _here(plan.tools, journal, first, progress)
+        with thread_counts.within(threads, plan.tools):
+            yield from _here(plan.tools, journal, first, progress)
     stages: dict[str, str] = {}
 
     def told(name: str, stage: str, share: float) -> None:
         stages[name] = stage
         progress(name, stage, share)
 
-    for job, outcome in _in_workers(plan, last, 1, told, crew, alone=True):
+    for job, outcome in _in_workers(plan, last, 1, usual, told, crew, alone=True):
         if isinstance(outcome, Death):
             log.warning("the process that measured clip %r ended again (%s): a failure row", job[1].id, outcome)
             outcome = _lost(plan, job[1], outcome, _STAGES.get(stages.get(job[1].id, "decode"), "metric"))
         yield job[0], outcome
+
+
+def measures_here(workers: int, n: int, *, isolate: bool, crew: Crew | None) -> bool:
+    """Whether n clips are measured in this process."""
+    return crew is None and not (isolate and interpreter()) and not (workers > 1 and n > 1)
 
 
 def _here(
@@ -132,19 +145,30 @@ def _here(
 
 
 def _in_workers(
-    plan: Plan, jobs: list[Job], workers: int, progress: Progress, crew: Crew | None, *, alone: bool = False
+    plan: Plan,
+    jobs: list[Job],
+    workers: int,
+    threads: int,
+    progress: Progress,
+    crew: Crew | None,
+    *,
+    alone: bool = False,
 ) -> Iterator[tuple[Job, Outcome | Death]]:
     setup = (plan.settings, plan.tools.metrics, plan.tools.real)
     if crew is not None:
         return crew(setup, jobs, alone, progress)
-    return _on_this_machine(plan, setup, jobs, workers, progress)
+    return _on_this_machine(plan, setup, jobs, workers, threads, progress)
 
 
 def _on_this_machine(
-    plan: Plan, setup: tuple[Any, ...], jobs: list[Job], workers: int, progress: Progress
+    plan: Plan, setup: tuple[Any, ...], jobs: list[Job], workers: int, threads: int, progress: Progress
 ) -> Iterator[tuple[Job, Outcome | Death]]:
     with network_processes(min(workers, len(jobs)), plan.tools) as networks:
-        yield from do_all(f"{__name__}:measuring", setup, jobs, workers, progress, networks.environment)
+
+        def env() -> dict[str, str]:
+            return {**thread_counts.variables(threads), **networks.environment()}
+
+        yield from do_all(f"{__name__}:measuring", setup, jobs, workers, progress, env)
 
 
 def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Callable[[Job, Progress], Outcome]:
@@ -172,7 +196,12 @@ def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Calla
 
 def digesting() -> Callable[[PairPaths, Progress], str]:
     """What a worker does to name the content of a real video whose pair ended its process."""
-    return lambda pair, progress: "" if pair.gt is None else open_clip(pair.gt, audio=pair.gt_audio).digest
+
+    def digest(pair: PairPaths, progress: Progress) -> str:
+        with LocalFiles() as files:
+            return real_digest(pair, files)
+
+    return digest
 
 
 def _lost(plan: Plan, pair: PairPaths, death: Death, stage: str) -> Outcome:

@@ -13,14 +13,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.cluster.measure import crew_of
 from lipsync_eval.engine.cluster.start import ClusterAsk
 from lipsync_eval.engine.plan import Plan, make_plan
-from lipsync_eval.engine.run import Crew, run_clips
+from lipsync_eval.engine.run import Crew, measures_here, run_clips
+from lipsync_eval.engine.threads import usual
 from lipsync_eval.engine.worker_count import Workers, count_workers
 from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
+from lipsync_eval.media.names import is_video
 from lipsync_eval.metrics.registry import get_spec
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
@@ -28,20 +31,22 @@ from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS, Result, RunInfo, load_result
 from lipsync_eval.results.store import refuse_others, run_folder, sweep, write_run
 from lipsync_eval.types import Settings
+from lipsync_eval.urls import Place, Url, place
 from lipsync_eval.version import __version__
 
 _LIBRARIES = ("torch", "numpy", "av", "opencv-python-headless", "dlib-bin", "scikit-image", "onnxruntime")
 
 
 def score(
-    gen: str | Path,
-    gt: str | Path | None = None,
+    gen: str | Place,
+    gt: str | Place | None = None,
     *,
     metrics: str | Sequence[str] = "core",
     settings: Settings | None = None,
     out: str | Path | None = None,
     pairs: str | Path | None = None,
     workers: Workers = 1,
+    threads: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     skip_missing: bool = False,
@@ -58,13 +63,15 @@ def score(
     """Score generated videos against real ones: what `lipsync-eval score` runs.
 
     Args:
-        gen: a folder or a single file of generated video.
+        gen: a folder or a single file of generated video, or its URL (docs/scale.md).
         gt: the same of real video, matched by stem; None: only metrics that need no real video are scored.
         metrics: 'core', 'all' or names, comma separated or as a sequence; '-name' leaves one out.
         settings: everything else that can move a number, and where weights and the cache are; None: Settings().
         out: folder for results.json, clips.csv, frames.npz; None: nothing is kept but the returned Result.
         pairs: CSV with columns gen,gt[,audio,id,speaker] instead of matching by stem.
         workers: processes, or "auto": as many as this machine can feed. The numbers do not depend on it.
+        threads: of BLAS, OpenMP, OpenCV and torch in each process; moves no number beyond its metric's tolerance. None: as
+            `--threads` by default (docs/scale.md); with workers=1 and without `isolate` this process keeps what it has.
         resume: go on with a run that `out` holds already.
         overwrite: replace a run that `out` holds already.
         skip_missing: score the rest when weights are missing.
@@ -86,16 +93,19 @@ def score(
         UsageError: nothing was done (see errors.py for its kinds). A clip that fails is a failure row, not an exception.
     """
     ask = ClusterAsk.parse(scheduler, cluster, cluster_options)
+    if ask is None and settings is not None:
+        require(settings.device)
     resumed = Path(out) if out is not None and resume else None
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, resumed)
     for text in plan.warnings:
         warn(text)
     label = name or usual_name(plan.gen)
-    line = list(command) if command is not None else ["lipsync_eval.score", *(str(p) for p in (gen, gt) if p)]
+    line = list(command) if command is not None else ["lipsync_eval.score", *(str(place(p)) for p in (gen, gt) if p)]
     if out is None:
-        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary, crew_of(ask) as crew:
+        with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as temporary, crew_of(ask, threads) as crew:
             there = Journal(Path(temporary))
-            return _run(plan, there, label, line, workers, event, resample, isolate=isolate, crew=crew)
+            how: dict[str, Any] = {"isolate": isolate, "crew": crew, "threads": threads}
+            return _run(plan, there, label, line, workers, event, resample, **how)
     folder = Path(out)
     with run_folder(folder, resume=resume, overwrite=overwrite) as lock:
         refuse_others(folder)
@@ -103,14 +113,14 @@ def score(
         if resume and (finished := finished_run(folder, journal, fingerprint(plan, resample))):
             warn(f"{folder}: is complete already; nothing to do")
             return finished
-        with crew_of(ask) as crew:
-            how: dict[str, Any] = {"isolate": isolate, "lock": lock, "afresh": not resume, "crew": crew}
+        with crew_of(ask, threads) as crew:
+            how = {"isolate": isolate, "lock": lock, "afresh": not resume, "crew": crew, "threads": threads}
             return _run(plan, journal, label, line, workers, event, resample, **how)
 
 
 def planned(
-    gen: str | Path,
-    gt: str | Path | None,
+    gen: str | Place,
+    gt: str | Place | None,
     metrics: str | Sequence[str],
     settings: Settings | None,
     pairs: str | Path | None,
@@ -125,8 +135,8 @@ def planned(
     """
     wanted = metrics if isinstance(metrics, str) else ",".join(metrics)
     plan = make_plan(
-        Path(gen),
-        None if gt is None else Path(gt),
+        place(gen),
+        None if gt is None else place(gt),
         wanted,
         settings or Settings(),
         pairs_csv=Path(pairs) if pairs else None,
@@ -148,8 +158,10 @@ def _earlier(folder: Path) -> dict[str, Any]:
         return {}  # told later, when the folder is opened
 
 
-def usual_name(gen: Path) -> str:
+def usual_name(gen: Place) -> str:
     """The method's name in tables where none is given."""
+    if isinstance(gen, Url):
+        return gen.stem if is_video(gen) else gen.name
     return gen.stem if gen.is_file() else gen.resolve().name
 
 
@@ -168,6 +180,7 @@ def _run(
     resample: Resample,
     *,
     isolate: bool,
+    threads: int | None,
     crew: Crew | None = None,
     lock: Lock | None = None,
     afresh: bool = True,
@@ -183,7 +196,8 @@ def _run(
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
     processes = count_workers(workers, plan.tools, len(plan.pairs))
-    run_clips(plan, journal, workers=processes, isolate=isolate, progress=event, check=check, crew=crew)
+    how: dict[str, Any] = {"workers": processes, "threads": threads, "isolate": isolate}
+    run_clips(plan, journal, **how, progress=event, check=check, crew=crew)
     commit, dirty = checkout_commit()
     run = RunInfo(
         name=label,
@@ -197,7 +211,8 @@ def _run(
         plan=stamp,
         id=journal.run,
     )
-    result = build_result(plan, journal, run, environment(plan.settings, plan.tools.metrics, processes), resample)
+    here = environment(plan, processes, threads, isolate=isolate, crew=crew)
+    result = build_result(plan, journal, run, here, resample)
     if lock is not None:
         result = result.with_frames(folder.absolute())
         try:
@@ -234,8 +249,15 @@ def finished_run(folder: Path, journal: Journal, stamp: Mapping[str, Any]) -> Re
     return result
 
 
-def environment(settings: Settings, metrics: Sequence[str], workers: int) -> dict[str, Any]:
-    """What cannot move a score: device, versions of libraries, workers."""
+def environment(
+    plan: Plan, workers: int, threads: int | None, *, isolate: bool, crew: Crew | None = None
+) -> dict[str, Any]:
+    """What cannot move a score: device, versions of libraries, workers, threads of each (those of torch in this process where
+    it measures itself; none where a cluster's workers choose)."""
+    settings = plan.settings
+    here = measures_here(workers, len(plan.pairs), isolate=isolate, crew=crew)
+    if threads is None and not here and crew is None:
+        threads = usual(None, plan.tools, workers)
     found: dict[str, Any] = {
         "device": settings.device,
         "workers": workers,
@@ -247,7 +269,7 @@ def environment(settings: Settings, metrics: Sequence[str], workers: int) -> dic
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
-    if any("weights" in get_spec(metric).needs for metric in metrics):  # measured in workers, perhaps
+    if any("weights" in get_spec(metric).needs for metric in plan.tools.metrics):  # measured in workers, perhaps
         import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (
@@ -255,7 +277,9 @@ def environment(settings: Settings, metrics: Sequence[str], workers: int) -> dic
             if settings.device == "auto" and torch.cuda.is_available()
             else settings.device.replace("auto", "cpu")
         )
-        found["threads"] = torch.get_num_threads()
+        if here and threads is None:
+            threads = torch.get_num_threads()
+    found["threads"] = threads
     found["cache"] = str(settings.cache_dir) if settings.cache_dir else None
     return found
 

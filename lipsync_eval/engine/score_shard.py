@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.kept_plan import kept
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.run import run_clips
@@ -21,6 +23,7 @@ from lipsync_eval.results.rows import Resample
 from lipsync_eval.results.schema import RESULTS
 from lipsync_eval.results.store import refuse_others, run_folder
 from lipsync_eval.types import Settings
+from lipsync_eval.urls import Place, place
 
 JOB = "job"
 """The note that holds the plan."""
@@ -46,8 +49,8 @@ class ShardReport:
 
 
 def score_shard(
-    gen: str | Path,
-    gt: str | Path | None,
+    gen: str | Place,
+    gt: str | Place | None,
     shard: str,
     *,
     out: str | Path,
@@ -55,6 +58,7 @@ def score_shard(
     settings: Settings | None = None,
     pairs: str | Path | None = None,
     workers: Workers = 1,
+    threads: int | None = None,
     skip_missing: bool = False,
     name: str | None = None,
     resample: Resample = "clip",
@@ -81,6 +85,8 @@ def score_shard(
         UsageError: nothing was done; also where `out` holds work of another plan.
     """
     mine = Shard.parse(shard)
+    if settings is not None:
+        require(settings.device)
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, Path(out))
     for text in plan.warnings:
         warn(text)
@@ -104,14 +110,15 @@ def score_shard(
                 "finished": False,
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": 0.0,
-                "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(p) for p in (gen, gt) if p), shard],
-                "environment": environment(plan.settings, plan.tools.metrics, processes),
+                "command": list(command) if command is not None else ["lipsync_eval.score_shard", *(str(place(p)) for p in (gen, gt) if p), shard],
+                "environment": environment(plan, processes, threads, isolate=isolate),
             }  # fmt: skip
             journal.keep_note(SHARD + mine.name, note)
         except OSError as error:
             raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
         places = split(lengths, mine.of)[mine.number - 1]
-        run_clips(plan, journal, workers=processes, isolate=isolate, progress=event, check=lock.check, places=places)
+        how: dict[str, Any] = {"workers": processes, "threads": threads, "isolate": isolate}
+        run_clips(plan, journal, **how, progress=event, check=lock.check, places=places)
         note |= {"finished": True, "seconds": round(time.monotonic() - began, 2)}
         journal.keep_note(SHARD + mine.name, note)
         outcomes = [journal.read(place, plan.pairs[place].id, arrays=False) for place in places]

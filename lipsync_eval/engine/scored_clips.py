@@ -10,11 +10,12 @@ import numpy as np
 from lipsync_eval.engine.contact_sheet import contact_sheet
 from lipsync_eval.engine.follow_faces import Face, follow_faces
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
-from lipsync_eval.errors import ClipError, OutputError
+from lipsync_eval.errors import ClipError, MediaError, OutputError
 from lipsync_eval.media import open_clip
 from lipsync_eval.protocol import View
 from lipsync_eval.results.schema import ClipRow, Result
 from lipsync_eval.types import Clip, Crop, Frame, Settings, Track
+from lipsync_eval.urls import is_url
 from lipsync_eval.warp import render
 
 _EACH = 5
@@ -43,6 +44,10 @@ def open_side(row: ClipRow, side: str, video: str) -> Clip:
     Raises:
         MediaError: it cannot be read any more.
     """
+    if is_url(video):
+        raise MediaError(
+            f"{video} is a URL, and only `score` fetches videos; to look at them, copy them to a disk and score them there"
+        )
     facts = row.details.get(side)
     audio = facts.get("sound_file") if isinstance(facts, dict) else None
     return open_clip(Path(video), audio=Path(audio) if audio else None)

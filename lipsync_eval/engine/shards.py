@@ -11,8 +11,11 @@ from typing import Final, Self
 from lipsync_eval.errors import UsageError
 from lipsync_eval.media.length import header_seconds
 from lipsync_eval.media.pairs import PairPaths
+from lipsync_eval.urls import Place, Url
 
 _MOST: Final = 100_000
+_BYTES: Final = 125_000
+"""Bytes a second that a video by URL is taken to have (1 Mbit/s)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,18 +52,25 @@ class Shard:
 def lengths_of(pairs: Sequence[PairPaths]) -> list[int]:
     """Milliseconds of every pair by the header of its generated video (else of its real one).
 
-    A pair without a generated video costs nothing: 0. Where a header does not tell, the mean of the others stands.
+    A pair without a generated video costs nothing: 0. Where a header does not tell, the mean of the others stands. A video by
+    URL counts by its bytes, since a look at its header is a way over the network.
     """
     found: list[int | None] = []
     for pair in pairs:
         if pair.gen is None:
             found.append(0)
             continue
-        seconds = header_seconds(pair.gen) or (header_seconds(pair.gt) if pair.gt else None)
+        seconds = _seconds(pair.gen) or (_seconds(pair.gt) if pair.gt else None)
         found.append(None if seconds is None else round(1000 * seconds))
     known = [ms for ms in found if ms]
     usual = sum(known) // len(known) if known else 1000
     return [usual if ms is None else ms for ms in found]
+
+
+def _seconds(video: Place) -> float | None:
+    if isinstance(video, Url):
+        return None if video.size is None else video.size / _BYTES
+    return header_seconds(video)
 
 
 def split(lengths: Sequence[int], of: int) -> list[list[int]]:

@@ -44,7 +44,12 @@ def model_card(result: Result, *, model: str | None, dataset: str) -> str:
                 **(
                     {}
                     if s.ci is None
-                    else {"interval_low": s.ci.low, "interval_high": s.ci.high, "interval_level": s.ci.level}
+                    else {
+                        "interval_low": s.ci.low,
+                        "interval_high": s.ci.high,
+                        "interval_level": s.ci.level,
+                        **({} if s.resample == "clip" else {"interval_over": f"{s.resample}s"}),
+                    }
                 ),
                 **({} if s.gt_value is None else {"real_videos": s.gt_value}),
                 "clips_scored": s.n_scored,

@@ -174,9 +174,9 @@ def read_predictor(path: Path) -> Predictor:
         WeightsError: not such a file, cut off, or with trees of unlike size.
     """
     try:
-        size = path.stat().st_size
-        data = np.zeros(size + 8, np.uint8)
-        data[:size] = np.memmap(path, np.uint8, "r")
+        data = bytearray(path.stat().st_size + 8)
+        with path.open("rb") as file:
+            file.readinto(data)
         return _Reader(data).predictor()
     except (IndexError, ValueError, OverflowError) as error:
         raise WeightsError(
@@ -186,17 +186,20 @@ def read_predictor(path: Path) -> Predictor:
 
 _MASKS: Final = np.array([(1 << 8 * n) - 1 for n in range(8)], np.uint64)
 """Which of a word's bits belong to an integer of n bytes; dlib's files hold none of eight."""
+_MOST: Final = 1000
+_POWERS: Final = np.ldexp(1.0, np.arange(-_MOST, _MOST + 1))
+"""2^-_MOST .. 2^_MOST; beyond lies nothing but 0 and infinity."""
 
 
 class _Reader:
     """dlib's serialisation: an integer is a byte (number of bytes, highest bit: negative), then its bytes, lowest first; a
     float is a mantissa and a binary exponent."""
 
-    def __init__(self, data: NDArray[np.uint8]) -> None:
+    def __init__(self, data: bytearray) -> None:
         """`data`: the file's bytes and eight more."""
         self.data = data
         self.end = len(data) - 8
-        self.words = np.ndarray((self.end,), "<u8", self.data.data, strides=(1,))
+        self.words = np.ndarray((self.end,), "<u8", data, strides=(1,))
         """The eight bytes from each place on."""
         self.at = np.zeros(1, np.int64)
         """Where the next number begins, for each of the parts that are read side by side."""
@@ -215,13 +218,26 @@ class _Reader:
 
     def single(self) -> _Single:
         """The next float of every part."""
-        mantissa, exponent = self.integer(), self.integer()
-        return np.ldexp(mantissa.astype(np.float64), exponent.astype(np.int32)).astype(np.float32)
+        if self.at.max() >= self.end:
+            raise ValueError("it ends in the middle of a number")
+        word = self.words[self.at]
+        n = word & np.uint64(0x0F)
+        rest = word >> np.minimum((n + np.uint64(1)) << np.uint64(3), np.uint64(63))
+        m = rest & np.uint64(0x0F)
+        if int((n + m).max()) > 6:  # both do not fit into one word
+            mantissa, exponent = self.integer(), self.integer()
+        else:
+            mantissa = ((word >> np.uint64(8)) & _MASKS[n]).view(np.int64)
+            exponent = ((rest >> np.uint64(8)) & _MASKS[m]).view(np.int64)
+            np.negative(mantissa, out=mantissa, where=(word & np.uint64(0x80)) != 0)
+            np.negative(exponent, out=exponent, where=(rest & np.uint64(0x80)) != 0)
+            self.at = self.at + (n + m).view(np.int64) + 2
+        return (mantissa * _POWERS[np.clip(exponent, -_MOST, _MOST) + _MOST]).astype(np.float32)
 
     def integers(self, n: int) -> _Int:
         """(n,) the next integers of the only part, one after the other."""
         at = int(self.at[0])
-        data = self.data[at : at + 9 * n].tobytes()
+        data = bytes(self.data[at : at + 9 * n])
         found, here = [], 0
         for _ in range(n):
             if at + here >= self.end:
@@ -274,11 +290,11 @@ class _Reader:
         n_trees = self.number("the number of trees", 1, 100_000)
         start = int(self.at[0])
         n_splits = self.number("the number of splits")
-        mark = np.array([0x81, size & 0xFF, 0x81, 0x01], np.uint8) if size < 256 else None
+        mark = bytes([0x81, size, 0x81, 0x01]) if size < 256 else None
         n_leaves = n_splits + 1
         if mark is None or n_leaves & (n_leaves - 1):
             raise ValueError("its trees are not complete, or its shapes have 128 points or more")
-        heads = self._leaf_heads(start, mark, n_trees * n_leaves)
+        heads = self._leaf_heads(start, mark, n_trees * n_leaves, len(mark) + 4 * size)
         self.at = heads + len(mark)
         leaves = np.stack([self.single() for _ in range(size)], axis=1)
         ends = self.at.reshape(n_trees, n_leaves)
@@ -296,19 +312,15 @@ class _Reader:
         room = np.zeros((CHUNK, size), np.float32)
         return first, second, whole, np.concatenate([leaves, room]), n_trees
 
-    def _leaf_heads(self, start: int, mark: NDArray[np.uint8], n: int) -> _Int:
-        """Where the next n leaves begin: the places that hold `mark`, of which no number in between can be a part by chance
-        without being noticed, because every leaf must end where the next thing begins."""
-        found: list[_Int] = []
-        step, at = 1 << 24, start
-        while sum(map(len, found)) < n and at < self.end:
-            part = self.data[at : at + step + len(mark) - 1]
-            hit = np.flatnonzero(part[: len(part) - 3] == mark[0])
-            for k in range(1, len(mark)):
-                hit = hit[part[hit + k] == mark[k]]
-            found.append(hit.astype(np.int64) + at)
-            at += step
-        heads = np.concatenate(found)[:n] if found else np.empty(0, np.int64)
-        if len(heads) < n:
-            raise ValueError("it ends before its last tree")
+    def _leaf_heads(self, start: int, mark: bytes, n: int, least: int) -> _Int:
+        """Where the next n leaves, of at least so many bytes, begin: the places that hold `mark`, of which no number in
+        between can be a part by chance without being noticed, because every leaf must end where the next thing begins."""
+        heads = np.empty(n, np.int64)
+        at = start
+        for i in range(n):
+            at = self.data.find(mark, at, self.end)
+            if at < 0:
+                raise ValueError("it ends before its last tree")
+            heads[i] = at
+            at += least
         return heads

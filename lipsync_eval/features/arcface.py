@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.errors import InputError, RefusedCheckpoint, WeightsError
 from lipsync_eval.features.arcface_align import align, five_points
 from lipsync_eval.networks import find, itemwise
 from lipsync_eval.types import Float, Frame
-from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, onnx_session
+from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, onnx_device, onnx_session
 
 if TYPE_CHECKING:
     import torch
@@ -33,14 +34,16 @@ class FaceEmbedder:
 
     Args:
         file: from weights.locate(..., role='arcface'); its row gives the preprocessing.
-        device: for torch checkpoints; ONNX runs on the CPU with one thread.
+        device: where it runs. ONNX runs on a GPU where onnxruntime has its CUDA provider (onnxruntime-gpu), else on the CPU
+            with one thread.
+        precision: number format of torch checkpoints; ONNX stays float32.
 
     Raises:
         RefusedCheckpoint: a file that cannot be read, or is no network for 112 x 112 faces.
         WeightsError: a row without preprocessing for faces.
     """
 
-    def __init__(self, file: WeightFile, device: str = "cpu") -> None:
+    def __init__(self, file: WeightFile, device: str = "cpu", precision: Precision = "fp32") -> None:
         self.file = file
         facts = get_row(file.name).preprocessing
         try:
@@ -53,7 +56,7 @@ class FaceEmbedder:
             raise WeightsError(
                 f"the row {file.name!r} has no preprocessing for faces; choose a row of the role arcface"
             ) from error
-        self._run = _onnx(file) if file.path.suffix.lower() == ".onnx" else _torch(file, device)
+        self._run = _onnx(file, device) if file.path.suffix.lower() == ".onnx" else _torch(file, device, precision)
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Identity vectors of aligned faces.
@@ -90,8 +93,8 @@ class FaceEmbedder:
         return self(np.stack(faces)) if faces else np.empty((0, 0), np.float32)
 
 
-def _onnx(file: WeightFile) -> Network:
-    session = onnx_session(file.path, threads=1)
+def _onnx(file: WeightFile, device: str) -> Network:
+    session = onnx_session(file.path, threads=1, device=onnx_device(device))
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
     if len(shape) != 4 or any(
@@ -117,40 +120,39 @@ def _onnx(file: WeightFile) -> Network:
     return run
 
 
-def _torch(file: WeightFile, device: str) -> Network:
-    return find(FaceNetwork, f"{__name__}:load", file, device).run
+def _torch(file: WeightFile, device: str, precision: Precision) -> Network:
+    return find(FaceNetwork, f"{__name__}:load", file, device, precision).run
 
 
 class FaceNetwork:
     """An iresnet with its weights on one device."""
 
-    def __init__(self, network: IResNet, device: torch.device) -> None:
+    def __init__(self, network: IResNet, device: torch.device, precision: Precision = "fp32") -> None:
         import torch
 
         self._network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._device = device
+        self._device, self._precision = device, precision
 
     @itemwise
     def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, 112, 112) -> (N, D)."""
         import torch
 
-        with torch.inference_mode():
-            given = torch.from_numpy(x).to(self._device).contiguous(memory_format=torch.channels_last)
-            out: NDArray[np.float32] = self._network(given).cpu().numpy()
+        with computing(self._device, self._precision):
+            given = to_device(x, self._device).contiguous(memory_format=torch.channels_last)
+            out: NDArray[np.float32] = self._network(given).float().cpu().numpy()
         return out
 
 
-def load(file: WeightFile, device: str) -> FaceNetwork:
+def load(file: WeightFile, device: str, precision: Precision = "fp32") -> FaceNetwork:
     """The network of a torch checkpoint.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of an iresnet.
     """
-    from lipsync_eval.device import pick
     from lipsync_eval.features.iresnet import IResNet, arch_of
 
     tensors = load_tensors(file.path)
     network = IResNet(arch_of(tensors, file.path.name))
     fit(network, tensors, source=file.path.name)
-    return FaceNetwork(network, pick(device))
+    return FaceNetwork(network, pick(device), precision)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lipsync_eval.device import pick
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.errors import InputError, UsageError
 from lipsync_eval.networks import itemwise
 from lipsync_eval.weights import fit, load_tensors
@@ -188,38 +188,39 @@ class Inception(nn.Module):
 class Pool3:
     """The network with its weights on one device: crops in, features out."""
 
-    def __init__(self, network: Inception, device: torch.device) -> None:
+    def __init__(self, network: Inception, device: torch.device, precision: Precision = "fp32") -> None:
         # channels last is how images lie in memory, and faster
         self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
-        self._device = device
+        self._device, self._precision = device, precision
         self._batch = 64 if device.type == "cuda" else 8
 
     @itemwise
     def embed(self, crops: NDArray[np.uint8], resize: str) -> NDArray[np.float32]:
         """(N, h, w, 3) uint8 RGB -> (N, 2048) float32; `resize` as in `prepare`."""
         parts = [np.empty((0, DIM), np.float32)]
-        with torch.inference_mode():
+        with computing(self._device, self._precision):
             for start in range(0, len(crops), self._batch):
                 part = np.ascontiguousarray(crops[start : start + self._batch])
-                images = torch.from_numpy(part).to(self._device).permute(0, 3, 1, 2)
-                parts.append(self._network(prepare(images, resize)).cpu().numpy())
+                images = to_device(part, self._device).permute(0, 3, 1, 2)
+                parts.append(self._network(prepare(images, resize)).float().cpu().numpy())
         return np.concatenate(parts)
 
 
-def load(path: Path, digest: str, device: str) -> Pool3:
+def load(path: Path, digest: str, device: str, precision: Precision = "fp32") -> Pool3:
     """The network with the weights of a file.
 
     Args:
         path: pt_inception-2015-12-05-6726825d.pth or another file with its names.
         digest: sha256 of the file.
         device: where to run, as in Settings.
+        precision: number format, as in Settings.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of this network.
     """
     network = Inception()
     fit(network, state(load_tensors(path)), source=f"{path.name} ({digest[:8]})")
-    return Pool3(network, pick(device))
+    return Pool3(network, pick(device), precision)
 
 
 def prepare(images: Tensor, resize: str) -> Tensor:

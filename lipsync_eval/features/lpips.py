@@ -140,6 +140,8 @@ class LPIPS(nn.Module):
 
 def _distance(a: Tensor, b: Tensor, lin: Tensor) -> Tensor:
     """(N,) weighted squared difference of unit-length feature vectors, mean over pixels."""
+    if a.dtype == torch.bfloat16:  # autocast: sums stay float32
+        a, b = a.float(), b.float()
     # vector_norm, unlike sqrt(sum), has a gradient (0) where all channels are 0
     a = a / (torch.linalg.vector_norm(a, dim=1, keepdim=True) + 1e-10)
     b = b / (torch.linalg.vector_norm(b, dim=1, keepdim=True) + 1e-10)

@@ -18,15 +18,17 @@ from lipsync_eval.media.timing import Integers, Times
 from lipsync_eval.types import FPS, Audio, Clip
 
 
-def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
+def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0) -> Clip:
     """Open a video file, or a folder of numbered images, as a Clip at 25 fps with audio at 16 kHz.
 
     The file is decoded once without conversion to find what is in it; frames are decoded again, as a stream, by
-    `Clip.frames()`. What was done on the way in is in the notes of the clip and of its audio.
+    `Clip.frames()`, unless they could be kept. What was done on the way in is in the notes of the clip and of its audio.
 
     Args:
         path: the video or folder.
         audio: an audio file that replaces the video's own track; its first sample sounds at the first frame.
+        keep: bytes of memory that all frames of the file, as decoded, may take for as long as the clip is there, so that
+            `Clip.frames()` need not decode again; where they take more none is kept. The frames are the same.
 
     Raises:
         MediaError: the file cannot be used; the message says what was found and what to do.
@@ -39,7 +41,7 @@ def open_clip(path: Path, *, audio: Path | None = None) -> Clip:
         return open_images(path, audio)
     if audio is not None:
         check_file(audio)
-    found = scan(path)
+    found = scan(path, keep)
     picks = sample(found.times)
     own, useless = _audio(path, audio, found.times, len(picks))
     return Clip(

@@ -7,6 +7,8 @@ import unicodedata
 from pathlib import Path
 from typing import Final
 
+from lipsync_eval.urls import Place
+
 # fmt: off
 VIDEO_SUFFIXES: Final = frozenset([
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".flv", ".wmv", ".asf",
@@ -21,12 +23,12 @@ IMAGE_SUFFIXES: Final = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".tif", ".ti
 _DIGITS = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
 
 
-def is_video(path: Path) -> bool:
+def is_video(path: Place) -> bool:
     """By suffix alone: a file that counts as one clip."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def is_audio(path: Path) -> bool:
+def is_audio(path: Place) -> bool:
     """By suffix alone: an audio file, which is never a clip."""
     return path.suffix.lower() in AUDIO_SUFFIXES
 
@@ -47,7 +49,7 @@ def number(path: Path) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def is_utf8(path: Path) -> bool:
+def is_utf8(path: Place) -> bool:
     """Whether the path can be written to a text file: Python keeps bytes that are no UTF-8 as lone surrogates."""
     try:
         str(path).encode("utf-8")

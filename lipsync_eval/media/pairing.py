@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lipsync_eval.errors import PairingError
-from lipsync_eval.media.names import VIDEO_SUFFIXES, audio_files_of, is_utf8, key
+from lipsync_eval.media.fetch import check_urls, told
+from lipsync_eval.media.names import VIDEO_SUFFIXES, audio_files_of, is_utf8, is_video, key
 from lipsync_eval.media.pairs import PairPaths as PairPaths
 from lipsync_eval.media.table import read_pairs
 from lipsync_eval.media.tree import Tree, find_clips, is_image_folder, seen
+from lipsync_eval.media.url_tree import find_url_clips
+from lipsync_eval.urls import Place, Url
+
+AnyTree = Tree[Path] | Tree[Url]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,53 +40,64 @@ class Pairing:
         return "; ".join(parts)
 
 
-def find_pairs(gen: Path, gt: Path | None, *, pairs_csv: Path | None = None) -> Pairing:
+def find_pairs(gen: Place, gt: Place | None, *, pairs_csv: Path | None = None, offline: bool = False) -> Pairing:
     """Match generated with real videos: by name below two folders, two single files, or by a table.
 
     Two folders: the id is the path below the folder without its suffix, so a.mp4 matches a.avi and a folder a/ of images.
     Two files (or folders of images): one pair, called by the stem of `gen`.
 
     Args:
-        gen: folder or file of the generated videos.
-        gt: folder or file of the real videos; None: there are none, and every pair has `gt` None.
+        gen: folder or file of the generated videos, or its URL.
+        gt: the same of the real videos; None: there are none, and every pair has `gt` None.
         pairs_csv: a CSV file with the columns gen,gt[,audio,id,speaker] (see `lipsync_eval.media.table`).
+        offline: refuse URLs, since no socket may be opened.
+
+    What the servers say of every file by URL is in the pairs (Url.size, Url.mark).
 
     Raises:
+        UsageError: files by URL, and a package for them is missing or no server answers.
         PairingError: a missing or empty folder, no pair, doubled names, two audio files for one video, names
             that are not UTF-8: all are listed.
     """
-    gen = Path(gen)
-    if gt is None:
-        return _alone(gen, pairs_csv)
-    gt = Path(gt)
+    if offline:
+        _refuse_urls([gen, gt])
+    check_urls([gen, gt])
     for path, side in ((gen, "GEN"), (gt, "GT")):
-        if not path.exists():
+        if isinstance(path, Path) and not path.exists():
             raise PairingError(f"{side} {str(path)!r} does not exist; give a folder of videos, or one video")
     _check_names([gen, gt])
     if pairs_csv is not None:
-        return _complete(read_pairs(Path(pairs_csv), gen, gt))
+        pairs = read_pairs(Path(pairs_csv), gen, gt)
+        if offline:
+            _refuse_urls([place for pair in pairs for place in (pair.gen, pair.gt, pair.audio)])
+        return _complete(pairs)
+    if gt is None:
+        return _alone(gen)
     if _is_clip(gen) and _is_clip(gt):
-        name = key(gen.resolve().name if gen.is_dir() else gen.stem)
-        return _complete([PairPaths(name, gen, gt, None)])
-    if not (gen.is_dir() and gt.is_dir()):
+        return _complete([PairPaths(_name(gen), gen, gt, None)], alone=True)
+    if "file" in (_kind(gen), _kind(gt)):
         raise PairingError(
             f"GEN {str(gen)!r} is a {_kind(gen)} and GT {str(gt)!r} a {_kind(gt)}; give two folders, or two files"
         )
-    return _by_name(find_clips(gen), find_clips(gt))
+    return _by_name(_clips_in(gen), _clips_in(gt))
 
 
-def _alone(gen: Path, pairs_csv: Path | None) -> Pairing:
+def _refuse_urls(places: Sequence[Place | None]) -> None:
+    urls = [place for place in places if isinstance(place, Url)]
+    if urls:
+        raise PairingError(
+            f"{urls[0]} is a URL ({len(urls)} in all), and --offline opens no socket; leave one of them out"
+        )
+
+
+def _alone(gen: Place) -> Pairing:
     """Generated videos without real ones."""
-    if not gen.exists():
-        raise PairingError(f"GEN {str(gen)!r} does not exist; give a folder of videos, or one video")
-    _check_names([gen])
-    if pairs_csv is not None:
-        return _complete(read_pairs(Path(pairs_csv), gen, None))
     if _is_clip(gen):
-        return _complete([PairPaths(key(gen.resolve().name if gen.is_dir() else gen.stem), gen, None, None)])
-    tree = find_clips(gen)
+        return _complete([PairPaths(_name(gen), gen, None, None)], alone=True)
+    tree = _clips_in(gen)
     _check_trees((tree, "GEN"))
-    return _complete([PairPaths(name, paths[0], None, None) for name, paths in sorted(tree.clips.items())])
+    pairs = [PairPaths(name, _first(tree, name), None, None) for name in sorted(tree.clips)]
+    return _complete(pairs, {"audio": tree})
 
 
 def listed(names: list[str]) -> str:
@@ -88,27 +105,39 @@ def listed(names: list[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _is_clip(path: Path) -> bool:
+def _is_clip(path: Place) -> bool:
+    if isinstance(path, Url):
+        return is_video(path)
     return not path.is_dir() or is_image_folder(path)
 
 
-def _kind(path: Path) -> str:
-    return "folder" if path.is_dir() else "file"
+def _kind(path: Place) -> str:
+    folder = not is_video(path) if isinstance(path, Url) else path.is_dir()
+    return "folder" if folder else "file"
 
 
-def _check_trees(*trees: tuple[Tree, str]) -> None:
+def _name(clip: Place) -> str:
+    return key(clip.resolve().name if isinstance(clip, Path) and clip.is_dir() else clip.stem)
+
+
+def _clips_in(folder: Place) -> AnyTree:
+    return find_url_clips(folder) if isinstance(folder, Url) else find_clips(folder)
+
+
+def _check_trees(*trees: tuple[AnyTree, str]) -> None:
     """Raise PairingError for folders without videos, and for doubled names."""
     problems = []
     for tree, side in trees:
         if not tree.clips:
             problems.append(
                 f"{side} {str(tree.root)!r} holds no video (found: {seen(tree)}); known are {' '.join(sorted(VIDEO_SUFFIXES))} "
-                "and folders of numbered images"
+                f"{'' if isinstance(tree.root, Url) else 'and folders of numbered images'}"
             )
     doubled = False
     for tree, side in trees:
-        for name, paths in sorted(tree.doubled.items()):
-            problems.append(f"{side} has {len(paths)} videos called {name!r}: {listed([str(p) for p in paths])}")
+        for name in sorted(tree.doubled):
+            paths = [str(path) for path in tree.clips[name]]
+            problems.append(f"{side} has {len(paths)} videos called {name!r}: {listed(paths)}")
             doubled = True
     if problems:
         raise PairingError(
@@ -117,25 +146,44 @@ def _check_trees(*trees: tuple[Tree, str]) -> None:
         )
 
 
-def _by_name(gen: Tree, gt: Tree) -> Pairing:
+def _by_name(gen: AnyTree, gt: AnyTree) -> Pairing:
     _check_trees((gen, "GEN"), (gt, "GT"))
     names = sorted(gen.clips.keys() | gt.clips.keys())
-    pairs = [PairPaths(n, gen.clips.get(n, [None])[0], gt.clips.get(n, [None])[0], None) for n in names]
+    pairs = [PairPaths(n, _first(gen, n), _first(gt, n), None) for n in names]
     if not gen.clips.keys() & gt.clips.keys():
         raise PairingError(
             f"no generated video has the name of a real one: {Pairing(tuple(pairs)).unmatched}; "
             "rename them, or say who belongs to whom with --pairs"
         )
-    return _complete(pairs)
+    return _complete(pairs, {"audio": gen, "gt_audio": gt})
 
 
-def _complete(pairs: list[PairPaths]) -> Pairing:
-    """Add the audio files that lie beside the videos; sort."""
+def _first(tree: AnyTree, name: str) -> Place | None:
+    paths = tree.clips.get(name)
+    return paths[0] if paths else None
+
+
+def _complete(pairs: list[PairPaths], trees: Mapping[str, AnyTree] | None = None, *, alone: bool = False) -> Pairing:
+    """Add the audio files that lie beside the videos (by URL: those of a folder that was listed), and what servers say; sort.
+
+    Args:
+        pairs: in any order.
+        trees: where the videos of both sides were found.
+        alone: one pair was named by its files; one that is not there is no failure row.
+    """
     problems: list[str] = []
+
+    def beside(pair: PairPaths, side: str, video: Place | None) -> Place | None:
+        if isinstance(video, Path):
+            return _audio(video, audio_files_of(video), problems)
+        tree = (trees or {}).get(side)
+        return _audio(video, tree.audio.get(pair.id, []) if tree else [], problems)
+
     done = [
-        replace(p, audio=p.audio or _audio(p.gen, problems), gt_audio=p.gt_audio or _audio(p.gt, problems))
+        replace(p, audio=p.audio or beside(p, "audio", p.gen), gt_audio=p.gt_audio or beside(p, "gt_audio", p.gt))
         for p in sorted(pairs, key=lambda pair: pair.id)
     ]
+    done = _with_facts(done, alone)
     if problems:
         raise PairingError(
             "; ".join(problems) + "; keep one audio file a video, or name it in the audio column of --pairs"
@@ -144,7 +192,28 @@ def _complete(pairs: list[PairPaths]) -> Pairing:
     return Pairing(tuple(done))
 
 
-def _check_names(paths: list[Path | None]) -> None:
+def _with_facts(pairs: list[PairPaths], alone: bool) -> list[PairPaths]:
+    """The pairs with what servers say of their files; of those in a listed folder that is known."""
+    sides = ("gen", "gt", "audio", "gt_audio")
+    asked = [u for p in pairs for side in sides if isinstance(u := getattr(p, side), Url) and u.size is None]
+    facts = told(asked)
+    gone = [str(url) for url, found in facts.items() if found is None]
+    if gone and (alone or len(gone) == len(facts)):
+        raise PairingError(
+            f"{', '.join(gone[:3])}: no such file, or it may not be read; look at the address and the credentials"
+        )
+    known = {url: found for url, found in facts.items() if found is not None}
+
+    def informed(place: Place | None) -> Place | None:
+        return known.get(place, place) if isinstance(place, Url) else place
+
+    return [
+        replace(p, gen=informed(p.gen), gt=informed(p.gt), audio=informed(p.audio), gt_audio=informed(p.gt_audio))
+        for p in pairs
+    ]
+
+
+def _check_names(paths: Sequence[Place | None]) -> None:
     """Refuse names that no results file could hold, before any work is done.
 
     Raises:
@@ -158,8 +227,7 @@ def _check_names(paths: list[Path | None]) -> None:
         )
 
 
-def _audio(video: Path | None, problems: list[str]) -> Path | None:
-    found = audio_files_of(video) if video is not None else []
+def _audio(video: Place | None, found: Sequence[Place], problems: list[str]) -> Place | None:
     if len(found) > 1:
         problems.append(f"{str(video)!r} has {len(found)} audio files: {listed([str(p) for p in found])}")
     return found[0] if found else None

@@ -26,7 +26,8 @@ _FAR: Final = 64
 
 @dataclass(frozen=True)
 class Reader:
-    """Clip.read: frames start..stop-1 at 25 fps. Every call opens the file anew; memory does not grow with its length."""
+    """Clip.read: frames start..stop-1 at 25 fps. Unless the scan kept the decoded frames, every call opens the file anew, and
+    memory does not grow with its length."""
 
     path: Path
     found: Scan
@@ -60,13 +61,17 @@ class Reader:
 
     def _from(self, first: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decoded frames with their index, from frame `first` or earlier."""
+        number = self.found.times.number
+        if self.found.kept:
+            for index in range(first, len(number)):
+                yield index, self.found.kept[number[index]]
+            return
         if first >= _FAR and self.found.seeks:
             with opened(self.path) as container:
                 frames = self._sought(container, video_track(container, self.path), first)
                 if frames is not None:
                     yield from frames
                     return
-        number = self.found.times.number
         index = 0
         with opened(self.path) as container:
             for i, frame in enumerate(decoded(container, video_track(container, self.path))):

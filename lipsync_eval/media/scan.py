@@ -50,6 +50,8 @@ class Scan:
     notes: tuple[str, ...]
     margins: Margins = NO_MARGINS
     """What the container says to cut off each frame."""
+    kept: tuple[VideoFrame, ...] = field(default=(), repr=False, compare=False)
+    """All decoded frames, where they were to be kept and take no more memory than they may."""
 
 
 @dataclass
@@ -98,8 +100,12 @@ class _Found:
     beside: Beside = field(default_factory=Beside)
 
 
-def scan(path: Path) -> Scan:
+def scan(path: Path, keep: int = 0) -> Scan:
     """Decode every frame once, without turning it into RGB.
+
+    Args:
+        path: the file.
+        keep: bytes that all its frames, as decoded, may take to be kept; of a longer video none is.
 
     Raises:
         MediaError: no video in the file, no frame, damaged or missing frames, a change of size, time that runs backwards.
@@ -110,8 +116,19 @@ def scan(path: Path) -> Scan:
         cut = margins(path, name, [s.index for s in container.streams.video].index(stream.index))
         health = Health(messages)
         found = _Found(Display(cut))
+        kept: list[VideoFrame] = []
+        room = keep
         for frame in _gather(container, stream, health, found):
             _look(path, frame, found)
+            if room > 0:
+                size = sum(plane.buffer_size for plane in frame.planes)
+                if not kept and _announced(container, stream) * size > room:
+                    room = 0  # a long video never takes the memory
+                    continue
+                kept.append(frame)
+                room -= size
+                if room <= 0:
+                    kept.clear()
         if not found.pts:
             raise MediaError(
                 f"{path.name!r} holds no frame that can be decoded; it is cut off or damaged: make it again"
@@ -124,7 +141,7 @@ def scan(path: Path) -> Scan:
         notes = check_damage(path, container, stream, times, health)
         seeks = name.startswith(("mov,", "matroska")) and len(times.number) == len(found.pts)
         told = (*found.facts, *_of_track(container, stream), *times.notes, *notes)
-        return Scan(times, *found.size, seeks=seeks, notes=told, margins=cut)
+        return Scan(times, *found.size, seeks=seeks, notes=told, margins=cut, kept=tuple(kept))
 
 
 def decoded(container: InputContainer, stream: Any) -> Iterator[VideoFrame]:
@@ -169,6 +186,13 @@ def _note_packet(packet: Any, found: _Found, started: bool) -> None:
     found.end = max(found.end, packet.pts + (packet.duration or 0))
     if not started:
         found.before.append(packet.pts)
+
+
+def _announced(container: InputContainer, stream: Any) -> int:
+    """Frames that the header speaks of, which need not be true; 0 where it says nothing."""
+    if stream.frames or not container.duration or not stream.average_rate:
+        return int(stream.frames)
+    return int(container.duration / 1_000_000 * stream.average_rate)
 
 
 def _times(path: Path, container: InputContainer, stream: Any, found: _Found) -> Times:

@@ -1,9 +1,9 @@
 """The table of --pairs: a CSV file with the columns gen,gt[,audio,id,speaker].
 
 UTF-8, a header line, one pair a line, quoting as in RFC 4180. `gen` and `audio` are paths relative to the GEN folder,
-`gt` relative to the GT folder; absolute paths are taken as they are. A relative path may not leave its folder. An empty
+`gt` relative to the GT folder; absolute paths and URLs are taken as they are. A relative path may not leave its folder. An empty
 audio cell means: an audio file beside the generated video, else its own track. An empty id means: the path in `gen`
-without its suffix (of an absolute path, the stem alone). No two lines may have the same id. `speaker` says who speaks
+without its suffix (of an absolute path or a URL, the stem alone). No two lines may have the same id. `speaker` says who speaks
 (any name; every line has one, or none has): intervals and tests can then draw speakers instead of clips.
 """
 
@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lipsync_eval.errors import PairingError
+from lipsync_eval.errors import PairingError, UsageError
 from lipsync_eval.files import cell_text
 from lipsync_eval.media.names import key
 from lipsync_eval.media.pairs import PairPaths
+from lipsync_eval.urls import Place, Url, is_url
 
 _REQUIRED: Final = ("gen", "gt")
 COLUMNS: Final = ("gen", "gt", "audio", "id", "speaker")
@@ -28,7 +29,7 @@ Line = tuple[int, dict[str, str]]
 """Line number and cells by column."""
 
 
-def read_pairs(table: Path, gen: Path, gt: Path | None) -> list[PairPaths]:
+def read_pairs(table: Path, gen: Place, gt: Place | None) -> list[PairPaths]:
     """The pairs of a table, in its order. Where `gt` is None the table has no column gt.
 
     Raises:
@@ -36,7 +37,7 @@ def read_pairs(table: Path, gen: Path, gt: Path | None) -> list[PairPaths]:
             that are wrong are named.
     """
     for root, side in ((gen, "GEN"), (gt, "GT")):
-        if root is not None and not root.is_dir():
+        if isinstance(root, Path) and not root.is_dir():
             raise PairingError(
                 f"{side} {str(root)!r} is a file; with --pairs give the folders that the paths in the table start from"
             )
@@ -47,7 +48,7 @@ def read_pairs(table: Path, gen: Path, gt: Path | None) -> list[PairPaths]:
     for line, cells in _rows(table, required):
         try:
             pair = _pair(cells, gen, gt)
-        except PairingError as error:
+        except UsageError as error:
             problems.append(f"line {line}: {error}")
             continue
         if pair.id in lines:
@@ -58,7 +59,7 @@ def read_pairs(table: Path, gen: Path, gt: Path | None) -> list[PairPaths]:
         raise PairingError(f"{table.name}: " + "; ".join(problems))
     if not pairs:
         raise PairingError(f"{table.name} has no line below its header; write one line per pair")
-    if not any(all(p is not None and p.exists() for p in _files(pair, required)) for pair in pairs):
+    if not any(all(isinstance(p, Url) or (p is not None and p.exists()) for p in _files(p, required)) for p in pairs):
         raise PairingError(
             f"{table.name}: no pair exists: the first is {' with '.join(repr(str(p)) for p in _files(pairs[0], required))}; "
             "paths are relative to GEN and GT"
@@ -66,7 +67,7 @@ def read_pairs(table: Path, gen: Path, gt: Path | None) -> list[PairPaths]:
     return pairs
 
 
-def _files(pair: PairPaths, required: tuple[str, ...]) -> list[Path | None]:
+def _files(pair: PairPaths, required: tuple[str, ...]) -> list[Place | None]:
     return [getattr(pair, side) for side in required]
 
 
@@ -104,17 +105,22 @@ def _row(table: Path, line: int, header: list[str], cells: list[str]) -> dict[st
     return dict(zip(header, map(cell_text, cells)))
 
 
-def _pair(cells: dict[str, str], gen: Path, gt: Path | None) -> PairPaths:
+def _pair(cells: dict[str, str], gen: Place, gt: Place | None) -> PairPaths:
     empty = [name for name in (*_REQUIRED, "speaker") if name in cells and not cells[name].strip()]
     if empty:
         raise PairingError(f"the cell {' and '.join(empty)} is empty")
+    speaker = cells.get("speaker")
+    if speaker is not None and speaker != speaker.strip():
+        raise PairingError(
+            f"the speaker {speaker!r} has spaces around it: that would be another person; take them away"
+        )
     audio = cells.get("audio")
     return PairPaths(
         id=_id(cells),
         gen=_below(gen, cells["gen"]),
         gt=None if gt is None else _below(gt, cells["gt"]),
         audio=_below(gen, audio) if audio else None,
-        speaker=cells.get("speaker"),
+        speaker=speaker,
     )
 
 
@@ -126,16 +132,20 @@ def _id(cells: dict[str, str]) -> str:
                 f"the id {given!r} looks like a way out of a folder; files are called by ids: use another"
             )
         return key(given)
+    if is_url(cells["gen"]):
+        return key(Url.parse(cells["gen"]).stem)
     path = PurePosixPath(cells["gen"])
     return key(path.stem if path.is_absolute() else Path(os.path.normpath(path)).with_suffix("").as_posix())
 
 
-def _below(root: Path, cell: str) -> Path:
+def _below(root: Place, cell: str) -> Place:
     if "\0" in cell:
         raise PairingError(f"{cell!r} is not a path")
+    if is_url(cell):
+        return Url.parse(cell)
     if Path(cell).is_absolute():
         return Path(cell)
     normal = Path(os.path.normpath(cell))
     if os.pardir in normal.parts:
         raise PairingError(f"{cell!r} leaves the folder {str(root)!r}; write an absolute path if that is meant")
-    return root / normal
+    return root.below(normal.as_posix()) if isinstance(root, Url) else root / normal

@@ -5,33 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from lipsync_eval.errors import PairingError
 from lipsync_eval.media.names import is_hidden, is_image, is_video, key, number
+from lipsync_eval.urls import Url
 
 MAX_ENTRIES: Final = 2_000_000
 """More files and folders than this in one tree are refused: it is a wrong folder, or links that lead round and round."""
 
+P = TypeVar("P", Path, Url)
+
 
 @dataclass
-class Tree:
+class Tree(Generic[P]):
     """What lies in a folder."""
 
-    root: Path
-    clips: dict[str, list[Path]] = field(default_factory=dict)
+    root: P
+    clips: dict[str, list[P]] = field(default_factory=dict)
     """id (path below the root without suffix, '/' between folders, Unicode NFC) -> the files and image folders of that name."""
     others: Counter[str] = field(default_factory=Counter)
     """Suffix -> number of files that are no clips."""
+    audio: dict[str, list[P]] = field(default_factory=dict)
+    """id -> audio files of that name, of a folder by URL; on disk they are looked for beside each video."""
     entries: int = 0
 
     @property
-    def doubled(self) -> dict[str, list[Path]]:
+    def doubled(self) -> dict[str, list[P]]:
         """Ids that more than one file has."""
         return {name: paths for name, paths in self.clips.items() if len(paths) > 1}
 
 
-def find_clips(root: Path) -> Tree:
+def find_clips(root: Path) -> Tree[Path]:
     """Look for videos and folders of numbered images below `root`; links are followed, loops are not.
 
     A folder is a clip when it directly holds numbered images and neither it nor a folder in it holds another clip.
@@ -58,7 +63,7 @@ def is_image_folder(path: Path) -> bool:
     return path.is_dir() and list(find_clips(path).clips.values()) == [[path]]
 
 
-def _walk(folder: Path, above: tuple[tuple[int, int], ...], tree: Tree) -> bool:
+def _walk(folder: Path, above: tuple[tuple[int, int], ...], tree: Tree[Path]) -> bool:
     """Add the clips below `folder`; whether there are any."""
     try:
         here = folder.stat()
@@ -90,11 +95,11 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...], tree: Tree) -> bool:
     return found
 
 
-def _add(tree: Tree, path: Path, named: Path) -> None:
+def _add(tree: Tree[Path], path: Path, named: Path) -> None:
     name = named.name if named == tree.root else named.relative_to(tree.root).as_posix()
     tree.clips.setdefault(key(name), []).append(path)
 
 
-def seen(tree: Tree) -> str:
+def seen(tree: Tree[Path] | Tree[Url]) -> str:
     """What else lies there, for a message: '3 .txt, 2 .wav' or 'nothing'."""
     return ", ".join(f"{count} {suffix}" for suffix, count in sorted(tree.others.items())) or "nothing"

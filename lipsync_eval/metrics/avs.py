@@ -76,7 +76,7 @@ class Avs(Family):
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self.roi = self.option(ROI.name)
-        self.dtype = self.option(DTYPE.name)
+        self.dtype = self.option(DTYPE.name) or {"fp32": "float32", "bf16": "bfloat16"}[settings.precision]
         self._memory: Memory | None = None
 
     def needs(self, metric: str) -> frozenset[str]:
@@ -149,11 +149,18 @@ class AvsMeter:
             self.gt = self._stream(pair.real, "gt", pair.gt_frames)
         except MetricError as error:
             self.gt_error = error
+        self._branches = _Branches(self)
+        self.shows_real = self.gt is not None and not self._branches.real_known(self.family.metrics)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The real frames only where the cache lacked one of the features that are compared."""
+        return frozenset({"gen.frames", "gt.frames"} if self.shows_real else {"gen.frames"})
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         self.gen.take(batch.start, batch.gen)
-        if self.gt is not None:
+        if self.gt is not None and self.shows_real:
             self.gt.take(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
@@ -176,7 +183,7 @@ class AvsMeter:
 
     def branches(self) -> _Branches:
         """The features that scores compare, once all frames have passed."""
-        return _Branches(self)
+        return self._branches
 
     def _hush(self) -> None:
         """Silent audio has a score, which says nothing; that is noted."""
@@ -232,10 +239,32 @@ class _Branches:
         from lipsync_eval.features.avhubert.cached import Mouth
 
         self.memory, self.pair, self.meter = meter.family.memory(), meter.pair, meter
-        self.gen = Mouth(self.memory.extractor, meter.gen.crops)
-        self.gt = Mouth(self.memory.extractor, meter.gt.crops) if meter.gt is not None else None
+        self.gen, self.gt = (
+            None
+            if stream is None or side is None
+            else Mouth(self.memory.extractor, stream.crops, stream.digest(side.clip.digest))
+            for stream, side in ((meter.gen, meter.pair.gen), (meter.gt, meter.pair.gt))
+        )
         self.heard: dict[int, NDArray[np.float32]] = {}
         self.known: dict[tuple[int, bytes], _Features] = {}
+
+    def real_known(self, metrics: frozenset[str]) -> bool:
+        """Whether the cache has every feature of the real video's mouth that these metrics compare."""
+        wanted: list[NDArray[np.float32] | None] = []
+        if any(m.startswith(("avs_v", "softdtw")) for m in metrics):
+            wanted.append(None)
+        own = None if self.pair.gt is None else self.pair.gt.audio
+        if any(m.startswith("avs_u") for m in metrics) and own is not None and len(own.samples):
+            wanted.append(None)
+        heard = self.pair.gen.audio
+        if any(m.startswith("avs_m") for m in metrics) and heard is not None and len(heard.samples):
+            wanted.append(self._audio())
+        for audio in wanted:
+            held = self.memory.held(self.gt, audio)
+            if held is None:
+                return False
+            self.known[_named(self.gt, audio)] = held
+        return True
 
     def of(self, score: AvsScore) -> tuple[_Features, _Features]:
         """(T, D) twice.
@@ -259,7 +288,7 @@ class _Branches:
 
     def _features(self, mouth: Mouth | None, audio: NDArray[np.float32] | None) -> _Features:
         """(T, D); all but what the generated video shows may come again in another run and goes through the cache."""
-        key = id(mouth), b"" if audio is None else audio.tobytes()
+        key = _named(mouth, audio)
         if key not in self.known:
             self.known[key] = self.memory.features(mouth, audio, keep=mouth is not self.gen)
         return self.known[key]
@@ -273,6 +302,10 @@ class _Branches:
         if id(audio) not in self.heard:
             self.heard[id(audio)] = audio_input(audio.int16(), n_frames, self.memory.extractor.normalize)
         return self.heard[id(audio)]
+
+
+def _named(mouth: Mouth | None, audio: NDArray[np.float32] | None) -> tuple[int, bytes]:
+    return id(mouth), b"" if audio is None else audio.tobytes()
 
 
 def _ranges(numbers: Sequence[int], most: int = 6) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,9 @@ class MetricSpec:
     name: str
     title: str
     """Heading in tables, e.g. 'PSNR'."""
-    direction: Direction
-    """up: higher is better; down: lower is better; zero: nearest to zero is best."""
+    direction: Direction | None
+    """up: higher is better; down: lower is better; zero: nearest to zero is best; None: no value is better by itself (the
+    real video's own value is the aim), so that nothing marks or gates it."""
     unit: str
     """'dB', 'px', 'frames', or '1' for none."""
     range: tuple[float, float]
@@ -123,12 +124,30 @@ class Meter(Protocol):
     """One family at work on one pair."""
 
     def update(self, batch: Batch) -> None:
-        """Take the next frames. Batches come in order and cover 0..n_frames-1 once; their length is arbitrary."""
+        """Take the next frames. Batches come in order and cover 0..n_frames-1 once; their length is arbitrary.
+
+        A batch holds no frames of a video that no meter of the run looks at (see `looks_at`).
+        """
         ...
 
     def finish(self) -> Measurement:
         """The clip's numbers. May raise ClipError: every metric of the family then fails on this clip."""
         ...
+
+
+ALL_FRAMES: Final = frozenset({"gen.frames", "gen.crop", "gt.frames", "gt.crop"})
+NO_FRAMES: Final[frozenset[str]] = frozenset()
+
+
+def looks_at(meter: Meter) -> frozenset[str]:
+    """What a meter reads of batches, of ALL_FRAMES: source frames, or the protocol's crops. A video is decoded only as far as
+    some meter looks at it.
+
+    A meter says so by an attribute or property `looks_at`, which holds from `start` on (features that the cache knew need
+    no frames); a meter without it gets everything.
+    """
+    found: frozenset[str] = getattr(meter, "looks_at", ALL_FRAMES)
+    return found
 
 
 class Family(ABC):
@@ -142,6 +161,8 @@ class Family(ABC):
     """What a user may choose (Settings.options). The engine puts those that move a number into the signature."""
     stats: RealStats | None = None
     """The file of statistics of real videos that this run reads or writes; None where it has none."""
+    has_network: bool = False
+    """Whether --precision applies: the metrics run a network in the format of device.computing."""
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: no weights, no torch. `metrics` are the ids of this family that the run wants."""
@@ -183,11 +204,17 @@ class Family(ABC):
     def keys(self, metric: str) -> dict[str, str]:
         """All keys that this metric adds to a signature: those of the options, and the family's own.
 
-        real: the statistics of real videos that are read, or were written by this run.
+        real: the statistics of real videos that are read, or were written by this run. dtype: see `number_format`.
         """
         keys = signature_part(self.options, self.settings.options) | dict(self.signature(metric))
         real = "" if self.stats is None else self.stats.signature(metric)
+        keys |= self.number_format
         return keys | ({"real": real} if real else {})
+
+    @property
+    def number_format(self) -> dict[str, str]:
+        """What signatures and cache keys say of the networks' number format: nothing where it is float32."""
+        return {"dtype": self.settings.precision} if self.has_network and self.settings.precision != "fp32" else {}
 
     @abstractmethod
     def start(self, pair: Pair) -> Meter:

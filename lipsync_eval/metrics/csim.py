@@ -90,6 +90,11 @@ class Csim(Family):
     specs = SPECS
     options = (NET,)
 
+    @property
+    def has_network(self) -> bool:  # type: ignore[override]
+        """An ONNX file runs as it is, in float32."""
+        return self._file().path.suffix.lower() != ".onnx"
+
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
         self._embedder: FaceEmbedder | None = None
@@ -129,7 +134,7 @@ class Csim(Family):
         if self._embedder is None:
             from lipsync_eval.features.arcface import FaceEmbedder
 
-            self._embedder = FaceEmbedder(self._file(), self.settings.device)
+            self._embedder = FaceEmbedder(self._file(), self.settings.device, self.settings.precision)
         return self._embedder
 
     def template(self, clip_id: str) -> Float:
@@ -174,21 +179,29 @@ class CsimMeter:
                 self.template_error = error
         self.cache = Cache(family.settings.cache_dir if 0 < pair.gt_frames <= _CACHED_FRAMES else None)
         self.key = _key(pair, self.embedder)
+        if self.key:
+            self.key |= family.number_format
         stored = self.cache.get(self.key) if self.key else None
         self.known = None if stored is None else stored["vectors"]
         self.fresh: list[NDArray[np.float32]] = []
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The real frames only where their vectors are needed and the cache did not know them."""
+        real = self.known is None and (self.paired or self.template is not None) and self.pair.gt is not None
+        return frozenset({"gen.frames", "gt.frames"} if real else {"gen.frames"})
+
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         gen_at, gen = self._vectors(self.pair.gen, batch.index, batch.gen)
-        if self.template is not None:
-            self.gen_ref[gen_at] = gen @ self.template if len(gen_at) else []
+        if self.template is not None and len(gen_at):
+            self.gen_ref[gen_at] = _with(gen, self.template)
         side = self.pair.gt
         if not (self.paired or self.template is not None) or side is None or side.track is None:
             return
         gt_at, gt = self._real(batch, side)
         if self.template is not None and len(gt_at):
-            self.gt_ref[gt_at] = gt @ self.template
+            self.gt_ref[gt_at] = _with(gt, self.template)
         both, i, j = np.intersect1d(gen_at, gt_at, return_indices=True)
         if len(both):
             self.cosines[both] = np.clip(np.einsum("nd,nd->n", gen[i], gt[j]), -1.0, 1.0)
@@ -206,7 +219,8 @@ class CsimMeter:
         track = side.track
         if self.known is not None and track is not None:
             rows = np.cumsum(track.valid) - 1
-            at = batch.gt_index[track.valid[batch.gt_index]]
+            index = np.arange(batch.start, min(batch.start + len(batch.gen), len(track.valid)))
+            at = index[track.valid[index]]
             return at, self.known[rows[at]].astype(np.float64)
         at, vectors = self._vectors(side, batch.gt_index, batch.gt)
         if self.cache.folder is not None and len(at):
@@ -244,7 +258,9 @@ class CsimMeter:
             found.notes.append(f"csim: {skipped} of {n} frames have no face in both videos and are left out")
 
     def _reference(self, found: Measurement) -> None:
-        n = self.pair.n_frames
+        n, side = self.pair.n_frames, self.pair.gt
+        if self.known is not None and self.template is not None and side is not None and side.track is not None:
+            self.gt_ref[side.track.valid] = _with(self.known.astype(np.float64), self.template)
         value = mean_of(np.clip(self.gen_ref, -1.0, 1.0))
         if self.template_error is not None:
             found.failures.append(Failure("csim_ref", type(self.template_error).__name__, str(self.template_error)))
@@ -258,6 +274,12 @@ class CsimMeter:
             if skipped := int(np.isnan(self.gen_ref).sum()):
                 found.details["csim_ref_frames_without_face"] = skipped
                 found.notes.append(f"csim_ref: {skipped} of {n} generated frames have no face and are left out")
+
+
+def _with(vectors: Float, template: Float) -> Float:
+    """(n,) cosines, each of its own row alone, so that batches do not move a bit."""
+    out: Float = np.einsum("nd,d->n", vectors, template)
+    return out
 
 
 def _key(pair: Pair, embedder: FaceEmbedder) -> dict[str, str]:

@@ -74,6 +74,7 @@ class Fid(Family):
 
     specs = SPECS
     options = (FID_STATS,)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -100,7 +101,8 @@ class Fid(Family):
     def facts(self, metric: str) -> dict[str, str]:
         """All that the features of real crops hang on."""
         version = next(spec.version for spec in self.specs if spec.name == metric)
-        return {"metric": f"{metric}.{version}", **self.signature(metric)} | crop_facts(self.settings)
+        own = {"metric": f"{metric}.{version}", **self.signature(metric)} | self.number_format
+        return own | crop_facts(self.settings)
 
     def signature(self, metric: str) -> Mapping[str, str]:
         """feat: weights. resize."""
@@ -122,7 +124,12 @@ class Fid(Family):
 
             file = self._file()
             self._network = find(
-                inception.Pool3, f"{inception.__name__}:load", file.path, file.sha256, self.settings.device
+                inception.Pool3,
+                f"{inception.__name__}:load",
+                file.path,
+                file.sha256,
+                self.settings.device,
+                self.settings.precision,
             )
         return self._network
 
@@ -163,19 +170,33 @@ class FidMeter:
         self.gen = {m: _Pile() for m in family.wanted}
         self.gt = {m: _Pile() for m in family.wanted}
         self.cache = Cache(family.settings.cache_dir)
-        self.keys = {m: _key(pair, pair.gt, m, file.sha256) for m in family.wanted} if self.real and pair.gt else {}
+        keys = {m: _key(pair, pair.gt, m, file.sha256) for m in family.wanted} if self.real and pair.gt else {}
+        self.keys = {metric: key | family.number_format for metric, key in keys.items()}
         self.known: dict[str, Arrays] = {m: a for m, k in self.keys.items() if (a := self.cache.get(k)) is not None}
         self.n_frames, self.scored = pair.n_frames, 0
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The real crops only for features that the cache did not know."""
+        return frozenset({"gen.crop", "gt.crop"} if self.unknown else {"gen.crop"})
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The metrics that have to see the real crops."""
+        return tuple(m for m in self.family.wanted if self.real and m not in self.known)
+
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
-        gen, gt = (batch.gen_crops, batch.gt_crops) if self.pair.paired and self.pair.gt else _each_own(batch)
+        both = self.pair.paired and self.pair.gt is not None
+        gen = batch.gen_crops if both else _stacked(batch.gen_own)
         self.scored += len(gen)
-        for metric in self.family.wanted:
-            if len(gen):
-                self.gen[metric].add(self.family.embed(gen, metric))
-            if len(gt) and self.real and metric not in self.known:
-                self.gt[metric].add(self.family.embed(gt, metric))
+        for metric in self.family.wanted if len(gen) else ():
+            self.gen[metric].add(self.family.embed(gen, metric))
+        if not self.unknown:
+            return
+        gt = batch.gt_crops if both else _stacked(batch.gt_own)
+        for metric in self.unknown if len(gt) else ():
+            self.gt[metric].add(self.family.embed(gt, metric))
 
     def finish(self) -> Measurement:
         """The clip's features, or their moments where they are many.
@@ -213,13 +234,9 @@ class FidMeter:
         return found
 
 
-def _each_own(batch: Batch) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The crops of both videos, each whatever the other has."""
-    gen, gt = (
-        np.stack([crop for _, crop in own]) if own else np.empty((0, 0, 0, 3), np.uint8)
-        for own in (batch.gen_own, batch.gt_own)
-    )
-    return gen, gt
+def _stacked(own: Sequence[tuple[int, NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+    """The crops of one video, whatever the other has."""
+    return np.stack([crop for _, crop in own]) if own else np.empty((0, 0, 0, 3), np.uint8)
 
 
 class _Pile:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipsync_eval.batch import Batch
 from lipsync_eval.errors import InputError, MetricError
-from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec, mean_of
+from lipsync_eval.metrics.base import NO_FRAMES, Failure, Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.types import FILLED, FOUND, Float, Pair, Side
 
 MOUTH = slice(48, 68)
@@ -233,6 +233,8 @@ class LMD(Family):
 
 class LMDMeter:
     """Compares the two tracks of one clip; the frames are not looked at."""
+
+    looks_at = NO_FRAMES
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._n = pair.n_frames

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
-from lipsync_eval.device import pick
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, stacks
@@ -62,13 +62,16 @@ SPECS: Final = (
 )
 
 
-def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8) -> NDArray[np.float64]:
+def lpips(
+    network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: int = 8, precision: Precision = "fp32"
+) -> NDArray[np.float64]:
     """LPIPS of uint8 frames.
 
     Args:
         network: from features.lpips_weights.load.
         gen, gt: (N, H, W, 3) uint8 RGB.
         batch: frames a step; does not move a value beyond rounding.
+        precision: number format of the convolutions.
 
     Returns:
         (N,) float64, lower is more alike, 0 for identical frames.
@@ -76,8 +79,6 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
     Raises:
         InputError: wrong dtype or shape, or frames too small for the net.
     """
-    import torch
-
     from lipsync_eval.features.lpips import MIN_SIDE
 
     gen, gt, _ = stacks(gen, gt)
@@ -88,17 +89,15 @@ def lpips(network: LPIPS, gen: NDArray[np.uint8], gt: NDArray[np.uint8], batch: 
         )
     out = np.empty(len(gen))
     device = network.shift.device
-    with torch.inference_mode():
+    with computing(device, precision):
         for i in range(0, len(gen), batch):
-            a, b = (_tensor(x[i : i + batch], device) for x in (gen, gt))
+            a, b = (_scaled(to_device(x[i : i + batch], device)) for x in (gen, gt))
             out[i : i + batch] = network(a, b, check=False).double().cpu().numpy()
     return out
 
 
-def _tensor(frames: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+def _scaled(frames: torch.Tensor) -> torch.Tensor:
+    return frames.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Lpips(Family):
@@ -106,6 +105,7 @@ class Lpips(Family):
 
     specs = SPECS
     options = (NET,)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -138,7 +138,8 @@ class Lpips(Family):
         """The network on the run's device, arrays in and out."""
         trunk, linear = self._files()
         self._notes = [f.note for f in (trunk, linear) if f.note]
-        return find(LpipsDistances, f"{__name__}:load_distances", self.net, trunk, linear, self.settings.device)
+        how = self.settings.device, self.settings.precision
+        return find(LpipsDistances, f"{__name__}:load_distances", self.net, trunk, linear, *how)
 
     def network(self) -> LPIPS:
         """The network itself, on the run's device in this process."""
@@ -148,25 +149,29 @@ class Lpips(Family):
 class LpipsDistances:
     """The network with its weights on one device: crop pairs in, distances out."""
 
-    def __init__(self, network: LPIPS) -> None:
-        self.network = network
+    def __init__(self, network: LPIPS, precision: Precision = "fp32") -> None:
+        self.network, self.precision = network, precision
 
     @itemwise
     def measure(self, gen: NDArray[np.uint8], gt: NDArray[np.uint8]) -> NDArray[np.float64]:
         """As `lpips`."""
-        return lpips(self.network, gen, gt, 64 if self.network.shift.is_cuda else 8)
+        return lpips(self.network, gen, gt, 64 if self.network.shift.is_cuda else 8, self.precision)
 
 
 @lru_cache(maxsize=3)
-def load_distances(net: str, trunk: WeightFile, linear: WeightFile, device: str) -> LpipsDistances:
+def load_distances(
+    net: str, trunk: WeightFile, linear: WeightFile, device: str, precision: Precision = "fp32"
+) -> LpipsDistances:
     """The network of two files, kept."""
     from lipsync_eval.features.lpips_weights import load
 
-    return LpipsDistances(load(net, trunk, linear).to(pick(device)))
+    return LpipsDistances(load(net, trunk, linear).to(pick(device)), precision)
 
 
 class LpipsMeter:
     """Keeps the distance of every frame of one clip."""
+
+    looks_at = frozenset({"gen.crop", "gt.crop"})
 
     def __init__(self, network: LpipsDistances, notes: Sequence[str], pair: Pair) -> None:
         self.network, self.notes = network, notes

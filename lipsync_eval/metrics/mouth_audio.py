@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mouth_mel import QUIETEST
-from lipsync_eval.metrics.base import Family, Measurement, MetricSpec
+from lipsync_eval.metrics.base import NO_FRAMES, Family, Measurement, MetricSpec
 from lipsync_eval.types import Float, Pair, Side
 
 SHIFT: Final = 15
@@ -143,6 +143,8 @@ class MouthAudio(Family):
 
 class MouthAudioMeter:
     """Both videos of one pair; the frames themselves are not looked at."""
+
+    looks_at = NO_FRAMES
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._pair, self._metrics = pair, metrics

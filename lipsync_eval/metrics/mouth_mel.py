@@ -11,7 +11,7 @@ import numpy as np
 from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mouth_mel import Found, measure, shipped
-from lipsync_eval.metrics.base import Failure, Family, Measurement, MetricSpec
+from lipsync_eval.metrics.base import NO_FRAMES, Failure, Family, Measurement, MetricSpec
 from lipsync_eval.types import FPS, RATE, Pair, Side
 
 CORR: Final = "mouth_mel_corr"
@@ -84,6 +84,8 @@ class MouthMel(Family):
 
 class MouthMelMeter:
     """Both videos of one pair; the frames themselves are not looked at."""
+
+    looks_at = NO_FRAMES
 
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._pair, self._metrics = pair, metrics

@@ -154,6 +154,8 @@ class PSNR(Family):
 class PSNRMeter:
     """Keeps the mean squared error of every frame of one clip."""
 
+    looks_at = frozenset({"gen.crop", "gt.crop"})
+
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         self._metrics = metrics
         self._kept = PairFrames(pair, ("mse", "wrapped"))

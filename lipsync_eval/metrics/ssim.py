@@ -121,6 +121,8 @@ _LIMITS = {"ssim": ("SSIM", SMALLEST), "ms_ssim": ("MS-SSIM", SMALLEST_MULTISCAL
 class SSIMMeter:
     """Measures the crop pairs of one clip, frame by frame."""
 
+    looks_at = frozenset({"gen.crop", "gt.crop"})
+
     def __init__(self, pair: Pair, metrics: frozenset[str]) -> None:
         names = [name for name in _LIMITS if name in metrics]
         self._kept = PairFrames(pair, names)

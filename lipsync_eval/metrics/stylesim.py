@@ -313,12 +313,17 @@ class StyleSimMeter:
         except ClipError as error:
             return error
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The videos whose collectors need frames."""
+        sides = self.sides.items()
+        return frozenset(f"{name}.frames" for name, c in sides if not isinstance(c, LipsyncError) and c.needs_frames)
+
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         for name, frames in (("gen", batch.gen), ("gt", batch.gt)):
-            collector = self.sides.get(name)
-            if collector is not None and not isinstance(collector, LipsyncError) and collector.needs_frames:
-                collector.update(batch.start, frames)
+            if f"{name}.frames" in self.looks_at:
+                self.sides[name].update(batch.start, frames)  # type: ignore[union-attr]
 
     def finish(self) -> Measurement:
         """The clip's numbers; a video without a code is a failure of the metrics that need it."""

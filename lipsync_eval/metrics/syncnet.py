@@ -102,6 +102,7 @@ class SyncNet(Family):
 
     specs = SPECS
     options = (DETECTOR, COMPAT)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         """Cheap: reads settings and the protocol's rules only.
@@ -188,6 +189,12 @@ class SyncNetMeter:
                 self._gt = open_side(pair.gt, pair.gt_frames, keep=True)
         except ClipError as error:
             self._lost = str(error)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The real frames only where the cache did not know their distances."""
+        sides = (("gen.frames", self._gen), ("gt.frames", self._gt))
+        return frozenset(name for name, scorer in sides if scorer is not None and scorer.needs_frames)
 
     def update(self, batch: Batch) -> None:
         """Take the next frames of both videos."""

@@ -11,7 +11,8 @@ from lipsync_eval.results.rows import Interval
 
 N_BOOT = 1000
 LEVEL = 0.95
-_CHUNK = 4_000_000
+_CHUNK = 250_000
+"""Numbers drawn at once: they fit into a core's cache."""
 
 
 def clip_mean(values: Sequence[float]) -> float | None:
@@ -44,7 +45,7 @@ def bootstrap(
 
 
 def bootstraps(
-    columns: Sequence[tuple[Sequence[float], Sequence[str] | None]],
+    columns: Sequence[tuple[Sequence[float] | NDArray[np.float64], Sequence[str] | None]],
     seed: int,
     n_boot: int = N_BOOT,
     level: float = LEVEL,

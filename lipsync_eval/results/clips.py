@@ -6,6 +6,7 @@ Runs are compared over the clips that all of them scored: a run that failed on t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from lipsync_eval.results.schema import Result
 from lipsync_eval.results.signature import CROP_FROM, MIXED, parse_signature
 
 
-def values_of(run: Result, metric: str) -> dict[str, float]:
-    """Clip id -> value, of the clips that have one; empty for a pooled metric."""
-    return {c.id: v for c in run.clips if (v := c.values.get(metric)) is not None}
+def values_of(run: Result, metric: str) -> Mapping[str, float]:
+    """Clip id -> value in clip order, of the clips that have one; empty for a pooled metric."""
+    return run.column(metric)
 
 
 def scored_clips(run: Result, metric: str) -> frozenset[str]:
@@ -37,7 +38,7 @@ def scored_clips(run: Result, metric: str) -> frozenset[str]:
 
 def pooled_over(run: Result, metric: str) -> bool:
     """Whether a score is pooled over clips that have no value of their own."""
-    return metric in run and run[metric].value is not None and all(c.values.get(metric) is None for c in run.clips)
+    return metric in run and run[metric].value is not None and not run.column(metric)
 
 
 def common_clips(runs: Sequence[Result], metric: str) -> list[str]:
@@ -72,12 +73,8 @@ def real_values(runs: Sequence[Result], metric: str) -> dict[str, float]:
     Where runs differ on a clip (a pair is cut to its common length), the mean over them stands; the order of runs does
     not matter.
     """
-    found: dict[str, list[float]] = {}
-    for run in runs:
-        for clip in run.clips:
-            if (v := clip.gt_values.get(metric)) is not None:
-                found.setdefault(clip.id, []).append(v)
-    return {i: _mean(v) for i, v in sorted(found.items())}
+    columns = [column for run in runs if (column := run.column(metric, real=True))]
+    return {i: _mean([c[i] for c in columns if i in c]) for i in sorted(dict.fromkeys(chain.from_iterable(columns)))}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 
 Direction = Literal["up", "down", "zero"]
 
-BETTER: Final[Mapping[str | None, str]] = {"up": "higher", "down": "lower", "zero": "near 0", None: "unknown"}
+BETTER: Final[Mapping[str | None, str]] = {"up": "higher", "down": "lower", "zero": "near 0", None: "none"}
 """What is better, in words."""
+NO_DIRECTION: Final = "neither direction is known to be better"
 UNRANKED: Final = frozenset({"mouth_audio_corr", "mouth_audio_offset"})
 """Coarse metrics (loudness against mouth opening) that are shown, but neither ranked nor gated unless they are named."""
 DECIMALS: Final = 3
@@ -29,7 +30,7 @@ class Facts:
     decimals: int
     """Digits after the point."""
     direction: Direction | None
-    """up: higher is better; down: lower; zero: nearest to zero; None: not known, so the metric is not ranked."""
+    """up: higher is better; down: lower; zero: nearest to zero; None: no direction is better, or none is known, so the metric is not ranked."""
     unit: str
     """'dB', 'px', 'frames', or '1' for none."""
     family: str

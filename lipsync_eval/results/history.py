@@ -1,12 +1,14 @@
 """history.json of `lipsync-eval watch`: a row for every checkpoint of a training, with its scores and their signatures.
 
-A history stands for its newest checkpoint where a run is asked for (`gate`, `export`).
+A history stands for its newest checkpoint where a run is asked for (`gate`, `export`), and for all that are scored where
+runs are compared (`table`, `plot`, `report`).
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, FiniteFloat, ValidationError
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.names import printable
 from lipsync_eval.results.rows import JsonRecord, Score
@@ -27,11 +29,11 @@ RUN: Final = "run"
 """Folder of the usual run inside a row's folder."""
 COLUMNS: Final = (
     "checkpoint", "step", "status", "metric", "value", "mean_abs", "low", "high", "gt_value", "unit", "direction",
-    "n_scored", "n_asked", "signature", "reason", "run",
+    "n_scored", "n_asked", "signature", "resample", "reason", "run",
 )  # fmt: skip
 """Of history.csv: a line for every checkpoint and metric; one without metric for a checkpoint that failed."""
 
-NO_SCORE: Final = (None,) * 11
+NO_SCORE: Final = (None,) * 12
 """What `score_cells` gives where there is no score."""
 
 _NUMBERS = re.compile(r"\d+")
@@ -108,10 +110,10 @@ class History(JsonRecord):
 
 
 def score_cells(s: Score) -> tuple[object, ...]:
-    """metric to signature of COLUMNS."""
+    """metric to resample of COLUMNS."""
     low, high = (s.ci.low, s.ci.high) if s.ci else (None, None)
     return (
-        s.metric, s.value, s.mean_abs, low, high, s.gt_value, s.unit, s.direction, s.n_scored, s.n_asked, s.signature,
+        s.metric, s.value, s.mean_abs, low, high, s.gt_value, s.unit, s.direction, s.n_scored, s.n_asked, s.signature, s.resample,
     )  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def steps(names: Sequence[str]) -> list[int]:
 
 def history_file(path: Path) -> Path | None:
     """The history that a path means: history.json itself, or a folder that holds one; None where there is none."""
-    file = path / HISTORY if path.is_dir() else path
+    file = path / HISTORY if os.path.isdir(path) else path  # noqa: PTH112 (False, not an error, where a name is too long)
     return file if file.name == HISTORY and file.is_file() else None
 
 
@@ -150,8 +152,8 @@ def load_history(file: Path) -> History:
         ParseError: it cannot be read, or is not as `watch` writes it.
     """
     try:
-        return History.model_validate(json.loads(file.read_text("utf-8")))
-    except (OSError, RecursionError) as error:
+        return History.model_validate(parse_json(file.read_text("utf-8")))
+    except OSError as error:
         raise ParseError(f"{file}: cannot be read ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]
@@ -167,6 +169,24 @@ def save_history(history: History, folder: Path) -> None:
     """Write history.json and history.csv, each whole or not at all."""
     write_text(folder / HISTORY, history.to_json())
     write_text(folder / TABLE, history.to_csv())
+
+
+def scored_runs(file: Path) -> tuple[list[Path], list[str]]:
+    """The runs of all scored checkpoints of a history, in its order, and a sentence on each other checkpoint.
+
+    Args:
+        file: from `history_file`.
+
+    Raises:
+        UsageError: no checkpoint is scored.
+        ParseError: the history cannot be read.
+    """
+    rows = load_history(file).rows
+    runs = [file.parent / row.folder / RUN for row in rows if row.status == "scored"]
+    if not runs:
+        raise UsageError(f"{file}: no checkpoint is scored yet; wait for the first one")
+    others = [row for row in rows if row.status != "scored"]
+    return runs, [f"{printable(r.checkpoint)} is left out: {r.reason or 'it is not scored yet'}" for r in others]
 
 
 def newest_run(path: Path, *, besides: Path | None = None) -> Path:

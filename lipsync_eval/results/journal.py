@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lipsync_eval.errors import OtherRun, OutputError
-from lipsync_eval.files import atomic, create, write_text
+from lipsync_eval.files import atomic, create, parse_json, write_text
+from lipsync_eval.results.rows import FailureRow, Number
 
 JOURNAL = "journal"
 PLAN = "plan.json"
@@ -42,6 +44,23 @@ class Outcome:
     """metric or array name -> per-frame values."""
     states: dict[str, Arrays] = field(default_factory=dict, repr=False)
     """pooled metric -> its state of this clip."""
+
+
+class _Entry(BaseModel):
+    """What a file of the journal holds of one clip: shards travel between machines, so it is checked."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    id: str
+    gen: str | None
+    gt: str | None
+    digests: list[str] = Field(min_length=2, max_length=2)
+    n_frames: int | None
+    values: dict[str, Number | None]
+    gt_values: dict[str, Number | None]
+    notes: list[str]
+    details: dict[str, Any]
+    failures: list[FailureRow]
 
 
 class Journal:
@@ -132,10 +151,11 @@ class Journal:
 
         Raises:
             OSError: the disk is full.
-            ValueError, TypeError: the outcome holds something that JSON cannot (nothing is kept).
+            ValueError, TypeError: the outcome holds something that JSON cannot, or that is of a wrong kind (nothing is kept).
         """
         data = asdict(outcome) | {"frames": None, "states": None, "run": self.run}
         text = json.dumps(data, allow_nan=False) + "\n"
+        _Entry.model_validate(parse_json(text))
         arrays = {f"frames/{name}": a for name, a in outcome.frames.items()}
         for metric, state in outcome.states.items():
             arrays |= {f"states/{metric}/{name}": a for name, a in state.items()}
@@ -184,8 +204,8 @@ class Journal:
     def note(self, name: str) -> dict[str, Any] | None:
         """What `keep_note` kept for this run; None where there is nothing of this run."""
         try:
-            data = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            data = parse_json((self.folder / f"{name}.json").read_text("utf-8"))
+        except (OSError, ValueError):
             return None
         return data if isinstance(data, dict) and data.pop("run", None) == self.run else None
 
@@ -210,22 +230,26 @@ class Journal:
 
     def _plan(self) -> tuple[str, dict[str, Any]] | None:
         try:
-            data = json.loads((self.folder / PLAN).read_text("utf-8"))
+            data = parse_json((self.folder / PLAN).read_text("utf-8"))
             return str(data["run"]), dict(data["plan"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(
                 f"{self.folder}: the journal's {PLAN} cannot be read ({error}); start afresh with --overwrite"
             ) from error
 
     def _entry(self, place: int, name: str) -> dict[str, Any] | None:
-        """What was kept of a clip, if it is of this run and this clip."""
+        """What was kept of a clip, if it is of this run and this clip, and whole."""
         try:
-            data = json.loads((self.folder / f"{place:06d}.json").read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            data = parse_json((self.folder / f"{place:06d}.json").read_text("utf-8"), nan=False)
+        except (OSError, ValueError):
             return None
         if not isinstance(data, dict) or data.pop("run", None) != self.run or data.get("id") != name:
+            return None
+        try:
+            _Entry.model_validate(data)
+        except ValidationError:
             return None
         return data
 

@@ -6,9 +6,19 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
+_Values = NDArray[np.float64] | float
 
 ROUNDING: Final = 1e-9
 """Share of a value (of 1 for smaller ones) up to which two values are one: sums in another order, decimals in binary."""
+LARGEST: Final = 1e100
+"""Larger than any measurement: sums and squares of many such are still finite, and so are means and intervals."""
+
+
+def measured(value: float) -> bool:
+    """Whether a number can be a measurement: it is finite, and so are the sums that are made of many like it."""
+    return abs(value) < LARGEST / 2
 
 
 def fixed(value: float, decimals: int) -> str:
@@ -37,7 +47,15 @@ def apart(a: float, b: float, *others: float) -> float:
     return 0.0 if abs(a - b) <= ROUNDING * scale else a - b
 
 
-def level(values: Sequence[float], direction: str | None) -> float:
+def all_apart(a: _Values, b: _Values, *others: _Values) -> NDArray[np.float64]:
+    """`apart` of many values, element by element; single ones stand for as many as the others are."""
+    scale = np.maximum(1.0, np.abs(a))
+    for x in (b, *others):
+        scale = np.maximum(scale, np.abs(x))
+    return np.where(np.abs(a - b) <= ROUNDING * scale, 0.0, a - b)
+
+
+def level(values: Sequence[float] | NDArray[np.float64], direction: str | None) -> float:
     """What a metric's clips are ranked by: their mean, and for 'zero' the mean of their absolute values.
 
     +5 and -5 are as far from 0 as two times 5: offsets do not cancel. One definition for score, table, plot and gate.
@@ -53,3 +71,9 @@ def level(values: Sequence[float], direction: str | None) -> float:
 def rank(value: float, direction: str) -> float:
     """A score as a number that is smaller for the better one; direction 'up', 'down' or 'zero'."""
     return -value if direction == "up" else abs(value) if direction == "zero" else value
+
+
+def ranks(values: Sequence[float], direction: str) -> NDArray[np.float64]:
+    """`rank` of many values."""
+    x = np.asarray(values, np.float64)
+    return -x if direction == "up" else np.abs(x) if direction == "zero" else x

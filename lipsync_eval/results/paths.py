@@ -1,4 +1,6 @@
-"""Where the videos of a run are. In memory paths are absolute; in a file they start from the file's own folder where they can."""
+"""Where the videos of a run are. In memory paths are absolute; in a file they start from the file's own folder where they can.
+
+An address (`s3://...`) is itself everywhere."""
 
 from __future__ import annotations
 
@@ -7,12 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lipsync_eval.urls import is_url
+
 Change = Callable[[str], str]
 
 
 def absolute(text: str) -> str:
     """A path from the working folder as an absolute one, without '..'; symbolic links stay."""
-    return os.path.normpath(Path.cwd() / text)
+    return text if is_url(text) else os.path.normpath(Path.cwd() / text)
 
 
 def from_folder(text: str, folder: Path) -> str:
@@ -20,6 +24,8 @@ def from_folder(text: str, folder: Path) -> str:
 
     A run that is moved or copied together with its videos still finds them.
     """
+    if is_url(text):
+        return text
     start = os.path.realpath(folder)
     text = absolute(text)
     try:
@@ -37,7 +43,19 @@ def to_absolute(text: str, folder: Path) -> str:
 def absolutes(folder: Path) -> Change:
     """`to_absolute` for many texts of one folder: where it is, is looked up once."""
     start = os.path.realpath(folder)
-    return lambda text: os.path.normpath(os.path.join(start, text)) if text else text  # noqa: PTH118 (many thousands)
+    known: dict[str, str] = {}
+
+    def whole(text: str) -> str:
+        if is_url(text):
+            return text
+        parent, name = os.path.split(text)
+        if name in ("", os.curdir, os.pardir):
+            return os.path.normpath(os.path.join(start, text)) if text else text  # noqa: PTH118
+        if parent not in known:
+            known[parent] = os.path.join(os.path.normpath(os.path.join(start, parent)), "")  # noqa: PTH118
+        return known[parent] + name
+
+    return whole
 
 
 def changed(result: Mapping[str, Any], change: Change) -> dict[str, Any]:

@@ -6,15 +6,18 @@ A score that does not exist is None together with a failure row; never 0, NaN or
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from lipsync_eval.results.facts import Direction, completed
-from lipsync_eval.results.numbers import fixed
+from lipsync_eval.results.numbers import LARGEST, fixed
 
 Resample = Literal["clip", "speaker"]
 """What intervals and tests resample: clips, or speakers with all their clips (clips of one person are not independent)."""
+
+Number = Annotated[FiniteFloat, Field(ge=-LARGEST, le=LARGEST)]
+"""A measurement."""
 
 
 class JsonRecord(BaseModel):
@@ -65,8 +68,8 @@ class DataInfo(JsonRecord):
 class Interval(JsonRecord):
     """Percentile bootstrap over clips."""
 
-    low: FiniteFloat
-    high: FiniteFloat
+    low: Number
+    high: Number
     level: FiniteFloat
     n_boot: int
     seed: int
@@ -78,16 +81,16 @@ class Score(JsonRecord):
     metric: str
     title: str
     """Heading in tables, e.g. 'PSNR'."""
-    value: FiniteFloat | None
+    value: Number | None
     """Mean over the clips that have a value, or pooled. For direction 'zero' the signed mean: see `mean_abs`."""
-    mean_abs: FiniteFloat | None = None
+    mean_abs: Number | None = None
     """For direction 'zero': mean of the clips' absolute values, by which the metric is ranked and gated; else None."""
-    gt_value: FiniteFloat | None
+    gt_value: Number | None
     """The real videos' own mean score, where the metric needs no reference."""
     unit: str
     """'dB', 'px', 'frames', or '1' for none."""
     direction: Direction | None
-    """up: higher is better; down: lower is better; zero: nearest to zero is best; None: not known, never guessed."""
+    """up: higher is better; down: lower is better; zero: nearest to zero is best; None: no direction is better, or none is known."""
     decimals: int = Field(ge=0, le=10)
     """Digits after the point in tables."""
     family: str
@@ -142,8 +145,8 @@ class ClipRow(JsonRecord):
     gt: str | None
     n_frames: int | None
     """Frames at 25 fps: the common length, or the generated video's own where the two are not paired; None: never read."""
-    values: dict[str, FiniteFloat | None]
-    gt_values: dict[str, FiniteFloat | None]
+    values: dict[str, Number | None]
+    gt_values: dict[str, Number | None]
     notes: list[str]
     details: dict[str, Any]
     speaker: str | None = None

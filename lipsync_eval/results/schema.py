@@ -7,7 +7,6 @@ absolute values for metrics whose best value is 0; paths start from the file's o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,8 +15,10 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from lipsync_eval.errors import OutputError, ParseError, UsageError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.results import paths
+from lipsync_eval.results.collector import without_collector
+from lipsync_eval.results.columns import Column, Columns
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.frames import FRAMES, Frames, load_frames, write_frames
 from lipsync_eval.results.numbers import level
@@ -52,6 +53,8 @@ class Result(JsonRecord):
 
     _frames: Frames | Path | None = PrivateAttr(None)
     """Per-frame values, or the folder whose frames.npz holds them."""
+    _columns: Columns | None = PrivateAttr(None)
+    """The clips by metric, once somebody asked."""
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True, protected_namespaces=())
 
@@ -87,6 +90,12 @@ class Result(JsonRecord):
     def _repr_html_(self) -> str:
         """For notebooks."""
         return summary_html(self.scores, self.failures, self.data.n_pairs)
+
+    def column(self, metric: str, *, real: bool = False) -> Column:
+        """The values of one metric by clip id, or the real videos' own; empty where no clip has one (a pooled metric)."""
+        if self._columns is None or self._columns.clips is not self.clips:
+            self._columns = Columns(self.clips)
+        return (self._columns.real if real else self._columns.values).get(metric, {})
 
     def scores_frame(self) -> pd.DataFrame:
         """One row a metric, indexed by its id: title, value, mean_abs, gt_value, low, high (of the interval), unit, direction,
@@ -202,7 +211,11 @@ class Result(JsonRecord):
         Raises:
             ParseError: no such file, not JSON, or not of schema 1 or 2; says where.
         """
-        path = Path(path)
+        with without_collector():
+            return cls._loaded(Path(path))
+
+    @classmethod
+    def _loaded(cls, path: Path) -> Self:
         file = path / RESULTS if path.is_dir() else path
         data = _read(path, file)
         if data["schema"] > 1:
@@ -215,7 +228,7 @@ class Result(JsonRecord):
             raise ParseError(
                 f"{file}: {place}: {first['msg']} ({error.error_count()} problems); it is not as `lipsync-eval score` writes it"
             ) from None
-        result = result.model_copy(update={"scores": [_with_mean_abs(s, result.clips) for s in result.scores]})
+        result = result.model_copy(update={"scores": [_with_mean_abs(s, result) for s in result.scores]})
         return result.with_frames(file.parent.absolute() if (file.parent / FRAMES).exists() else None)
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
@@ -256,23 +269,23 @@ def load_result(path: Path | str) -> Result:
     return Result.load(path)
 
 
-def _with_mean_abs(score: Score, clips: Sequence[ClipRow]) -> Score:
+def _with_mean_abs(score: Score, run: Result) -> Score:
     """What schema 1 does not write: the mean of absolute values where 0 is best."""
-    values = [v for c in clips if (v := c.values.get(score.metric)) is not None]
-    if score.direction != "zero" or score.mean_abs is not None or not values:
+    if score.direction != "zero" or score.mean_abs is not None:
         return score
-    return score.model_copy(update={"mean_abs": level(values, "zero")})
+    values = list(run.column(score.metric).values())
+    return score.model_copy(update={"mean_abs": level(values, "zero")}) if values else score
 
 
 def _read(path: Path, file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = parse_json(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ParseError(
             f"{path}: no {RESULTS} there; give a folder that `lipsync-eval score` wrote (an unfinished run is finished with "
             "--resume, shards are put together with `lipsync-eval merge`)"
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ParseError(
             f"{file}: cannot be read as JSON ({error}); give a {RESULTS} that `lipsync-eval score` wrote"
         ) from error

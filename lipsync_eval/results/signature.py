@@ -24,6 +24,7 @@ MEANING: Final[Mapping[str, str]] = {
     "align": "what was done with unlike lengths",
     "audio": "whose audio was scored",
     CROP_FROM: "whose landmarks placed the generated crops",
+    "dtype": "number format of the networks, where it is not fp32",
     "experiment": "which experiment of `compare` made the videos",
     "faces": "landmark backend and detector",
     "face": "which face was followed",

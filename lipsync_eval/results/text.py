@@ -20,6 +20,7 @@ def summary(scores: Sequence[Score], failures: Sequence[FailureRow], n_clips: in
     lines = [_line(*_HEAD)]
     lines.append("-" * len(lines[0]))
     lines += [_line(*cells) for cells in _table(scores)]
+    lines += _drawn(scores)
     lines += _failures(failures, n_clips)
     lines += ["", *_signatures(scores)]
     return "\n".join(lines)
@@ -32,7 +33,7 @@ def summary_html(scores: Sequence[Score], failures: Sequence[FailureRow], n_clip
         return "<tr>" + "".join(f"<{tag}>{html.escape(c.strip())}</{tag}>" for c in cells) + "</tr>"
 
     body = "".join(row(cells, "td") for cells in _table(scores))
-    rest = "\n".join([*_failures(failures, n_clips), *_signatures(scores)])
+    rest = "\n".join([*_drawn(scores), *_failures(failures, n_clips), *_signatures(scores)])
     table = f"<table><thead>{row(_HEAD, 'th')}</thead><tbody>{body}</tbody></table>"
     return f"{table}<pre>{html.escape(rest)}</pre>"
 
@@ -52,6 +53,13 @@ def _table(scores: Sequence[Score]) -> list[tuple[str, str, str, str, str, str]]
         if s.mean_abs is not None:
             rows.append((_ABSOLUTE, s.printed(s.mean_abs), "", "", "", ""))
     return rows
+
+
+def _drawn(scores: Sequence[Score]) -> list[str]:
+    """What the intervals draw, where that is not clips."""
+    return (
+        ["", "Intervals draw speakers, with all their clips."] if any(s.resample == "speaker" for s in scores) else []
+    )
 
 
 def _failures(failures: Sequence[FailureRow], n_clips: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from lipsync_eval.engine.kept_plan import settings_data
+from lipsync_eval.engine.threads import variables
 from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import LipsyncError, UsageError
 from lipsync_eval.results.schema import RESULTS, Result, load_result
@@ -35,6 +37,7 @@ class BackgroundScore:
         metrics: str = "core",
         settings: Settings | None = None,
         workers: Workers = 1,
+        threads: int | None = None,
         log: Log | None = None,
         prefix: str = "lipsync/",
     ) -> None:
@@ -46,10 +49,12 @@ class BackgroundScore:
             metrics: as `score` takes them.
             settings: how to measure; None: Settings(device='cpu'), so that the training keeps its GPU.
             workers: measuring processes of the child, or "auto".
+            threads: of the libraries of each, as in `score`; None: as the environment says, else all cores.
             log: called by `poll` and `close` with every finished step's values.
             prefix: of the names given to `log`.
         """
         self.gt, self.out, self.metrics, self.workers = Path(gt), Path(out), metrics, workers
+        self.threads = threads
         self.settings = settings or Settings(device="cpu")
         self.log, self.prefix = log, prefix
         self.failed: dict[int, str] = {}
@@ -106,12 +111,13 @@ class BackgroundScore:
             return
         step, gen = self._waiting.pop(0)
         asked = {
-            "gen": gen, "gt": self.gt, "out": self._folder(step), "metrics": self.metrics, "workers": self.workers,
+            "gen": gen, "gt": self.gt, "out": self._folder(step), "metrics": self.metrics, "workers": self.workers, "threads": self.threads,
             "settings": settings_data(self.settings), "name": f"step {step}",
         }  # fmt: skip
         command = [sys.executable, "-m", "lipsync_eval.torch.child", json.dumps(asked, default=str)]
+        env = None if self.threads is None else {**os.environ, **variables(self.threads)}
         words = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads could fill and stop the child
-        self._running = step, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=words), words
+        self._running = step, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=words, env=env), words
 
     def _folder(self, step: int) -> Path:
         return self.out / f"step-{step:08d}"

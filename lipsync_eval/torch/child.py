@@ -21,6 +21,7 @@ def main(text: str) -> int:
             settings=Settings(**asked["settings"]),
             out=asked["out"],
             workers=asked["workers"],
+            threads=asked["threads"],
             name=asked["name"],
             overwrite=True,
         )

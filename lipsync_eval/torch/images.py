@@ -95,7 +95,7 @@ class LPIPS(_Network):
         if a.shape != b.shape:
             raise InputError(f"gen and gt must have one shape, got {tuple(gen.shape)} and {tuple(gt.shape)}")
         self._family = self._family or Lpips(self.on(gen), frozenset({"lpips"}))
-        self.add(lpips_distances(self._family.network(), a, b))
+        self.add(lpips_distances(self._family.network(), a, b, precision=self._family.settings.precision))
 
 
 class FID(_Network):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.plan import make_plan
 from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import OtherRun, OutputError
@@ -41,6 +42,8 @@ class Asked:
     timeout: float = 86400.0
     """Seconds that the command may take for one checkpoint."""
     workers: Workers = 1
+    threads: int | None = None
+    """As in engine.score."""
     skip_missing: bool = False
     drop_videos: bool = False
     """Remove a checkpoint's videos once they are scored."""
@@ -72,6 +75,7 @@ def plan_of(asked: Asked, entries: Sequence[ManifestEntry], tell: Callable[[str]
     rows = [("id", "gen", "gt"), *((e.id, str(e.real.resolve()), str(e.real.resolve())) for e in entries)]
     write_text(table, csv_text(rows))
     try:
+        require(asked.settings.device)
         plan = make_plan(out, out, asked.metrics, asked.settings, pairs_csv=table, skip_missing=asked.skip_missing)
     finally:
         table.unlink(missing_ok=True)

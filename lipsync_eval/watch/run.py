@@ -235,6 +235,7 @@ class _Watch:
                 out=folder / RUN,
                 pairs=folder / PAIRS,
                 workers=self.asked.workers,
+                threads=self.asked.threads,
                 skip_missing=self.asked.skip_missing,
                 name=row.checkpoint,
                 resume=resume,

@@ -40,8 +40,36 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source:
     module.load_state_dict({**state, **tensors}, strict=True)
 
 
-def onnx_session(path: Path, threads: int = 1) -> Any:
-    """An onnxruntime session on the CPU. The file is looked at first (`onnx_check`): it may not point to files beside it.
+def onnx_device(name: str) -> int | None:
+    """The number of the GPU on which ONNX runs under --device `name`; None: the CPU, also where onnxruntime has no CUDA.
+
+    Raises:
+        UsageError: not a device name, or CUDA asked for where there is none.
+    """
+    import onnxruntime
+
+    from lipsync_eval.device import pick
+
+    if name == "cpu" or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return None
+    device = pick(name)
+    return None if device.type == "cpu" else device.index or 0
+
+
+def providers(gpu: int | None) -> list[tuple[str, dict[str, str]]]:
+    """What an onnxruntime session is given: the GPU (TF32 off, as everywhere here) before the CPU."""
+    cuda = {"device_id": str(gpu), "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    own = [] if gpu is None else [("CUDAExecutionProvider", cuda)]
+    return [*own, ("CPUExecutionProvider", {})]
+
+
+def onnx_session(path: Path, threads: int = 1, device: int | None = None) -> Any:
+    """An onnxruntime session. The file is looked at first (`onnx_check`): it may not point to files beside it.
+
+    Args:
+        path: the file.
+        threads: on the CPU.
+        device: from `onnx_device`.
 
     Returns:
         onnxruntime.InferenceSession.
@@ -65,7 +93,7 @@ def onnx_session(path: Path, threads: int = 1) -> Any:
     except RefusedCheckpoint as error:
         raise RefusedCheckpoint(f"{path} is refused: {error}; fetch it again, or use the official file") from error
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=providers(device))
     except Exception as error:  # onnxruntime raises a class of its own for every kind of failure
         raise RefusedCheckpoint(
             f"{path} is refused: onnxruntime cannot read it ({error}); use the official file"

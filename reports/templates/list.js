@@ -1,6 +1,7 @@
 "use strict";
 // The summary and the list of clips.
-let sort = { key: "name", up: true };
+const ROWS = 200; // drawn at once
+let sort = { key: "name", up: true }, drawn = { shape: null, rows: 0 };
 
 function summary() {
   const head = el("tr", null, {}, [el("th", "metric", { scope: "col" })]), body = el("tbody"), real = DATA.metrics.some((m) => typeof m.real === "number");
@@ -18,7 +19,8 @@ function summary() {
   body.append(lost);
   $("summary").append(el("thead", null, {}, [head]), body);
   const left = Math.max(...DATA.metrics.map((m) => m.leftOut));
-  $("summary-note").textContent = "Mean over clips, 95 % bootstrap interval." + (DATA.runs.length < 2 ? "" : DATA.unlike.length ? " Nothing is marked best: the runs were not measured the same way." : " Bold is best, underlined second, over the clips that all methods scored" + (left ? ` (up to ${left} clips are left out of that).` : "."));
+  const speakers = DATA.runs.filter((run) => run.scores.some((s) => s.resample === "speaker")).map((run) => run.name);
+  $("summary-note").textContent = "Mean over clips, 95 % bootstrap interval" + (speakers.length ? ` (over speakers with all their clips: ${speakers.join(", ")}).` : ".") + (DATA.runs.length < 2 ? "" : DATA.unlike.length ? " Nothing is marked best: the runs were not measured the same way." : " Bold is best, underlined second, over the clips that all methods scored" + (left ? ` (up to ${left} clips are left out of that).` : "."));
   for (const sentence of DATA.unlike) $("unlike").append(el("p", `${sentence}.`, { class: "fail" }));
   for (const run of DATA.runs) for (const s of run.scores) $("signatures").append(el("p", `${run.name}, ${s.metric} [${s.hash}]: `, { class: "note" }, [el("code", s.signature)]));
 }
@@ -116,10 +118,29 @@ function clips() {
   if (!shape.found.some(([by]) => by === sort.key)) sort = { key: "name", up: true };
   const rows = chosen();
   for (const node of document.querySelectorAll(".of-pair")) node.hidden = shape.k >= 0;
-  $("cliptable").replaceChildren(header(shape), el("tbody", null, {}, rows.map((i) => clipRow(i, shape))));
-  $("count").textContent = `${rows.length} of ${DATA.ids.length} clips shown`;
+  $("cliptable").replaceChildren(header(shape), el("tbody"));
+  $("cliptable").parentNode.scrollTop = 0;
+  $("count").textContent = `${rows.length} of ${DATA.ids.length} clips`;
   view.order = rows;
+  drawn = { shape, rows: 0 };
+  moreRows();
+}
+// Rows are drawn as far as the list has been scrolled, and some further: thousands at once take seconds.
+function moreRows() {
+  const next = view.order.slice(drawn.rows, drawn.rows + ROWS), body = $("cliptable").tBodies[0];
+  body.querySelector(".more")?.remove();
+  body.append(...next.map((i) => clipRow(i, drawn.shape)));
+  drawn.rows += next.length;
+  if (drawn.rows < view.order.length) {
+    const button = el("button", `show more (${view.order.length - drawn.rows} clips)`, { type: "button" });
+    button.addEventListener("click", moreRows);
+    body.append(el("tr", null, { class: "more" }, [el("td", null, { colspan: String(drawn.shape.found.length) }, [button])]));
+  }
   markRow();
+}
+function scrolled(event) {
+  const box = event.target;
+  if (drawn.rows < view.order.length && box.scrollTop + 2 * box.clientHeight > box.scrollHeight) moreRows();
 }
 // The row of the clip that is open.
 function markRow() {
@@ -142,6 +163,7 @@ function startList() {
   for (const id of ["run", "failed", "worst", "metric", "diff-a", "diff-b"]) $(id).addEventListener("change", clips);
   $("search").addEventListener("input", clips);
   $("most").addEventListener("click", mostDifferent);
+  $("cliptable").parentNode.addEventListener("scroll", scrolled);
   clips();
 }
 function options(id, names, index) {

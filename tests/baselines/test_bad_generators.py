@@ -14,6 +14,7 @@ from support.generators import runs_of, toy_folder, toys_alive
 from support.waiting import until
 
 from lipsync_eval.cli import run
+from lipsync_eval.locks import Lock
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are found through /proc")
 
@@ -159,6 +160,16 @@ def test_a_killed_runner_leaves_nothing(tmp_path: Path, sign: signal.Signals) ->
     until(lambda: toys_alive(paths["side"]) == [], "the end of the generators")
     work = Path(waiting.read_text())
     until(lambda: not work.exists(), "the end of the temporary folder")
+
+
+def test_two_jobs_of_one_generator_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = toy_folder(tmp_path, {"good": {}})
+    state = tmp_path / "gen" / ".jobs" / "good"
+    state.mkdir(parents=True)
+    with Lock(state / ".lock"):
+        assert _run(paths, "good") == 2
+    assert "another job runs good there" in capsys.readouterr().err and not list(state.glob("*.json"))
+    assert _run(paths, "good") == 0 and not (state / ".lock").exists()
 
 
 def test_a_temporary_folder_with_a_dot_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from lipsync_eval.cli import run as cli
 from lipsync_eval.demo import _photo, degrade, make_demo, synthesise, talking
 from lipsync_eval.media import open_clip
 
@@ -82,3 +84,12 @@ def test_the_files_keep_them(tmp_path: Path) -> None:
         clip = open_clip(folder / "astronaut_a.mkv")
         assert (clip.n_frames, clip.size, len(clip.audio.samples)) == (100, (384, 384), 64000)
         np.testing.assert_array_equal(clip.audio.samples, synthesise(0)[0])
+
+
+@pytest.mark.parametrize("theirs", ["gen/mine.mp4", "gt/mine.mp4", "run/results.json"])
+def test_overwrite_replaces_nothing_but_a_demo(theirs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / theirs).parent.mkdir()
+    (tmp_path / theirs).write_text("mine")
+    assert cli(["demo", str(tmp_path), "--overwrite"]) == 2
+    assert "holds other files than a demo" in capsys.readouterr().err
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / theirs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -38,6 +40,7 @@ def test_a_run_under_another_name(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli(["table", str(a), str(b)]) == 0
     out = capsys.readouterr().out
     assert "c1/gen" in out and "c2/gen" in out
+    assert read_run(f"{a}={'x' * 500}").run.name == "x" * 500
     assert metric_list(" psnr, ,lmd ") == ["psnr", "lmd"] and metric_list(None) is None
 
 
@@ -97,6 +100,13 @@ def test_speakers_of_the_pairs_table(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert score.ci is not None and score.resample == "speaker"
     assert (score.ci.low, score.ci.high) == (pytest.approx(min(means)), pytest.approx(max(means)))
     assert "interval over speakers" in str(score)
+    assert "Intervals draw speakers" in str(result) and "Intervals draw speakers" in result._repr_html_()
+    shown = capsys.readouterr().out
+    assert "Intervals draw speakers" in shown
+    assert cli(["export", str(tmp_path / "run"), "--to", "hf-model-card", "--dataset", "x"]) == 0
+    assert 'interval_over: "speakers"' in capsys.readouterr().out
+    assert cli(["export", str(tmp_path / "run"), "--to", "csv"]) == 0
+    assert next(csv.DictReader(io.StringIO(capsys.readouterr().out)))["resample"] == "speaker"
     assert cli([*line, "--resume"]) == 0
     assert cli([*line[:-2], "--resume"]) == 2, "another plan"
     data = json.loads((tmp_path / "run" / "results.json").read_text())

@@ -43,6 +43,19 @@ def the_same(a: Path, b: Path) -> None:
     assert (a / "frames.npz").read_bytes() == (b / "frames.npz").read_bytes()
 
 
+def test_a_device_that_is_not_here_is_refused_before_any_work(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    device = f"cuda:{torch.cuda.device_count()}"
+    for line in (["score", *map(str, folders)], ["sensitivity", str(folders[0])]):
+        out = tmp_path / line[0]
+        assert cli([*line, "--metrics", "psnr", "--protocol", "raw", "--device", device, "--out", str(out)]) == 2
+        assert "CUDA device" in capsys.readouterr().err
+        assert not out.exists() or not any(out.iterdir())
+
+
 def test_the_main_job(folders: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "run"
     done = subprocess.run(

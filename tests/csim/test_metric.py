@@ -44,7 +44,7 @@ def test_contract(metric: str, r18: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """With a cheap map in place of the network: what is tested is everything around it."""
     mix = np.random.default_rng(0).normal(size=(3 * 14 * 14, 32)).astype(np.float32)
     cheap = lambda x: x.reshape(len(x), 3, 14, 8, 14, 8).mean((3, 5)).reshape(len(x), -1) @ mix  # noqa: E731
-    monkeypatch.setattr("lipsync_eval.features.arcface._torch", lambda file, device: cheap)
+    monkeypatch.setattr("lipsync_eval.features.arcface._torch", lambda file, device, precision: cheap)
     check_metric(metric, Settings(weights={"w600k_r50": r18}), n_frames=10)
 
 

@@ -47,6 +47,11 @@ CROP = of("gen.crop", "gt.crop")
 FACES = CROP | of("gen.points", "gt.points")
 """Under `radio`, whose crop follows landmarks."""
 LSE = frozenset({"lse_c", "lse_d", "av_offset"})
+NETWORKS = named("lpips", "fid", "fvd_", "lse_", "av_offset", "avs_", "softdtw_avhubert", "csim", "lip_expert_") - {
+    "lse_c_s",
+    "lse_d_s",
+}
+"""Those that run a network in the format of device.computing. (ArcFace's file is a torch checkpoint here: an ONNX one stays fp32.)"""
 AVHUBERT = named("avs_") | {"softdtw_avhubert"}
 
 
@@ -140,7 +145,9 @@ RUN: dict[str, list[Mutation]] = {
     "face": [setting(FACES, face="single"), setting(FACES, face="speaking")],
     "landmarks": [setting(NONE, landmarks="dlib68")],
     "detector": [setting(FACES, detector="yunet"), setting(NONE, detector="hog")],
+    "precision": [setting(NETWORKS, precision="bf16"), setting(NONE, precision="fp32")],
     "device": [setting(NONE, device="cpu")],
+    "cache_crops": [setting(NONE, cache_crops=True)],
     "offline": [setting(NONE, offline=True)],
     "seed": [setting(NONE, seed=7)],
 }  # fmt: skip
@@ -255,7 +262,11 @@ MOVES: list[tuple[dict[str, Any], set[str]]] = [
     ({"seed": 3}, set()),
     ({"device": "cpu"}, set()),
     ({"offline": True}, set()),
+    ({"cache_crops": True}, set()),
+    ({"cache_crops": True}, set()),
     ({"workers": 2}, set()),
+    ({"threads": 2, "workers": 2}, set()),
+    ({"threads": 3}, set()),
 ]
 
 

@@ -114,3 +114,9 @@ def test_a_result_that_is_printed(names: list[str]) -> None:
     """`print(result)` and the page of a notebook show names of runs and clips as one line of text."""
     result = run(names[0], {"psnr": [None] * (len(names) - 1) + [1.0]}, ids=names)
     assert all(c.isprintable() or c == "\n" for c in f"{result}{result!r}")
+
+
+def test_two_runs_of_one_name_are_told_apart_by_their_folders() -> None:
+    old, new = (run("gen", {"psnr": [1.0, 2.0]}, gen=f"/w/ckpt{k}/gen") for k in (1, 2))
+    assert as_text(compare(new, old)).startswith("ckpt2/gen against ckpt1/gen: ")
+    assert as_text(compare(old, old)).startswith("gen against gen: "), "nothing tells these apart"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,6 +53,40 @@ def test_25_fps_is_untouched_and_has_no_note(tmp_path):
     assert clip.size == (48, 64)
     assert clip.digest == hashlib.sha256((tmp_path / "a.mkv").read_bytes()).hexdigest()
     np.testing.assert_array_equal(np.stack(list(clip.frames())), np.stack([stamped(i) for i in range(30)]))
+
+
+@pytest.mark.parametrize("how", ["25", "22.13", "60", "real"])
+def test_frames_that_were_kept_are_those_that_are_decoded_again(tmp_path, how):
+    if how == "real":
+        if "LIPSYNC_EVAL_TEST_DATA" not in os.environ:
+            pytest.skip("LIPSYNC_EVAL_TEST_DATA is not set: real clips are not here")
+        clips = Path(os.environ["LIPSYNC_EVAL_TEST_DATA"]) / "clips"
+        paths = [
+            clips / "original" / name for name in ("grid_bbaf2n.mpg", "vrt_face1.mp4", "syncnet_example_shift5.avi")
+        ]
+    else:
+        fps = RATES.get(how, Fraction(25))
+        path = make_video(
+            tmp_path / "a.mp4", [stamped(i) for i in range(90)], tick=1 / fps, codec="libx264", pixels="yuv420p"
+        )
+        paths = [path]
+    for path in paths:
+        kept, again = open_clip(path, keep=10**9), open_clip(path)
+        assert kept.read.found.kept and not again.read.found.kept and kept == again
+        for window in ((), (0, 5), (70,), (20, 21), (again.n_frames, 99)):
+            for one, other in zip(kept.frames(*window), again.frames(*window), strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_no_more_is_kept_than_may_be(tmp_path):
+    path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(30)])
+    size = 48 * 64 * 3
+    for keep in (0, 1, size, 29 * size):
+        assert open_clip(path, keep=keep).read.found.kept == ()
+    clip = open_clip(path, keep=10**7)
+    assert len(clip.read.found.kept) == 30
+    path.unlink()
+    assert numbers(clip) == list(range(30)), "the file is not read again"
 
 
 def test_variable_rate_follows_timestamps_from_the_first_frame(tmp_path):

@@ -103,3 +103,9 @@ def test_other_encodings_missing_tables_and_file_roots(tmp_path, roots):
     table.write_text("gen,gt\na.mp4,1.avi\n")
     with pytest.raises(PairingError, match="is a file; with --pairs give the folders"):
         find_pairs(gen / "a.mp4", gt, pairs_csv=table)
+
+
+@pytest.mark.parametrize("speaker", [" ann", "ann ", "\tann"])
+def test_a_speaker_with_spaces_around_it_is_refused(tmp_path, roots, speaker):
+    with pytest.raises(PairingError, match=r"line 3.*spaces around it"):
+        pairs(tmp_path, roots, f"gen,gt,speaker\na.mp4,1.avi,ann\nx/b.mp4,2.avi,{speaker}\n")

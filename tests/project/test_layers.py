@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS: list[set[str]] = [
     {"version", "errors", "progress", "prefetch"},
-    {"files", "device", "networks", "registry", "logs"},
+    {"files", "urls", "device", "networks", "registry", "logs"},
     {"align", "options", "cache", "locks"},
     {"settings", "schemas"},
     {"types"},
@@ -38,7 +38,7 @@ FLOORS: list[set[str]] = [
 SHELVES = {"protocols", "baselines", "reports"}
 """Found beside the package in a checkout: what lies below the command line imports them where it needs them, not at the
 top of a file."""
-REPORTS_MAY_USE = {"reports", "version", "errors", "files", "types", "registry", "results"}
+REPORTS_MAY_USE = {"reports", "version", "errors", "files", "urls", "types", "registry", "results"}
 
 
 class Import(NamedTuple):

@@ -16,6 +16,7 @@ from support.waiting import until
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
+from lipsync_eval.locks import Lock
 from lipsync_eval.reports.page import write_page
 from lipsync_eval.reports.page_media import no_media
 from lipsync_eval.results.schema import Result
@@ -183,6 +184,29 @@ def test_200_clips_stay_small_and_open_at_once(tmp_path: Path) -> None:
         assert all(start > before for start in library), "the plots' library does not hold up the first view"
 
 
+def test_a_long_list_is_drawn_as_it_is_scrolled(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(10, 1, 450)
+    runs = [run(name, {"psnr": list(values + k * np.arange(450))}) for k, name in enumerate("ab")]
+    index = write_page(runs, [{}, {}], tmp_path / "p", [no_media] * 2)
+    with browser() as driver:
+        driver.get(index.as_uri())
+
+        def drawn() -> int:
+            return len(driver.find_elements("css selector", "#cliptable tr[data-clip]"))
+
+        assert drawn() == 200 and "450 of 450" in driver.find_element("id", "count").text
+        driver.execute_script("document.querySelector('#cliptable .more button').click()")
+        assert drawn() == 400
+        driver.execute_script(
+            "const box = document.getElementById('cliptable').parentNode; box.scrollTop = box.scrollHeight"
+        )
+        until(lambda: drawn() == 450, "the last rows")
+        assert not driver.find_elements("css selector", "#cliptable .more")
+        driver.execute_script("document.getElementById('most').click()")
+        first = driver.find_element("css selector", "#cliptable tbody td:last-child").text
+        assert drawn() == 200 and float(first) == -449, "sorted over all clips, not over those that were drawn"
+
+
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="different names"):
         write_page([], [], tmp_path / "p", [])
@@ -218,7 +242,9 @@ def scored(tmp_path: Path) -> Path:
     return tmp_path / "run" / "results.json"
 
 
-def test_only_videos_of_the_runs_own_folders_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_videos_of_the_runs_own_folders_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A results.json of a stranger names any video of this machine: a page with it may be passed on."""
     file = scored(tmp_path)
     secret = tmp_path / "private" / "secret.mkv"
@@ -243,6 +269,11 @@ def test_only_videos_of_the_runs_own_folders_are_shown(tmp_path: Path, capsys: p
     file.write_text(json.dumps(data))
     assert cli(["report", str(file.parent), "--out", str(tmp_path / "root")]) == 0
     assert not list((tmp_path / "root" / "media").iterdir()), "the whole disk is no folder of a run"
+    monkeypatch.setenv("HOME", str(secret.parent))
+    data["data"]["gen"] = str(tmp_path)
+    file.write_text(json.dumps(data))
+    assert cli(["report", str(file.parent), "--out", str(tmp_path / "home")]) == 0
+    assert not list((tmp_path / "home" / "media").iterdir()), "nor is one that holds a home"
 
 
 def test_missing_videos_are_told_at_once_and_strangers_folders_stay(
@@ -288,3 +319,27 @@ def test_one_cause_is_said_once_for_all_metrics_it_took(tmp_path: Path) -> None:
     page = "".join(p.read_text() for p in sorted(folder.rglob("*.js")))
     assert "metric: lmd, f_lmd: made up" in page
     assert page.count("lmd: made up") == 1
+
+
+def test_one_job_makes_a_page_and_a_killed_one_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, page = scored(tmp_path), tmp_path / "page"
+    page.mkdir()
+    with Lock(page / ".lock"):
+        assert cli(["report", str(file.parent), "--out", str(page), "--quiet"]) == 2
+    assert "another job makes a page there" in capsys.readouterr().err and not any(page.iterdir())
+
+    class Killed(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr("lipsync_eval.reports.page.make_previews", stop)
+        cli(["report", str(file.parent), "--out", str(page), "--quiet"])
+    assert "not finished" in (page / "index.html").read_text("utf-8")
+    assert cli(["report", str(file.parent), "--out", str(page), "--quiet"]) == 0
+    assert "not finished" not in (page / "index.html").read_text("utf-8")
+    assert len(list((page / "media").iterdir())) == 4 and not list(page.glob(".*"))

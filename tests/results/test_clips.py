@@ -82,3 +82,11 @@ def test_a_run_without_any_value_stands_beside_the_others() -> None:
         with pytest.raises(SignatureMismatch, match="crop_from"):
             build(runs)
         assert any("crop_from: gt | own" in text for text in unlike(runs))
+
+
+def test_columns_follow_the_clips_of_a_copy() -> None:
+    first = run("a", {"psnr": [1.0, None, 3.0]})
+    assert dict(first.column("psnr")) == {c.id: v for c in first.clips if (v := c.values["psnr"]) is not None}
+    assert first.column("nothing") == {} and first.column("psnr", real=True) == {}
+    fewer = first.model_copy(update={"clips": first.clips[:1]})
+    assert list(fewer.column("psnr")) == [first.clips[0].id] and len(first.column("psnr")) == 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import example, given, settings
@@ -15,7 +17,8 @@ from support.runs import run
 
 from lipsync_eval.results.csv_text import FORMULA, csv_text
 from lipsync_eval.results.names import printable, short_paths, shortened
-from lipsync_eval.results.numbers import apart, fixed, level, rounded
+from lipsync_eval.results.numbers import all_apart, apart, fixed, level, rank, ranks, rounded
+from lipsync_eval.results.paths import absolutes
 from lipsync_eval.results.schema import load_result
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -93,3 +96,25 @@ def test_ends_of_paths() -> None:
     assert short_paths(["/d/gt", "/d/gt"]) == ["gt", "gt"]
     assert short_paths(["gt", "a/gt"]) == ["gt", "a/gt"]
     assert short_paths([""]) == [""] or short_paths([""]) == ["."]
+
+
+REAL = st.floats(-1e12, 1e12) | st.sampled_from([0.0, -0.0, 1.0, 1 + 1e-9, 1 + 2e-9, 1e-9])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(REAL, REAL, REAL), min_size=1, max_size=8), REAL)
+def test_many_numbers_are_compared_as_one_is(rows: list[tuple[float, float, float]], single: float) -> None:
+    a, b, c = (np.array(column) for column in zip(*rows, strict=True))
+    assert all_apart(a, b, c).tolist() == [apart(*row) for row in rows]
+    assert all_apart(a, single, c).tolist() == [apart(x, single, z) for x, _, z in rows]
+    for direction in ("up", "down", "zero"):
+        assert ranks(a.tolist(), direction).tolist() == [rank(x, direction) for x in a.tolist()]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["", ".", "..", "a", "b.mp4", " ", "~"]), max_size=5), st.sampled_from(["", "/", "//"]))
+def test_a_path_is_the_same_with_and_without_a_known_folder(parts: list[str], root: str) -> None:
+    start = Path("/some/run")
+    whole, text = absolutes(start), root + "/".join(parts)
+    wanted = os.path.normpath(os.path.join(os.path.realpath(start), text)) if text else text  # noqa: PTH118
+    assert [whole(text), whole(text)] == [wanted, wanted]

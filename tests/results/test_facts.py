@@ -79,7 +79,7 @@ def test_an_unknown_metric_without_a_direction_is_not_ranked(tmp_path: Path) -> 
     assert runs[0]["acme"].direction is None
     table = build(runs)
     assert not any(c.best or c.second for r in table.rows for c in r.cells.values())
-    assert "No mark for acme: it is not known which direction is better." in as_text(table)
+    assert "No mark for acme: neither direction is known to be better." in as_text(table)
     known = load_result(old_file(tmp_path, "acme", direction="down"))
     assert known["acme"].direction == "down", "what the file says stands"
     both = [load_result(old_file(tmp_path, m)) for m in ("psnr", "psnr")]

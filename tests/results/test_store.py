@@ -5,6 +5,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,3 +187,13 @@ def test_schema_key_is_on_top() -> None:
     data = json.loads(result([outcome(0, "x")]).to_json())
     assert data["schema"] == 2
     assert set(data) == {"schema", "run", "data", "environment", "scores", "clips", "failures"}
+
+
+@pytest.mark.parametrize("how", [{"notes": [1]}, {"values": {"m": 1e300}}, {"details": {"x": float("inf")}}])
+def test_an_outcome_that_no_result_could_hold_is_not_kept(how: dict[str, Any], tmp_path: Path) -> None:
+    """It becomes a failure row of its clip, while the run goes on, instead of losing the run at its end."""
+    journal = Journal(tmp_path)
+    journal.begin({})
+    with pytest.raises(ValueError, match=r"."):
+        journal.write(0, Outcome("a", "a.mp4", "b.mp4", **how))
+    assert journal.done(["a"]) == set() and not list((tmp_path / "journal").glob("0*"))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.kills import KINDS, at_once, command, difference, killed, make_clips
+from support.kills import KINDS, at_once, command, difference, killed, killed_shards, make_clips
 
 from lipsync_eval.results.journal import Journal
 
@@ -22,6 +22,15 @@ def test_random_kills(tmp_path: Path) -> None:
     for i, kind in enumerate(KINDS * 2):
         trial = killed(root, root / f"run{i}", kind, seconds, 1 + i % 2, root / "whole", dice)
         assert not trial.problem, (kind, trial)
+
+
+@pytest.mark.slow
+def test_random_kills_of_a_shard_and_of_the_merge(tmp_path: Path) -> None:
+    root, dice = make_clips(tmp_path, 12), random.Random(3)
+    subprocess.run(command(root, root / "whole"), check=True, capture_output=True)
+    for i in range(3):
+        trial = killed_shards(root, root / f"run{i}", 1.5, root / "whole", dice)
+        assert not trial.problem, trial
 
 
 @pytest.mark.slow

@@ -258,3 +258,31 @@ def test_the_shard_of_a_text() -> None:
     for text in ("", "0/1", "2/1", "1/1/1", "-1/2", "1/9999999", "１/２"):
         with pytest.raises(UsageError, match="expected NUMBER/OF"):
             Shard.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("gen", []),
+        ("digests", "x"),
+        ("values", None),
+        ("values", {"psnr": 10**400}),
+        ("gt_values", None),
+        ("notes", [1]),
+        ("details", None),
+        ("details", {"x": float("nan")}),
+        ("failures", None),
+        ("failures", "x"),
+    ],
+)
+def test_a_damaged_entry_of_a_shard_counts_as_not_measured(
+    clips: Path, key: str, value: object, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    lipsync_eval.score_shard(clips / "gen", clips / "gt", "1/1", out=out, **HOW)
+    file = out / "journal" / "000003.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {key: value}), "utf-8")
+    with pytest.raises(UsageError, match="1 of 10 clips are not measured yet"):
+        lipsync_eval.merge(out)
+    lipsync_eval.score_shard(clips / "gen", clips / "gt", "1/1", out=out, **HOW)
+    assert len(lipsync_eval.merge(out).clips) == 10

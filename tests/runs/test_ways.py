@@ -13,7 +13,7 @@ from support.perception import write_inception, write_lpips
 import lipsync_eval
 from lipsync_eval import Settings
 from lipsync_eval.demo import make_demo
-from lipsync_eval.engine import worker_count
+from lipsync_eval.engine import pair, worker_count
 from lipsync_eval.engine.network_process import NetworkProcesses
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.registry import get_spec, specs
@@ -48,13 +48,37 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"root": root, "clips": clips, "how": how, "whole": whole}
 
 
+def test_batches_of_frames_move_nothing_beyond_the_tolerance(
+    run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every metric's batch is cut by `engine.pair`: one frame at a time, and an odd number."""
+    root, clips, how, whole = run["root"], run["clips"], run["how"], run["whole"]
+    for most in (1, 5):
+        monkeypatch.setattr(pair, "_BATCH_MOST", most)
+        found = lipsync_eval.score(*clips, **how)
+        assert found.failures == whole.failures
+        for one, other in zip(found.clips, whole.clips, strict=True):
+            for metric, value in one.values.items():
+                known, tolerance = other.values[metric], get_spec(metric).tolerance
+                assert (value is None) == (known is None), (most, metric)
+                assert value is None or value == pytest.approx(known, rel=1e-6, abs=tolerance), (most, metric)
+        for one_score, other_score in zip(found.scores, whole.scores, strict=True):
+            assert one_score.signature == other_score.signature
+            if one_score.pooled and one_score.value is not None:
+                tolerance = get_spec(one_score.metric).tolerance
+                assert one_score.value == pytest.approx(other_score.value, rel=1e-4, abs=tolerance), one_score.metric
+    assert (root / "whole" / "results.json").is_file()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["workers", "shards", "cluster"])
+@pytest.mark.parametrize("way", ["isolated", "workers", "shards", "cluster"])
 @pytest.mark.filterwarnings("default")
 def test_every_way_gives_the_same(way: str, run: dict[str, Any]) -> None:
     root, clips, how, whole = run["root"], run["clips"], run["how"], run["whole"]
     out: Path = root / way
-    if way == "workers":
+    if way == "isolated":
+        found = lipsync_eval.score(*clips, out=out, isolate=True, **how)
+    elif way == "workers":
         found = lipsync_eval.score(*clips, out=out, workers=2, **how)
     elif way == "shards":
         for number in (2, 3, 1):

@@ -11,7 +11,7 @@ from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, damage,
 from lipsync_eval.errors import MediaError, UsageError
 from lipsync_eval.types import Audio, Clip
 
-PICTURES = sorted(set(PERTURBATIONS) - {"delay"})
+PICTURES = sorted(set(PERTURBATIONS) - {"delay", "silence"})
 
 
 def _clip(height=48, width=64, n=6, sound=True):
@@ -60,6 +60,27 @@ def test_whole_pixels_move_byte_for_byte():
     np.testing.assert_array_equal(moved[:, :, :5], frames[:, :, 5:0:-1])
     with perturbed(clip, "shift", -3.0) as copy:
         np.testing.assert_array_equal(np.stack(list(copy.frames()))[:, :, :-3], frames[:, :, 3:])
+
+
+def test_jitter_moves_even_frames_right_and_odd_ones_left_wherever_reading_starts():
+    clip, frames, _ = _clip()
+    with perturbed(clip, "jitter", 2.0) as copy:
+        moved = np.stack(list(copy.frames()))
+        np.testing.assert_array_equal(np.stack(list(copy.frames(3, 5))), moved[3:5])
+    np.testing.assert_array_equal(moved[::2, :, 2:], frames[::2, :, :-2])
+    np.testing.assert_array_equal(moved[1::2, :, :-2], frames[1::2, :, 2:])
+
+
+def test_silence_takes_the_start_of_the_audio_and_all_of_it_at_100():
+    clip = _clip()[0]
+    with perturbed(clip, "silence", 25.0) as copy:
+        n = len(clip.audio.samples)
+        assert not copy.audio.samples[: n // 4].any()
+        np.testing.assert_array_equal(copy.audio.samples[n // 4 :], clip.audio.samples[n // 4 :])
+    with perturbed(clip, "silence", 100.0) as copy:
+        assert not copy.audio.samples.any()
+    with pytest.raises(MediaError, match="no audio"), perturbed(_clip(sound=False)[0], "silence", 50.0):
+        pass
 
 
 def test_a_half_turn_is_a_flip_of_both_axes():

@@ -130,3 +130,32 @@ def _kept(journal: Path) -> int:
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(-pid, signal.SIGKILL) if pid < 0 else os.kill(pid, signal.SIGKILL)
+
+
+def killed_shards(root: Path, out: Path, seconds: float, whole: Path, dice: random.Random, shards: int = 3) -> Trial:
+    """Measure all shards into one folder at once and kill one, finish it; merge, kill that too, and merge again.
+
+    Compares with the run `whole`, which was never divided.
+    """
+    lines = [command(root, out, "--shard", f"{k}/{shards}") for k in range(1, shards + 1)]
+    started = [subprocess.Popen(line, start_new_session=True, stderr=subprocess.PIPE, text=True) for line in lines]
+    time.sleep(dice.uniform(0, seconds))
+    _kill(-dice.choice(started).pid)
+    told = [(process.communicate()[1], process.returncode) for process in started]
+    problem = next(
+        (f"a shard ended with {code}: {text}" for text, code in told if code not in (0, -signal.SIGKILL)), ""
+    )
+    merge = [SCRIPT, "merge", str(out), "--quiet"]
+    for line, (_, code) in zip(lines, told, strict=True):
+        if code and (again := subprocess.run(line, capture_output=True, text=True)).returncode:
+            problem = problem or f"the killed shard ended with {again.returncode}: {again.stderr}"
+    process = subprocess.Popen(merge, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (out / ".lock").exists():
+        time.sleep(0.001)
+    time.sleep(dice.uniform(0, 0.15))
+    _kill(-process.pid)
+    code = process.wait()
+    again = subprocess.run(merge, capture_output=True, text=True)
+    if again.returncode:
+        problem = problem or f"the second merge ended with {again.returncode}: {again.stderr}"
+    return Trial("shards", code, -1, int(code != 0), problem or difference(out, whole))

@@ -9,7 +9,19 @@ import lipsync_eval
 from lipsync_eval.results.schema import Result
 from lipsync_eval.types import Settings
 
-_OF_SCORE = ("metrics", "out", "pairs", "workers", "resume", "overwrite", "skip_missing", "name", "resample", "warn")
+_OF_SCORE = (
+    "metrics",
+    "out",
+    "pairs",
+    "workers",
+    "threads",
+    "resume",
+    "overwrite",
+    "skip_missing",
+    "name",
+    "resample",
+    "warn",
+)
 
 
 def score(gen: Path | str, gt: Path | str | None = None, *, cache: Path | None = None, **how: Any) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from pathlib import Path
 
@@ -165,5 +167,23 @@ def test_resampling_speakers() -> None:
     many = [f"s{i}" for i in range(20)]
     a, b = (run(n, {"psnr": [v + i / 10 for i in range(20)]}, speakers=many) for n, v in (("a", 31.0), ("b", 30.0)))
     assert any("over speakers" in n for n in build([a, b], resample="speaker").footnotes)
+    assert any("it takes 6 speakers" in n for n in table.footnotes)
+    with pytest.raises(UsageError, match="column `speaker`"):
+        build([run("a", {"psnr": [1.0, 2.0]})], resample="speaker")
     with pytest.raises(UsageError, match="column `speaker`"):
         build([run("a", {"psnr": [1.0]}), run("b", {"psnr": [2.0]})], resample="speaker")
+
+
+def test_intervals_of_a_table_draw_what_is_asked_for() -> None:
+    """One speaker's clips are all alike: over clips the interval is narrow, over the two speakers it spans both."""
+    who = ["s0"] * 10 + ["s1"] * 10
+    a, b = run("a", {"psnr": [30.0] * 10 + [32.0] * 10}, speakers=who), run("b", {"psnr": [30.0] * 19 + [31.0]})
+    for order in ([a, b], [b, a]):
+        rows = {
+            (r["method"], r["resample"]): (float(r["low"]), float(r["high"]))
+            for how in ("clip", "speaker")
+            for r in csv.DictReader(io.StringIO(as_csv(build(order, resample=how)), newline=""))  # type: ignore[arg-type]
+        }
+        assert rows["a", "speaker"] == (30.0, 32.0)
+        assert 30.0 < rows["a", "clip"][0] < rows["a", "clip"][1] < 32.0
+        assert rows["b", "speaker"] == (30.0, 30.1), "clips of one id have one speaker, whichever run names it"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipsync_eval.reports.permutation import N_FLIPS, _patterns, families_sign_flip, family_sign_flip
-from lipsync_eval.reports.significance import ALPHA, N_BOOT, better, pair
+from lipsync_eval.reports.significance import _TOO_MANY, ALPHA, N_BOOT, _certain, better, pair
 from lipsync_eval.results.aggregate import bootstrap, bootstraps, draws
 
 
@@ -65,3 +65,19 @@ def test_families_share_signs_and_keep_their_p() -> None:
     assert together == [family_sign_flip(f, 4) for f in families]
     assert together[2] == ({"few": 1 / 64}, "exact sign-flip test")
     assert str(N_FLIPS) in together[0][1]
+
+
+def test_what_is_certain_is_what_the_resamples_say() -> None:
+    """On both sides of the bound: nothing is called certain that the resamples would not call significant."""
+    rng, seen = np.random.default_rng(0), set()
+    assert 2 * _TOO_MANY / (N_BOOT + 1) < ALPHA <= 2 * (_TOO_MANY + 1) / (N_BOOT + 1)
+    for n in (8, 30, 200):
+        for z in (0.5, 2.0, 2.5, 3.0, 3.5, 4.5, 7.0):
+            for heavy in (False, True):
+                x = rng.standard_t(2, n) if heavy else rng.normal(size=n)
+                x = x - x.mean() + z * x.std() / np.sqrt(n)
+                wrong = sum(int((x.take(d).mean(axis=1) <= 0).sum()) for d in draws(n, 1, N_BOOT))
+                if _certain(x):
+                    assert wrong < _TOO_MANY / 2, (n, z, heavy)
+                seen.add(_certain(x))
+    assert seen == {True, False}

@@ -104,6 +104,42 @@ def test_three_checkpoints_a_curve_and_the_gate(place: Path, capsys: pytest.Capt
     assert not gate(out, out).passed and gate(f"{out}/{rows[1]['folder']}/run", out).passed
 
 
+def test_table_and_plot_take_a_history(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("step_20.pt", "40"), ("step_100.pt", "fail"), ("step_300.pt", "4")):
+        save(place, name, text)
+    assert run(line(place, "--once")) == 3
+    out = str(place / "w")
+    capsys.readouterr()
+    assert run(["table", out]) == 0
+    said = capsys.readouterr()
+    assert said.out.index("step_20.pt") < said.out.index("step_300.pt") and "step_100.pt" not in said.out
+    assert "step_100.pt is left out" in said.err
+    folders = [f"{out}/{row['folder']}/run" for row in history(place)["rows"] if row["status"] == "scored"]
+    assert run(["table", *folders]) == 0
+    assert capsys.readouterr().out == said.out, "as if the runs were given"
+    from lipsync_eval.api.reporting import table
+
+    assert table([out]) == said.out
+    assert run(["table", f"{out}/history.json=mine"]) == 0
+    assert "mine step_300.pt" in capsys.readouterr().out
+
+    stem = place / "curve"
+    assert run(["plot", out, "--out", str(stem), "--metrics", "psnr"]) == 0
+    assert stem.with_suffix(".png").stat().st_size > 3000
+    assert run(["plot", out, "--kind", "bars", "--out", str(place / "bars")]) == 0
+    for wrong in (
+        ["plot", out, "--metrics", "lmd"],
+        ["plot", out, folders[0], "--kind", "history"],
+        ["plot", out, "--columns", "1"],
+        ["plot", folders[0], "--kind", "history"],
+        ["explain", out, folders[0]],
+    ):
+        capsys.readouterr()
+        assert run([*wrong, *(["--out", str(place / "no")] if wrong[0] == "plot" else [])]) == 2, wrong
+        assert capsys.readouterr().err.startswith("error: ")
+    assert not (place / "no.png").exists()
+
+
 def test_a_failing_checkpoint_is_a_row(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, text in (("1.pt", "5"), ("2.pt", "fail"), ("3.pt", "none"), ("4.pt", "one")):
         save(place, name, text)

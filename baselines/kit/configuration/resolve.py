@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from lipsync_eval.baselines.kit.configuration.sections import C, RunConfig, Section
 from lipsync_eval.errors import UsageError
+from lipsync_eval.files import parse_toml, read_toml
 
 Presets = Mapping[str, Mapping[str, Any]]
 """Sections by name of the preset; the first preset is the default."""
@@ -65,12 +65,7 @@ def load(
     """
     given: dict[str, Any] = {}
     if path is not None:
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
+        given = read_toml(path, "configuration")
     name = str(given.pop("preset", preset or next(iter(presets))))
     if name not in presets:
         raise UsageError(f"unknown preset {name!r}; there are {', '.join(presets)}")
@@ -93,8 +88,8 @@ def _override(text: str) -> dict[str, Any]:
     if not found or not key.strip():
         raise UsageError(f"--set {text!r}: give SECTION.KEY=VALUE, e.g. train.steps=100")
     try:
-        parsed: Any = tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
+        parsed: Any = parse_toml(f"x = {value}")["x"]
+    except ValueError:
         parsed = value.strip()
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}

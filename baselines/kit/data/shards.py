@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import ClipError, ParseError
-from lipsync_eval.files import atomic, sha256, write_text
+from lipsync_eval.files import atomic, parse_json, sha256, write_text
 from lipsync_eval.types import Frame
 
 SCHEMA = 1
@@ -136,7 +136,7 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParseError(
             f"{folder} holds no {MANIFEST}; make it with the `prepare` command of the generator, e.g. lipsync-eval radio prepare VIDEOS {folder}"

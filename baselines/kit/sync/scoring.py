@@ -5,14 +5,16 @@ Imported by metric families, so torch is imported when windows are scored.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
+from lipsync_eval.cache import Cache
 from lipsync_eval.errors import ClipError, MetricError
 from lipsync_eval.metrics.base import Measurement, mean_of
 from lipsync_eval.types import FPS, RATE, Float, Frame, Pair, Side
@@ -20,6 +22,7 @@ from lipsync_eval.types import FPS, RATE, Float, Frame, Pair, Side
 if TYPE_CHECKING:
     from lipsync_eval.baselines.kit.data.inputs import AudioFeature
     from lipsync_eval.baselines.kit.sync.network import SyncNetwork
+    from lipsync_eval.device import Precision
 
 TOGETHER: Final = 8
 """Windows that pass through the network at once; always the same ones, however the frames come."""
@@ -46,17 +49,21 @@ class WindowScorer:
     """Of its cosines, by the network's design; rounding below it is cut off."""
     place: Callable[[Side, int], Placed]
     """A side and its number of frames -> its crops; raises MetricError where it can have none."""
+    precision: Precision = "fp32"
+    key: Mapping[str, str]
+    """What cosines hang on beside the video, its track, its crop and its audio: weights, what `place` does."""
+    cache: Cache = field(default_factory=lambda: Cache(None))
+    """Keeps the real videos' cosines."""
 
     def cosines(self, crops: NDArray[np.uint8], heard: NDArray[np.float32]) -> Float:
         """(B, T, H, W, 3) uint8 crops and (B, bands, columns) audio -> (B,) in `lowest`..1."""
-        import torch
-
         from lipsync_eval.baselines.kit.data.windows import to_tensor
+        from lipsync_eval.device import computing, to_device
 
-        device = next(self.network.parameters()).device
         frames = to_tensor(crops.reshape(-1, *crops.shape[2:])).reshape(*crops.shape[:2], 3, *crops.shape[2:4])
-        with torch.inference_mode():
-            found = self.network(frames.to(device), torch.from_numpy(heard)[:, None].to(device))
+        device = next(self.network.parameters()).device
+        with computing(device, self.precision):
+            found = self.network(to_device(frames.numpy(), device), to_device(heard[:, None], device))
         cosines: Float = found.double().clamp(self.lowest, 1).cpu().numpy()
         return cosines
 
@@ -87,14 +94,20 @@ class WindowMeter:
         self.lost = ""
         try:
             if pair.gt is not None:
-                self.gt = _Windows(scorer, pair.gt, pair.gt_frames)
+                self.gt = _Windows(scorer, pair.gt, pair.gt_frames, cache=scorer.cache)
         except ClipError as error:
             self.lost = str(error)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The real frames only where the cache did not know their cosines."""
+        real = self.gt is not None and not self.gt.known
+        return frozenset({"gen.frames", "gt.frames"} if real else {"gen.frames"})
 
     def update(self, batch: Batch) -> None:
         """Take the next frames of both videos."""
         self.gen.take(batch.start, batch.gen)
-        if self.gt is not None:
+        if self.gt is not None and not self.gt.known:
             self.gt.take(batch.start, batch.gt)
 
     def finish(self) -> Measurement:
@@ -130,12 +143,14 @@ class WindowMeter:
 class _Windows:
     """One video's windows of consecutive frames with faces and audio."""
 
-    def __init__(self, scorer: WindowScorer, side: Side, n_frames: int) -> None:
+    def __init__(self, scorer: WindowScorer, side: Side, n_frames: int, *, cache: Cache | None = None) -> None:
         """
         Raises:
             MetricError: no audio, silence, or no crops.
         """
         from lipsync_eval.features.mfcc import loudness
+
+        self.cache = cache or Cache(None)
 
         audio = side.heard()
         if loudness(audio.int16(), n_frames).max(initial=-np.inf) < SILENT:
@@ -147,7 +162,10 @@ class _Windows:
         heard = min(n_frames, -(-len(audio.samples) * FPS // RATE))  # frames over which there is audio
         self.good: NDArray[np.bool_] = placed & (np.arange(n_frames) < heard)
         self.lost = n_frames - int(self.good.sum())
-        self.curve = np.full(n_frames, np.nan)
+        self.key = _key(scorer, side, n_frames, audio.samples)
+        held = self.cache.get(self.key)
+        self.known = held is not None
+        self.curve = np.full(n_frames, np.nan) if held is None else held["cosines"].astype(np.float64)
         self.run: list[Frame] = []
         """The last crops of the present run, at most `span`."""
         self.waiting: list[tuple[int, NDArray[np.uint8]]] = []
@@ -170,6 +188,8 @@ class _Windows:
         """(n_frames,) cosines at the middle frames of windows, NaN elsewhere."""
         if self.waiting:
             self._score()
+        if not self.known:
+            self.cache.put(self.key, {"cosines": self.curve})
         return self.curve
 
     def _score(self) -> None:
@@ -178,3 +198,14 @@ class _Windows:
         crops = np.stack([crops for _, crops in self.waiting])
         self.curve[first + (self.scorer.span - 1) // 2] = self.scorer.cosines(crops, np.stack(heard))
         self.waiting = []
+
+
+def _key(scorer: WindowScorer, side: Side, n_frames: int, samples: NDArray[np.float32]) -> dict[str, str]:
+    """All that a video's cosines hang on."""
+    digest = hashlib.sha256(str(n_frames).encode() + np.ascontiguousarray(samples).tobytes())
+    if side.track is not None:
+        digest.update(side.track.status.tobytes() + np.ascontiguousarray(side.track.points).tobytes())
+    if side.crop is not None:
+        digest.update(repr(side.crop.size).encode() + np.ascontiguousarray(side.crop.matrix).tobytes())
+    what = {"what": f"{scorer.name}.cosines.1", "clip": side.clip.digest, "inputs": digest.hexdigest()}
+    return what | dict(scorer.key)

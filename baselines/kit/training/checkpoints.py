@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.configuration.sections import C, Kind, RunConfig
 from lipsync_eval.errors import LipsyncError, OutputError, RefusedCheckpoint
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.files import parse_json, sha256, write_text
 
 MODEL = "model.safetensors"
 TRAINING = "training.safetensors"
@@ -141,7 +141,7 @@ def open_checkpoint(folder: Path, kind: Kind[C]) -> Checkpoint[C]:
         folder = found[-1]
     path = folder / DESCRIPTION
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_text(encoding="utf-8"))
         if raw["schema"] != SCHEMA:
             raise RefusedCheckpoint(f"{path} has schema {raw['schema']}, this version reads {SCHEMA}")
         found_kind, step = str(raw["kind"]), int(raw["step"])

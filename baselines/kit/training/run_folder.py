@@ -20,7 +20,7 @@ import numpy as np
 
 from lipsync_eval.baselines.kit.configuration.sections import RunConfig
 from lipsync_eval.errors import OutputError
-from lipsync_eval.files import write_text
+from lipsync_eval.files import parse_json, write_text
 from lipsync_eval.types import Frame
 
 
@@ -93,4 +93,4 @@ class Log:
 def read_log(run: Path) -> list[dict[str, Any]]:
     """Lines of log.jsonl; where a resumed run wrote a step again, the later line counts last."""
     path = run / "log.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []

@@ -19,7 +19,7 @@ from lipsync_eval.baselines.stylesync.config import StyleSyncConfig
 from lipsync_eval.baselines.stylesync.network.generator import StyleSync
 from lipsync_eval.baselines.stylesync.network.personal import SEPARATOR, Personal
 from lipsync_eval.errors import RefusedCheckpoint
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.files import parse_json, sha256, write_text
 
 TENSORS, FACTS = "personal.safetensors", "personal.json"
 SCHEMA = 1
@@ -68,7 +68,7 @@ def read_delta(run: Path, base: Checkpoint[StyleSyncConfig]) -> Delta:
             f"{run} holds no {FACTS} with {TENSORS}; give a finished run of `stylesync personalise`"
         )
     try:
-        facts = dict(json.loads(path.read_text(encoding="utf-8")))
+        facts = dict(parse_json(path.read_text(encoding="utf-8")))
         if facts["schema"] != SCHEMA:
             raise RefusedCheckpoint(f"{path} has schema {facts['schema']}, this version reads {SCHEMA}")
         wanted, digest = str(facts["base_sha256"]), str(facts["sha256"])

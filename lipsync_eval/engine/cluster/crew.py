@@ -46,6 +46,7 @@ def do_all(
     files: Callable[[Any], list[remote.File]],
     device: str,
     at_once: int | None = None,
+    threads: int | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Do jobs on the workers of a scheduler: `workers.do_all` over many machines.
 
@@ -58,6 +59,7 @@ def do_all(
         files: the files that a job reads, as (absolute path, size).
         device: Settings.device.
         at_once: jobs under way at a time; None: as many as there are threads.
+        threads: of each measuring process, see threads.usual.
 
     Yields:
         (job, result), or (job, Death) where its process died, or several Dask workers did with this job.
@@ -67,7 +69,7 @@ def do_all(
         whatever the work raised.
     """
     run = secrets.token_hex(6)
-    work = remote.Work(run, __version__, target, setup, device, os.getcwd())  # noqa: PTH109
+    work = remote.Work(run, __version__, target, setup, device, os.getcwd(), threads)  # noqa: PTH109
     inbox: queue.Queue[Any] = queue.Queue()
     out: dict[str, tuple[Future, int]] = {}
     left, tries = list(range(len(jobs) - 1, -1, -1)), [0] * len(jobs)

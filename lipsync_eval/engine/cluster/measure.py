@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lipsync_eval.engine.cluster.start import ClusterAsk, connected
@@ -16,8 +17,8 @@ _TARGET = f"{measuring.__module__}:{measuring.__name__}"
 
 
 @contextmanager
-def crew_of(ask: ClusterAsk | None) -> Iterator[Crew | None]:
-    """What measures on the cluster that is asked for; None where none is.
+def crew_of(ask: ClusterAsk | None, threads: int | None = None) -> Iterator[Crew | None]:
+    """What measures on the cluster that is asked for; None where none is. `threads`: of each measuring process, see threads.usual.
 
     Raises:
         UsageError: it cannot be reached or started.
@@ -30,7 +31,7 @@ def crew_of(ask: ClusterAsk | None) -> Iterator[Crew | None]:
 
         def crew(setup: tuple[Any, ...], jobs: list[Job], alone: bool, progress: Progress) -> Iterator[tuple[Job, Any]]:
             how = {"files": files_of, "device": setup[0].device, "at_once": 1 if alone else None}
-            return do_all(client, _TARGET, setup, jobs, progress, **how)
+            return do_all(client, _TARGET, setup, jobs, progress, threads=threads, **how)
 
         yield crew
 
@@ -38,5 +39,5 @@ def crew_of(ask: ClusterAsk | None) -> Iterator[Crew | None]:
 def files_of(job: Job) -> list[tuple[str, int]]:
     """The files of a clip that the client sees, as absolute path and size; a worker must see the same."""
     pair = job[1]
-    paths = [path for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio) if path is not None]
+    paths = [path for path in (pair.gen, pair.gt, pair.audio, pair.gt_audio) if isinstance(path, Path)]
     return [(absolute(str(path)), path.stat().st_size) for path in paths if is_file(path)]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lipsync_eval.engine.gpus import claim
+from lipsync_eval.engine.threads import usual, variables
 from lipsync_eval.engine.workers import SteadyWorker
 from lipsync_eval.errors import UsageError
 from lipsync_eval.locks import Lock
@@ -47,6 +48,8 @@ class Work:
     device: str
     cwd: str
     """The client's working folder: paths may be relative to it."""
+    threads: int | None = None
+    """Of each measuring process, see threads.usual."""
 
 
 class _Seat:
@@ -54,8 +57,9 @@ class _Seat:
 
     def __init__(self, work: Work) -> None:
         extra, self.gpu = claim(work.device)
+        threads = variables(usual(work.threads))
         cwd = work.cwd if os.path.isdir(work.cwd) else None  # noqa: PTH112
-        self.worker = SteadyWorker(work.target, work.setup, env={**os.environ, **extra}, cwd=cwd)
+        self.worker = SteadyWorker(work.target, work.setup, env={**os.environ, **threads, **extra}, cwd=cwd)
         self.since = time.monotonic()
 
     def close(self) -> None:
@@ -117,7 +121,7 @@ def _look(path: str, size: int, here: str) -> None:
             time.sleep(1.0)
     what = "does not see" if found is None else "sees another file at"
     raise UsageError(
-        f"the worker on {here} {what} {path}; inputs must lie on a disk that all workers share, at the same path"
+        f"the worker on {here} {what} {path}; inputs, and outputs of generators, must lie on a disk that all workers share, at the same path"
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lipsync_eval.errors import ParseError, UsageError
+from lipsync_eval.errors import UsageError
+from lipsync_eval.files import read_toml
 from lipsync_eval.options import hint
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class ClusterAsk:
         kind, _, rest = str(cluster).partition(":")
         if kind not in KINDS:
             raise UsageError(f"--cluster {cluster!r}: expected one of {', '.join(KINDS)}.{hint(kind, KINDS)}")
-        given = dict(_read(options) if isinstance(options, (str, Path)) else options or {})
+        given = dict(
+            read_toml(Path(options), "--cluster-options") if isinstance(options, (str, Path)) else options or {}
+        )
         workers = given.pop("workers", None)
         if kind == "ssh":
             hosts = tuple(h for h in (h.strip() for h in rest.split(",")) if h)
@@ -104,15 +106,26 @@ def job_script(ask: ClusterAsk) -> str:
 def kubernetes_spec(ask: ClusterAsk) -> dict[str, Any]:
     """The DaskCluster resource that is created on Kubernetes.
 
+    Options are those of `make_cluster_spec` (image, resources, env, worker_command...), `namespace`, and `volume_claims`: path
+    in the workers -> name of a PersistentVolumeClaim.
+
     Raises:
         UsageError: an option that it does not take, or dask-kubernetes is not installed.
     """
     operator = _imported("dask_kubernetes.operator")
     options = {"name": "lipsync-eval", **ask.options}
+    options.pop("namespace", None)  # says where the resource is created, not what it is
     try:
-        return dict(operator.make_cluster_spec(n_workers=ask.workers, **options))
-    except (TypeError, ValueError) as error:
+        claims = sorted((str(path), str(claim)) for path, claim in options.pop("volume_claims", {}).items())
+        spec = dict(operator.make_cluster_spec(n_workers=ask.workers, **options))
+    except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"--cluster k8s: {error}; look at --cluster-options") from error
+    pod = spec["spec"]["worker"]["spec"]
+    for i, (path, claim) in enumerate(claims):
+        pod.setdefault("volumes", []).append({"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": claim}})
+        for container in pod["containers"]:
+            container.setdefault("volumeMounts", []).append({"name": f"claim-{i}", "mountPath": path})
+    return spec
 
 
 @contextmanager
@@ -147,7 +160,7 @@ def connected(ask: ClusterAsk) -> Iterator[Client]:
 def _started(ask: ClusterAsk, distributed: Any) -> Any:
     if ask.kind == "local":
         # Workers in this process: each of them hands its clips to a process of its own (see remote.py).
-        how = {"processes": False, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+        how = {"processes": False, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
         try:
             return distributed.LocalCluster(n_workers=ask.workers, **{**how, **ask.options})
         except TypeError as error:
@@ -156,7 +169,9 @@ def _started(ask: ClusterAsk, distributed: Any) -> Any:
         _imported("asyncssh")
         return distributed.SSHCluster([ask.hosts[0], *ask.hosts], **ask.options)
     if ask.kind == "k8s":
-        return _imported("dask_kubernetes.operator").KubeCluster(custom_cluster_spec=kubernetes_spec(ask))
+        place = {"namespace": ask.options["namespace"]} if "namespace" in ask.options else {}
+        operator, spec = _imported("dask_kubernetes.operator"), kubernetes_spec(ask)
+        return operator.KubeCluster(custom_cluster_spec=spec, quiet=True, **place)  # it would print to stdout
     cluster = _made(QUEUES[ask.kind], "dask_jobqueue", ask)
     cluster.scale(n=ask.workers)
     return cluster
@@ -178,10 +193,3 @@ def _imported(module: str) -> Any:
         package = _EXTRA.get((error.name or "").partition(".")[0])
         line = f"pip install {package}" if package else _INSTALL
         raise UsageError(f"a run on a cluster needs the Python package {error.name}: {line}") from error
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ParseError(f"--cluster-options {path}: cannot be read ({error}); expected a TOML file") from error

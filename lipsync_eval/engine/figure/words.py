@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lipsync_eval.errors import ParseError
+from lipsync_eval.files import parse_json
 from lipsync_eval.results.names import printable
 
 _LARGEST: Final = 20_000_000
@@ -151,8 +151,8 @@ def _textgrid(path: Path, text: str) -> list[tuple[str, list[Any]]]:
 
 def _json(path: Path, text: str, tier: str | None) -> list[Any]:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        data = parse_json(text)
+    except ValueError as error:
         raise ParseError(f"{path}: cannot be read as JSON ({error})") from error
     if isinstance(data, dict) and isinstance(data.get("tiers"), dict):
         found = [(str(n), list(map(_entry, _list(path, t, "entries")))) for n, t in data["tiers"].items()]

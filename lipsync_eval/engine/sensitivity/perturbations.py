@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lipsync_eval.errors import MediaError, UsageError
 from lipsync_eval.media import open_clip, write_video
-from lipsync_eval.types import FPS, RATE, Clip, Float, Frame
+from lipsync_eval.types import FPS, RATE, Audio, Clip, Float, Frame
 from lipsync_eval.warp import render
 
 Damage = Callable[[Frame], Frame]
@@ -42,6 +42,7 @@ PERTURBATIONS: Final[Mapping[str, Perturbation]] = {
         Perturbation("rotate", "degrees", (1, 2, 4, 8, 16), -180, 180, "frames turned clockwise about their centre"),
         Perturbation("scale", "%", (1, 2, 5, 10, 20), -90, 900, "frames enlarged about their centre, size kept"),
         Perturbation("blur", "px sigma", (0.5, 1, 2, 4, 8), 0, 1e3, "Gaussian blur"),
+        Perturbation("jitter", "px", (0.5, 1, 2, 4, 8), -1e4, 1e4, "frames moved to the right and to the left in turn"),
         Perturbation("jpeg", "100 - quality", (10, 30, 50, 70, 90), 0, 99, "every frame through JPEG"),
         Perturbation(
             "recode",
@@ -54,6 +55,7 @@ PERTURBATIONS: Final[Mapping[str, Perturbation]] = {
         Perturbation(
             "delay", "frames of 40 ms", (1, 2, 3, 5, 10), -1e4, 1e4, "audio later than the frames, silence before it"
         ),
+        Perturbation("silence", "% of the audio", (25, 50, 75, 100), 0, 100, "audio silent from its start"),
     )
 }
 
@@ -103,13 +105,15 @@ def perturbed(clip: Clip, name: str, strength: float) -> Iterator[Clip]:
         strength: in its unit.
 
     Raises:
-        MediaError: delay, and the clip has no audio; recode, and the frames cannot be encoded.
+        MediaError: delay or silence, and the clip has no audio; recode, and the frames cannot be encoded.
     """
     digest = hashlib.sha256(f"{clip.digest}|{name}|{strength!r}".encode()).hexdigest()
     note = f"perturbed: {name} {strength:g} {PERTURBATIONS[name].unit}"
     copy = replace(clip, digest=digest, notes=(*clip.notes, note))
-    if name == "delay":
-        yield _delayed(copy, strength)
+    if name in ("delay", "silence"):
+        yield (_delayed if name == "delay" else _silenced)(copy, strength)
+    elif name == "jitter":
+        yield replace(copy, read=_jittered(clip, strength))
     elif name == "recode":
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as folder:
             yield replace(copy, read=_recoded(clip, round(strength), Path(folder)))
@@ -171,12 +175,34 @@ def _recoded(clip: Clip, crf: int, folder: Path) -> Callable[[int, int], Iterato
     return _through(coded, lambda frame: frame[: clip.height, : clip.width].copy())
 
 
+def _jittered(clip: Clip, by: float) -> Callable[[int, int], Iterator[Frame]]:
+    """Even frames to the right, odd ones to the left."""
+    ways = [damage("shift", way * by, clip.size) for way in (1, -1)]
+
+    def read(start: int, stop: int) -> Iterator[Frame]:
+        return (ways[i % 2](frame) for i, frame in enumerate(clip.read(start, stop), start))
+
+    return read
+
+
 def _delayed(clip: Clip, frames: float) -> Clip:
-    if clip.audio is None:
-        raise MediaError(f"{clip.path.name} has no audio, so its audio cannot be delayed; leave delay or this clip out")
-    samples = clip.audio.samples
+    audio = _audio(clip, "delay")
+    samples = audio.samples
     moved: NDArray[np.float32] = np.zeros_like(samples)
     by = round(frames * RATE / FPS)
     if abs(by) < len(samples):
         moved[max(by, 0) : len(samples) + min(by, 0)] = samples[max(-by, 0) : len(samples) - max(by, 0)]
-    return replace(clip, audio=replace(clip.audio, samples=moved))
+    return replace(clip, audio=replace(audio, samples=moved))
+
+
+def _silenced(clip: Clip, percent: float) -> Clip:
+    audio = _audio(clip, "silence")
+    samples = audio.samples.copy()
+    samples[: round(len(samples) * percent / 100)] = 0
+    return replace(clip, audio=replace(audio, samples=samples))
+
+
+def _audio(clip: Clip, name: str) -> Audio:
+    if clip.audio is None:
+        raise MediaError(f"{clip.path.name} has no audio; leave {name} or this clip out")
+    return clip.audio

@@ -15,7 +15,12 @@ from lipsync_eval.metrics.registry import get_spec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ARROW: Final = {"up": "higher is better", "down": "lower is better", "zero": "zero is best"}
+_ARROW: Final = {
+    "up": "higher is better",
+    "down": "lower is better",
+    "zero": "zero is best",
+    None: "nothing is better by itself",
+}
 _BLUE, _GREY = "#0072B2", "#999999"
 _PLAIN: Final[dict[str, dict[str, Any]]] = {
     ".png": {"Software": None},

@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lipsync_eval.device import require
 from lipsync_eval.engine.build_result import cropped_from
+from lipsync_eval.engine.near_files import open_place
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
+from lipsync_eval.engine.threads import usual, variables
 from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
 from lipsync_eval.engine.worker_count import Workers, count_workers, network_processes
 from lipsync_eval.engine.workers import Death, WorkerDied, do_all
 from lipsync_eval.errors import LipsyncError, MissingWeights, UsageError
-from lipsync_eval.media import PairPaths, find_pairs, open_clip
+from lipsync_eval.media import PairPaths, find_pairs
+from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Outcome
 from lipsync_eval.results.signature import format_signature
@@ -51,6 +55,7 @@ def run_study(
     """
     if settings.setting != "self":
         raise UsageError("sensitivity compares each clip with a copy of itself: --setting cross has no meaning here")
+    require(settings.device)
     if settings.cache_dir is None:
         with tempfile.TemporaryDirectory(prefix="lipsync-eval-") as folder:
             inner = replace(settings, cache_dir=Path(folder))
@@ -96,8 +101,13 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
+    threads = variables(usual(None, tools, workers))
     with network_processes(workers, tools) as networks:
-        found = do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, networks.environment)
+
+        def env() -> dict[str, str]:
+            return {**threads, **networks.environment()}
+
+        found = do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, env)
         for (place, job), outcome in found:
             if isinstance(outcome, Death):
                 raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
@@ -124,7 +134,8 @@ def _measure(tools: MeasuringTools, job: _Job) -> Outcome:
     try:
         if path is None:
             raise UsageError(f"{job.pair.id}: there is no video")
-        clip = open_clip(path, audio=job.pair.audio)
+        with LocalFiles() as files:  # `sensitivity` takes folders on disk: nothing is fetched
+            clip = open_place(files, path, job.pair.audio)
         if job.name == NONE:
             return measure_clips(tools, job.pair.id, clip, clip)
         with perturbed(clip, job.name, job.strength) as copy:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipsync_eval.device import pick
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.errors import InputError
 from lipsync_eval.features.avhubert.checkpoint import read
 from lipsync_eval.features.avhubert.model import AVHuBERT
@@ -19,6 +21,8 @@ from lipsync_eval.features.avhubert.video import Gray, centre_crop, video_input
 
 Dtype = Literal["float32", "bfloat16"]
 DTYPES: Final[tuple[Dtype, ...]] = ("float32", "bfloat16")
+DTYPE_OF: Final[Mapping[Precision, Dtype]] = {"fp32": "float32", "bf16": "bfloat16"}
+"""The same formats as --precision calls them."""
 _CHUNK: Final = {"cpu": 32, "cuda": 256}
 """Frames that go through the video front end at once: bounds memory, moves no number beyond rounding."""
 
@@ -63,17 +67,17 @@ class Extractor:
         for start in range(0, len(crops), chunk):
             stop = min(start + chunk, len(crops))
             low, high = max(0, start - HALO), min(len(crops), stop + HALO)
-            x = torch.from_numpy(video_input(crops[low:high], config.image_mean, config.image_std))[None, None]
-            with torch.inference_mode(), self._autocast():
-                parts.append(self.model.feature_extractor_video(x.to(self.device), (start - low, high - stop)).float())
+            x = to_device(video_input(crops[low:high], config.image_mean, config.image_std), self.device)[None, None]
+            with self._computing():
+                parts.append(self.model.feature_extractor_video(x, (start - low, high - stop)).float())
         out: NDArray[np.float32] = torch.cat(parts, dim=2).cpu().numpy()
         return out
 
     def hear(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, 104) float32 from `audio_input` -> (1, D, T) audio front end features."""
-        x = torch.from_numpy(np.ascontiguousarray(audio.T))[None]
-        with torch.inference_mode(), self._autocast():
-            out: NDArray[np.float32] = self.model.feature_extractor_audio(x.to(self.device)).float().cpu().numpy()
+        x = to_device(audio.T, self.device)[None]
+        with self._computing():
+            out: NDArray[np.float32] = self.model.feature_extractor_audio(x).float().cpu().numpy()
         return out
 
     def encode(
@@ -86,13 +90,13 @@ class Extractor:
             heard: from `hear`, of the same length.
             layer: 1..layers: that layer's output, without the final layer norm. None: the whole network.
         """
-        video, audio = (None if x is None else torch.from_numpy(x).to(self.device) for x in (seen, heard))
-        with torch.inference_mode(), self._autocast():
+        video, audio = (None if x is None else to_device(x, self.device) for x in (seen, heard))
+        with self._computing():
             out: NDArray[np.float32] = self.model.encode(video, audio, layer=layer)[0].float().cpu().numpy()
         return out
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
+    def _computing(self) -> ExitStack:
+        return computing(self.device, "bf16" if self.dtype == "bfloat16" else "fp32")
 
 
 def load(path: Path, digest: str, device: str, dtype: Dtype) -> Extractor:

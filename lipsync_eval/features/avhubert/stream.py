@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
@@ -45,6 +46,14 @@ class MouthStream:
             self.mouths = locate_mouths(points)
         elif roi == "center88" and min(size) < CROP:
             raise InputError(f"frames are {size[1]}x{size[0]}; the middle {CROP}x{CROP} of each is needed")
+
+    def digest(self, clip: str) -> str:
+        """What the crops hang on, before a frame is seen: the content of the video (a clip's digest) and where each lies."""
+        digest = hashlib.sha256(f"{clip},{self.roi},{self.crops.shape}".encode())
+        if self.mouths is not None:
+            for array in (self.mouths.matrix, self.mouths.corner.astype(np.int64)):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def take(self, start: int, frames: Iterable[Frame]) -> None:
         """The next frames, (H, W, 3) uint8 RGB, of which the first is number `start`."""

@@ -17,7 +17,7 @@ from lipsync_eval.errors import ParseError
 from lipsync_eval.features.mouth_mel.agreement import overlap
 from lipsync_eval.features.mouth_mel.series import BANDS, REACH, SHAPE, mel_series, mouth_series, prepared
 from lipsync_eval.features.style.points import learn_mean_face
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.files import parse_json, sha256, write_text
 from lipsync_eval.types import Float
 
 VERSION: Final = 1
@@ -89,7 +89,7 @@ def read(path: Path) -> Constants:
         ParseError: not JSON, a key is missing, or numbers have the wrong shape.
     """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = parse_json(path.read_text(encoding="utf-8"))
         if held["version"] != VERSION:
             raise ParseError(f"{path}: version {held['version']!r} is unknown; this package reads version {VERSION}")
         return Constants(

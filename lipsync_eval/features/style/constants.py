@@ -20,7 +20,7 @@ from lipsync_eval.errors import ParseError, UsageError
 from lipsync_eval.features.blendshapes import LIP
 from lipsync_eval.features.style.code import PARTS, moments, standardise, window_codes
 from lipsync_eval.features.style.points import COMPONENTS, DIM, MOVING, RIGID, PoseModel, expression, learn_pose
-from lipsync_eval.files import sha256, write_text
+from lipsync_eval.files import parse_json, sha256, write_text
 from lipsync_eval.options import Option
 from lipsync_eval.types import Float, Settings
 
@@ -106,7 +106,7 @@ def read(path: Path) -> StyleConstants:
         ParseError: not JSON, a key is missing, or numbers have the wrong shape.
     """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = parse_json(path.read_text(encoding="utf-8"))
         features, version = str(held["features"]), int(held["version"])
         if features not in FEATURES or version != VERSION:
             raise ParseError(

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipsync_eval.device import pick
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
 
@@ -72,7 +72,7 @@ def _head() -> nn.Sequential:
 class Folded:
     """SyncNet ready to run on one device."""
 
-    def __init__(self, net: SyncNet, device: torch.device) -> None:
+    def __init__(self, net: SyncNet, device: torch.device, precision: Precision = "fp32") -> None:
         """Fold batch norm into the convolutions of `net` (left as it is)."""
         self.device = device
         self.rows = 64 if device.type == "cuda" else 4
@@ -81,6 +81,7 @@ class Folded:
         self._audio = _fold(net.netcnnaud, net.netfcaud).to(device)
         if device.type == "cpu":
             self._lip = self._lip.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._precision = precision
 
     def lip(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings of all lip windows.
@@ -91,12 +92,12 @@ class Folded:
         Returns:
             (n, 1024) float32, not normalised.
         """
-        frames = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2)
+        frames = to_device(crops, self.device).permute(0, 3, 1, 2)
         windows = frames.unfold(0, WINDOW, 1).permute(0, 1, 4, 2, 3)  # n, 3, 5, 224, 224
         stacked = windows.reshape(len(windows), 3 * WINDOW, SIDE, SIDE).float()
         if self.device.type == "cpu":
             stacked = stacked.contiguous(memory_format=torch.channels_last)
-        return _run(self._lip, stacked)
+        return self._run(self._lip, stacked)
 
     def audio(self, columns: NDArray[np.float64]) -> NDArray[np.float32]:
         """Embeddings of all audio windows.
@@ -107,14 +108,13 @@ class Folded:
         Returns:
             (n, 1024) float32, not normalised.
         """
-        held = torch.from_numpy(columns.astype(np.float32)).to(self.device)
+        held = to_device(columns.astype(np.float32), self.device)
         windows = held.unfold(1, COLUMNS, 4).permute(1, 0, 2)
-        return _run(self._audio, windows[:, None].contiguous())
+        return self._run(self._audio, windows[:, None].contiguous())
 
-
-def _run(net: nn.Module, batch: Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        return cast("NDArray[np.float32]", net(batch).cpu().numpy())
+    def _run(self, net: nn.Module, batch: Tensor) -> NDArray[np.float32]:
+        with computing(self.device, self._precision):
+            return cast("NDArray[np.float32]", net(batch).float().cpu().numpy())
 
 
 def _fold(trunk: nn.Sequential, head: nn.Sequential) -> nn.Sequential:
@@ -175,20 +175,21 @@ def _flat_pool(module: nn.MaxPool2d | nn.MaxPool3d) -> nn.Module:
 
 
 @lru_cache(maxsize=2)
-def load(path: Path, digest: str, device: str) -> Folded:
+def load(path: Path, digest: str, device: str, precision: Precision = "fp32") -> Folded:
     """The network with the weights of a file, kept for the next clip.
 
     Args:
         path: syncnet_v2.model or another file with its names.
         digest: sha256 of the file; part of the cache's key, so a changed file is read again.
         device: where to run, as in Settings.
+        precision: number format of convolutions and matrix products.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of this network.
     """
     net = SyncNet()
     fit(net, load_tensors(path), source=f"{path.name} ({digest[:8]})")
-    return Folded(net, pick(device))
+    return Folded(net, pick(device), precision)
 
 
 def to_bgr(frame: Frame) -> Frame:

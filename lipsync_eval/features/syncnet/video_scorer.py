@@ -91,12 +91,20 @@ class VideoScorer:
             "regions": regions_digest(found),
             "lossy": str(how.lossy),
         }
+        if settings.precision != "fp32":
+            self._key["dtype"] = settings.precision
         held = self._cache.get(self._key)
         self._tracks = from_arrays(held) if held is not None else None
         self._scorer: SideScorer | None = None
         if self._tracks is None:
-            net = find(Folded, f"{syncnet_net.__name__}:load", file.path, file.sha256, settings.device)
+            how_run = settings.device, settings.precision
+            net = find(Folded, f"{syncnet_net.__name__}:load", file.path, file.sha256, *how_run)
             self._scorer = SideScorer(net, found, samples, lossy=how.lossy)
+
+    @property
+    def needs_frames(self) -> bool:
+        """False where the cache had the distances."""
+        return self._scorer is not None
 
     def update(self, start: int, frames: Sequence[Frame]) -> None:
         """Take frames start, start + 1..., (H, W, 3) uint8 RGB, in order."""

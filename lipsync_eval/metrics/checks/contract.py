@@ -173,7 +173,7 @@ def _identity(bench: _Bench) -> Iterator[str]:
         if value is None:
             yield f"{spec.name}: no value"
             continue
-        best = {"up": spec.range[1], "down": spec.range[0], "zero": 0.0}[spec.direction]
+        best = spec.range[1] if spec.direction == "up" else spec.range[0]
         if compares(spec) and math.isfinite(best) and not _close(value, best):
             yield f"{spec.name}: {value}, but equal videos should give the best value, {best}"
         own = found.gt_values.get(spec.name)

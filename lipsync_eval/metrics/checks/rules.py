@@ -22,7 +22,7 @@ NEEDS: Final = frozenset(
 )  # fmt: skip
 """All that a metric may ask for."""
 _CHOICES: Final = {
-    "direction": ("up", "down", "zero"),
+    "direction": ("up", "down", "zero", None),
     "pooling": ("clip-mean", "pooled"),
     "group": ("core", "weights", "user-file", "opt-in"),
     "real_video": ("none", "set", "person", "content"),
@@ -39,7 +39,7 @@ def spec_faults(spec: MetricSpec) -> Iterator[str]:
             yield f"{spec.name}: {field} is {text!r}; state it (unit '1' for none, reference 'ours' where there is none)"
     for field, choices in _CHOICES.items():
         if getattr(spec, field) not in choices:
-            yield f"{spec.name}: {field} is {getattr(spec, field)!r}; choose from {', '.join(choices)}"
+            yield f"{spec.name}: {field} is {getattr(spec, field)!r}; choose from {', '.join(map(str, choices))}"
     if unknown := set(spec.needs) - NEEDS:
         yield f"{spec.name}: needs {sorted(unknown)}, which nobody provides; there are {', '.join(sorted(NEEDS))}"
     if not any(need.startswith("gen.") or need == "npz" for need in spec.needs):
@@ -88,7 +88,7 @@ def _number_faults(spec: MetricSpec) -> Iterator[str]:
 
 def compares(spec: MetricSpec) -> bool:
     """Whether a metric sets the generated video's frames or landmarks against the real video's."""
-    return bool(spec.needs & {"gt.crop", "gt.points", "gt.frames"}) and spec.direction != "zero"
+    return bool(spec.needs & {"gt.crop", "gt.points", "gt.frames"}) and spec.direction in ("up", "down")
 
 
 def measurement_faults(found: Measurement, specs: Sequence[MetricSpec], n_frames: int) -> Iterator[str]:

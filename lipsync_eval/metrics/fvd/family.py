@@ -76,6 +76,7 @@ class Fvd(Family):
 
     specs = SPECS
     options = (*OPTIONS, FVD_STATS)
+    has_network = True
 
     def __init__(self, settings: Settings, metrics: frozenset[str]) -> None:
         super().__init__(settings, metrics)
@@ -105,7 +106,9 @@ class Fvd(Family):
     def facts(self, metric: str) -> dict[str, str]:
         """All that the features of real windows hang on."""
         version, reading = next(spec.version for spec in self.specs if spec.name == metric), self.reading(metric)
-        own = {"metric": f"{metric}.{version}", "feat": self.file(metric).signature} | reading.keys()
+        own = (
+            {"metric": f"{metric}.{version}", "feat": self.file(metric).signature} | reading.keys() | self.number_format
+        )
         return own | crop_facts(self.settings, crop=reading.region == "crop", box=reading.region == "box")
 
     def check(self) -> None:
@@ -155,7 +158,13 @@ class Fvd(Family):
 
             file = self.file(metric)
             self._networks[row] = find(
-                network.VideoNetwork, f"{network.__name__}:load", row, file.path, file.sha256, self.settings.device
+                network.VideoNetwork,
+                f"{network.__name__}:load",
+                row,
+                file.path,
+                file.sha256,
+                self.settings.device,
+                self.settings.precision,
             )
         return self._networks[row]
 

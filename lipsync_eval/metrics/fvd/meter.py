@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -43,6 +43,11 @@ class Embedder(Protocol):
         ...
 
     @property
+    def number_format(self) -> Mapping[str, str]:
+        """What cache keys say of the network's number format."""
+        ...
+
+    @property
     def brings_real(self) -> bool:
         """Whether the real side is read from a file."""
         ...
@@ -58,6 +63,11 @@ class FvdMeter:
     def __init__(self, family: Embedder, pair: Pair) -> None:
         self.pair = pair
         self.windows = [_Windows(family, metric, pair) for metric in family.wanted]
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """What the readings cut their windows from; the real video only where the cache did not know a reading's features."""
+        return frozenset[str]().union(*(windows.looks_at for windows in self.windows))
 
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
@@ -89,18 +99,36 @@ class _Windows:
         self.embed_real = pair.gt is not None and not family.brings_real
         self.cache = Cache(family.settings.cache_dir)
         self.key = _key(pair, pair.gt, metric, self.reading, self.file.sha256) if pair.gt and self.embed_real else None
+        if self.key:
+            self.key |= family.number_format
         held = self.cache.get(self.key) if self.key else None
         self.known = None if held is None else held["gt_features"]
+        self.real.left_out = 0 if held is None else int(held["left_out"][()])
+
+    @property
+    def shows_real(self) -> bool:
+        """Whether the real windows go through the network."""
+        return self.embed_real and self.known is None
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """See FvdMeter."""
+        part = "crop" if self.reading.region == "crop" else "frames"
+        return frozenset(f"{side}.{part}" for side in (("gen", "gt") if self.shows_real else ("gen",)))
 
     def update(self, batch: Batch) -> None:
         """Keep what the current window needs; embed it when its last frame is here."""
         gen = _regions(batch, "gen", self.reading, self.together)
-        real = _regions(batch, "gt", self.reading, self.together)
+        real = _regions(batch, "gt", self.reading, self.together) if self.shows_real else []
         if not self.together:
             for at, frame in gen:
                 self._take(self.gen, self.gen.window(at, frame))
-            for at, frame in real if self.embed_real and self.known is None else ():
+            for at, frame in real:
                 self._take(self.real, self.real.window(at, frame))
+            return
+        if not self.shows_real:  # the real regions are not looked at, but a frame counts where both videos have one
+            for at, frame in gen:
+                self._take(self.gen, self.gen.window(at, frame if self._real_has(at) else None))
             return
         for (at, frame), (_, true) in zip(gen, real, strict=True):
             ours, theirs = self.gen.window(at, frame), self.real.window(at, true)
@@ -110,8 +138,15 @@ class _Windows:
                 self.gen.left_out += 1
                 continue
             self._take(self.gen, ours)
-            if self.embed_real and self.known is None:
-                self._take(self.real, theirs)
+            self._take(self.real, theirs)
+
+    def _real_has(self, at: int) -> bool:
+        """Whether a frame of the real video has the region, by its track alone (crops and frames: `_regions` has seen to it)."""
+        side = self.pair.gt
+        if self.reading.region != "box" or side is None:
+            return True
+        boxes = None if side.track is None else side.track.boxes
+        return boxes is not None and at < len(boxes) and has_box(boxes[at], *side.clip.size)
 
     def _take(self, side: _Gathered, window: list[Frame] | None) -> None:
         """Embed a whole window; count one that lacks a frame."""
@@ -135,7 +170,7 @@ class _Windows:
                     return
                 self.known = np.stack(self.real.rows)
                 if self.key:
-                    self.cache.put(self.key, {"gt_features": self.known})
+                    self.cache.put(self.key, {"gt_features": self.known, "left_out": np.array(self.real.left_out)})
             state["gt_features"] = self.known
         found.states[self.metric] = state
         n, left_out = len(self.gen.rows), self.gen.left_out
@@ -216,7 +251,7 @@ def _boxed(side: Side, at: int, frame: Frame, reading: Reading) -> Frame | None:
 def _key(pair: Pair, side: Side, metric: str, reading: Reading, weights: str) -> dict[str, str]:
     """Everything that the real side's features hang on: content, regions (of both videos where both choose windows), network."""
     return {
-        "what": "fvd-features.1",
+        "what": "fvd-features.2",
         "metric": metric,
         "clip": side.clip.digest,
         "regions": _digest(pair, side, reading.region),

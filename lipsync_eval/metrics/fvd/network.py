@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lipsync_eval.device import pick
+from lipsync_eval.device import Precision, computing, pick, to_device
 from lipsync_eval.features import i3d, r3d18
 from lipsync_eval.networks import itemwise
 from lipsync_eval.weights import fit, get_row, load_tensors
@@ -18,22 +18,22 @@ from lipsync_eval.weights import fit, get_row, load_tensors
 class VideoNetwork:
     """A network with its weights on one device."""
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, device: torch.device, precision: Precision = "fp32") -> None:
         self._network = network.eval().requires_grad_(False).to(device)
-        self._device = device
+        self._device, self._precision = device, precision
 
     @itemwise
     def embed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, T, h, w) float32 from `prepare` -> (N, D) float32; one window at a time."""
         parts = []
-        with torch.inference_mode():
+        with computing(self._device, self._precision):
             for window in windows:
-                given = torch.from_numpy(np.ascontiguousarray(window))[None].to(self._device)
-                parts.append(self._network(given)[0].cpu().numpy())
+                given = to_device(window, self._device)[None]
+                parts.append(self._network(given)[0].float().cpu().numpy())
         return np.stack(parts)
 
 
-def load(row: str, path: Path, digest: str, device: str) -> VideoNetwork:
+def load(row: str, path: Path, digest: str, device: str, precision: Precision = "fp32") -> VideoNetwork:
     """The network of a registry row with the weights of a file.
 
     Args:
@@ -41,6 +41,7 @@ def load(row: str, path: Path, digest: str, device: str) -> VideoNetwork:
         path: the weights.
         digest: sha256 of the file.
         device: where to run, as in Settings.
+        precision: number format, as in Settings.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of this network.
@@ -51,4 +52,4 @@ def load(row: str, path: Path, digest: str, device: str) -> VideoNetwork:
     else:
         network, state = i3d.I3D(float(get_row(row).preprocessing["eps"])), i3d.state
     fit(network, state(load_tensors(path)), source=f"{path.name} ({digest[:8]})")
-    return VideoNetwork(network, pick(device))
+    return VideoNetwork(network, pick(device), precision)

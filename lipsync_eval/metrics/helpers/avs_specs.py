@@ -26,10 +26,9 @@ ROI: Final = Option(
 DTYPE: Final = Option(
     name="avhubert_dtype",
     heading="AV-HuBERT",
-    help="Number format of the network.",
+    help="Number format of this network alone; not given: as --precision.",
     kind="choice",
     choices=("float32", "bfloat16"),
-    default="float32",
     moves=True,
     key="",
 )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import ParseError, UsageError
-from lipsync_eval.files import atomic, read_npz
+from lipsync_eval.files import atomic, parse_json, read_npz
 from lipsync_eval.options import Option
 from lipsync_eval.types import FPS, Float, Settings
 
@@ -172,7 +172,7 @@ class RealStats:
         if held is None:
             return None
         try:
-            return dict(json.loads(str(held)))
+            return dict(parse_json(str(held)))
         except (ValueError, TypeError) as error:
             raise UsageError(f"{self.flag} {self.path}: {_prefix(metric)}facts cannot be read ({error})") from error
 

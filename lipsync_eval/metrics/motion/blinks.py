@@ -19,7 +19,7 @@ _RULE: Final = "eye aspect ratio at least 25 % below its median over the second 
 
 SPECS: Final = (
     MetricSpec(
-        name="blink_rate", title="Blinks", direction="up", unit="1/min", range=(0.0, 60.0 * FPS), decimals=1,
+        name="blink_rate", title="Blinks", direction=None, unit="1/min", range=(0.0, 60.0 * FPS), decimals=1,
         needs=frozenset({"gen.points"}), pooling="clip-mean", group="opt-in", weights=(),
         summary=f"Blinks a minute of frames with a face: {_RULE}; mean over clips.",
         reads=(

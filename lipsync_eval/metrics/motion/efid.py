@@ -126,6 +126,11 @@ class _BlendshapesMeter:
             name: _Scores(side, file, cache, feature) for name, side in (("gen", pair.gen), ("gt", pair.real))
         }
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The videos that the cache did not know."""
+        return frozenset(f"{name}.frames" for name, side in self.sides.items() if side.known is None)
+
     def update(self, batch: Batch) -> None:
         """Take the next frames."""
         self.sides["gen"].take(batch.start, batch.gen)

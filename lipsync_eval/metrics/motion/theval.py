@@ -31,7 +31,7 @@ UPPER_LIP, LOWER_LIP = (61, 62, 63), (67, 66, 65)
 _HEARD: Final = ("silent_lip_stability", "lip_sync_theval")
 
 _LIPS: Final = MetricSpec(
-    name="lip_dynamics", title="Lip dynamics", direction="up", unit="px", range=(0.0, float("inf")), decimals=3,
+    name="lip_dynamics", title="Lip dynamics", direction=None, unit="px", range=(0.0, float("inf")), decimals=3,
     needs=frozenset({"gen.points"}), pooling="clip-mean", group="opt-in", weights=(),
     summary=(
         "Mean over all pairs of the 20 lip points of the standard deviation over time of their distance, in px of the whole frame brought to 256x256; mean over clips."
@@ -79,7 +79,7 @@ SPECS: Final = (
         ),
     ),
     replace(
-        _LIPS, name=SCORE, real="person", title="THEval score (landmarks)", unit="1", range=(float("-inf"), 1.0), decimals=3, pooling="pooled",
+        _LIPS, name=SCORE, real="person", title="THEval score (landmarks)", direction="up", unit="1", range=(float("-inf"), 1.0), decimals=3, pooling="pooled",
         needs=frozenset({"gen.points", "gt.points", "gen.audio", "gt.audio"}),
         summary=(
             "Mean over the five landmark metrics of 1 - |m - GT| / |GT|, where m and GT are means over the clips that have both values; 1 is best, and it may be negative."

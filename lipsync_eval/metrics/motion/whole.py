@@ -10,12 +10,14 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.errors import MetricError
 from lipsync_eval.features.mouth_mel import shipped
 from lipsync_eval.features.style.points import on_mean_face
-from lipsync_eval.metrics.base import Measurement
+from lipsync_eval.metrics.base import NO_FRAMES, Measurement
 from lipsync_eval.types import Float, Pair, Side
 
 
 class WholeClipMeter:
     """One pair, measured at the end from its tracks, audio or files."""
+
+    looks_at = NO_FRAMES
 
     def __init__(self, pair: Pair, compute: Callable[[Pair], Measurement]) -> None:
         self._pair, self._compute = pair, compute

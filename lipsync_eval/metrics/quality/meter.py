@@ -69,6 +69,11 @@ class FrameScores:
         self.real = np.full(pair.gt_frames, np.nan) if held is None else held["scores"].astype(np.float64)
         self.refused: dict[str, int] = {}
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The real crops only where there are any and the cache did not know their scores."""
+        return frozenset({"gen.crop"} if self.known or self.key is None else {"gen.crop", "gt.crop"})
+
     def update(self, batch: Batch) -> None:
         """Score the crops of both videos."""
         for at, crop in batch.gen_own:

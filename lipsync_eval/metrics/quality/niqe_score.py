@@ -148,16 +148,16 @@ def _halved(grey: Float, variant: Variant) -> Float:
 def _block_features(squares: Float, variant: Variant) -> Float:
     """(blocks, 18) from (rows, columns, side, side)."""
     rows = squares.reshape(-1, *squares.shape[2:])
-    flat = rows.reshape(len(rows), -1)
-    memory, product = np.empty_like(flat), np.empty_like(rows)
-    zeros_right, last = variant == "skvideo", 10.0 if variant == "skvideo" else 10.0005
-    moments = [nss.Moments.of(flat, memory)]
-    for shift in nss.SHIFTS:
+    maps = np.empty((1 + len(nss.SHIFTS), *rows.shape))  # the values, then their products with neighbours
+    maps[0] = rows
+    for shift, product in zip(nss.SHIFTS, maps[1:], strict=True):
         nss.wrapped_product(rows, shift, product)
-        moments.append(nss.Moments.of(product.reshape(len(rows), -1), memory))
-    fit = nss.fit_table(nss.Moments.stacked(moments), zeros_right=zeros_right, last=last)
-    parts = (fit.alpha, (fit.right - fit.left) * fit.width * fit.lift, fit.left * fit.width, fit.right * fit.width)
-    alpha, mean, left, right = (part.reshape(len(moments), -1) for part in parts)
+    zeros_right, last = variant == "skvideo", 10.0 if variant == "skvideo" else 10.0005
+    moments = nss.Moments.of(maps.reshape(len(maps) * len(rows), -1))
+    fit = nss.fit_table(moments, zeros_right=zeros_right, last=last)
+    width = fit.width
+    parts = (fit.alpha, (fit.right - fit.left) * width * fit.lift, fit.left * width, fit.right * width)
+    alpha, mean, left, right = (part.reshape(len(maps), -1) for part in parts)
     out = [alpha[0], (left[0] + right[0]) / 2]
     for k, shift in enumerate(nss.SHIFTS, 1):
         diagonal = variant == "skvideo" and shift[0] and shift[1]

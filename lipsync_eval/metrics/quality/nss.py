@@ -70,23 +70,36 @@ class Moments:
     @classmethod
     def of(cls, x: Float, memory: Float | None = None) -> Moments:
         """Of (N, n) values; `memory`, (N, n), is overwritten."""
-        total = x.sum(1)
-        part = np.minimum(x, 0.0, out=memory)
-        low, negative, n_negative = part.sum(1), np.einsum("ij,ij->i", part, part), np.count_nonzero(part, axis=1)
-        part = np.maximum(x, 0.0, out=part)
+        size = np.abs(x, out=memory)
+        absolute, squares, signed = size.sum(1), _dots(x, x), _dots(x, size)
+        negative, positive = (squares - signed) / 2, (squares + signed) / 2
+        thin = np.minimum(negative, positive) < 1e-6 * squares  # there the difference holds too few digits
+        if thin.any():
+            negative[thin], positive[thin] = (_dots(p, p) for p in (np.minimum(x[thin], 0), np.maximum(x[thin], 0)))
         return cls(
             n=np.full(len(x), x.shape[1]),
-            absolute=total - 2.0 * low,
+            absolute=absolute,
             negative=negative,
-            positive=np.einsum("ij,ij->i", part, part),
-            n_negative=n_negative,
-            n_positive=np.count_nonzero(part, axis=1),
+            positive=positive,
+            n_negative=_counts(x < 0),
+            n_positive=_counts(x > 0),
         )
 
     @classmethod
     def stacked(cls, parts: Sequence[Moments]) -> Moments:
         """All rows of several, one behind the other."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+
+def _dots(a: Float, b: Float) -> Float:
+    """(N,) sums of products of (N, n)."""
+    out: Float = np.matmul(a[:, None, :], b[:, :, None])[:, 0, 0]
+    return out
+
+
+def _counts(rows: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(N,) of (N, n); row by row, since NumPy counts along an axis five times as slowly."""
+    return np.array([np.count_nonzero(row) for row in rows], np.intp)
 
 
 def wrapped_product(squares: Float, shift: tuple[int, int], out: Float | None = None) -> Float:
