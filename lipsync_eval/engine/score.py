@@ -196,6 +196,8 @@ def _run(
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
     processes = count_workers(workers, plan.tools, len(plan.pairs))
+    if workers == "auto" and processes > 1 and threads is None and crew is None:
+        threads = usual(None)  # a core for each process, also where networks run on the CPU
     how: dict[str, Any] = {"workers": processes, "threads": threads, "isolate": isolate}
     run_clips(plan, journal, **how, progress=event, check=check, crew=crew)
     commit, dirty = checkout_commit()

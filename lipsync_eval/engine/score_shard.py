@@ -15,6 +15,7 @@ from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.run import run_clips
 from lipsync_eval.engine.score import environment, fingerprint, finished_run, planned, usual_name
 from lipsync_eval.engine.shards import Shard, lengths_of, split
+from lipsync_eval.engine.threads import usual
 from lipsync_eval.engine.worker_count import Workers, count_workers
 from lipsync_eval.errors import OutputError
 from lipsync_eval.progress import Progress, silent
@@ -91,6 +92,8 @@ def score_shard(
     for text in plan.warnings:
         warn(text)
     processes = count_workers(workers, plan.tools, -(-len(plan.pairs) // mine.of))
+    if workers == "auto" and processes > 1 and threads is None:
+        threads = usual(None)  # as in `score`
     folder, journal = Path(out), Journal(Path(out))
     stamp = fingerprint(plan, resample)
     began, started = time.monotonic(), datetime.now(UTC)
