@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.errors import UsageError
-from lipsync_eval.reports import plots
-from lipsync_eval.reports.plots import COLUMN, FONT, PAGE
+from lipsync_eval.reports import plot_files
+from lipsync_eval.reports.plot_files import FONT
+from lipsync_eval.reports.plots import COLUMN, PAGE
 from lipsync_eval.results.names import printable, shortened
 from lipsync_eval.types import Frame
 
@@ -143,14 +144,14 @@ def draw(
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Write stem.png and stem.pdf as `plots.save` does; the PDF holds all pixels of the images."""
+    """Write stem.png and stem.pdf as `plot_files.save` does; the PDF holds all pixels of the images."""
     images = [image for axes in figure.axes for image in axes.get_images()]
 
     def prepare(kind: str) -> None:
         for image in images:
             image.set_interpolation("antialiased" if kind == "png" else "none")
 
-    return plots.save(figure, stem, prepare)
+    return plot_files.save(figure, stem, prepare)
 
 
 def _height(row: Row) -> float:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from lipsync_eval.reports.correlate import LEVELS, Agreement, Coefficient, Correlation
 from lipsync_eval.reports.correlation import KINDS
-from lipsync_eval.reports.plots import COLOURS, COLUMN, FONT
+from lipsync_eval.reports.plot_files import FONT
+from lipsync_eval.reports.plots import COLOURS, COLUMN
 from lipsync_eval.reports.render import markdown_text
 from lipsync_eval.results.csv_text import csv_text
 from lipsync_eval.results.names import printable, shortened

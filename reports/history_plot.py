@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lipsync_eval.errors import UsageError
-from lipsync_eval.reports.plots import COLOURS, COLUMN, FONT, save
+from lipsync_eval.reports.plot_files import FONT, save
+from lipsync_eval.reports.plots import COLOURS, COLUMN
 from lipsync_eval.reports.printing import ARROWS
 from lipsync_eval.results.history import History, HistoryRow, steps
 from lipsync_eval.results.names import shortened

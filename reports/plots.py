@@ -6,16 +6,15 @@ Every function draws on its own Figure and returns it; nothing touches pyplot's 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.errors import OutputError, UsageError
-from lipsync_eval.files import atomic
+from lipsync_eval.errors import UsageError
 from lipsync_eval.reports.marks import real_level
 from lipsync_eval.reports.naming import method_names, refuse_doubled
+from lipsync_eval.reports.plot_files import FONT
 from lipsync_eval.reports.printing import ARROWS
 from lipsync_eval.results.clips import common_clips, pooled_over, values_of
 from lipsync_eval.results.facts import NO_DIRECTION
@@ -34,17 +33,6 @@ COLUMN = 3.4
 """Width of a paper's column, inches."""
 PAGE = 7.0
 """Width of two columns and the gap between them, inches."""
-FONT: Any = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "pdf.fonttype": 42,
-    "text.usetex": False,
-    "text.parse_math": False,
-}
 MOST_METHODS = 40
 
 Frames = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -256,47 +244,6 @@ def draw(
         raise UsageError(f"--kind {kind}: these runs hold nothing to draw")
     with mpl.rc_context(FONT):
         return KINDS[kind](runs, chosen, frames, columns)
-
-
-def paths(stem: Path) -> tuple[Path, Path]:
-    """stem.png and stem.pdf.
-
-    Raises:
-        OutputError: `stem` is '.', '..' or '/', which have no name that something can be added to.
-    """
-    if stem.name in ("", ".."):
-        raise OutputError(f"{stem}: names a folder; expected the name of the files, e.g. {stem / 'plot'}")
-    return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".pdf")
-
-
-def check_free(stem: Path, *, overwrite: bool) -> None:
-    """Raise OutputError where `save` would replace a file that it may not."""
-    if not overwrite and (there := [p for p in paths(stem) if p.exists()]):
-        raise OutputError(f"{there[0]} is there already; name another file with --out, or replace it with --overwrite")
-
-
-def save(figure: Figure, stem: Path, prepare: Callable[[str], None] = lambda kind: None) -> tuple[Path, Path]:
-    """Write stem.png (300 dpi) and stem.pdf (fonts embedded), each whole or not at all.
-
-    Args:
-        figure: of matplotlib.
-        stem: path without suffix; its folder is made if absent.
-        prepare: called with 'png' or 'pdf' before each is drawn.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    import matplotlib as mpl
-
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(FONT):
-        for path, kind in zip(paths(stem), ("png", "pdf"), strict=True):
-            prepare(kind)
-            with atomic(path) as file:
-                figure.savefig(
-                    file, format=kind, dpi=300, metadata={"Software": None} if kind == "png" else {"CreationDate": None}
-                )
-    return paths(stem)
 
 
 def _panels(

@@ -57,12 +57,12 @@ def correlate(
     """
     from lipsync_eval.files import write_text
     from lipsync_eval.reports import correlate as core
-    from lipsync_eval.reports import plots
+    from lipsync_eval.reports import plot_files
     from lipsync_eval.reports.correlate_output import FORMATS, draw
     from lipsync_eval.reports.opinions import read_opinions
     from lipsync_eval.reports.unlike import unlike
 
-    files = [*([out] if out else []), *(plots.paths(plot) if plot else ())]
+    files = [*([out] if out else []), *(plot_files.paths(plot) if plot else ())]
     if not overwrite and (there := [p for p in files if p.exists()]):
         raise OutputError(f"{there[0]} is there already; name another file, or replace it with --overwrite")
     loaded = read_runs(runs)
@@ -75,7 +75,7 @@ def correlate(
         else:
             write_text(out, FORMATS[form](found))
         if plot is not None:
-            for path in plots.save(draw(found), plot):
+            for path in plot_files.save(draw(found), plot):
                 click.echo(str(path), err=True)
     except OSError as error:
         raise OutputError(f"{error.filename or out or plot}: cannot be written ({error.strerror or error})") from error

@@ -49,14 +49,14 @@ def plot(
       lipsync-eval plot runs/a runs/b --columns 2
       lipsync-eval plot runs/ckpt --metrics psnr,lse_c     (curves of a watch)
     """
-    from lipsync_eval.reports import plots
+    from lipsync_eval.reports import plot_files, plots
     from lipsync_eval.reports.unlike import unlike
     from lipsync_eval.results.history import history_file
 
     history = history_file(split_name(runs[0])[0]) if len(runs) == 1 else None
     kind = kind or ("bars" if history is None else "history")
     stem = out or Path(kind)
-    plots.check_free(stem, overwrite=overwrite)
+    plot_files.check_free(stem, overwrite=overwrite)
     if kind == "history":
         _history(history, metrics, columns, stem)
         return
@@ -79,10 +79,10 @@ def _history(file: Path | None, metrics: str | None, columns: str | None, stem: 
 
 
 def _save(figure: Figure, stem: Path) -> None:
-    from lipsync_eval.reports import plots
+    from lipsync_eval.reports import plot_files
 
     try:
-        written = plots.save(figure, stem)
+        written = plot_files.save(figure, stem)
     except OSError as error:
         raise OutputError(f"--out {stem}: cannot be written ({error.strerror})") from error
     for path in written:

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lipsync_eval.engine.workers import WorkerDied, interpreter, portable
+from lipsync_eval.engine.workers import WorkerDied, interpreter, pipes, portable
 from lipsync_eval.networks import SHARED, Call, do_here, thing
 
 MOST_BYTES: Final = 256 * 2**20
@@ -93,10 +93,11 @@ class _Running:
             self.process = subprocess.Popen(
                 line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **env}
             )
+            source, target = pipes(self.process)
             with contextlib.suppress(OSError):
-                self.process.stdin.write(self.key)  # type: ignore[union-attr]
-                self.process.stdin.flush()  # type: ignore[union-attr]
-            ready = self.process.stdout.read(1)  # type: ignore[union-attr]
+                source.write(self.key)
+                source.flush()
+            ready = target.read(1)
         except OSError as error:
             self._clear()
             raise WorkerDied(
@@ -123,9 +124,9 @@ class _Running:
         with contextlib.suppress(OSError):
             self.process.kill()
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
+        for stream in pipes(self.process):
             with contextlib.suppress(OSError):
-                stream.close()  # type: ignore[union-attr]
+                stream.close()
         self._clear()
 
     def _clear(self) -> None:

@@ -161,6 +161,7 @@ class _Worker:
             raise WorkerDied(
                 f"worker processes cannot be started ({error}); finished clips are kept: go on with --resume, or with --workers 1 from Python"
             ) from error
+        self._pipes = pipes(self.process)
         self.listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True, name="worker-listener")
         self.listener.start()
         self.send((target, setup))
@@ -168,12 +169,12 @@ class _Worker:
     def send(self, thing: object) -> None:
         """Hand something over; a worker that has died says so by the end of its output."""
         with contextlib.suppress(OSError):
-            _put(self.process.stdin, thing)
+            _put(self._pipes[0], thing)
 
     def stop(self) -> None:
         """Let it leave."""
         with contextlib.suppress(OSError):
-            self.process.stdin.close()  # type: ignore[union-attr]
+            self._pipes[0].close()
 
     def kill(self) -> None:
         """End it now, if it has not ended."""
@@ -184,7 +185,7 @@ class _Worker:
         self.process.wait()
 
     def _listen(self, inbox: queue.Queue[tuple[_Worker, tuple[Any, ...] | None]]) -> None:
-        with self.process.stdout as stream, contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):  # type: ignore[union-attr]
+        with self._pipes[1] as stream, contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
             while True:
                 inbox.put((self, _get(stream)))
         inbox.put((self, None))
@@ -284,18 +285,29 @@ def portable(error: Exception) -> Exception:
     return LipsyncError(f"{type(error).__name__}: {error}")
 
 
-def _put(stream: IO[bytes] | None, thing: object) -> None:
+def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and output of a process that was started with both as pipes.
+
+    Raises:
+        WorkerDied: it was not.
+    """
+    if process.stdin is None or process.stdout is None:
+        raise WorkerDied("a worker process was started without pipes to it")
+    return process.stdin, process.stdout
+
+
+def _put(stream: IO[bytes], thing: object) -> None:
     data = pickle.dumps(thing, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(struct.pack("<Q", len(data)) + data)  # type: ignore[union-attr]
-    stream.flush()  # type: ignore[union-attr]
+    stream.write(struct.pack("<Q", len(data)) + data)
+    stream.flush()
 
 
-def _get(stream: IO[bytes] | None) -> Any:
-    head = stream.read(8)  # type: ignore[union-attr]
+def _get(stream: IO[bytes]) -> Any:
+    head = stream.read(8)
     if len(head) < 8:
         raise EOFError
     (length,) = struct.unpack("<Q", head)
-    data = stream.read(length)  # type: ignore[union-attr]
+    data = stream.read(length)
     if len(data) < length:
         raise EOFError
     return pickle.loads(data)  # noqa: S301  (from a process that this one started, over a pipe of its own)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.device import Precision, computing, pick, to_device
+from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
 from lipsync_eval.errors import InputError, RefusedCheckpoint, WeightsError
 from lipsync_eval.features.arcface_align import align, five_points
 from lipsync_eval.networks import find, itemwise
@@ -128,9 +128,8 @@ class FaceNetwork:
     """An iresnet with its weights on one device."""
 
     def __init__(self, network: IResNet, device: torch.device, precision: Precision = "fp32") -> None:
-        import torch
 
-        self._network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = channels_last(network.eval().requires_grad_(False).to(device))
         self._device, self._precision = device, precision
 
     @itemwise

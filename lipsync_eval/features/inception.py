@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lipsync_eval.device import Precision, computing, pick, to_device
+from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
 from lipsync_eval.errors import InputError, UsageError
 from lipsync_eval.networks import itemwise
 from lipsync_eval.weights import fit, load_tensors
@@ -190,7 +190,7 @@ class Pool3:
 
     def __init__(self, network: Inception, device: torch.device, precision: Precision = "fp32") -> None:
         # channels last is how images lie in memory, and faster
-        self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
+        self._network = channels_last(network.eval().requires_grad_(False)).to(device)
         self._device, self._precision = device, precision
         self._batch = 64 if device.type == "cuda" else 8
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lipsync_eval.device import channels_last
 from lipsync_eval.errors import MissingWeights
 from lipsync_eval.types import Settings
 from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, locate
@@ -58,7 +59,6 @@ def load(net: str, trunk: WeightFile, linear: WeightFile) -> LPIPS:
     Raises:
         RefusedCheckpoint: a file that is no checkpoint, or does not fit.
     """
-    import torch
 
     from lipsync_eval.features.lpips import LPIPS, state
 
@@ -69,4 +69,4 @@ def load(net: str, trunk: WeightFile, linear: WeightFile) -> LPIPS:
         source=f"{trunk.path.name} with {linear.path.name}",
     )
     # channels last is how images lie in memory, and twice as fast on CPUs
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return channels_last(network.eval().requires_grad_(False))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipsync_eval.device import pick, to_device
+from lipsync_eval.device import channels_last, pick, to_device
 from lipsync_eval.errors import InputError, WeightsError
 from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
 from lipsync_eval.networks import find, itemwise
@@ -42,7 +42,7 @@ class S3FDMaps:
         """Frames per pass that suit the device (on a CPU batches gain nothing and cost memory)."""
         self._net = net.eval().requires_grad_(False).to(device)
         if device.type == "cpu":
-            self._net = self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._net = channels_last(self._net)
         self._cells: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     @itemwise

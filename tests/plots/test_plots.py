@@ -8,7 +8,8 @@ from support.runs import noisy, run
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import UsageError
-from lipsync_eval.reports.plots import KINDS, draw, save
+from lipsync_eval.reports.plot_files import save
+from lipsync_eval.reports.plots import KINDS, draw
 from lipsync_eval.reports.unlike import unlike
 from lipsync_eval.results.schema import load_result
 

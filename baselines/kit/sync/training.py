@@ -68,7 +68,7 @@ class SyncTask:
         self.pairs.train()
         self.optimizer.zero_grad(set_to_none=True)
         terms = self._terms(batch, number >= s.sync_from)
-        self.scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self.scaler.scale(terms["total"]))
         found = self.ranks.mean({name: value.item() for name, value in terms.items()})
         check_finite(found)
         self.scaler.step(self.optimizer)

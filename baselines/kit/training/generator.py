@@ -97,7 +97,7 @@ class GeneratorTask:
             with self._autocast():
                 made = made._replace(logits=frozen(output))
         value, values = total(terms, made)
-        self.scaler.scale(value / self.train.accumulate).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self.scaler.scale(value / self.train.accumulate))
         if discriminator is not None:
             bare(discriminator).requires_grad_(True)
         return found | {"total": value.item(), **{name: x.item() for name, x in values.items()}}
@@ -111,7 +111,7 @@ class GeneratorTask:
         with self._autocast():
             fake_logits, real_logits = network(made.output.detach()), network(real)
         value = losses.adversarial_discriminator(fake_logits, real_logits)
-        self.scaler_d.scale(value / share).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self.scaler_d.scale(value / share))
         if not adversary.r1 or number % adversary.r1_every:
             return {"discriminator": value.item()}
         crops = real.detach().float().requires_grad_()

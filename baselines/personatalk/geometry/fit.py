@@ -117,6 +117,6 @@ def _block(initial: Coefficients, wanted: Tensor, project: Project, iterations: 
         kp = project(found)
         value = landmarks(kp, wanted) + tempo(kp, wanted, found.pose, found.beta) + 0.1 * regular(found, initial)
         optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(value)
         optimiser.step()
     return Coefficients(*(x.detach() for x in free))

@@ -165,7 +165,7 @@ class GeometryTask:
         value, parts = self.loss(found.float(), batch.target, batch.template[:, self.low])
         numbers = self.ranks.mean({"total": value.item(), **{k: v.item() for k, v in parts.items()}})
         check_finite(numbers)
-        self.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self.scaler.scale(value))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         blend(self.average, bare(self.network).network, decay_at(number, self.config.geometry_train.ema))

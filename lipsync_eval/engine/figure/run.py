@@ -83,9 +83,9 @@ def without_suffix(stem: Path | str) -> Path:
 
 def check_free(stem: Path | str, *, overwrite: bool) -> None:
     """Raise OutputError where a file would be replaced that may not be."""
-    from lipsync_eval.reports import plots
+    from lipsync_eval.reports import plot_files
 
-    plots.check_free(without_suffix(stem), overwrite=overwrite)
+    plot_files.check_free(without_suffix(stem), overwrite=overwrite)
 
 
 def make_figure(

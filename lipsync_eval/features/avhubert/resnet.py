@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
+
+from lipsync_eval.device import channels_last
 
 HALO: Final = 2
 """The first convolution looks 2 frames back and 2 ahead; at the ends of a clip it sees zeros."""
@@ -65,7 +66,7 @@ class ResNet(nn.Module):
             nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
         )
         self.trunk = _Trunk()
-        self.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # an eighth faster on CPUs
+        channels_last(self.trunk)  # an eighth faster on CPUs
 
     def forward(self, x: Tensor, halo: tuple[int, int] = (0, 0)) -> Tensor:
         """Features of the frames between the first halo[0] and the last halo[1], which are only looked at."""

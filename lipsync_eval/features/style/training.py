@@ -125,7 +125,7 @@ def train(
         a, b = _draw(motions, recipe, rng)
         loss = nt_xent(encoder(a), encoder(b), recipe.temperature)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimiser.step()
         event(step, float(loss.detach()))
     return TrainedEncoder(encoder.eval().requires_grad_(False), held, recipe.window)

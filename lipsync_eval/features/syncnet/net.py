@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipsync_eval.device import Precision, computing, pick, to_device
+from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
 from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
 
@@ -80,7 +80,7 @@ class Folded:
         self._lip = _fold(net.netcnnlip, net.netfclip).to(device)
         self._audio = _fold(net.netcnnaud, net.netfcaud).to(device)
         if device.type == "cpu":
-            self._lip = self._lip.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._lip = channels_last(self._lip)
         self._precision = precision
 
     def lip(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
