@@ -58,11 +58,11 @@ RUN_OPTIONS: Final = (
         help="auto | cpu | cuda[:N]",
     ),
     Option(
-        name="precision", heading="First", kind="choice", choices=("fp32", "bf16"), default="fp32", moves=True, flag=True,
+        name="precision", heading="Speed", kind="choice", choices=("fp32", "bf16"), default="fp32", moves=True, flag=True,
         key="dtype", help="Number format of the networks; bf16 is faster on GPUs and moves numbers.",
     ),
     Option(
-        name="cache_crops", heading="Weights and cache", kind="flag", moves=False, flag=True,
+        name="cache_crops", heading="Speed", kind="flag", moves=False, flag=True,
         help="Keep the real videos' crops as well: a second checkpoint costs less, the disk more.",
     ),
     Option(name="offline", heading="Weights and cache", kind="flag", moves=False, flag=True, help="Open no socket."),

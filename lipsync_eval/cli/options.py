@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FIRST: Final = "First"
 """The heading of the options that most runs need."""
-HEADINGS: Final = (FIRST, "Many machines", "Videos", "Faces", "Protocol", "Weights and cache", "Output")
+HEADINGS: Final = (FIRST, "Speed", "Many machines", "Videos", "Faces", "Protocol", "Weights and cache", "Output")
 """Those of metric families follow, then the options without a heading."""
 PROTOCOL_OPTIONS: Final = (CROP_FROM_OPTION, RADIUS_OPTION)
 
@@ -108,7 +108,7 @@ WORKERS: Final = flag(
 THREADS: Final = flag(
     "--threads",
     type=click.IntRange(1),
-    heading=FIRST,
+    heading="Speed",
     help="Threads of each process's libraries [default: 1; with networks on the CPU all cores].",
 )
 SKIP_MISSING: Final = flag(

@@ -14,7 +14,7 @@ from support.perception import write_inception, write_r18
 from support.syncnet_official import seeded_file
 
 from lipsync_eval import Settings, score
-from lipsync_eval.engine import pair
+from lipsync_eval.engine import near_files
 from lipsync_eval.features.arcface import FaceNetwork
 from lipsync_eval.features.inception import Pool3
 from lipsync_eval.features.syncnet.net import Folded
@@ -39,7 +39,7 @@ class Seen:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    found, opened = Seen(), pair.open_clip
+    found, opened = Seen(), near_files.open_clip
 
     def counting(path: Path, **how: Any) -> Clip:
         clip = opened(path, **how)
@@ -58,7 +58,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 
         return call
 
-    monkeypatch.setattr(pair, "open_clip", counting)
+    monkeypatch.setattr(near_files, "open_clip", counting)
     for kind, name in ((Pool3, "embed"), (Folded, "lip"), (Folded, "audio"), (FaceNetwork, "run")):
         monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
     return found

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.toy_network import toy
 
 from lipsync_eval.engine.network_process import NetworkProcesses, _Asked, alike, answer
 from lipsync_eval.engine.workers import Death, do_all
 from lipsync_eval.errors import InputError
 from lipsync_eval.networks import SHARED
-from tests.engine.toy_network import toy
 
-MAKER = "tests.engine.toy_network:toy"
+MAKER = "support.toy_network:toy"
 
 
 @pytest.fixture
@@ -34,9 +34,7 @@ def rows(n: int, start: float = 0.0) -> np.ndarray:
 
 
 def do(shared: NetworkProcesses, jobs: list, workers: int = 2, factor: float = 2.0) -> list:
-    found = do_all(
-        "tests.engine.toy_network:using", (factor,), jobs, workers, lambda *said: None, env=shared.environment
-    )
+    found = do_all("support.toy_network:using", (factor,), jobs, workers, lambda *said: None, env=shared.environment)
     return [(job, result) for job, result in found]
 
 
