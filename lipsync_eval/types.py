@@ -6,6 +6,7 @@ the top-left pixel at (0, 0). Missing numbers are NaN. Time runs at 25 frames a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +131,11 @@ class Crop:
     def scale256(self) -> float:
         """Factor from crop pixels to pixels of a crop whose longer side is 256."""
         return 256.0 / max(self.size)
+
+    def digest(self, n: int) -> str:
+        """sha256 of where the first n frames are sampled, for cache keys."""
+        matrix: Float = np.ascontiguousarray(self.matrix[:n])
+        return hashlib.sha256(repr((n, self.size)).encode() + self.valid[:n].tobytes() + matrix.tobytes()).hexdigest()
 
     def points(self, points: Float) -> Float:
         """(T, K, 2) source points -> the same in crop pixels (float64)."""

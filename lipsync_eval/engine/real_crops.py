@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,10 +28,7 @@ class RealCrops:
         if side.crop is None:
             raise ValueError("the real video has no crop")
         self._cache, self._clip, self._crop, self._n = cache, side.clip, side.crop, n_frames
-        digest = hashlib.sha256(repr((n_frames, self._crop.size)).encode())
-        digest.update(self._crop.valid[:n_frames].tobytes())
-        digest.update(np.ascontiguousarray(self._crop.matrix[:n_frames]).tobytes())
-        self._key = {"what": "crops.1", "clip": side.clip.digest, "crops": digest.hexdigest(), "chunk": ""}
+        self._key = {"what": "crops.1", "clip": side.clip.digest, "crops": side.crop.digest(n_frames), "chunk": ""}
         self.known = all(cache.has(self._named(k)) for k in range(-(-n_frames // CHUNK)))
         """Whether `between` takes them from the cache; else they are to be taken."""
         self._held: dict[int, Frame] = {}

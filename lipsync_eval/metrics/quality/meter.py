@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -13,7 +12,7 @@ from lipsync_eval.batch import Batch
 from lipsync_eval.cache import Cache
 from lipsync_eval.errors import MetricError
 from lipsync_eval.metrics.base import Family, Measurement, mean_of
-from lipsync_eval.types import Crop, Float, Pair
+from lipsync_eval.types import Pair
 
 Scorer = Callable[[NDArray[np.uint8]], float]
 """score((H, W, 3) uint8 RGB) -> a number; MetricError where the frame has none."""
@@ -126,10 +125,5 @@ class FrameScores:
         return {
             "what": f"{self.family.metric}.{self.family.specs[0].version}",
             "clip": side.clip.digest,
-            "crops": _digest(side.crop, self.pair.gt_frames),
+            "crops": side.crop.digest(self.pair.gt_frames),
         } | keys
-
-
-def _digest(crop: Crop, n: int) -> str:
-    matrix: Float = np.ascontiguousarray(crop.matrix[:n])
-    return hashlib.sha256(repr((n, crop.size)).encode() + crop.valid[:n].tobytes() + matrix.tobytes()).hexdigest()
