@@ -128,7 +128,6 @@ class FaceNetwork:
     """An iresnet with its weights on one device."""
 
     def __init__(self, network: IResNet, device: torch.device, precision: Precision = "fp32") -> None:
-
         self._network = channels_last(network.eval().requires_grad_(False).to(device))
         self._device, self._precision = device, precision
 

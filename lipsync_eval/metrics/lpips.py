@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -143,7 +142,7 @@ class Lpips(Family):
 
     def network(self) -> LPIPS:
         """The network itself, on the run's device in this process."""
-        return load_distances(self.net, *self._files(), self.settings.device).network
+        return self.distances().network
 
 
 class LpipsDistances:
@@ -158,11 +157,10 @@ class LpipsDistances:
         return lpips(self.network, gen, gt, 64 if self.network.shift.is_cuda else 8, self.precision)
 
 
-@lru_cache(maxsize=3)
 def load_distances(
     net: str, trunk: WeightFile, linear: WeightFile, device: str, precision: Precision = "fp32"
 ) -> LpipsDistances:
-    """The network of two files, kept."""
+    """The network of two files."""
     from lipsync_eval.features.lpips_weights import load
 
     return LpipsDistances(load(net, trunk, linear).to(pick(device)), precision)

@@ -7,7 +7,6 @@ over 15 channels (5 frames of 3). Both are the same sums in another order (withi
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, cast
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
+from lipsync_eval.networks import find
 from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
 
@@ -174,19 +174,23 @@ def _flat_pool(module: nn.MaxPool2d | nn.MaxPool3d) -> nn.Module:
     return nn.Identity() if size == (1, 1) else nn.MaxPool2d(size, last(module.stride), last(module.padding))
 
 
-@lru_cache(maxsize=2)
 def load(path: Path, digest: str, device: str, precision: Precision = "fp32") -> Folded:
-    """The network with the weights of a file, kept for the next clip.
+    """The network with the weights of a file, which is kept for the next clip.
 
     Args:
         path: syncnet_v2.model or another file with its names.
-        digest: sha256 of the file; part of the cache's key, so a changed file is read again.
+        digest: sha256 of the file; a changed file is read again.
         device: where to run, as in Settings.
         precision: number format of convolutions and matrix products.
 
     Raises:
         RefusedCheckpoint: not a checkpoint of this network.
     """
+    return find(Folded, f"{__name__}:folded", path, digest, device, precision)
+
+
+def folded(path: Path, digest: str, device: str, precision: Precision) -> Folded:
+    """The network of `load`, read from the file."""
     net = SyncNet()
     fit(net, load_tensors(path), source=f"{path.name} ({digest[:8]})")
     return Folded(net, pick(device), precision)

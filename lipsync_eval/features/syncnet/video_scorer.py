@@ -14,7 +14,6 @@ from lipsync_eval.features import s3fd
 from lipsync_eval.features.syncnet import net as syncnet_net
 from lipsync_eval.features.syncnet import regions
 from lipsync_eval.features.syncnet.lossy import source_chain
-from lipsync_eval.features.syncnet.net import Folded
 from lipsync_eval.features.syncnet.side_scorer import (
     SideScorer,
     TrackDistances,
@@ -23,7 +22,6 @@ from lipsync_eval.features.syncnet.side_scorer import (
     regions_digest,
     to_arrays,
 )
-from lipsync_eval.networks import find
 from lipsync_eval.protocol import ShotRule, SyncDetector
 from lipsync_eval.types import Audio, Clip, Float, Frame, Settings, Track
 from lipsync_eval.weights import locate
@@ -97,8 +95,7 @@ class VideoScorer:
         self._tracks = from_arrays(held) if held is not None else None
         self._scorer: SideScorer | None = None
         if self._tracks is None:
-            how_run = settings.device, settings.precision
-            net = find(Folded, f"{syncnet_net.__name__}:load", file.path, file.sha256, *how_run)
+            net = syncnet_net.load(file.path, file.sha256, settings.device, settings.precision)
             self._scorer = SideScorer(net, found, samples, lossy=how.lossy)
 
     @property
