@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from lipsync_eval.engine import threads as thread_counts
+from lipsync_eval.engine.local_workers import measure_all
 from lipsync_eval.engine.near_files import real_digest
 from lipsync_eval.engine.pair import measure_pair
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.tools import MeasuringTools, open_tools
-from lipsync_eval.engine.worker_count import network_processes
 from lipsync_eval.engine.workers import Death, do_all, interpreter
 from lipsync_eval.errors import LipsyncError, OutputError
 from lipsync_eval.logs import from_environment
@@ -157,18 +157,7 @@ def _in_workers(
     setup = (plan.settings, plan.tools.metrics, plan.tools.real)
     if crew is not None:
         return crew(setup, jobs, alone, progress)
-    return _on_this_machine(plan, setup, jobs, workers, threads, progress)
-
-
-def _on_this_machine(
-    plan: Plan, setup: tuple[Any, ...], jobs: list[Job], workers: int, threads: int, progress: Progress
-) -> Iterator[tuple[Job, Outcome | Death]]:
-    with network_processes(min(workers, len(jobs)), plan.tools) as networks:
-
-        def env() -> dict[str, str]:
-            return {**thread_counts.variables(threads), **networks.environment()}
-
-        yield from do_all(f"{__name__}:measuring", setup, jobs, workers, progress, env)
+    return measure_all(f"{__name__}:measuring", setup, jobs, workers, threads, plan.tools, progress)
 
 
 def measuring(settings: Settings, metrics: tuple[str, ...], real: bool) -> Callable[[Job, Progress], Outcome]:

@@ -17,14 +17,15 @@ from lipsync_eval.device import require
 from lipsync_eval.engine.build_result import build_result
 from lipsync_eval.engine.cluster.measure import crew_of
 from lipsync_eval.engine.cluster.start import ClusterAsk
+from lipsync_eval.engine.local_workers import processes_and_threads
 from lipsync_eval.engine.plan import Plan, make_plan
 from lipsync_eval.engine.run import Crew, measures_here, run_clips
 from lipsync_eval.engine.threads import usual
-from lipsync_eval.engine.worker_count import Workers, count_workers
+from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import OtherRun, OutputError, ParseError, UsageError
 from lipsync_eval.locks import Lock
 from lipsync_eval.media.names import is_video
-from lipsync_eval.metrics.registry import get_spec
+from lipsync_eval.metrics.registry import uses_networks
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
 from lipsync_eval.results.rows import Resample
@@ -195,9 +196,8 @@ def _run(
     except OSError as error:
         raise OutputError(f"--out {folder}: cannot be written ({error.strerror or error}); free space") from error
     check = (lambda: None) if lock is None else lock.check
-    processes = count_workers(workers, plan.tools, len(plan.pairs))
-    if workers == "auto" and processes > 1 and threads is None and crew is None:
-        threads = usual(None)  # a core for each process, also where networks run on the CPU
+    processes, each = processes_and_threads(workers, threads, plan.tools, len(plan.pairs))
+    threads = each if crew is None else threads
     how: dict[str, Any] = {"workers": processes, "threads": threads, "isolate": isolate}
     run_clips(plan, journal, **how, progress=event, check=check, crew=crew)
     commit, dirty = checkout_commit()
@@ -271,7 +271,7 @@ def environment(
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = None
-    if any("weights" in get_spec(metric).needs for metric in plan.tools.metrics):  # measured in workers, perhaps
+    if uses_networks(plan.tools.metrics):  # measured in workers, perhaps
         import torch as _  # noqa: F401
     if (torch := sys.modules.get("torch")) is not None:
         found["device"] = (

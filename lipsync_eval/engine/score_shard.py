@@ -11,12 +11,12 @@ from typing import Any
 
 from lipsync_eval.device import require
 from lipsync_eval.engine.kept_plan import kept
+from lipsync_eval.engine.local_workers import processes_and_threads
 from lipsync_eval.engine.plan import Plan
 from lipsync_eval.engine.run import run_clips
 from lipsync_eval.engine.score import environment, fingerprint, finished_run, planned, usual_name
 from lipsync_eval.engine.shards import Shard, lengths_of, split
-from lipsync_eval.engine.threads import usual
-from lipsync_eval.engine.worker_count import Workers, count_workers
+from lipsync_eval.engine.worker_count import Workers
 from lipsync_eval.errors import OutputError
 from lipsync_eval.progress import Progress, silent
 from lipsync_eval.results.journal import Journal
@@ -91,9 +91,7 @@ def score_shard(
     plan = planned(gen, gt, metrics, settings, pairs, skip_missing, resample, Path(out))
     for text in plan.warnings:
         warn(text)
-    processes = count_workers(workers, plan.tools, -(-len(plan.pairs) // mine.of))
-    if workers == "auto" and processes > 1 and threads is None:
-        threads = usual(None)  # as in `score`
+    processes, threads = processes_and_threads(workers, threads, plan.tools, -(-len(plan.pairs) // mine.of))
     folder, journal = Path(out), Journal(Path(out))
     stamp = fingerprint(plan, resample)
     began, started = time.monotonic(), datetime.now(UTC)

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from lipsync_eval.device import pick
-from lipsync_eval.engine.worker_count import free_cores, uses_networks
+from lipsync_eval.engine.worker_count import free_cores
 from lipsync_eval.faces.backends import choose
+from lipsync_eval.metrics.registry import uses_networks
 
 if TYPE_CHECKING:
     from lipsync_eval.engine.tools import MeasuringTools
@@ -60,7 +61,7 @@ def within(threads: int | None, tools: MeasuringTools | None = None) -> Iterator
         return
     import cv2
 
-    if tools is not None and uses_networks(tools):
+    if tools is not None and uses_networks(tools.metrics):
         import torch as _  # noqa: F401
     torch = sys.modules.get("torch")
     before = cv2.getNumThreads(), torch.get_num_threads() if torch else 0
@@ -79,5 +80,5 @@ def _networks_on_cpu(tools: MeasuringTools) -> bool:
     """Whether this run's networks, where it has any, run on the CPU."""
     settings = tools.settings
     faces = choose(settings.landmarks, settings.detector, None)
-    networks = uses_networks(tools) or faces.landmarks.on_device or faces.detector.on_device
+    networks = uses_networks(tools.metrics) or faces.landmarks.on_device or faces.detector.on_device
     return networks and pick(settings.device).type == "cpu"

@@ -10,6 +10,7 @@ from lipsync_eval.engine.gpus import VISIBLE, visible
 from lipsync_eval.engine.network_process import NetworkProcesses
 from lipsync_eval.engine.tools import MeasuringTools
 from lipsync_eval.errors import UsageError
+from lipsync_eval.metrics.registry import uses_networks
 
 Workers = int | Literal["auto"]
 
@@ -36,7 +37,7 @@ def count_workers(workers: Workers, tools: MeasuringTools, n_clips: int) -> int:
     if workers == "auto":
         gpus = len(network_places(tools))
         cores = max(1, free_cores() - gpus)
-        each = NETWORKS if uses_networks(tools) and not gpus else PROCESS
+        each = NETWORKS if uses_networks(tools.metrics) and not gpus else PROCESS
         fitting = cores if (free := free_memory()) is None else int(free / each)
         return max(1, min(cores, fitting, n_clips))
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
@@ -53,7 +54,7 @@ def network_processes(workers: int, tools: MeasuringTools) -> NetworkProcesses:
 def network_places(tools: MeasuringTools) -> list[str]:
     """The GPUs that networks of this run use, by name; none without networks, without CUDA, and with --device cpu."""
     device = tools.settings.device
-    if device == "cpu" or not uses_networks(tools):
+    if device == "cpu" or not uses_networks(tools.metrics):
         return []
     names = visible()
     if not names or not _cuda():
@@ -62,11 +63,6 @@ def network_places(tools: MeasuringTools) -> list[str]:
         number = device.removeprefix("cuda:")
         return names[int(number) : int(number) + 1] if number.isdecimal() else []
     return names
-
-
-def uses_networks(tools: MeasuringTools) -> bool:
-    """Whether any metric of the run has weights."""
-    return any("weights" in ask.needs for ask in tools.asks)
 
 
 def free_cores() -> int:

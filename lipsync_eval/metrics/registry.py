@@ -4,6 +4,7 @@ third parties add theirs through the entry point group `lipsync_eval.metrics`, n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -112,6 +113,11 @@ def get_spec(metric: str) -> MetricSpec:
     if metric in known:
         return known[metric]
     raise UsageError(no_such("metric", metric, known))
+
+
+def uses_networks(metrics: Iterable[str]) -> bool:
+    """Whether any of these metrics has weights."""
+    return any("weights" in get_spec(metric).needs for metric in metrics)
 
 
 def select(text: str) -> tuple[str, ...]:

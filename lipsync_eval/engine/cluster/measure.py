@@ -10,7 +10,7 @@ from typing import Any
 from lipsync_eval.engine.cluster.start import ClusterAsk, connected
 from lipsync_eval.engine.run import Crew, Job, measuring
 from lipsync_eval.files import is_file
-from lipsync_eval.metrics.registry import get_spec
+from lipsync_eval.metrics.registry import uses_networks
 from lipsync_eval.progress import Progress
 from lipsync_eval.results.paths import absolute
 
@@ -33,8 +33,7 @@ def crew_of(ask: ClusterAsk | None, threads: int | None = None) -> Iterator[Crew
 
         def crew(setup: tuple[Any, ...], jobs: list[Job], alone: bool, progress: Progress) -> Iterator[tuple[Job, Any]]:
             how = {"files": files_of, "device": setup[0].device, "at_once": 1 if alone else None}
-            networks = any("weights" in get_spec(metric).needs for metric in setup[1])
-            each = 1 if threads is None and not networks else threads
+            each = 1 if threads is None and not uses_networks(setup[1]) else threads
             return do_all(client, _TARGET, setup, jobs, progress, threads=each, **how)
 
         yield crew

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from lipsync_eval.device import require
 from lipsync_eval.engine.build_result import cropped_from
+from lipsync_eval.engine.local_workers import measure_all, processes_and_threads
 from lipsync_eval.engine.near_files import open_place
 from lipsync_eval.engine.pair import measure_clips
 from lipsync_eval.engine.sensitivity.perturbations import PERTURBATIONS, perturbed
 from lipsync_eval.engine.sensitivity.study import NONE, SensitivityRow, Study
-from lipsync_eval.engine.threads import usual, variables
+from lipsync_eval.engine.threads import usual
 from lipsync_eval.engine.tools import Ask, MeasuringTools, open_tools
-from lipsync_eval.engine.worker_count import Workers, count_workers, network_processes
-from lipsync_eval.engine.workers import Death, WorkerDied, do_all
+from lipsync_eval.engine.worker_count import Workers
+from lipsync_eval.engine.workers import Death, WorkerDied
 from lipsync_eval.errors import LipsyncError, MissingWeights, UsageError
 from lipsync_eval.media import PairPaths, find_pairs
 from lipsync_eval.media.fetch import LocalFiles
@@ -68,7 +69,8 @@ def run_study(
     jobs = [_Job(pair, name, strength) for name, strength in grades for pair in pairs]
     progress("", "total", len(jobs))
     rows: list[SensitivityRow] = []
-    outcomes = _outcomes(tools, jobs, count_workers(workers, tools, len(jobs)), progress)
+    processes, threads = processes_and_threads(workers, None, tools, len(jobs))
+    outcomes = _outcomes(tools, jobs, processes, usual(threads, tools), progress)
     cropped: set[str] = set()
     for name, strength in grades:
         group = [next(outcomes) for _ in pairs]
@@ -89,7 +91,9 @@ class _Job:
     strength: float
 
 
-def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progress: Progress) -> Iterator[Outcome]:
+def _outcomes(
+    tools: MeasuringTools, jobs: Sequence[_Job], workers: int, threads: int, progress: Progress
+) -> Iterator[Outcome]:
     """Outcomes in the order of the jobs."""
     if workers == 1:
         for job in jobs:
@@ -101,19 +105,13 @@ def _outcomes(tools: MeasuringTools, jobs: Sequence[_Job], workers: int, progres
         return
     done: dict[int, Outcome] = {}
     setup = (tools.settings, tools.metrics)
-    threads = variables(usual(None, tools))
-    with network_processes(workers, tools) as networks:
-
-        def env() -> dict[str, str]:
-            return {**threads, **networks.environment()}
-
-        found = do_all(f"{__name__}:measuring", setup, list(enumerate(jobs)), workers, silent, env)
-        for (place, job), outcome in found:
-            if isinstance(outcome, Death):
-                raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
-            done[place] = outcome
-            progress(_name(job), "measure", 0.0)  # without a beginning it would count as done in an earlier call
-            progress(_name(job), "done", 1.0)
+    how = (setup, list(enumerate(jobs)), workers, threads, tools, silent)
+    for (place, job), outcome in measure_all(f"{__name__}:measuring", *how):
+        if isinstance(outcome, Death):
+            raise WorkerDied(f"the process that measured clip {job.pair.id!r} under {job.name} ended ({outcome})")
+        done[place] = outcome
+        progress(_name(job), "measure", 0.0)  # without a beginning it would count as done in an earlier call
+        progress(_name(job), "done", 1.0)
     yield from (done[place] for place in range(len(jobs)))
 
 
