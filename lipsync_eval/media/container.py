@@ -62,7 +62,7 @@ def opened(path: Path, messages: Messages | None = None, form: str | None = None
         yield container
     finally:
         container.close()
-        # Frames whose side data was read (rgb.Display) are tied to themselves; only this frees them in time.
+        # Frames whose side data was read (rgb.py) are tied to themselves; only this frees them in time.
         gc.collect(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ import numpy as np
 
 from lipsync_eval.errors import MediaError
 from lipsync_eval.media.container import opened
-from lipsync_eval.media.rgb import Converter, Display
+from lipsync_eval.media.rgb import Converter
 from lipsync_eval.media.scan import Scan, decoded
 from lipsync_eval.media.timing import Integers
 from lipsync_eval.media.tracks import video_track
@@ -43,7 +44,7 @@ class Reader:
         wanted = self.picks[max(start, 0) : stop]
         if not len(wanted):
             return
-        convert = Converter(Display(self.found.margins))
+        convert = Converter(copy(self.found.display))
         k = 0
         for index, frame in self._from(int(wanted[0])):
             if index < wanted[k]:

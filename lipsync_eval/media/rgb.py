@@ -61,8 +61,7 @@ class Display:
         return self._size
 
     def _meet(self, frame: VideoFrame) -> None:
-        # PyAV ties a frame whose side data is read to itself: it is freed only by the garbage collector, which can take
-        # hundreds of frames. So it is read once, and again when the angle (read without that) or the size changes.
+        # Side data is read once, and again when the angle (which is read without it) or the size changes.
         kind = (frame.width, frame.height, frame.rotation)
         if kind == self._kind:
             return
@@ -158,16 +157,21 @@ def _built(frame: VideoFrame, chain: list[tuple[str, str]]) -> Any:
 
 
 def _matrix(frame: VideoFrame) -> Matrix:
+    """The frame's display matrix.
+
+    PyAV ties a frame whose side data is read to itself: only the garbage collector frees it, and with it the memory of all
+    frames that were decoded together. A frame that is kept would survive that. So a second frame of the same pixels is read.
+    """
     try:
-        data: Any = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        data = _without_unknown(frame).side_data.get("DISPLAYMATRIX")
+        data: Any = _passed(frame, []).side_data.get("DISPLAYMATRIX")
+    except ValueError:  # side data that PyAV has no name for
+        unknown = [("sidedata", f"mode=delete:type={kind}") for kind in range(_KNOWN.stop, _KINDS)]
+        data = _passed(frame, unknown).side_data.get("DISPLAYMATRIX")
     return _IDENTITY if data is None else tuple(int(v) for v in np.frombuffer(bytes(data), np.int32))
 
 
-def _without_unknown(frame: VideoFrame) -> Any:
-    """The same frame without side data that PyAV has no name for."""
-    unknown = [("sidedata", f"mode=delete:type={kind}") for kind in range(_KNOWN.stop, _KINDS)]
-    graph = _built(frame, unknown)
+def _passed(frame: VideoFrame, chain: list[tuple[str, str]]) -> Any:
+    """What comes out of a chain of filters; without any, another frame of the same pixels and side data."""
+    graph = _built(frame, chain)
     graph.push(frame)
     return graph.pull()

@@ -15,7 +15,7 @@ from lipsync_eval.errors import MediaError
 from lipsync_eval.media.avi import video_chunks
 from lipsync_eval.media.container import check_size, opened
 from lipsync_eval.media.damage import check_damage
-from lipsync_eval.media.header import NO_MARGINS, Margins, margins
+from lipsync_eval.media.header import margins
 from lipsync_eval.media.messages import Messages, listening
 from lipsync_eval.media.packets import Health, decode, packets
 from lipsync_eval.media.rgb import Converter, Display, matrix_note
@@ -48,8 +48,8 @@ class Scan:
     seeks: bool
     """The container has an index by presentation time, so that a reader may begin at a keyframe."""
     notes: tuple[str, ...]
-    margins: Margins = NO_MARGINS
-    """What the container says to cut off each frame."""
+    display: Display = field(default_factory=Display, repr=False, compare=False)
+    """How the frames are cut and turned."""
     kept: tuple[VideoFrame, ...] = field(default=(), repr=False, compare=False)
     """All decoded frames, where they were to be kept and take no more memory than they may."""
 
@@ -141,7 +141,7 @@ def scan(path: Path, keep: int = 0) -> Scan:
         notes = check_damage(path, container, stream, times, health)
         seeks = name.startswith(("mov,", "matroska")) and len(times.number) == len(found.pts)
         told = (*found.facts, *_of_track(container, stream), *times.notes, *notes)
-        return Scan(times, *found.size, seeks=seeks, notes=told, margins=cut, kept=tuple(kept))
+        return Scan(times, *found.size, seeks=seeks, notes=told, display=found.display, kept=tuple(kept))
 
 
 def decoded(container: InputContainer, stream: Any) -> Iterator[VideoFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from fractions import Fraction
@@ -87,6 +88,25 @@ def test_no_more_is_kept_than_may_be(tmp_path):
     assert len(clip.read.found.kept) == 30
     path.unlink()
     assert numbers(clip) == list(range(30)), "the file is not read again"
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_kept_frames_are_freed_with_their_clip(tmp_path, suffix):
+    """A frame that only a full garbage collection frees holds the memory of all the others: a run of thousands grows."""
+
+    def frames_alive() -> int:
+        return sum(type(thing).__name__ == "VideoFrame" for thing in gc.get_objects())
+
+    path = make_video(tmp_path / f"a{suffix}", [stamped(i) for i in range(30)], codec="libx264", pixels="yuv420p")
+    gc.collect()
+    before = frames_alive()
+    for _ in range(3):
+        clip = open_clip(path, keep=10**7)
+        assert numbers(clip) == list(range(30))
+        assert frames_alive() >= before + 30
+        del clip
+        gc.collect(1)  # not the oldest generation
+        assert frames_alive() == before
 
 
 def test_variable_rate_follows_timestamps_from_the_first_frame(tmp_path):
