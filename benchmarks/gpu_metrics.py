@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -171,30 +172,30 @@ def layouts(device: str) -> dict[str, float]:
     """Images per second of the convolutional networks, float32, by memory format and by cuDNN's search for a fast algorithm."""
     import torch
 
+    from lipsync_eval.device import pick
     from lipsync_eval.features.inception import Inception
     from lipsync_eval.features.iresnet import IResNet
     from lipsync_eval.features.lpips import LPIPS
+    from lipsync_eval.features.s3fd_net import S3FDNet
 
     torch.manual_seed(0)
+    pick(device)  # no TF32
     found: dict[str, float] = {}
     made: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "Inception": (Inception(), (299, 299)), "iresnet50": (IResNet("iresnet50"), (112, 112)), "LPIPS": (LPIPS("alex"), (256, 256)),
+        "Inception": (Inception(), (64, 3, 299, 299)), "iresnet50": (IResNet("iresnet50"), (64, 3, 112, 112)),
+        "LPIPS": (LPIPS("alex"), (64, 3, 256, 256)), "S3FD": (S3FDNet(), (16, 3, 480, 480)),
     }  # fmt: skip
-    for name, (net, size) in made.items():
+    for name, (net, shape) in made.items():
         net = net.eval().requires_grad_(False).to(device)
-        for layout, batch, search in (
-            (layout, batch, search)
-            for layout in (torch.contiguous_format, torch.channels_last)
-            for batch, search in ((64, False), (256, False), (64, True))
-        ):
+        for layout, search in product((torch.contiguous_format, torch.channels_last), (False, True)):
             net = net.to(memory_format=layout)
-            x = (2 * torch.rand(batch, 3, *size, device=device) - 1).to(memory_format=layout)
+            x = (2 * torch.rand(shape, device=device) - 1).to(memory_format=layout)
             given = (x, x) if name == "LPIPS" else (x,)
             torch.backends.cudnn.benchmark = search
             with torch.inference_mode():
-                rate = per_second(lambda net=net, given=given: net(*given), batch, device, 0.7)
-            found[f"{name}, {str(layout).removeprefix('torch.')}, batch {batch}, search {search}"] = rate
-            print(f"{name}, {layout}, batch {batch}, search {search}: {rate:.0f} a second", flush=True)
+                rate = per_second(lambda net=net, given=given: net(*given), len(x), device, 0.5)
+            found[f"{name}, {str(layout).removeprefix('torch.')}, search {search}"] = rate
+            print(f"{name}, {layout}, search {search}: {rate:.0f} a second", flush=True)
     torch.backends.cudnn.benchmark = False
     return found
 
