@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.cache import Cache
-from lipsync_eval.faces.shape_predictor import CHUNK, Level, Predictor
+from lipsync_eval.faces.shape_predictor import Level, Predictor
 
 Bytes = NDArray[np.uint8]
 
 HOG_SHA256: Final = "f3f7aa833fb4a14a46fc48689f45b98d85ef72d6dfaf8bdc012b7d3c522a5426"
 """Of the face detector as dlib saves it: 19.24 and 20.0 write the same bytes."""
-POINTS_SHA256: Final = "47d0937aa8068b55d1f3ea14d8580271990c3a64a8c7a6b8b9235403d28cd6fc"
+POINTS_SHA256: Final = "84b473f1864c9f39c1e7107e7c72f80dc02a5485ce0bab8e3e17260c64084c05"
 """Of the arrays of the 68-point model. It changes with LAYOUT."""
 _LEVELS, _TREES, _SPLITS, _PIXELS, _POINTS = 15, 500, 15, 500, 68
 _LEVEL: Final = np.dtype(
     [
-        ("leaves", "<f4", (_TREES * (_SPLITS + 1) + CHUNK, 2 * _POINTS)),
+        ("leaves", "<f4", (_TREES * (_SPLITS + 1), 2 * _POINTS)),
         ("first", "<i8", (_SPLITS * _TREES,)),
         ("second", "<i8", (_SPLITS * _TREES,)),
         ("anchors", "<i8", (_PIXELS,)),
@@ -76,7 +76,6 @@ def packed(predictor: Predictor) -> Bytes:
     for i, level in enumerate(predictor.levels):
         for name in _LEVEL.names or ():
             record["levels"][name][0, i] = getattr(level, name)
-    record["levels"]["leaves"][:, :, -CHUNK:] = 0  # the room for shapes, where it was used
     return record.view(np.uint8)
 
 
@@ -89,14 +88,14 @@ def unpacked(data: Bytes) -> Predictor:
 
 
 def _opened(cache: Cache, digest: str) -> Bytes | None:
-    """The bytes kept in the cache; None where there are none, or others. What is written into them stays in this process."""
+    """The bytes kept in the cache; None where there are none, or others."""
     path = cache.file({"kind": "model", "sha256": digest})
     return None if path is None else _checked(path, digest)
 
 
 def _checked(path: Path, digest: str) -> Bytes | None:
     try:
-        data = np.memmap(path, np.uint8, "c")
+        data = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError):  # ValueError: an empty file
         return None
     return np.asarray(data) if hashlib.sha256(data).hexdigest() == digest else None

@@ -27,6 +27,8 @@ _Int = NDArray[np.int64]
 
 CHUNK: Final = 256
 """Windows that pass a level together, at most: the level's tables are read from memory once for all of them."""
+_ROWS: Final = 1 << 12
+"""Leaves that are copied together before they are added."""
 _BLOCK: Final = 1 << 18
 """Decisions taken at a time, so that their pixels stay in the processor's cache."""
 
@@ -46,7 +48,7 @@ class Level:
     thresholds: NDArray[np.int16]
     """(S * T,) a split goes left where first - second is above."""
     leaves: _Single
-    """(T * L + CHUNK, 2K) what each leaf adds to the shape, and room for the shapes that it is added to."""
+    """(T * L, 2K) what each leaf adds to the shape."""
     n_trees: int
 
 
@@ -104,22 +106,17 @@ class Predictor:
         return out
 
 
-def _added(level: Level, shapes: _Single, chosen: NDArray[np.int32]) -> _Single:
-    """(n, 2K) shapes plus the leaves `chosen` (T, n), one after the other as dlib adds them.
-
-    A sparse matrix of ones does it: its product runs through a row's entries in their order, in float32.
-    """
-    from scipy.sparse import csr_array
-
-    n, spare = len(shapes), len(level.leaves) - CHUNK
-    level.leaves[spare : spare + n] = shapes
-    columns = np.empty((n, 1 + len(chosen)), np.int32)
-    columns[:, 0] = spare + np.arange(n)
-    columns[:, 1:] = chosen.T
-    ends = np.arange(0, columns.size + 1, columns.shape[1], dtype=np.int32)
-    ones = np.ones(columns.size, np.float32)
-    total: _Single = csr_array((ones, columns.ravel(), ends), shape=(n, len(level.leaves))) @ level.leaves
-    return total
+def _added(level: Level, shapes: _Single, chosen: _Int) -> _Single:
+    """(n, 2K) shapes plus the leaves `chosen` (T, n), one after the other as dlib adds them: NumPy sums along an outer axis in
+    the order of its entries, in float32."""
+    step = max(1, _ROWS // len(shapes))
+    room = np.empty((1 + step, *shapes.shape), np.float32)
+    room[0] = shapes
+    for at in range(0, len(chosen), step):
+        some = chosen[at : at + step]
+        level.leaves.take(some, axis=0, out=room[1 : 1 + len(some)], mode="clip")
+        room[0] = np.add.reduce(room[: 1 + len(some)], axis=0)
+    return room[0].copy()
 
 
 class _Shelf:
@@ -159,19 +156,19 @@ class _View:
         return self.pixels.take(y.astype(np.intp))
 
 
-def _leaves(level: Level, values: NDArray[np.int16]) -> NDArray[np.int32]:
+def _leaves(level: Level, values: NDArray[np.int16]) -> _Int:
     """(T, n) row in `level.leaves` that each tree comes to, knowing the pixels' values (P, n)."""
     trees, n = level.n_trees, values.shape[1]
     splits = len(level.first) // trees
     first, second, thresholds = (a.reshape(splits, trees) for a in (level.first, level.second, level.thresholds))
-    found = np.empty((trees, n), np.int32)
+    found = np.empty((trees, n), np.int64)
     step = max(1, _BLOCK // (splits * n))
     for at in range(0, trees, step):
         some = slice(at, at + step)
         difference = values.take(first[:, some], axis=0)
         difference -= values.take(second[:, some], axis=0)
         found[some] = _paths(difference <= thresholds[:, some, None])
-    found += (np.arange(trees, dtype=np.int32) * (splits + 1))[:, None]
+    found += (np.arange(trees) * (splits + 1))[:, None]
     return found
 
 
@@ -355,8 +352,7 @@ class _Reader:
         first, second, thresholds = (np.concatenate(parts) for parts in zip(*fields, strict=True))
         self.at = ends[-1:, -1]
         whole = np.clip(np.floor(thresholds), -256, 255).astype(np.int16)
-        room = np.zeros((CHUNK, size), np.float32)
-        return first, second, whole, np.concatenate([leaves, room]), n_trees
+        return first, second, whole, leaves, n_trees
 
     def _leaf_heads(self, start: int, mark: bytes, n: int, least: int) -> _Int:
         """Where the next n leaves, of at least so many bytes, begin: the places that hold `mark`, of which no number in
