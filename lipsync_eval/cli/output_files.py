@@ -96,14 +96,14 @@ def check_output(path: Path | None, flag: str, kind: Kind, inputs: Iterable[obje
 
 
 def check_apart(**files: Path | None) -> None:
-    """Refuse two output options that name one file.
+    """Refuse two output options that name one file; a pipe or a device may be named twice.
 
     Raises:
         OutputError: they do.
     """
     seen: dict[Path, str] = {}
     for name, path in files.items():
-        if path is not None and (other := seen.setdefault(path.absolute(), name)) != name:
+        if path is not None and not is_stream(path) and (other := seen.setdefault(path.absolute(), name)) != name:
             raise OutputError(f"--{other} and --{name} both name {path}; give each a file of its own")
 
 
