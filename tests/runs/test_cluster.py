@@ -109,6 +109,7 @@ def test_a_local_cluster(clips: Path) -> None:
 
 def test_a_short_clip_is_one_message_and_leaves_no_thread() -> None:
     """What it is doing and how long the parts took come back with the result; 60 clips need no more threads than one."""
+    from lipsync_eval.engine.cluster import remote
     from lipsync_eval.engine.cluster.crew import do_all
     from lipsync_eval.engine.cluster.start import ClusterAsk, connected
 
@@ -124,6 +125,7 @@ def test_a_short_clip_is_one_message_and_leaves_no_thread() -> None:
             found.append(job)
             threads.append(threading.active_count())
         events = [len(said) for topic, said in client.get_events().items() if topic.startswith("lipsync-eval")]
+        assert not any(remote._free.values()), "the measuring processes end with the run"
     assert sorted(found) == list(range(60))
     assert sum(events) <= 4 and 120 <= len(told) <= 124, "a process that takes long to start may tell at once"
     assert threads[-1] <= threads[0] + 8, "a timer a clip would be 60"

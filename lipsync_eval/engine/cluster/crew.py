@@ -118,7 +118,8 @@ def do_all(
         with contextlib.suppress(Exception):
             client.cancel([future for future, _ in out.values()])
             client.unsubscribe_topic(remote.topic(run))
-            client.run(remote.close, run, wait=False, on_error="ignore")
+            if client.status == "running":
+                client.run(remote.close, run, on_error="ignore")
 
 
 class _Room:
