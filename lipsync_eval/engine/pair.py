@@ -374,6 +374,7 @@ def _batches(pair: Pair, wanted: frozenset[str], kept: RealCrops | None) -> Iter
     start = 0
     stored = kept.between if kept is not None and kept.known else None
     wanted -= {"gt.crop"} if stored else set()
+    together = wanted >= {"gen.crop", "gt.crop"}
     seen = {name.partition(".")[0] for name in wanted}
     gens = chunks(pair.gen if "gen" in seen else None, pair.n_frames)
     gts = chunks(pair.gt if "gt" in seen else None, pair.gt_frames)
@@ -382,7 +383,7 @@ def _batches(pair: Pair, wanted: frozenset[str], kept: RealCrops | None) -> Iter
         for gen, gt in both:
             if pair.paired and pair.gt is not None and len(seen) == 2 and len(gen) != len(gt):
                 raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
-            yield Batch(pair, start, gen, gt, stored)
+            yield Batch(pair, start, gen, gt, stored, together)
             start += max(len(gen), len(gt))
 
 
