@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice, zip_longest
 
 from lipsync_eval.batch import Batch
@@ -111,8 +112,9 @@ class _ClipRun:
             raise _Stop("pair", ClipError(message))
         self._tell("decode", 0.0)
         with self._stage("decode"):
-            gt = None if paths.gt is None else open_place(files, paths.gt, paths.gt_audio, keep=_KEPT_BYTES)
-            return open_place(files, paths.gen, paths.audio, keep=_KEPT_BYTES), gt
+            opening = partial(open_place, files, keep=_KEPT_BYTES, cache=self.tools.cache)
+            gt = None if paths.gt is None else opening(paths.gt, paths.gt_audio)
+            return opening(paths.gen, paths.audio), gt
 
     def _measure(self, gen: Clip, gt: Clip | None) -> None:
         """Each pass of the run: most runs have one."""
