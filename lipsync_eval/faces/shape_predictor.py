@@ -116,7 +116,8 @@ def _added(level: Level, shapes: _Single, chosen: _Int) -> _Single:
         some = chosen[at : at + step]
         level.leaves.take(some, axis=0, out=room[1 : 1 + len(some)], mode="clip")
         room[0] = np.add.reduce(room[: 1 + len(some)], axis=0)
-    return room[0].copy()
+    total: _Single = room[0].copy()
+    return total
 
 
 class _Shelf:
@@ -178,7 +179,7 @@ def _paths(right: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
     The decision that counts on each depth is chosen by those above it. Differences of whole intensities are above a
     threshold when they are above its floor.
     """
-    leaf = right[0].astype(np.min_scalar_type(len(right)))
+    leaf: NDArray[np.unsignedinteger] = right[0].astype(np.min_scalar_type(len(right)))
     taken = [right[0]]
     at = 1
     while at < len(right):
