@@ -1,7 +1,7 @@
 """dlib's shape predictor, evaluated for many windows at once: same file, same numbers, a fraction of the time.
 
-Kazemi & Sullivan, "One millisecond face alignment with an ensemble of regression trees", CVPR 2014; the file format and
-the arithmetic are those of davisking/dlib@0b5a593 (dlib/image_processing/shape_predictor.h, dlib/serialize.h).
+Kazemi & Sullivan, "One millisecond face alignment with an ensemble of regression trees", CVPR 2014; the arithmetic is that
+of davisking/dlib@0b5a593 (dlib/image_processing/shape_predictor.h).
 
 dlib walks through all trees (65 MB of leaves) for one window after the other and waits for memory. Here all windows pass
 one level of the cascade together. Within a level every tree reads the same pixels, so the leaves of all trees are found
@@ -28,7 +28,7 @@ CHUNK: Final = 256
 _ROWS: Final = 1 << 12
 """Leaves that are copied together before they are added."""
 _BLOCK: Final = 1 << 18
-"""Decisions taken at a time, so that their pixels stay in the processor's cache."""
+"""Decisions, or bytes of places, that are worked on at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
