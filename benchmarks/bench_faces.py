@@ -35,7 +35,7 @@ def in_memory(path, n):
 def usual(clip):
     import dlib
 
-    detector, predictor = dlib68._detector(), dlib68._predictor()
+    detector, predictor = dlib68._detector(), dlib.shape_predictor(str(dlib68.model_path()))
     points = np.full((clip.n_frames, 68, 2), np.nan)
     for time_, frame in enumerate(clip.frames()):
         boxes, scores, _ = detector.run(frame, 0, 0.0)

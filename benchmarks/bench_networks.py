@@ -110,9 +110,19 @@ def scoring(gen: Path, gt: Path | None, metrics: str, given: dict[str, Path], *m
     return cpu(line)
 
 
+def models_ready(cache: Path) -> None:
+    """Put dlib's models into the cache, as the first run on a machine does."""
+    code = (
+        "import sys; from pathlib import Path; from lipsync_eval.cache import Cache; from lipsync_eval.faces import dlib68; "
+        "cache = Cache(Path(sys.argv[1])); dlib68._predictor(cache); dlib68._detector(cache)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(cache)], check=True)
+
+
 def second(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> dict[str, float]:
     """First and second generated folder."""
     clips(args.clip, folder, args.copies)
+    models_ready(folder / "cache")
     seconds = [
         scoring(
             folder / side, folder / "gt", METRICS[args.metrics], given,
@@ -278,6 +288,7 @@ def lse(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> dict[
     from lipsync_eval.media import open_clip
 
     clips(args.clip, folder, 1)
+    models_ready(folder / "cache")
     n = open_clip(args.clip).n_frames
     cache = ["--cache", str(folder / "cache"), "--overwrite", "--out", str(folder / "run")]
     syncnet = {"syncnet": given["syncnet"]}

@@ -1,10 +1,12 @@
 """`lipsync-eval score --metrics core` on a pair of clips: processor seconds against the clip's own length and against the
 official tools in a row, and peak memory, also for a clip many times as long.
 
-    python benchmarks/bench_score.py CLIP.mp4 [--times 75] [--rounds 2] [--protocol radio] [--against OTHER_TREE]
+    python benchmarks/bench_score.py CLIP.mp4 [--times 75] [--rounds 3] [--protocol radio] [--against OTHER_TREE]
 
-The generated side is a slightly blurred copy. Each measurement is a process of its own, without cache, one thread a
-library; the least of the rounds counts, and what is compared is measured in turn. "Official tools" is what a paper's
+The generated side is a slightly blurred copy. Each measurement is a process of its own, one thread a library; the least of
+the rounds counts, and what is compared is measured in turn. The cache holds what does not depend on the videos (dlib's models,
+ready for reading; from the second round on) and nothing of them; byte code is kept, as in an installation. `--no-cache` keeps
+nothing. "Official tools" is what a paper's
 evaluation does: OpenCV decodes both videos, dlib finds a face and 68 points in every frame, OpenCV cuts and scales the face
 to 256 px, scikit-image gives PSNR and SSIM (Gaussian window), pytorch-msssim MS-SSIM. `--against` also measures another
 checkout of this project. `--times 1` leaves the long clip out.
@@ -30,8 +32,10 @@ from lipsync_eval.types import Frame
 
 OURS = """
 import resource, sys
+from pathlib import Path
 from lipsync_eval import Settings, score
-r = score(sys.argv[1], sys.argv[2], metrics="core", settings=Settings(cache_dir=None, protocol=sys.argv[3]))
+cache = Path(sys.argv[4]) if sys.argv[4] else None
+r = score(sys.argv[1], sys.argv[2], metrics="core", settings=Settings(cache_dir=cache, protocol=sys.argv[3]))
 print(r["psnr"].value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 OFFICIAL = """
@@ -77,10 +81,13 @@ def repeated(path: Path, times: int, sigma: float) -> Iterator[Frame]:
             yield cv2.GaussianBlur(frame, (0, 0), sigma) if sigma else frame
 
 
-def measured(code: str, arguments: list[str], tree: Path) -> tuple[float, float]:
-    """Processor seconds and peak MB of a process that runs the project in `tree`."""
+def measured(code: str, arguments: list[str], tree: Path, folder: Path) -> tuple[float, float]:
+    """Processor seconds and peak MB of a process that runs the project in `tree`; `folder` keeps byte code and the cache."""
+    for found in (folder / "cache").rglob("*.npz"):
+        found.unlink()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    env = {**os.environ, **variables(1), "PYTHONPATH": str(tree)}
+    env = {**os.environ, **variables(1), "PYTHONPATH": str(tree), "PYTHONPYCACHEPREFIX": str(folder / "code")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=env, cwd=tree
     )
@@ -92,7 +99,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--times", type=int, default=75)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--protocol", default="radio")
     parser.add_argument("--against", type=Path)
     given = parser.parse_args()
@@ -110,15 +118,16 @@ def main() -> None:
                 frames = repeated(given.clip, times, sigma)
                 write_video(folder / f"{name}.mp4", frames, audio=audio, codec="h264", crf=12)
             pair = [str(folder / "gen.mp4"), str(folder / "gt.mp4")]
-            what = {"this tree": (OURS, [*pair, given.protocol], here)}
+            ours = [*pair, given.protocol, "" if given.no_cache else str(folder / "cache")]
+            what = {"this tree": (OURS, ours, here)}
             if given.against:
-                what["other tree"] = OURS, [*pair, given.protocol], given.against.resolve()
+                what["other tree"] = OURS, ours, given.against.resolve()
             if times == 1:
                 what["official tools"] = OFFICIAL, pair, here
             found: dict[str, list[tuple[float, float]]] = {name: [] for name in what}
             for _ in range(given.rounds if times == 1 else 1):
                 for name, call in what.items():
-                    found[name].append(measured(*call))
+                    found[name].append(measured(*call, folder))
             length = times * clip.n_frames / 25
             own = min(found["this tree"])[0]
             for name, rounds in found.items():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.types import Frame, Pair, Side
-from lipsync_eval.warp import render
+from lipsync_eval.warp import render, render_alike
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Batch:
     is empty where no meter looks at that video's frames."""
     stored: Callable[[int, int], list[tuple[int, Frame]]] | None = None
     """(start, stop) -> number and crop of every frame of the real video between them that has a crop; None: `gt` is sampled."""
+    together: bool = False
+    """Whether some meter looks at both videos' crops: then they are sampled in one go."""
 
     def __len__(self) -> int:
         return len(self.gen)
@@ -53,7 +55,7 @@ class Batch:
     @cached_property
     def gen_crops(self) -> NDArray[np.uint8]:
         """(both.sum(), h, w, 3) uint8 RGB crops of the generated frames, where both videos have one."""
-        return self._crops(self.pair.gen, self.gen)
+        return self._sampled[0] if self.together else self._crops([self.pair.gen], [self.gen])[0]
 
     @cached_property
     def gt_crops(self) -> NDArray[np.uint8]:
@@ -64,7 +66,7 @@ class Batch:
             )
             both = [crop for k, crop in self.gt_own if self.both[k - self.start]]
             return np.stack(both) if both else empty
-        return self._crops(self.pair.gt, self.gt)
+        return self._sampled[1] if self.together else self._crops([self.pair.gt], [self.gt])[0]
 
     @cached_property
     def gen_own(self) -> list[tuple[int, Frame]]:
@@ -92,11 +94,22 @@ class Batch:
             return list(zip(map(int, index[valid]), shared(), strict=True))
         return [(k, render(frames[k - self.start], crop.matrix[k], crop.size)) for k in map(int, index[valid])]
 
-    def _crops(self, side: Side | None, frames: Sequence[Frame]) -> NDArray[np.uint8]:
-        crop = None if side is None else side.crop
-        if crop is None:
-            return np.empty((0, 0, 0, 3), np.uint8)
-        chosen = np.flatnonzero(self.both)
-        if not len(chosen):
-            return np.empty((0, *crop.size, 3), np.uint8)
-        return np.stack([render(frames[k], crop.matrix[self.start + k], crop.size) for k in map(int, chosen)])
+    @cached_property
+    def _sampled(self) -> list[NDArray[np.uint8]]:
+        return self._crops([self.pair.gen, self.pair.gt], [self.gen, self.gt])
+
+    def _crops(self, sides: Sequence[Side | None], frames: Sequence[Sequence[Frame]]) -> list[NDArray[np.uint8]]:
+        """For each side (m, h, w, 3): its crops of the frames where both videos have one."""
+        crops = [None if side is None else side.crop for side in sides]
+        chosen = [int(k) for k in np.flatnonzero(self.both)]
+        out = [np.empty((len(chosen), *crop.size, 3) if crop else (0, 0, 0, 3), np.uint8) for crop in crops]
+        for i, k in enumerate(chosen):
+            asked = [(f[k], crop.matrix[self.start + k], crop.size) for f, crop in zip(frames, crops) if crop]
+            first = asked[0]
+            if all(a[0].shape == first[0].shape and (a[1] == first[1]).all() and a[2] == first[2] for a in asked[1:]):
+                found = render_alike([frame for frame, _, _ in asked], *first[1:])
+            else:
+                found = [render(*one) for one in asked]
+            for kept, crop in zip(out, found):
+                kept[i] = crop
+        return out

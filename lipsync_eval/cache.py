@@ -111,7 +111,7 @@ class Cache:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic(path) as file:
-                file.write(data)
+                file.write(data.data)
 
     def _path(self, key: Mapping[str, str], suffix: str = "npz") -> Path | None:
         if self.folder is None:

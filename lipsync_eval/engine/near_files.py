@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lipsync_eval.cache import NO_CACHE, Cache
 from lipsync_eval.media import open_clip
 from lipsync_eval.media.fetch import LocalFiles
 from lipsync_eval.media.pairs import PairPaths
@@ -12,9 +13,9 @@ from lipsync_eval.types import Clip
 from lipsync_eval.urls import Place
 
 
-def open_place(files: LocalFiles, video: Place, audio: Place | None, *, keep: int = 0) -> Clip:
+def open_place(files: LocalFiles, video: Place, audio: Place | None, *, keep: int = 0, cache: Cache = NO_CACHE) -> Clip:
     """`open_clip` for files that may be elsewhere."""
-    return open_clip(files.of(video), audio=None if audio is None else files.of(audio), keep=keep)
+    return open_clip(files.of(video), audio=None if audio is None else files.of(audio), keep=keep, cache=cache)
 
 
 def real_digest(paths: PairPaths, files: LocalFiles) -> str:

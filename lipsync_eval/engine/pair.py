@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice, zip_longest
 
 from lipsync_eval.batch import Batch
@@ -111,8 +112,9 @@ class _ClipRun:
             raise _Stop("pair", ClipError(message))
         self._tell("decode", 0.0)
         with self._stage("decode"):
-            gt = None if paths.gt is None else open_place(files, paths.gt, paths.gt_audio, keep=_KEPT_BYTES)
-            return open_place(files, paths.gen, paths.audio, keep=_KEPT_BYTES), gt
+            opening = partial(open_place, files, keep=_KEPT_BYTES, cache=self.tools.cache)
+            gt = None if paths.gt is None else opening(paths.gt, paths.gt_audio)
+            return opening(paths.gen, paths.audio), gt
 
     def _measure(self, gen: Clip, gt: Clip | None) -> None:
         """Each pass of the run: most runs have one."""
@@ -374,6 +376,7 @@ def _batches(pair: Pair, wanted: frozenset[str], kept: RealCrops | None) -> Iter
     start = 0
     stored = kept.between if kept is not None and kept.known else None
     wanted -= {"gt.crop"} if stored else set()
+    together = wanted >= {"gen.crop", "gt.crop"}
     seen = {name.partition(".")[0] for name in wanted}
     gens = chunks(pair.gen if "gen" in seen else None, pair.n_frames)
     gts = chunks(pair.gt if "gt" in seen else None, pair.gt_frames)
@@ -382,7 +385,7 @@ def _batches(pair: Pair, wanted: frozenset[str], kept: RealCrops | None) -> Iter
         for gen, gt in both:
             if pair.paired and pair.gt is not None and len(seen) == 2 and len(gen) != len(gt):
                 raise MediaError(f"the videos gave {start + len(gen)} and {start + len(gt)} frames of {pair.n_frames}")
-            yield Batch(pair, start, gen, gt, stored)
+            yield Batch(pair, start, gen, gt, stored, together)
             start += max(len(gen), len(gt))
 
 

@@ -20,7 +20,8 @@ from lipsync_eval.errors import WeightsError
 from lipsync_eval.faces import ready
 from lipsync_eval.faces.base import Detector, Face, Landmarker
 from lipsync_eval.faces.points import face_square
-from lipsync_eval.faces.shape_predictor import Gray, Predictor, read_predictor
+from lipsync_eval.faces.predictor_file import read_predictor
+from lipsync_eval.faces.shape_predictor import Gray, Predictor
 from lipsync_eval.files import sha256
 from lipsync_eval.types import Float, Frame
 

@@ -98,7 +98,7 @@ def _checked(path: Path, digest: str) -> Bytes | None:
         data = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError):  # ValueError: an empty file
         return None
-    return np.asarray(data) if hashlib.sha256(data).hexdigest() == digest else None
+    return np.asarray(data) if hashlib.sha256(data.data).hexdigest() == digest else None
 
 
 def _keep(cache: Cache, digest: str, make: Callable[[], Bytes]) -> Bytes | None:
@@ -107,7 +107,7 @@ def _keep(cache: Cache, digest: str, make: Callable[[], Bytes]) -> Bytes | None:
     if found is not None or cache.folder is None:
         return found
     data = make()
-    if hashlib.sha256(data).hexdigest() != digest:  # of a dlib that writes another form
+    if hashlib.sha256(data.data).hexdigest() != digest:  # of a dlib that writes another form
         return None
     cache.put_file({"kind": "model", "sha256": digest}, data)
     return _opened(cache, digest)

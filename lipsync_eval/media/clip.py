@@ -5,20 +5,19 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
+from lipsync_eval.cache import NO_CACHE, Cache
 from lipsync_eval.errors import MediaError
 from lipsync_eval.files import sha256
 from lipsync_eval.media.audio import read_audio
 from lipsync_eval.media.container import check_file
+from lipsync_eval.media.known import Facts, LateReader, facts_of, load, store
 from lipsync_eval.media.reader import Reader
 from lipsync_eval.media.sampling import sample
 from lipsync_eval.media.scan import scan
-from lipsync_eval.media.timing import Integers, Times
 from lipsync_eval.types import FPS, Audio, Clip
 
 
-def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0) -> Clip:
+def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0, cache: Cache = NO_CACHE) -> Clip:
     """Open a video file, or a folder of numbered images, as a Clip at 25 fps with audio at 16 kHz.
 
     The file is decoded once without conversion to find what is in it; frames are decoded again, as a stream, by
@@ -29,6 +28,7 @@ def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0) -> Clip:
         audio: an audio file that replaces the video's own track; its first sample sounds at the first frame.
         keep: bytes of memory that all frames of the file, as decoded, may take for as long as the clip is there, so that
             `Clip.frames()` need not decode again; where they take more none is kept. The frames are the same.
+        cache: where the facts of video files are kept: one that was seen before is decoded when its frames are asked for.
 
     Raises:
         MediaError: the file cannot be used; the message says what was found and what to do.
@@ -41,24 +41,40 @@ def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0) -> Clip:
         return open_images(path, audio)
     if audio is not None:
         check_file(audio)
-    found = scan(path, keep)
-    picks = sample(found.times)
-    own, useless = _audio(path, audio, found.times, len(picks))
+    facts, read = _video(path, keep, cache)
+    own, useless = _audio(path, audio, facts.origin, facts.n_frames)
     return Clip(
         path=path,
-        n_frames=len(picks),
-        height=found.height,
-        width=found.width,
-        source_fps=float(len(found.times.ticks) / found.times.seconds),
+        n_frames=facts.n_frames,
+        height=facts.height,
+        width=facts.width,
+        source_fps=facts.source_fps,
         digest=sha256(path, *([audio] if audio else [])),
         audio=own,
-        read=Reader(path, found, picks),
-        notes=(*resampled(found.times, picks), *found.notes, *([useless] if useless else [])),
+        read=read,
+        notes=(*facts.notes, *([useless] if useless else [])),
         no_audio=useless,
     )
 
 
-def _audio(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio | None, str]:
+def _video(path: Path, keep: int, cache: Cache) -> tuple[Facts, Reader | LateReader]:
+    """What is in a video file, and what reads its frames."""
+    before = ""
+    if cache.folder is not None:
+        check_file(path)
+        before = sha256(path)
+        known = load(cache, path, before)
+        if known is not None:
+            return known, LateReader(path, known, keep)
+    found = scan(path, keep)
+    picks = sample(found.times)
+    facts = facts_of(found, picks)
+    if before and sha256(path) == before:  # not while somebody writes it
+        store(cache, path, before, facts)
+    return facts, Reader(path, found, picks)
+
+
+def _audio(path: Path, audio: Path | None, origin: Fraction, n: int) -> tuple[Audio | None, str]:
     """The clip's audio, and why its own track is of no use."""
     seconds = Fraction(n, FPS)
     if audio is not None:
@@ -69,17 +85,6 @@ def _audio(path: Path, audio: Path | None, times: Times, n: int) -> tuple[Audio 
             )
         return given, ""
     try:
-        return read_audio(path, origin=times.origin, seconds=seconds), ""
+        return read_audio(path, origin=origin, seconds=seconds), ""
     except MediaError as error:
         return None, str(error)
-
-
-def resampled(times: Times, picks: Integers) -> list[str]:
-    """A note when the frames of the clip are not exactly those of the file."""
-    n = len(times.ticks)
-    if np.array_equal(picks, np.arange(n)):
-        return []
-    used = len(np.unique(picks))
-    return [
-        f"resampled from {float(n / times.seconds):.4g} to {FPS} fps: {used} of {n} frames used, {len(picks) - used} repeated"
-    ]

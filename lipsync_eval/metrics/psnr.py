@@ -69,7 +69,8 @@ def mean_squared_errors(gen: Stack, gt: Stack) -> Float:
     """(N,) mean squared error (levels^2) of each pair; the sums are whole numbers below 2^53, so they are exact."""
     import cv2
 
-    return np.array([cv2.norm(x, y, cv2.NORM_L2SQR) / x.size for x, y in zip(gen, gt)])
+    # A sum of whole numbers; where OpenCV squares a root of it, rounding gives it back.
+    return np.array([round(cv2.norm(x, y, cv2.NORM_L2SQR)) / x.size for x, y in zip(gen, gt)])
 
 
 def wrapped_errors(gen: Stack, gt: Stack) -> Float:

@@ -16,7 +16,8 @@ from lipsync_eval.cache import NO_CACHE, Cache, inspect, remove
 from lipsync_eval.cli import run as cli
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.faces import dlib68, ready
-from lipsync_eval.faces.shape_predictor import Predictor, read_predictor
+from lipsync_eval.faces.predictor_file import read_predictor
+from lipsync_eval.faces.shape_predictor import Predictor
 from lipsync_eval.types import Float
 
 BOX = np.array([170.0, 70, 280, 180])

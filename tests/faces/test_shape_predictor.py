@@ -16,7 +16,8 @@ from skimage.data import astronaut
 
 from lipsync_eval.errors import WeightsError
 from lipsync_eval.faces.dlib68 import ShapePredictor, gray, model_path
-from lipsync_eval.faces.shape_predictor import CHUNK, Predictor, read_predictor
+from lipsync_eval.faces.predictor_file import read_predictor
+from lipsync_eval.faces.shape_predictor import CHUNK, Predictor
 
 
 @cache

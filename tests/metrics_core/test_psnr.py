@@ -140,3 +140,13 @@ def test_the_remedy_works() -> None:
     np.testing.assert_array_equal((x * 255).round().clip(0, 255).astype(np.uint8), a)
     y = a / 127.5 - 1
     np.testing.assert_array_equal(((y + 1) * 127.5).round().clip(0, 255).astype(np.uint8), a)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(1, 300), st.sampled_from([1, 9, 255]))
+def test_the_squared_error_is_exact(seed: int, height: int, width: int, most: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 256, (2, height, width, 3)).astype(np.uint8)
+    b = np.clip(a + rng.integers(-most, most + 1, a.shape), 0, 255).astype(np.uint8)
+    sums = ((a.astype(np.int64) - b) ** 2).sum(axis=(1, 2, 3))
+    np.testing.assert_array_equal(mean_squared_errors(a, b), sums / (height * width * 3))
