@@ -46,7 +46,11 @@ def convolve(x: Tensor, weight: Tensor, stride: int | tuple[int, int] = 1, paddi
         x, weight = x.to(dtype), weight.to(dtype)
     steps = (stride, stride) if isinstance(stride, int) else stride
     how = _How(steps, padding, groups, _plane(x), _plane(weight))
-    return cast(Tensor, _Convolution.apply(x, weight, how))
+    return _apply(_Convolution, x, weight, how)
+
+
+def _apply(operation: type[torch.autograd.Function], one: Tensor, other: Tensor, how: _How) -> Tensor:
+    return cast(Tensor, cast(Any, operation).apply(one, other, how))
 
 
 class _Convolution(torch.autograd.Function):
@@ -61,8 +65,8 @@ class _Convolution(torch.autograd.Function):
         (y,), (x, weight), how = grads, ctx.saved_tensors, ctx.how
         needs_x, needs_weight, _ = ctx.needs_input_grad
         return (
-            _Transposed.apply(y, weight, how) if needs_x else None,
-            _KernelGradient.apply(y, x, how) if needs_weight else None,
+            _apply(_Transposed, y, weight, how) if needs_x else None,
+            _apply(_KernelGradient, y, x, how) if needs_weight else None,
             None,
         )
 
@@ -85,8 +89,8 @@ class _Transposed(torch.autograd.Function):
         (x,), (y, weight), how = grads, ctx.saved_tensors, ctx.how
         needs_y, needs_weight, _ = ctx.needs_input_grad
         return (
-            _Convolution.apply(x, weight, how) if needs_y else None,
-            _KernelGradient.apply(y, x, how) if needs_weight else None,
+            _apply(_Convolution, x, weight, how) if needs_y else None,
+            _apply(_KernelGradient, y, x, how) if needs_weight else None,
             None,
         )
 
@@ -108,8 +112,8 @@ class _KernelGradient(torch.autograd.Function):
         (weight,), (y, x), how = grads, ctx.saved_tensors, ctx.how
         needs_y, needs_x, _ = ctx.needs_input_grad
         return (
-            _Convolution.apply(x, weight, how) if needs_y else None,
-            _Transposed.apply(y, weight, how) if needs_x else None,
+            _apply(_Convolution, x, weight, how) if needs_y else None,
+            _apply(_Transposed, y, weight, how) if needs_x else None,
             None,
         )
 
