@@ -87,7 +87,21 @@ def test_topologies_are_whole(topology):
 
 def test_mediapipes_mean_face_is_the_shipped_one():
     topology = mediapipe.topology()
-    assert topology.count == 468 and len(topology.triangles) == 898 and topology.digest == "645ca920"
+    assert topology.count == 468 and len(topology.triangles) == 852 and topology.digest == "3fd9c9ea"
+
+
+def test_the_inside_of_an_open_mouth_and_open_eyes_are_holes():
+    """As in the Basel Face Model: what no vertex covers has the background's colour, so that an opening is seen at all."""
+    topology = mediapipe.topology()
+    mean = topology.mean * 40 + (64, 40, 0)
+    drawn = pncc(topology, mean, 128).max(0) > 0
+
+    def at(*points):
+        x, y = mean[topology.keypoints[list(points)], :2].mean(0).round().astype(int)
+        return bool(drawn[y, x])
+
+    assert not at(62, 66) and not at(37, 38, 40, 41) and not at(43, 44, 46, 47)
+    assert at(51, 62) and at(57, 66) and at(30) and at(27)  # both lips, nose, bridge
 
 
 def test_unpose_takes_out_what_pose_put_in():
