@@ -11,11 +11,12 @@ from support.avhubert_expert import SIZE, micro
 from support.training import ALONE
 from torch.utils.data import default_collate
 
+from lipsync_eval.baselines.avhubert_expert.config import LossConfig
 from lipsync_eval.baselines.avhubert_expert.data.inputs import MEL, EndingMel, open_pool
 from lipsync_eval.baselines.avhubert_expert.training.entries import EntryScores
 from lipsync_eval.baselines.avhubert_expert.training.generator import ExpertRecipe
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import load_expert
-from lipsync_eval.baselines.avhubert_expert.training.terms import clipped, objective
+from lipsync_eval.baselines.avhubert_expert.training.terms import _pixel, clipped, objective
 from lipsync_eval.baselines.kit.data.windows import Sample, TrainingSet, Windows
 from lipsync_eval.baselines.kit.network.vgg import VGGFeatures
 from lipsync_eval.baselines.kit.training.generator import GeneratorTask
@@ -112,15 +113,21 @@ def test_windows_of_the_mel():
     assert MEL.window(whole[:10], 0.04).shape == (80, 16)  # shorter than a window
 
 
-def test_the_sync_gradient_is_held_to_its_norm():
-    output = torch.ones(5, 3, 4, 4, requires_grad=True)
-    made = Made(output, None)
-    (clipped(made, 0.5, 1.0).output * 100).sum().backward()
-    assert output.grad.norm().item() == pytest.approx(1.0)
-    small = torch.ones(5, 3, 4, 4, requires_grad=True)
-    (clipped(Made(small, None), 0.5, 1.0).output * 1e-3).sum().backward()
-    assert torch.allclose(small.grad, torch.full_like(small, 1e-3))
-    assert clipped(made, 0.5, 0) is made
+def test_the_sync_gradient_is_held_to_the_pixel_losss():
+    config = LossConfig()
+    target = torch.rand(1, 5, 3, 4, 4) * 2 - 1
+    output = torch.rand(5, 3, 4, 4, requires_grad=True)
+    made = Made(output, Sample(target, target, target))
+    (config.pixel * _pixel(config.pixel).loss(made)).backward()
+    pixel = output.grad.norm().item()
+    for ratio, parts in ((1.0, 1), (0.25, 1), (1.0, 4)):
+        output.grad = None
+        (clipped(made, LossConfig(sync_clip=ratio), parts).output * 100).sum().backward()
+        assert output.grad.norm().item() == pytest.approx(ratio * pixel / parts)
+    output.grad = None
+    (clipped(made, config).output * 1e-3).sum().backward()
+    assert torch.allclose(output.grad, torch.full_like(output, 1e-3))  # small ones stay
+    assert clipped(made, LossConfig(sync_clip=0)) is made and clipped(made, LossConfig(pixel=0)) is made
 
 
 @needs_golden

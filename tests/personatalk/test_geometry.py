@@ -1,5 +1,7 @@
 """Topologies, cameras, the rasteriser, PNCC, smoothing and providers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -178,6 +180,9 @@ def test_points68_poses_back_onto_the_points(tmp_path):
     assert held.has_template and held.index.tolist() == [0, 1, 2, 3, *range(5, 12)]
     with pytest.raises(ParseError, match="vertices of points68"):
         load_geometry(path, mediapipe.topology())
+    dataclasses.replace(face, vertices=face.vertices + np.array([0, np.nan, 0])).save(path)
+    with pytest.raises(ParseError, match="not finite"):
+        load_geometry(path)
     path.write_bytes(b"no")
     with pytest.raises(ParseError, match="personatalk fit"):
         load_geometry(path)
