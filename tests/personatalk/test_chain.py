@@ -216,6 +216,27 @@ def test_style_map_of_real_and_generated_clips(runs, videos, tmp_path, capsys):
     assert len(held) == 6 and held[3]["generated"] and len(held[0]["code"]) == 16
 
 
+def test_dubbed_videos_named_as_real_clips_have_their_speakers(runs, videos, tmp_path, capsys):
+    for folder in ("clips", "dubbed"):
+        (tmp_path / folder).mkdir()
+        for name in ("a", "b", "c"):
+            for suffix in (".mkv", ".vertices.npz"):
+                (tmp_path / folder / f"{name}{suffix}").symlink_to(videos / f"talk{suffix}")
+    table = tmp_path / "speakers.csv"
+    table.write_text("clip,speaker\na,ann\nb,bob\nc,ann\n")
+    command = ["personatalk", "style", str(tmp_path / "clips"), "--generated", str(tmp_path / "dubbed")]
+    more = ["--geometry", str(runs[0]), "--speakers", str(table), "--perplexity", "3", "--device", "cpu"]
+    out = ["--out", str(tmp_path / "s.png"), "--codes", str(tmp_path / "s.json")]
+    assert cli([*command, *more, *out]) == 0
+    said = capsys.readouterr().out
+    assert "6 codes of 2 speakers" in said and "generated against real: same speaker" in said
+    rows = json.loads((tmp_path / "s.json").read_text())
+    assert [r["speaker"] for r in rows] == ["ann", "bob", "ann"] * 2
+    table.write_text("clip,speaker\n")
+    assert cli([*command, *more, *out]) == 2
+    assert "names no clip" in capsys.readouterr().err
+
+
 def test_a_predicted_geometry_is_mixed_in(runs, data):
     config = micro(
         data,
