@@ -3,11 +3,13 @@
     python benchmarks/bench_networks.py second CLIP [--metrics core|all] [--copies 2] [--cache-crops]
     python benchmarks/bench_networks.py lse CLIP
     python benchmarks/bench_networks.py official CLIP [--frames 16]
+    python benchmarks/bench_networks.py weights FOLDER
 
 official: the networks of all metrics on crops of both videos as the official tools run them (one after the other, batch
         norm not folded, channels first, each frame alone where they do), against ours; and the share of `score`'s CPU
         time that is spent inside of networks.
 second: a second generated folder against the same real folder with the same cache, against the first one.
+weights: only the seeded weights of all networks, into FOLDER.
 lse:    LSE alone from file to number, against the time that its network (lips and audio) takes by itself.
 
 Every run of `score` is a process of its own on one thread; start-up is in it unless --copies makes it small.
@@ -292,13 +294,16 @@ def lse(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("second", "lse", "official"))
-    parser.add_argument("clip", type=Path)
+    parser.add_argument("what", choices=("second", "lse", "official", "weights"))
+    parser.add_argument("clip", type=Path, help="a video; with `weights` the folder to write")
     parser.add_argument("--metrics", choices=("core", "all"), default="core")
     parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--cache-crops", action="store_true")
     args = parser.parse_args()
+    if args.what == "weights":
+        weights(args.clip)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ["LIPSYNC_EVAL_WEIGHTS"] = str(folder / "weights")

@@ -141,6 +141,7 @@ def main():
         "--try", dest="small", action="store_true", help="radio-48 in place of both sizes: tries the script on a CPU"
     )
     parser.add_argument("--batches", default="4,16,32", help="of step 1")
+    parser.add_argument("--speed-only", action="store_true", help="step 1 alone")
     args = parser.parse_args()
     ranks = Ranks(0, 1, torch.device(args.device))
     args.out.mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,9 @@ def main():
                     else f"{found['frames_per_second']:.1f} frames/s, peak {found['peak_mib']:.0f} MiB"
                 )
                 print(f"{preset} {precision} batch {batch}: {told}", flush=True)
+    (args.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    if args.speed_only:
+        return
     share = args.minutes * 60 / (len(VARIANTS) + 2)
     results["training"] = {}
     steps = affordable(args, ranks, small, share)

@@ -1,24 +1,43 @@
 #!/usr/bin/env bash
-# All that a CUDA GPU shows, in at most 8 minutes: metrics and networks, then RADIO's training steps and dubbing.
-#   benchmarks/gpu.sh CLIP OUT [AVHUBERT_CHECKPOINT]        DEVICE=cpu COPIES=1 tries the script without a GPU
-# CLIP is a talking clip of about 8 seconds. OUT gets metrics.json, metrics.md and radio.txt.
-# STYLESYNC=1 also measures StyleSync at 256 px, batch 8, fp32 and bf16: stylesync.txt and stylesync.json.
+# All that a CUDA GPU shows, in at most 8 minutes: metrics, networks, and the four generators' training steps.
+#   benchmarks/gpu.sh CLIP OUT        DEVICE=cpu COPIES=1 RUNS=core:1:fp32 PARTS=metrics tries the script without a GPU
+# CLIP is a talking clip of about 8 seconds. PARTS (default: all) chooses among metrics, radio, stylesync, expert and
+# personatalk. OUT gets a .txt and a .json or .md of each part. RADIO's table 2 under an equal budget, and dubbing, take
+# longer: bench_radio_gpu.py without --speed-only.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
-clip=$1 out=$2 avhubert=${3:-} device=${DEVICE:-cuda}
-mkdir -p "$out"
-export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1
+clip=$1 out=$2 device=${DEVICE:-cuda} parts=${PARTS:-metrics,radio,stylesync,expert,personatalk}
+mkdir -p "$out/videos"
+export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
 python=${PYTHON:-python3}
-"$python" "$here/benchmarks/gpu_metrics.py" "$clip" --out "$out" --device "$device" --copies "${COPIES:-32}" \
-  --workers "${WORKERS:-1,16}" ${avhubert:+--avhubert "$avhubert"} 2>&1 | tee "$out/metrics.txt"
-mkdir -p "$out/videos" && cp "$clip" "$out/videos/a.mp4" && cp "$clip" "$out/videos/b.mp4"
-"$python" -m lipsync_eval radio prepare "$out/videos" "$out/data" --size 192 --workers 2 2>&1 | tail -3
-"$python" "$here/benchmarks/bench_radio_gpu.py" "$out/data" "$clip" --out "$out/radio" --device "$device" \
-  --minutes "${MINUTES:-2}" --batch 8 --holdout "${HOLDOUT:-clips:0.5}" --batches "${BATCHES:-4,16}" --workers 4 \
-  ${TRY:+--try} 2>&1 | tee "$out/radio.txt"
-if [ -n "${STYLESYNC:-}" ]; then  # off by default: it needs 1 to 2 minutes of its own
-  "$python" -m lipsync_eval stylesync prepare "$out/videos" "$out/data256" --workers 2 2>&1 | tail -3
-  "$python" "$here/benchmarks/bench_stylesync_gpu.py" "$out/data256" --out "$out" --device "$device" \
-    2>&1 | tee "$out/stylesync.txt"
+cp "$clip" "$out/videos/a.mp4" && cp "$clip" "$out/videos/b.mp4"
+
+wanted() { [[ ",$parts," == *",$1,"* ]]; }
+bench() { "$python" "$here/benchmarks/$1" "${@:2}" --device "$device" 2>&1; }
+prepare() { "$python" -m lipsync_eval "$1" prepare "$out/videos" "${@:2}" 2>&1 | tail -3; }
+
+if wanted metrics; then
+  bench gpu_metrics.py "$clip" --out "$out" --copies "${COPIES:-96}" --networks \
+    --runs "${RUNS:-all:auto:fp32,all:auto:bf16,core:auto:fp32}" | tee "$out/metrics.txt"
 fi
-rm -rf "$out/videos" "$out/data" "$out/data256" "$out/weights" "$out/clips"
+if wanted radio; then
+  prepare radio "$out/data" --size 192 --workers 2
+  bench bench_radio_gpu.py "$out/data" "$clip" --out "$out/radio" --holdout clips:0.5 --batches "${BATCHES:-4,16}" \
+    --workers 4 --speed-only ${TRY:+--try} | tee "$out/radio.txt"
+fi
+if wanted stylesync; then
+  prepare stylesync "$out/data256" --workers 2
+  bench bench_stylesync_gpu.py "$out/data256" --out "$out" | tee "$out/stylesync.txt"
+fi
+if wanted expert; then
+  prepare avhubert-expert "$out/data96"
+  [ -f "$out/weights/avhubert.pt" ] || "$python" "$here/benchmarks/bench_networks.py" weights "$out/weights"
+  bench bench_avhubert_expert.py "$out/data96" "$out/weights/avhubert.pt" --out "$out/expert.json" \
+    --batches "${BATCHES:-4,16}" --workers 4 --holdout clips:0.5 --steps 10 | tee "$out/expert.txt"
+fi
+if wanted personatalk; then
+  for precision in fp32 bf16; do
+    bench bench_personatalk.py --precision "$precision" --seconds "${SECONDS_EACH:-4}"
+  done | tee "$out/personatalk.txt"
+fi
+rm -rf "$out/videos" "$out/data" "$out/data256" "$out/data96" "$out/weights" "$out/clips"

@@ -79,15 +79,20 @@ def do_here(call: Call) -> Any:
     return found(*arrays, **dict(given)) if callable(found) else found
 
 
-@lru_cache(maxsize=16)
 def thing(made: Made) -> Any:
     """The object of a network, made once a process."""
+    with _making:
+        return _made(made)
+
+
+@lru_cache(maxsize=16)
+def _made(made: Made) -> Any:
     maker, args = made
     module, _, function = maker.partition(":")
     return getattr(import_module(module), function)(*args)
 
 
-_lock = threading.Lock()
+_making, _lock = threading.RLock(), threading.Lock()
 _lines: dict[str, Connection] = {}
 
 

@@ -31,6 +31,8 @@ from lipsync_eval.networks import SHARED, Call, do_here, thing
 
 MOST_BYTES: Final = 256 * 2**20
 """Of the arrays that are put together into one batch."""
+COMPUTING: Final = 2
+"""Threads that compute: while the GPU works for one, the other puts its batch together and brings it there."""
 _CODE: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from lipsync_eval.engine.network_process import serve; serve(*sys.argv[2:])"
@@ -165,21 +167,36 @@ def serve(address: str) -> None:
         _thread(_accept, door, asked)
         target.write(b"1")
         target.flush()
-        compute(asked)
+        waiting = Waiting(asked)
+        for _ in range(COMPUTING - 1):
+            _thread(compute, waiting)
+        compute(waiting)
 
 
-def compute(asked: queue.Queue[_Asked]) -> None:
+class Waiting:
+    """The calls that came and are not answered yet, for several threads."""
+
+    def __init__(self, asked: queue.Queue[_Asked]) -> None:
+        self._asked, self._turn = asked, threading.Lock()
+        self._calls: list[_Asked] = []
+
+    def take(self) -> list[_Asked]:
+        """The calls of the next batch; waits for the first."""
+        with self._turn:
+            if not self._calls:
+                self._calls.append(self._asked.get())
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._calls.append(self._asked.get_nowait())
+            chosen = alike(self._calls)
+            self._calls = [one for one in self._calls if one not in chosen]
+            return chosen
+
+
+def compute(waiting: Waiting) -> None:
     """Answer calls for ever, together where that is possible."""
-    waiting: list[_Asked] = []
     while True:
-        if not waiting:
-            waiting.append(asked.get())
-        with contextlib.suppress(queue.Empty):
-            while True:
-                waiting.append(asked.get_nowait())
-        chosen = alike(waiting)
-        waiting = [one for one in waiting if one not in chosen]
-        answer(chosen)
+        answer(waiting.take())
 
 
 def alike(waiting: Sequence[_Asked]) -> list[_Asked]:

@@ -18,6 +18,8 @@ PROCESS: Final = 1.0
 """GiB that a measuring process takes at most without networks (docs/scale.md)."""
 NETWORKS: Final = 3.0
 """GiB that it takes with networks of its own."""
+WAITING: Final = 2
+"""Measuring processes a core where they wait for networks on a GPU for about half of their time."""
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _GIB: Final = 2**30
 
@@ -26,8 +28,8 @@ def count_workers(workers: Workers, tools: MeasuringTools, n_clips: int) -> int:
     """Measuring processes for a run.
 
     Args:
-        workers: a number, which is taken as it is; 'auto': one a core that is left beside the processes with the networks, as
-            many as free memory holds, at most one a clip.
+        workers: a number, which is taken as it is; 'auto': one a core, or two where they wait for networks on a GPU (a core is
+            left to each process with networks); as many as free memory holds, at most one a clip.
         tools: of the run.
         n_clips: that are measured.
 
@@ -36,7 +38,7 @@ def count_workers(workers: Workers, tools: MeasuringTools, n_clips: int) -> int:
     """
     if workers == "auto":
         gpus = len(network_places(tools))
-        cores = max(1, free_cores() - gpus)
+        cores = max(1, free_cores() - gpus) * (WAITING if gpus else 1)
         each = NETWORKS if uses_networks(tools.metrics) and not gpus else PROCESS
         fitting = cores if (free := free_memory()) is None else int(free / each)
         return max(1, min(cores, fitting, n_clips))

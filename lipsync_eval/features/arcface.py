@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
+from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
 from lipsync_eval.errors import InputError, RefusedCheckpoint, WeightsError
 from lipsync_eval.features.arcface_align import align, five_points
 from lipsync_eval.networks import find, itemwise
@@ -128,16 +128,14 @@ class FaceNetwork:
     """An iresnet with its weights on one device."""
 
     def __init__(self, network: IResNet, device: torch.device, precision: Precision = "fp32") -> None:
-        self._network = channels_last(network.eval().requires_grad_(False).to(device))
+        self._network = laid_out(network.eval().requires_grad_(False), device)
         self._device, self._precision = device, precision
 
     @itemwise
     def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, 112, 112) -> (N, D)."""
-        import torch
-
         with computing(self._device, self._precision):
-            given = to_device(x, self._device).contiguous(memory_format=torch.channels_last)
+            given = to_device(x, self._device).contiguous(memory_format=image_layout(self._device))
             out: NDArray[np.float32] = self._network(given).float().cpu().numpy()
         return out
 

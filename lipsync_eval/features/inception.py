@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
+from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
 from lipsync_eval.errors import InputError, UsageError
 from lipsync_eval.networks import itemwise
 from lipsync_eval.weights import fit, load_tensors
@@ -189,8 +189,7 @@ class Pool3:
     """The network with its weights on one device: crops in, features out."""
 
     def __init__(self, network: Inception, device: torch.device, precision: Precision = "fp32") -> None:
-        # channels last is how images lie in memory, and faster
-        self._network = channels_last(network.eval().requires_grad_(False)).to(device)
+        self._network = laid_out(network.eval().requires_grad_(False), device)
         self._device, self._precision = device, precision
         self._batch = 64 if device.type == "cuda" else 8
 
@@ -202,7 +201,8 @@ class Pool3:
             for start in range(0, len(crops), self._batch):
                 part = np.ascontiguousarray(crops[start : start + self._batch])
                 images = to_device(part, self._device).permute(0, 3, 1, 2)
-                parts.append(self._network(prepare(images, resize)).float().cpu().numpy())
+                given = prepare(images, resize).contiguous(memory_format=image_layout(self._device))
+                parts.append(self._network(given).float().cpu().numpy())
         return np.concatenate(parts)
 
 

@@ -207,3 +207,18 @@ def test_differentiable_roi_equals_the_uint8_one():
     assert np.abs(ours.detach().numpy() - theirs).max() <= 1.6 * level
     ours.sum().backward()
     assert pictures.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("far", [0, 3, 40, 200])
+def test_a_mouth_beyond_the_border_is_that_of_a_frame_in_black(far):
+    rng = np.random.default_rng(far)
+    frame = rng.integers(0, 256, (70, 50, 3), dtype=np.uint8)
+    frame[0, 0] = 0  # no level is lifted
+    wide = np.pad(frame, ((512, 512), (512, 512), (0, 0)))
+    for corner in ((-far, -far), (-far, 30), (30, far), (far, -far)):
+        scale, turn = rng.choice([(0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (0.5, 0.5), (1.0, -1.0)])  # exact in binary
+        matrix = np.array([[scale, -turn, 10.5], [turn, scale, -3.25]])
+        moved = matrix.copy()
+        moved[:, 2] -= matrix[:, :2] @ [512, 512]
+        found = cut_mouth(frame, matrix, np.array(corner), 88)
+        np.testing.assert_array_equal(found, cut_mouth(wide, moved, np.array(corner), 88))

@@ -43,12 +43,14 @@ def test_auto_is_bounded_by_cores_memory_and_clips(monkeypatch: pytest.MonkeyPat
         assert count_workers("auto", tools(metrics), clips) == expected
 
 
-def test_each_gpu_keeps_a_core_for_its_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_gpu_keeps_a_core_for_its_networks_and_two_processes_share_each_other_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(worker_count, "_cuda", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setattr(worker_count, "free_cores", lambda: 16)
     monkeypatch.setattr(worker_count, "free_memory", lambda: 100.0)
-    assert count_workers("auto", tools("psnr,lse_c"), 1000) == 14
+    assert count_workers("auto", tools("psnr,lse_c"), 1000) == 28
     assert count_workers("auto", tools("psnr"), 1000) == 16
     assert count_workers("auto", tools("psnr,lse_c", "cpu"), 1000) == 16
 

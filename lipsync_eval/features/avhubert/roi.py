@@ -141,14 +141,14 @@ def cut_mouth(frame: Frame, matrix: Float, corner: NDArray[np.intp], size: int =
         (size, size, 3) uint8, channels as in the source.
     """
     back = invert(matrix)
-    x, y = np.meshgrid(np.arange(corner[0], corner[0] + size), np.arange(corner[1], corner[1] + size))
+    x, y = np.arange(corner[0], corner[0] + size), np.arange(corner[1], corner[1] + size)[:, None]
     u = back[0, 0] * x + back[0, 1] * y + back[0, 2]
     v = back[1, 0] * x + back[1, 1] * y + back[1, 2]
     left, top = np.floor(u), np.floor(v)
     du, dv = (u - left)[..., None], (v - top)[..., None]
-    columns, rows = left.astype(np.intp), top.astype(np.intp)
-    upper = (1 - du) * _pick(frame, rows, columns) + du * _pick(frame, rows, columns + 1)
-    lower = (1 - du) * _pick(frame, rows + 1, columns) + du * _pick(frame, rows + 1, columns + 1)
+    around = _around(frame, top.astype(np.intp), left.astype(np.intp))
+    upper = (1 - du) * around[0] + du * around[1]
+    lower = (1 - du) * around[2] + du * around[3]
     mixed = (1 - dv) * upper + dv * lower
     darkest = frame.min() / 255.0
     if darkest > 0:
@@ -171,13 +171,19 @@ def whole_frame(frame: Frame) -> Frame:
     return np.asarray(cv2.resize(frame, (SIDE, SIDE)), np.uint8)
 
 
-def _pick(frame: Frame, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Float:
-    """(h, w, 3) values / 255 at whole pixels, 0 outside the frame."""
+_LEVELS: Final = np.arange(256) / 255.0
+
+
+def _around(frame: Frame, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[Float, Float, Float, Float]:
+    """Values / 255 (h, w, 3) at whole pixels, and right of, below, and diagonally below them; 0 outside the frame."""
     height, width = frame.shape[:2]
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    picked = frame[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)] / 255.0
-    out: Float = picked * inside[..., None]
-    return out
+    if rows.min() < 0 or columns.min() < 0 or rows.max() > height - 2 or columns.max() > width - 2:
+        frame = np.pad(frame, ((2, 2), (2, 2), (0, 0)))  # black
+        rows, columns = np.clip(rows + 2, 0, height + 2), np.clip(columns + 2, 0, width + 2)
+        width += 4
+    pixels, first = frame.reshape(-1, 3), rows * width + columns
+    a, b, c, d = (_LEVELS.take(pixels.take(first + step, axis=0)) for step in (0, 1, width, width + 1))
+    return a, b, c, d
 
 
 def mouth_roi(frames: Iterable[Frame], points: Float) -> Gray:
