@@ -65,3 +65,10 @@ def test_printed_compare_lines_are_taken(page: str) -> None:
         for key in values["published"]:
             assert select(*key.split("/", 1)), key
         assert metrics(values["metrics"])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_runs_of_compare_are_named_as_folders(page: str) -> None:
+    """OUT/runs also holds the pairs' tables: `runs/*` without a slash would hand them over as runs."""
+    for line in re.findall(r"lipsync-eval (?:study|table|report|plot).*/runs/\S*", "\n".join(blocks(page, ""))):
+        assert line.endswith("/runs/*/"), line
