@@ -125,9 +125,9 @@ def test_the_sync_gradient_is_held_to_the_pixel_losss():
         (clipped(made, LossConfig(sync_clip=ratio), parts).output * 100).sum().backward()
         assert output.grad.norm().item() == pytest.approx(ratio * pixel / parts)
     output.grad = None
-    (clipped(made, config).output * 1e-3).sum().backward()
+    (clipped(made, config, 1).output * 1e-3).sum().backward()
     assert torch.allclose(output.grad, torch.full_like(output, 1e-3))  # small ones stay
-    assert clipped(made, LossConfig(sync_clip=0)) is made and clipped(made, LossConfig(pixel=0)) is made
+    assert clipped(made, LossConfig(sync_clip=0), 1) is made and clipped(made, LossConfig(pixel=0), 1) is made
 
 
 @needs_golden

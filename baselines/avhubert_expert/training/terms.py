@@ -13,7 +13,7 @@ from lipsync_eval.baselines.kit.data.holdout import Pool
 from lipsync_eval.baselines.kit.sync.network import sync_cosine
 from lipsync_eval.baselines.kit.training import losses
 from lipsync_eval.baselines.kit.training.lip_reading import LipReader
-from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, perceptual_term
+from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, held, perceptual_term
 
 JOHNSON_RELU = 2
 """relu1_2, 2_2, 3_2, 4_2, 5_2."""
@@ -107,21 +107,6 @@ def _with_lip_reader(
     )
 
 
-def clipped(made: Made, loss: LossConfig, parts: int = 1) -> Made:
-    """The same frames, at which the weighted sync loss's gradient is held to `loss.sync_clip` norms of the pixel loss's.
-
-    The pixel loss's gradient has one size in all values of all frames, so its norm is known beforehand. Without a pixel
-    loss, or with sync_clip 0, nothing is held. `parts`: of a batch, by which gradients are divided (train.accumulate).
-    """
-    if not loss.sync_clip or not loss.pixel or not made.output.requires_grad:
-        return made
-    most = loss.sync_clip * loss.pixel / 2 * made.output.numel() ** -0.5 / parts
-    same = made.output * 1
-
-    def shorten(gradient: Tensor) -> Tensor:
-        """The gradient at the frames, at most of the norm `most`."""
-        factor: Tensor = most / torch.linalg.vector_norm(gradient.float()).clamp_min(most)
-        return gradient * factor.to(gradient.dtype)
-
-    same.register_hook(shorten)  # type: ignore[no-untyped-call]
-    return made._replace(output=same)
+def clipped(made: Made, loss: LossConfig, parts: int) -> Made:
+    """The frames that the sync loss sees: its gradient is held to `loss.sync_clip` norms of the pixel loss's."""
+    return held(made, loss.sync_clip, loss.pixel / 2, parts)  # the pixel loss counts in [0, 1]
