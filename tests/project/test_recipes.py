@@ -16,7 +16,7 @@ from lipsync_eval.reports.published import select
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
     "avhubert-expert.md": {"row_lipexpert", "row_multimodal", "row_unsupervised"},
-    "stylesync.md": {"row_wosync", "makeittalk", "pc_avs", "wav2lip_ref"},
+    "stylesync.md": {"row_wosync", "makeittalk", "pc_avs", "wav2lip_ref", "ad_nerf"},
     "personatalk-generator.md": {
         "row_single",
         "row_random",
@@ -70,5 +70,5 @@ def test_printed_compare_lines_are_taken(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_runs_of_compare_are_named_as_folders(page: str) -> None:
     """OUT/runs also holds the pairs' tables: `runs/*` without a slash would hand them over as runs."""
-    for line in re.findall(r"lipsync-eval (?:study|table|report|plot).*/runs/\S*", "\n".join(blocks(page, ""))):
+    for line in re.findall(r"lipsync-eval (?:study|table|report|plot|figure).*/runs/\S*", "\n".join(blocks(page, ""))):
         assert line.endswith("/runs/*/"), line
