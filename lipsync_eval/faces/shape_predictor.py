@@ -25,8 +25,12 @@ Gray = NDArray[np.uint8]
 _Single = NDArray[np.float32]
 _Int = NDArray[np.int64]
 
-CHUNK: Final = 64
-"""Windows that pass a level together: more gain little and cost memory."""
+CHUNK: Final = 256
+"""Windows that pass a level together, at most: the level's tables are read from memory once for all of them."""
+_ROWS: Final = 1 << 12
+"""Leaves that are copied together before they are added."""
+_BLOCK: Final = 1 << 18
+"""Decisions taken at a time, so that their pixels stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Level:
     thresholds: NDArray[np.int16]
     """(S * T,) a split goes left where first - second is above."""
     leaves: _Single
-    """(T * L + CHUNK, 2K) what each leaf adds to the shape, and room for the shapes that it is added to."""
+    """(T * L, 2K) what each leaf adds to the shape."""
     n_trees: int
 
 
@@ -68,45 +72,51 @@ class Predictor:
             (N, K, 2) x, y in whole px, float64: exactly what dlib.shape_predictor gives.
         """
         shelf = _Shelf(images)
-        found = [
-            self._chunk(shelf, np.asarray(which[at : at + CHUNK], np.int64), windows[at : at + CHUNK])
-            for at in range(0, len(windows), CHUNK)
-        ]
-        return np.concatenate(found) if found else np.empty((0, len(self.mean_shape) // 2, 2))
+        images_of = np.asarray(which, np.int64)
+        parts = np.array_split(np.arange(len(windows)), max(1, -(-len(windows) // CHUNK)))
+        return np.concatenate([self._chunk(shelf, images_of[part], windows[part]) for part in parts])
 
     def _chunk(self, shelf: _Shelf, which: _Int, windows: NDArray[np.int64]) -> Float:
-        n = len(windows)
-        shapes = np.repeat(self.mean_shape[None], n, axis=0)
-        left, top = windows[:, :1].astype(np.float64), windows[:, 1:2].astype(np.float64)
-        width, height = windows[:, 2:3] - left, windows[:, 3:] - top
-        for level in self.levels:
-            x, y = self._place(level, shapes)
-            chosen = _leaves(level, shelf.values(which, _nearest(x * width + left), _nearest(y * height + top)))
-            shapes = _added(level, shapes, chosen)
-        found = [_nearest(shapes[:, ::2] * width + left), _nearest(shapes[:, 1::2] * height + top)]
-        return np.stack(found, axis=-1).astype(np.float64)
+        shapes = np.repeat(self.mean_shape[None], len(windows), axis=0)
+        left, top = windows[:, 0].astype(np.float64), windows[:, 1].astype(np.float64)
+        axes = (windows[:, 2] - left, left), (windows[:, 3] - top, top)
+        view = shelf.view(which)
+        for level in self.levels if len(windows) else ():
+            shapes = _added(level, shapes, _leaves(level, self._values(level, shapes, view, axes)))
+        return np.stack([_nearest(shapes[:, k::2].T, *axis).T for k, axis in enumerate(axes)], axis=-1)
 
-    def _place(self, level: Level, shapes: _Single) -> tuple[_Single, _Single]:
-        """(n, P) x and y of the level's pixels in units of the window: the offsets turned and scaled as the shape is."""
+    def _values(
+        self, level: Level, shapes: _Single, view: _View, axes: tuple[tuple[Float, Float], tuple[Float, Float]]
+    ) -> NDArray[np.int16]:
+        """(P, n) what the level's pixels show: the offsets turned and scaled as the shape is, then put into each window,
+        whose width and left, height and top are `axes`."""
         c, s = _similarity(self.mean_shape, shapes)
-        dx, dy = level.offsets
-        return (c * dx + -s * dy) + shapes[:, 2 * level.anchors], (s * dx + c * dy) + shapes[:, 2 * level.anchors + 1]
+        points = np.ascontiguousarray(shapes.T)
+        out = np.empty((len(level.anchors), len(shapes)), np.int16)
+        step = max(1, _BLOCK // (8 * len(shapes)))
+        for at in range(0, len(out), step):
+            some = slice(at, at + step)
+            dx, dy = level.offsets[:, some, None]
+            x, y = c * dx, s * dx
+            x += -s * dy
+            y += c * dy
+            x += points[2 * level.anchors[some]]
+            y += points[2 * level.anchors[some] + 1]
+            out[some] = view.values(_nearest(x, *axes[0]), _nearest(y, *axes[1]))
+        return out
 
 
 def _added(level: Level, shapes: _Single, chosen: _Int) -> _Single:
-    """(n, 2K) shapes plus the leaves `chosen` (n, T), one after the other as dlib adds them.
-
-    A sparse matrix of ones does it: its product runs through a row's entries in their order, in float32.
-    """
-    from scipy.sparse import csr_array
-
-    n, spare = len(shapes), len(level.leaves) - CHUNK
-    level.leaves[spare : spare + n] = shapes
-    columns = np.concatenate([spare + np.arange(n)[:, None], chosen], axis=1, dtype=np.int32)
-    ends = np.arange(0, columns.size + 1, columns.shape[1], dtype=np.int32)
-    ones = np.ones(columns.size, np.float32)
-    total: _Single = csr_array((ones, columns.ravel(), ends), shape=(n, len(level.leaves))) @ level.leaves
-    return total
+    """(n, 2K) shapes plus the leaves `chosen` (T, n), one after the other as dlib adds them: NumPy sums along an outer axis in
+    the order of its entries, in float32."""
+    step = max(1, _ROWS // len(shapes))
+    room = np.empty((1 + step, *shapes.shape), np.float32)
+    room[0] = shapes
+    for at in range(0, len(chosen), step):
+        some = chosen[at : at + step]
+        level.leaves.take(some, axis=0, out=room[1 : 1 + len(some)], mode="clip")
+        room[0] = np.add.reduce(room[: 1 + len(some)], axis=0)
+    return room[0].copy()
 
 
 class _Shelf:
@@ -115,56 +125,89 @@ class _Shelf:
     def __init__(self, images: Sequence[Gray]) -> None:
         self.pixels = np.concatenate([np.zeros(1, np.uint8), *(image.ravel() for image in images)])
         sizes = np.array([image.size for image in images], np.int64)
-        self.start = 1 + np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-        self.height = np.array([image.shape[0] for image in images], np.int64)
-        self.width = np.array([image.shape[1] for image in images], np.int64)
+        self.start = 1.0 + np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.height = np.array([image.shape[0] for image in images], np.float64)
+        self.width = np.array([image.shape[1] for image in images], np.float64)
 
-    def values(self, which: _Int, x: _Int, y: _Int) -> NDArray[np.int16]:
-        """(P, n) intensities at whole pixels x, y (n, P) of the images `which` (n,); 0 outside."""
-        width, height, start = (a[which][:, None] for a in (self.width, self.height, self.start))
-        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        found = self.pixels[np.where(inside, start + y * width + x, 0)]
-        return np.ascontiguousarray(found.T).astype(np.int16)
+    def view(self, which: _Int) -> _View:
+        """The images `which` (n,), one for each window."""
+        return _View(self.pixels, self.start[which], self.height[which], self.width[which])
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The images of n windows: (n,) where each begins in `pixels`, and its size."""
+
+    pixels: Gray
+    start: Float
+    height: Float
+    width: Float
+
+    def values(self, x: Float, y: Float) -> Gray:
+        """(P, n) intensities at whole pixels x, y (P, n); 0 outside. Overwrites y."""
+        low = (x.min(axis=0) >= 0) & (y.min(axis=0) >= 0)
+        inside = low & (x.max(axis=0) < self.width) & (y.max(axis=0) < self.height)
+        outside = None if inside.all() else (x < 0) | (y < 0) | (x >= self.width) | (y >= self.height)
+        y *= self.width
+        y += x
+        y += self.start
+        if outside is not None:
+            y[outside] = 0
+        return self.pixels.take(y.astype(np.intp))
 
 
 def _leaves(level: Level, values: NDArray[np.int16]) -> _Int:
-    """(n, T) row in `level.leaves` that each tree comes to, knowing the pixels' values (P, n).
+    """(T, n) row in `level.leaves` that each tree comes to, knowing the pixels' values (P, n)."""
+    trees, n = level.n_trees, values.shape[1]
+    splits = len(level.first) // trees
+    first, second, thresholds = (a.reshape(splits, trees) for a in (level.first, level.second, level.thresholds))
+    found = np.empty((trees, n), np.int64)
+    step = max(1, _BLOCK // (splits * n))
+    for at in range(0, trees, step):
+        some = slice(at, at + step)
+        difference = values.take(first[:, some], axis=0)
+        difference -= values.take(second[:, some], axis=0)
+        found[some] = _paths(difference <= thresholds[:, some, None])
+    found += (np.arange(trees) * (splits + 1))[:, None]
+    return found
 
-    All splits are decided first; then the decision that counts on each depth is chosen by those above it. Differences of
-    whole intensities are above a threshold when they are above its floor.
+
+def _paths(right: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
+    """(T, n) number of the leaf that is reached; `right` (S, T, n): whether each split, in heap order, leads to the right.
+
+    The decision that counts on each depth is chosen by those above it. Differences of whole intensities are above a
+    threshold when they are above its floor.
     """
-    n = values.shape[1]
-    splits = len(level.first) // level.n_trees
-    first, second = (np.take(values, index, axis=0, mode="clip") for index in (level.first, level.second))
-    left = (first - second > level.thresholds[:, None]).reshape(splits, level.n_trees, n)
-    leaf = np.zeros((level.n_trees, n), np.uint16)
-    taken: list[NDArray[np.bool_]] = []
-    at = 0
-    while at < splits:
-        nodes = left[at : 2 * at + 1]
+    leaf = right[0].astype(np.min_scalar_type(len(right)))
+    taken = [right[0]]
+    at = 1
+    while at < len(right):
+        nodes = right[at : 2 * at + 1]
         for choice in taken:
             half = len(nodes) // 2
-            nodes = (nodes[:half] & choice) | (nodes[half:] & ~choice)
+            nodes = nodes[:half] ^ ((nodes[:half] ^ nodes[half:]) & choice)
         taken.append(nodes[0])
-        leaf = 2 * leaf + ~nodes[0]
+        leaf += leaf
+        leaf += nodes[0]
         at = 2 * at + 1
-    found: _Int = leaf.T + np.arange(level.n_trees, dtype=np.int64) * (splits + 1)
-    return found
+    return leaf
 
 
-def _nearest(points: Float) -> _Int:
-    """Whole pixels as dlib rounds them: halves upwards."""
-    found: _Int = np.floor(points + 0.5).astype(np.int64)
-    return found
+def _nearest(place: _Single, size: Float, start: Float) -> Float:
+    """(P, n) whole pixels of places in units of the window, as dlib rounds them: halves upwards."""
+    found = place * size
+    found += start
+    found += 0.5
+    return np.floor(found, out=found)
 
 
 def _similarity(start: _Single, shapes: _Single) -> tuple[_Single, _Single]:
-    """(n, 1) scale * cosine and scale * sine of the least-squares similarity (Umeyama 1991) from `start` (2K,) to `shapes` (n, 2K)."""
+    """(n,) scale * cosine and scale * sine of the least-squares similarity (Umeyama 1991) from `start` (2K,) to `shapes` (n, 2K)."""
     ax, ay = (v - v.mean() for v in (start[::2].astype(np.float64), start[1::2].astype(np.float64)))
     bx, by = (v - v.mean(axis=1, keepdims=True) for v in (shapes[:, ::2].astype(float), shapes[:, 1::2].astype(float)))
     norm = float(ax @ ax + ay @ ay)
     c, s = (bx @ ax + by @ ay) / norm, (by @ ax - bx @ ay) / norm
-    return c.astype(np.float32)[:, None], s.astype(np.float32)[:, None]
+    return c.astype(np.float32), s.astype(np.float32)
 
 
 def read_predictor(path: Path) -> Predictor:
@@ -309,8 +352,7 @@ class _Reader:
         first, second, thresholds = (np.concatenate(parts) for parts in zip(*fields, strict=True))
         self.at = ends[-1:, -1]
         whole = np.clip(np.floor(thresholds), -256, 255).astype(np.int16)
-        room = np.zeros((CHUNK, size), np.float32)
-        return first, second, whole, np.concatenate([leaves, room]), n_trees
+        return first, second, whole, leaves, n_trees
 
     def _leaf_heads(self, start: int, mark: bytes, n: int, least: int) -> _Int:
         """Where the next n leaves, of at least so many bytes, begin: the places that hold `mark`, of which no number in

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from lipsync_eval.cache import Arrays, Cache
+from lipsync_eval.cache import NO_CACHE, Arrays, Cache
 from lipsync_eval.errors import MediaError, UsageError
 from lipsync_eval.faces.backends import Chosen, choose
 from lipsync_eval.faces.base import Locate
@@ -81,7 +81,7 @@ def track_faces(
     stored = cache.get(key) if cache else None
     track = _unpack(stored, clip.n_frames, chosen.signature) if stored else None
     if track is None:
-        track = build(_follow(clip, chosen, device), chosen.signature, face)
+        track = build(_follow(clip, chosen, device, cache), chosen.signature, face)
         if cache:
             cache.put(key, _pack(track))
     return track
@@ -110,7 +110,7 @@ def track_people(
     stored = cache.get(key) if cache else None
     people = _unpack_people(stored, clip.n_frames, chosen.signature) if stored else None
     if people is None:
-        followed = _follow(clip, chosen, device)
+        followed = _follow(clip, chosen, device, cache)
         tracks = tuple(build_all(followed, chosen.signature))
         people = People(tracks, len(followed.persons), tuple(followed.cuts))
         if cache:
@@ -118,8 +118,8 @@ def track_people(
     return people
 
 
-def _follow(clip: Clip, chosen: Chosen, device: str) -> Followed:
-    boxes, points = chosen.load(device)
+def _follow(clip: Clip, chosen: Chosen, device: str, cache: Cache | None) -> Followed:
+    boxes, points = chosen.load(device, cache or NO_CACHE)
     with closing(boxes), closing(points):
         followed = follow(clip.frames(), boxes, points)
     if followed.n_frames != clip.n_frames:

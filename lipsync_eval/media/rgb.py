@@ -125,8 +125,9 @@ class Converter:
             if kind != self._kind:
                 self._graph, self._kind = _graph(frame, chain), kind
             self._graph.push(frame)
-            # A view would point into a buffer that the decoder uses again.
-            return np.array(self._graph.pull().to_ndarray(), dtype=np.uint8, order="C", copy=True)
+            rgb: Frame = self._graph.pull().to_ndarray()
+            # The array holds the scaler's own buffer. What is RGB already was not scaled: it is the decoder's, which reads it.
+            return rgb.copy() if frame.format.name == "rgb24" else np.ascontiguousarray(rgb)
         except (av.error.FFmpegError, ValueError) as error:
             raise MediaError(
                 f"frames of {frame.width}x{frame.height} px in {frame.format.name}, colour matrix {int(frame.colorspace)}, cannot be "

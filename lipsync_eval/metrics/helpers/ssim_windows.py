@@ -138,9 +138,12 @@ def _centred(image: Image, out: Map) -> Map:
     """
     import cv2
 
-    colour = np.tile(np.rint(cv2.mean(image[::8])[:3]).astype(np.float32), image.shape[1])
-    np.subtract(image.reshape(out.shape), colour, out=out)
-    return colour
+    colour = np.empty((image.shape[1], 3), np.float32)
+    colour[:] = np.rint(cv2.mean(image[::8])[:3])
+    row = colour.ravel()
+    np.copyto(out, image.reshape(out.shape))
+    out -= row
+    return row
 
 
 def _smooth(rows: Map, out: Map, offset: float = 0.0) -> Map:
@@ -174,5 +177,5 @@ def _halved(image: Image) -> Map:
         (x,) = _scratch.rows(1, len(part), 6 * width)
         x = x.reshape(part.shape)
         np.copyto(x, part)
-        cv2.resize(x, (width, len(part) // 2), dst=out[top : top + step], interpolation=cv2.INTER_AREA)
+        cv2.resize(x, (width, len(part) // 2), dst=out[top : top + step])
     return out
