@@ -133,6 +133,7 @@ def official(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> 
     from PIL import Image
     from support import syncnet_official
 
+    from lipsync_eval.device import laid_out
     from lipsync_eval.features import inception, lpips, lpips_weights
     from lipsync_eval.features.arcface import FaceEmbedder
     from lipsync_eval.features.iresnet import IResNet
@@ -183,7 +184,7 @@ def official(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> 
     family = Fid(settings, frozenset({"fid", "fid_clean"}))
     embedder = FaceEmbedder(locate(settings, "w600k_r50", role="arcface"))
     net = syncnet_net.load(given["syncnet"], "x", "cpu")
-    trunk = lpips_weights.load("alex", *lpips_weights.find(settings, "alex"))
+    trunk = laid_out(lpips_weights.load("alex", *lpips_weights.find(settings, "alex")), torch.device("cpu"))
     load_tensors(given["syncnet"])
     ways = {
         "fid, fid_clean": (fid_alone, lambda: [family.embed(crops, m) for m in ("fid", "fid_clean")], 2),

@@ -10,7 +10,18 @@ clip=$1 out=$2 device=${DEVICE:-cuda} parts=${PARTS:-metrics,radio,stylesync,exp
 mkdir -p "$out/videos"
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
 python=${PYTHON:-python3}
-cp "$clip" "$out/videos/a.mp4" && cp "$clip" "$out/videos/b.mp4"
+"$python" - "$clip" "$out/videos" <<'CUT'  # two seconds, twice, are enough to train on
+import sys
+from itertools import islice
+from pathlib import Path
+
+from lipsync_eval.media import open_clip, write_video
+
+clip = open_clip(Path(sys.argv[1]))
+audio = None if clip.audio is None else clip.audio.samples[: 50 * 640]
+for name in ("a.mp4", "b.mp4"):
+    write_video(Path(sys.argv[2]) / name, islice(clip.frames(), 50), audio=audio, codec="h264", crf=12)
+CUT
 
 wanted() { [[ ",$parts," == *",$1,"* ]]; }
 bench() { "$python" "$here/benchmarks/$1" "${@:2}" --device "$device" 2>&1; }
@@ -27,7 +38,7 @@ if wanted radio; then
 fi
 if wanted stylesync; then
   prepare stylesync "$out/data256" --workers 2
-  bench bench_stylesync_gpu.py "$out/data256" --out "$out" | tee "$out/stylesync.txt"
+  bench bench_stylesync_gpu.py "$out/data256" --out "$out" --steps "${STEPS:-8}" | tee "$out/stylesync.txt"
 fi
 if wanted expert; then
   prepare avhubert-expert "$out/data96"

@@ -89,13 +89,14 @@ def channels_last(module: M) -> M:
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def image_layout(device: torch.device) -> torch.memory_format:
-    """How convolutions in two dimensions keep images and weights on a device: whatever is faster there."""
+def image_layout(device: torch.device, precision: Precision = "fp32") -> torch.memory_format:
+    """How convolutions in two dimensions keep images and weights, whichever is faster (docs/performance.md)."""
     import torch
 
-    return torch.channels_last
+    planes = device.type == "cuda" and precision == "fp32"
+    return torch.contiguous_format if planes else torch.channels_last
 
 
-def laid_out(module: M, device: torch.device) -> M:
+def laid_out(module: M, device: torch.device, precision: Precision = "fp32") -> M:
     """The module on a device, with its weights in `image_layout`."""
-    return module.to(device).to(memory_format=image_layout(device))  # type: ignore[call-overload,no-any-return]
+    return module.to(device).to(memory_format=image_layout(device, precision))  # type: ignore[call-overload,no-any-return]

@@ -128,14 +128,14 @@ class FaceNetwork:
     """An iresnet with its weights on one device."""
 
     def __init__(self, network: IResNet, device: torch.device, precision: Precision = "fp32") -> None:
-        self._network = laid_out(network.eval().requires_grad_(False), device)
+        self._network = laid_out(network.eval().requires_grad_(False), device, precision)
         self._device, self._precision = device, precision
 
     @itemwise
     def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, 112, 112) -> (N, D)."""
         with computing(self._device, self._precision):
-            given = to_device(x, self._device).contiguous(memory_format=image_layout(self._device))
+            given = to_device(x, self._device).contiguous(memory_format=image_layout(self._device, self._precision))
             out: NDArray[np.float32] = self._network(given).float().cpu().numpy()
         return out
 

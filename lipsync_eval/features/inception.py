@@ -189,7 +189,7 @@ class Pool3:
     """The network with its weights on one device: crops in, features out."""
 
     def __init__(self, network: Inception, device: torch.device, precision: Precision = "fp32") -> None:
-        self._network = laid_out(network.eval().requires_grad_(False), device)
+        self._network = laid_out(network.eval().requires_grad_(False), device, precision)
         self._device, self._precision = device, precision
         self._batch = 64 if device.type == "cuda" else 8
 
@@ -201,7 +201,7 @@ class Pool3:
             for start in range(0, len(crops), self._batch):
                 part = np.ascontiguousarray(crops[start : start + self._batch])
                 images = to_device(part, self._device).permute(0, 3, 1, 2)
-                given = prepare(images, resize).contiguous(memory_format=image_layout(self._device))
+                given = prepare(images, resize).contiguous(memory_format=image_layout(self._device, self._precision))
                 parts.append(self._network(given).float().cpu().numpy())
         return np.concatenate(parts)
 

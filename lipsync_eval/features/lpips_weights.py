@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lipsync_eval.device import channels_last
 from lipsync_eval.errors import MissingWeights
 from lipsync_eval.types import Settings
 from lipsync_eval.weights import WeightFile, fit, get_row, load_tensors, locate
@@ -68,5 +67,4 @@ def load(net: str, trunk: WeightFile, linear: WeightFile) -> LPIPS:
         state(net, load_tensors(trunk.path), load_tensors(linear.path)),
         source=f"{trunk.path.name} with {linear.path.name}",
     )
-    # channels last is how images lie in memory, and twice as fast on CPUs
-    return channels_last(network.eval().requires_grad_(False))
+    return network.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipsync_eval.device import channels_last, pick, to_device
+from lipsync_eval.device import image_layout, laid_out, pick, to_device
 from lipsync_eval.errors import InputError, WeightsError
 from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
 from lipsync_eval.networks import find, itemwise
@@ -40,15 +40,14 @@ class S3FDMaps:
         self.device = device
         self.batch = 16 if device.type == "cuda" else 1
         """Frames per pass that suit the device (on a CPU batches gain nothing and cost memory)."""
-        self._net = net.eval().requires_grad_(False).to(device)
-        if device.type == "cpu":
-            self._net = channels_last(self._net)
+        self._net = laid_out(net.eval().requires_grad_(False), device)
         self._cells: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     @itemwise
     def look(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, h, w, 3) uint8 RGB, already scaled -> (N, P, 4) offsets and (N, P) face probability."""
         batch = to_device(frames, self.device).permute(0, 3, 1, 2).float()
+        batch = batch.contiguous(memory_format=image_layout(self.device))
         batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]
         with torch.inference_mode():
             offsets, scores, maps = self._net(batch)

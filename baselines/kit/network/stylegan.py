@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipsync_eval.baselines.kit.network.convolve import convolve
 from lipsync_eval.errors import InputError
 
 FIR = (1, 3, 3, 1)
@@ -55,7 +56,7 @@ def upfirdn2d(
         x = x.reshape(batch, channels, height * up[1], width * up[0])
     x = F.pad(x, pad)
     weight = kernel.flip(0, 1).to(x.dtype).expand(channels, 1, *kernel.shape)
-    return F.conv2d(x, weight, stride=(down[1], down[0]), groups=channels)
+    return convolve(x, weight, (down[1], down[0]), groups=channels)
 
 
 class Blur(nn.Module):
@@ -102,7 +103,8 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) -> (B, c_out, H', W')."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+        y = convolve(x, self.weight * self.scale, self.stride, self.padding)
+        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
 
 class EqualLinear(nn.Module):

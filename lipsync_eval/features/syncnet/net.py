@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipsync_eval.device import Precision, channels_last, computing, pick, to_device
+from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
 from lipsync_eval.networks import find
 from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
@@ -77,10 +77,8 @@ class Folded:
         self.device = device
         self.rows = 64 if device.type == "cuda" else 4
         """Lip windows per pass that suit the device (on a CPU larger ones fall out of its cache)."""
-        self._lip = _fold(net.netcnnlip, net.netfclip).to(device)
+        self._lip = laid_out(_fold(net.netcnnlip, net.netfclip), device)
         self._audio = _fold(net.netcnnaud, net.netfcaud).to(device)
-        if device.type == "cpu":
-            self._lip = channels_last(self._lip)
         self._precision = precision
 
     def lip(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -95,8 +93,7 @@ class Folded:
         frames = to_device(crops, self.device).permute(0, 3, 1, 2)
         windows = frames.unfold(0, WINDOW, 1).permute(0, 1, 4, 2, 3)  # n, 3, 5, 224, 224
         stacked = windows.reshape(len(windows), 3 * WINDOW, SIDE, SIDE).float()
-        if self.device.type == "cpu":
-            stacked = stacked.contiguous(memory_format=torch.channels_last)
+        stacked = stacked.contiguous(memory_format=image_layout(self.device))
         return self._run(self._lip, stacked)
 
     def audio(self, columns: NDArray[np.float64]) -> NDArray[np.float32]:

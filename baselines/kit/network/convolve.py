@@ -1,0 +1,119 @@
+"""Convolution whose second derivatives are as cheap as its first.
+
+Regularisers such as R1 differentiate twice. torch's own second derivative of a convolution takes the incoming gradient for
+a kernel as large as the image, and of a grouped one (every FIR filter) runs one such convolution a channel, even where
+the kernel needs no gradient. Here each derivative is a convolution, a transposed one or a kernel's gradient again, each of
+them one operation; the numbers are the same. NVlabs/stylegan2-ada-pytorch@d72cc7d does so too (conv2d_gradfix).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Grads = tuple[Tensor | None, Tensor | None, None]
+
+
+class _How(NamedTuple):
+    stride: tuple[int, int]
+    padding: int
+    groups: int
+    size: tuple[int, int]
+    """(H, W) of the input."""
+    kernel: tuple[int, int]
+    """(kh, kw)"""
+
+
+def convolve(x: Tensor, weight: Tensor, stride: int | tuple[int, int] = 1, padding: int = 0, groups: int = 1) -> Tensor:
+    """torch's conv2d without bias, under autocast too.
+
+    Args:
+        x: (B, C, H, W).
+        weight: (C', C / groups, kh, kw).
+        stride: px, in y and x.
+        padding: zeros on each side, px.
+        groups: of channels.
+
+    Returns:
+        (B, C', H', W').
+    """
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(dtype), weight.to(dtype)
+    steps = (stride, stride) if isinstance(stride, int) else stride
+    how = _How(steps, padding, groups, _plane(x), _plane(weight))
+    return cast(Tensor, _Convolution.apply(x, weight, how))
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, how: _How) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = how
+        return F.conv2d(x, weight, None, how.stride, how.padding, 1, how.groups)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        (y,), (x, weight), how = grads, ctx.saved_tensors, ctx.how
+        needs_x, needs_weight, _ = ctx.needs_input_grad
+        return (
+            _Transposed.apply(y, weight, how) if needs_x else None,
+            _KernelGradient.apply(y, x, how) if needs_weight else None,
+            None,
+        )
+
+
+class _Transposed(torch.autograd.Function):
+    """The gradient of the input."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor, how: _How) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        ctx.how = how
+        rest = [
+            size - kernel - step * (n - 1) + 2 * how.padding
+            for size, kernel, step, n in zip(how.size, how.kernel, how.stride, y.shape[2:], strict=True)
+        ]
+        return F.conv_transpose2d(y, weight, None, how.stride, how.padding, rest, how.groups)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        (x,), (y, weight), how = grads, ctx.saved_tensors, ctx.how
+        needs_y, needs_weight, _ = ctx.needs_input_grad
+        return (
+            _Convolution.apply(x, weight, how) if needs_y else None,
+            _KernelGradient.apply(y, x, how) if needs_weight else None,
+            None,
+        )
+
+
+class _KernelGradient(torch.autograd.Function):
+    """The gradient of the weight."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, how: _How) -> Tensor:
+        ctx.save_for_backward(y, x)
+        ctx.how = how
+        weight = x.new_empty(()).expand(y.shape[1], x.shape[1] // how.groups, *how.kernel)
+        padding, only_weight = (how.padding, how.padding), (False, True, False)
+        given = (how.stride, padding, (1, 1), False, (0, 0), how.groups, only_weight)
+        return cast(Tensor, torch.ops.aten.convolution_backward(y, x, weight, None, *given)[1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        (weight,), (y, x), how = grads, ctx.saved_tensors, ctx.how
+        needs_y, needs_x, _ = ctx.needs_input_grad
+        return (
+            _Convolution.apply(x, weight, how) if needs_y else None,
+            _Transposed.apply(y, weight, how) if needs_x else None,
+            None,
+        )
+
+
+def _plane(x: Tensor) -> tuple[int, int]:
+    height, width = cast(Sequence[int], x.shape[2:])
+    return height, width
