@@ -111,7 +111,7 @@ def atomic(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
         OSError: the folder cannot be written or the disk is full; `path` is then as it was, and the error names it.
     """
     try:
-        if _stream(path):
+        if is_stream(path):
             with path.open(mode) as plain:
                 yield plain
             return
@@ -195,7 +195,7 @@ def _temporary(path: Path, mode: str) -> Iterator[tuple[IO[bytes], Path]]:
         temporary.unlink(missing_ok=True)
 
 
-def _stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether writing to `path` is not writing to a disk: a pipe, a device, a link to one, an open file by its number."""
     found = path.parent.resolve()
     if found == Path("/dev") or found.is_relative_to("/proc"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lipsync_eval.cli import output_files
 from lipsync_eval.cli.generators import (
     AGAIN_FAILED,
     CONFIG,
@@ -186,5 +187,6 @@ def manifest_(layout: str, folder: Path, out: Path, n: int, seed: int, pair: str
     """
     from lipsync_eval.baselines.manifest import draw_manifest
 
+    output_files.check_output(out, "--out", output_files.text)
     found = draw_manifest(layout, folder, out, n=n, seed=seed, pair=pair)
     click.echo(f"{out}: {found} clips, layout {layout}, seed {seed}, pair {pair}")

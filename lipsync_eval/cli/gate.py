@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lipsync_eval.cli import output_files
+from lipsync_eval.cli.output_files import check_apart, check_output
 from lipsync_eval.cli.runs import RESAMPLE, metric_list, read_gated
 from lipsync_eval.errors import OutputError, UsageError
 from lipsync_eval.results.rows import Resample
@@ -29,13 +31,18 @@ from lipsync_eval.results.rows import Resample
     help="A signature key that may differ ('data': other real videos); repeatable.",
 )
 @click.option("--seed", type=int, default=12345, show_default=True, help="Of sampled sign flips and intervals.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the comparison as JSON.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    help="Write the comparison as JSON; the file of an earlier gate is replaced.",
+)
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a Markdown summary, for a CI job page.")
 @click.option(
     "--update",
     type=click.Path(path_type=Path),
-    help="Write RUN as a small baseline file fit for git, if it passes (or without --baseline).",
+    help="Write RUN as a small baseline file fit for git, if it passes (or without --baseline); an older baseline is replaced.",
 )
 def gate(
     run: str,
@@ -71,6 +78,11 @@ def gate(
     from lipsync_eval.reports import baseline_file, gate_output
     from lipsync_eval.reports.gate import compare, parse_tolerance
 
+    check_apart(json=json_file, junit=junit, markdown=markdown, update=update)
+    check_output(json_file, "--json", output_files.comparison)
+    check_output(junit, "--junit", output_files.xml)
+    check_output(markdown, "--markdown", output_files.text)
+    check_output(update, "--update", output_files.baseline)
     new, old = read_gated(run, baseline)
     code = 0
     try:

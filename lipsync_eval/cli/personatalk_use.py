@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from lipsync_eval.cli import generator_commands
+from lipsync_eval.cli import generator_commands, output_files
 from lipsync_eval.cli.finite import Finite
 from lipsync_eval.cli.generator_options import DEVICE, FILE, FOLDER, VIDEO, dub_options, say
+from lipsync_eval.cli.output_files import check_apart, check_output
 from lipsync_eval.cli.personatalk_train import geometry_config, provider_files
 
 GEOMETRY = click.option(
@@ -69,6 +70,9 @@ def style(clips: Path, geometry: Path, device: str, out: Path, codes: Path | Non
     """
     from lipsync_eval.baselines.personatalk.dubbing.styles import draw
 
+    check_apart(out=out, codes=codes)
+    check_output(out, "--out", output_files.png)
+    check_output(codes, "--codes", output_files.codes)
     speakers, window, perplexity = options.pop("speakers"), options.pop("window"), options.pop("perplexity")
     generated = options.pop("generated")
     files = geometry_config(options)

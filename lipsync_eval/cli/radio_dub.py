@@ -20,6 +20,7 @@ from lipsync_eval.cli.generator_options import (
     dub_options,
     say,
 )
+from lipsync_eval.cli.output_files import check_output, png
 from lipsync_eval.errors import UsageError
 
 
@@ -77,6 +78,7 @@ def attention(
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out.name!r}: the figure is a PNG file; give a name that ends in .png")
     check_folder(out)
+    check_output(out, "--out", png)
     generator, cache = load_generator(checkpoint, device), Cache(default_cache_dir())
     made, name = attention_figure(
         video, audio, generator, frame=frame, layer=layer, reference=reference, cache=cache, say=say

@@ -26,6 +26,7 @@ from lipsync_eval.cli.options import (
     measuring_settings,
     on_cluster,
 )
+from lipsync_eval.cli.output_files import check_output, png
 from lipsync_eval.cli.project_file import ProjectFile, config_text, flags
 from lipsync_eval.cli.streams import isolated
 from lipsync_eval.cli.telling import Telling, telling
@@ -139,6 +140,7 @@ def score(
         click.echo(f"options from {printable(str(project.path))}: {printable(shlex.join(added))}", err=True)
     if contact_sheet is not None and (urls := [p for p in (gen, gt) if isinstance(p, Url)]):
         raise UsageError(f"--contact-sheet opens the videos again, and {urls[0]} is a URL; leave it out")
+    check_output(contact_sheet, "--contact-sheet", png, (gen, gt))
     out: Path = values.pop("out") or Path("runs") / usual_name(gen)
 
     def warn(text: str) -> None:

@@ -10,6 +10,7 @@ import click
 from lipsync_eval.cli.runs import read_runs
 from lipsync_eval.errors import OutputError
 from lipsync_eval.results.names import printable
+from lipsync_eval.results.schema import RESULTS, load_result
 
 UNFINISHED = ".unfinished"
 """Lies in a study's folder while it is made: such a folder may be made again."""
@@ -117,6 +118,9 @@ def collect(key: Path, answers: tuple[Path, ...], watched_only: bool, out: Path 
         click.echo(f"{unwatched} of {len(opinions)} answers are on videos that were not watched to the end: {what}")
     if out is None:
         return
+    for i, result in enumerate(results):
+        if (out / f"{i:02d}" / RESULTS).exists() and load_result(out / f"{i:02d}").run.command != result.run.command:
+            raise OutputError(f"--out {out}: {out / f'{i:02d}'} holds a run of its own; name another folder")
     for i, result in enumerate(results):
         result.save(out / f"{i:02d}", overwrite=True)
     click.echo(f"runs: {out}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lipsync_eval.cli import output_files
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 from lipsync_eval.errors import UsageError
 
@@ -38,6 +39,7 @@ def style_constants(
         raise UsageError(
             "vertices have no constants: stylesim_vertices standardises nothing; see `style train --features vertices`"
         )
+    output_files.check_output(out, "--out", output_files.constants, (speakers,))
     settings = corpus_settings(values)
     sequences = read_all(find_recordings(clips, speakers), features, settings, tell)
     found = by_speaker(sequences)

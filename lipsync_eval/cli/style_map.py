@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipsync_eval.cli.finite import Finite
+from lipsync_eval.cli.output_files import check_output, png
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 from lipsync_eval.errors import UsageError
 
@@ -84,6 +85,7 @@ def style_map(
         raise UsageError(
             "vertices have no shipped constants: give --encoder of `style train --features vertices`, or see `personatalk style`"
         )
+    check_output(out, "--out", png, (encoder, speakers))
     settings = corpus_settings(values)
     coder = (
         encoder_coder(encoder, features, window, hop) if encoder else statistics_coder(settings, features, window, hop)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lipsync_eval.cli.finite import Finite
+from lipsync_eval.cli.output_files import check_output, encoder
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 
 
@@ -57,6 +58,7 @@ def style_train(clips: Path, out: Path, hold_out: int, features: str, speakers: 
     from lipsync_eval.features.style.corpus import find_recordings, read_all
     from lipsync_eval.features.style.training import Recipe, save, train
 
+    check_output(out, "--out", encoder)
     sequences = read_all(find_recordings(clips, speakers), features, corpus_settings(values), tell)
     seen, unseen = split(by_speaker(sequences), hold_out)
     recipe = Recipe(**values)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipsync_eval.cli import output_files
+from lipsync_eval.cli.output_files import check_output
 from lipsync_eval.cli.runs import RESAMPLE, read_methods
 from lipsync_eval.cli.streams import data
 from lipsync_eval.errors import OutputError, UsageError
@@ -55,7 +57,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="LaTeX: as wide as a column, or across the page.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write to a file instead of stdout.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write to a file instead of stdout; a text file that is there is replaced.",
+)
 def table(
     runs: tuple[str, ...],
     form: str,
@@ -94,6 +100,7 @@ def table(
 
     if form != "latex" and (label or caption or fit != "auto"):
         raise UsageError("--label, --caption and --fit belong to --format latex")
+    check_output(out, "--out", output_files.text)
     made = build(
         read_methods(runs),
         [number for key in published for number in select(key)],

@@ -120,15 +120,16 @@ def do_all(
                 continue
             if kind == "error":
                 raise rest[0]
-            if kind == "done":
-                yield under_way.pop(worker), rest[0]
             failed_starts = 0
-            if left:
+            done = [under_way.pop(worker)] if kind == "done" else []
+            if left:  # before the caller, who may write to a disk, sees the result
                 under_way[worker] = left.pop()
                 worker.send(under_way[worker])
             else:
                 stopped.add(worker)
                 worker.stop()
+            for job in done:
+                yield job, rest[0]
     finally:
         for worker in alive:
             worker.kill()

@@ -166,3 +166,70 @@ def test_an_interval_that_does_not_hold_its_value_is_drawn(place: Path, tmp_path
     (tmp_path / "results.json").write_text(json.dumps(data), "utf-8")
     assert load_result(tmp_path).scores[0].ci is not None
     assert shell(place, f"CMD plot {tmp_path} --out {tmp_path / 'p'}").returncode == 0
+
+
+REPLACED = {
+    "table": ("table good --out OUT", "old table"),
+    "json": ("gate good --baseline good --json OUT", '{"passed": true, "rows": [], "baseline_name": "b"}'),
+    "junit": ("gate good --baseline good --junit OUT", "<testsuite/>"),
+    "markdown": ("gate good --baseline good --markdown OUT", "# old"),
+    "update": ("gate good --update OUT", '{"run": {"command": []}, "scores": []}'),
+}
+
+
+@pytest.mark.parametrize("command", REPLACED)
+def test_what_is_made_again_at_little_cost_is_replaced_and_nothing_else(
+    place: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    line, old = REPLACED[command]
+    out = tmp_path / "out"
+    for before in (None, "", old, "again"):  # "again": what the command itself wrote
+        if before not in (None, "again"):
+            out.write_text(before, "utf-8")
+        assert cli([word.replace("OUT", str(out)) for word in line.split()]) == 0, capsys.readouterr().err
+        assert out.read_text("utf-8") not in ("", old)
+    run = tmp_path / "mine.json"
+    run.write_bytes((place / "good" / "results.json").read_bytes())
+    for name, data in (
+        ("clip.mp4", b"\x00\x00\x00\x18ftypmp42"),
+        ("sheet.png", b"\x89PNG\r\n\x1a\n\x00"),
+        ("mine.json", run.read_bytes()),
+        ("odd", b"\xff\xfe"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        assert cli([word.replace("OUT", str(tmp_path / name)) for word in line.split()]) == 2, name
+        assert "is there already and is not replaced: it is no file that this option writes" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == data
+    kept = (place / "good" / "results.json").read_bytes()
+    assert cli([word.replace("OUT", "good/results.json") for word in line.split()]) == 2
+    assert "it belongs to a run" in capsys.readouterr().err
+    assert cli([word.replace("OUT", str(tmp_path)) for word in line.split()]) == 2
+    assert "is a folder; name a file" in capsys.readouterr().err
+    assert (place / "good" / "results.json").read_bytes() == kept
+
+
+def test_two_options_do_not_name_one_file(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "x")
+    assert cli(["gate", str(place / "good"), "--baseline", str(place / "good"), "--json", out, "--markdown", out]) == 2
+    assert "--json and --markdown both name" in capsys.readouterr().err and not Path(out).exists()
+
+
+def test_a_contact_sheet_replaces_no_frame_of_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of images is a video; it is refused before anything is scored."""
+    for side in ("gen", "gt"):
+        (tmp_path / side / "a").mkdir(parents=True)
+        (tmp_path / side / "a" / "000001.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    sheet = tmp_path / "gen" / "a" / "000001.png"
+    line = ["score", str(tmp_path / "gen"), str(tmp_path / "gt"), "--contact-sheet", str(sheet)]
+    assert cli([*line, "--out", str(tmp_path / "run")]) == 2
+    assert "what the command reads" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_kinds_of_files(place: Path) -> None:
+    from lipsync_eval.cli.output_files import baseline, check_output, codes, constants, encoder
+
+    assert codes(b'[{"clip": "a"}]') and not codes(b'{"run": {}}')
+    assert constants(b'{"code_mean": [], "code_std": []}') and not constants(b"{}") and not encoder(b"PK")
+    assert not baseline((place / "good" / "results.json").read_bytes()), "a run's own results hold its command line"
+    check_output(None, "--out", baseline)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,30 @@ def test_a_local_cluster(clips: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "40/40 clips in" in done.stderr, "progress as on one machine"
     equal(out, clips / "runs" / "whole")
+
+
+def test_a_short_clip_is_one_message_and_leaves_no_thread() -> None:
+    """What it is doing and how long the parts took come back with the result; 60 clips need no more threads than one."""
+    from lipsync_eval.engine.cluster import remote
+    from lipsync_eval.engine.cluster.crew import do_all
+    from lipsync_eval.engine.cluster.start import ClusterAsk, connected
+
+    told: list[tuple[str, str, float]] = []
+    threads: list[int] = []
+    ask = ClusterAsk.parse(None, "local:2")
+    assert ask is not None
+    with connected(ask) as client:
+        work = ("support.telling:telling", (), list(range(60)), lambda *said: told.append(said))
+        found = []
+        for job, result in do_all(client, *work, files=lambda job: [], device="cpu"):
+            assert job == result and told[-2:] == [(str(job), "metrics", 0.0), (str(job), "spent: psnr", 0.5)]
+            found.append(job)
+            threads.append(threading.active_count())
+        events = [len(said) for topic, said in client.get_events().items() if topic.startswith("lipsync-eval")]
+        assert not any(remote._free.values()), "the measuring processes end with the run"
+    assert sorted(found) == list(range(60))
+    assert sum(events) <= 4 and 120 <= len(told) <= 124, "a process that takes long to start may tell at once"
+    assert threads[-1] <= threads[0] + 8, "a timer a clip would be 60"
 
 
 def test_a_worker_is_killed_and_one_joins_late(clips: Path, dask: Dask) -> None:

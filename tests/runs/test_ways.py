@@ -1,4 +1,4 @@
-"""Every way of running gives the same numbers, for every metric of the registry that is cheap, and pooled ones."""
+"""Every way of running gives the same numbers: for cheap metrics and two networks; slowly, for the whole registry."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import every_metric
 from support.perception import write_inception, write_lpips
 
 import lipsync_eval
@@ -18,6 +19,7 @@ from lipsync_eval.engine.network_process import NetworkProcesses
 from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.registry import get_spec, specs
 from lipsync_eval.networks import SHARED
+from lipsync_eval.results.schema import Result
 
 CHEAP = [
     name
@@ -48,6 +50,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"root": root, "clips": clips, "how": how, "whole": whole}
 
 
+def alike(found: Result, whole: Result) -> None:
+    """Equal within each metric's tolerance."""
+    assert found.failures == whole.failures
+    for one, other in zip(found.clips, whole.clips, strict=True):
+        for metric, value in one.values.items():
+            known, tolerance = other.values[metric], get_spec(metric).tolerance
+            assert (value is None) == (known is None), metric
+            assert value is None or value == pytest.approx(known, rel=1e-6, abs=tolerance), metric
+    for one_score, other_score in zip(found.scores, whole.scores, strict=True):
+        assert one_score.signature == other_score.signature
+        if one_score.pooled and one_score.value is not None:
+            tolerance = get_spec(one_score.metric).tolerance
+            assert one_score.value == pytest.approx(other_score.value, rel=1e-4, abs=tolerance), one_score.metric
+
+
 def test_batches_of_frames_move_nothing_beyond_the_tolerance(
     run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,30 +72,39 @@ def test_batches_of_frames_move_nothing_beyond_the_tolerance(
     root, clips, how, whole = run["root"], run["clips"], run["how"], run["whole"]
     for most in (1, 5):
         monkeypatch.setattr(pair, "_BATCH_MOST", most)
-        found = lipsync_eval.score(*clips, **how)
-        assert found.failures == whole.failures
-        for one, other in zip(found.clips, whole.clips, strict=True):
-            for metric, value in one.values.items():
-                known, tolerance = other.values[metric], get_spec(metric).tolerance
-                assert (value is None) == (known is None), (most, metric)
-                assert value is None or value == pytest.approx(known, rel=1e-6, abs=tolerance), (most, metric)
-        for one_score, other_score in zip(found.scores, whole.scores, strict=True):
-            assert one_score.signature == other_score.signature
-            if one_score.pooled and one_score.value is not None:
-                tolerance = get_spec(one_score.metric).tolerance
-                assert one_score.value == pytest.approx(other_score.value, rel=1e-4, abs=tolerance), one_score.metric
+        alike(lipsync_eval.score(*clips, **how), whole)
     assert (root / "whole" / "results.json").is_file()
 
 
+def test_every_metric_has_its_half() -> None:
+    halves = [set(every_metric.half(name)) for name in every_metric.FRAMES]
+    assert not halves[0] & halves[1]
+    assert halves[0] | halves[1] | set(every_metric.left_out()) == set(specs())
+
+
+@pytest.fixture(scope="module", params=list(every_metric.FRAMES))
+def every(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A half of the registry, measured undivided in this process; every metric gives a number."""
+    root = tmp_path_factory.mktemp(request.param)
+    how = {"metrics": every_metric.half(request.param), "settings": every_metric.make(root, request.param)}
+    clips = root / "gen", root / "gt"
+    whole = lipsync_eval.score(*clips, out=root / "whole", **how)
+    assert [s.metric for s in whole.scores if s.value is None] == []
+    return {"root": root, "clips": clips, "how": how, "whole": whole}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["isolated", "workers", "shards", "cluster"])
+@pytest.mark.parametrize("way", ["workers", "shards", "cluster", "batches"])
 @pytest.mark.filterwarnings("default")
-def test_every_way_gives_the_same(way: str, run: dict[str, Any]) -> None:
-    root, clips, how, whole = run["root"], run["clips"], run["how"], run["whole"]
+def test_every_way_gives_the_same(way: str, every: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the whole registry, with seeded weights; `workers` are two processes, each apart from this one."""
+    root, clips, how, whole = every["root"], every["clips"], every["how"], every["whole"]
     out: Path = root / way
-    if way == "isolated":
-        found = lipsync_eval.score(*clips, out=out, isolate=True, **how)
-    elif way == "workers":
+    if way == "batches":
+        monkeypatch.setattr(pair, "_BATCH_MOST", 5)
+        alike(lipsync_eval.score(*clips, **how), whole)
+        return
+    if way == "workers":
         found = lipsync_eval.score(*clips, out=out, workers=2, **how)
     elif way == "shards":
         for number in (2, 3, 1):

@@ -108,14 +108,18 @@ def do_all(
             if result is None:
                 _wait_for(client)
                 left.append(i)
+                hand_out()
             else:
-                yield jobs[i], result
-            hand_out()
+                hand_out()
+                for told in result.told:
+                    report(*told)
+                yield jobs[i], result.result
     finally:
         with contextlib.suppress(Exception):
             client.cancel([future for future, _ in out.values()])
             client.unsubscribe_topic(remote.topic(run))
-            client.run(remote.close, run, wait=False, on_error="ignore")
+            if client.status == "running":
+                client.run(remote.close, run, on_error="ignore")
 
 
 class _Room:
@@ -143,14 +147,15 @@ class _Room:
         return self.at_once or max(_LEAST_OUT, _OUT_PER_THREAD * self.threads)
 
 
-def _result(future: Future) -> Any:
+def _result(future: Future) -> remote.Done | None:
     """What a future that is done gave; None where it was lost with its scheduler."""
     if future.status in ("cancelled", "lost"):
         return None
     try:
-        return future.result(timeout=_LOST)
+        found: remote.Done = future.result(timeout=_LOST)
+        return found
     except KilledWorker:
-        return Death(-9)
+        return remote.Done(Death(-9), ())
     except (CommClosedError, TimeoutError):
         if future.status == "error":  # the work's own
             raise

@@ -16,18 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from distributed import get_worker
+
 from lipsync_eval.engine.gpus import claim
 from lipsync_eval.engine.threads import variables
 from lipsync_eval.engine.workers import SteadyWorker
 from lipsync_eval.errors import UsageError
 from lipsync_eval.locks import Lock
-from lipsync_eval.progress import Progress
+from lipsync_eval.progress import SPENT
 from lipsync_eval.version import __version__
 
 _IDLE: Final = 300.0
 """Seconds after which a measuring process without work is ended."""
 _EVERY: Final = 1.0
-"""Seconds between two reports of one clip's progress."""
+"""Seconds between two reports of one clip's progress: each is a message to the scheduler, and one to the client."""
 _LOOKS: Final = 5
 """Times that a file is looked for: a network folder may show it late."""
 
@@ -52,6 +54,16 @@ class Work:
     """Of each measuring process; None: as the environment of the Dask worker says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What comes back from a worker: one message a clip, where it was not long under way."""
+
+    result: Any
+    """What the work gave, or the Death of its process."""
+    told: tuple[tuple[str, str, float], ...]
+    """Progress that was not sent before: the last stage, and how long the parts took."""
+
+
 class _Seat:
     """A measuring process and the GPU that it has."""
 
@@ -70,13 +82,12 @@ class _Seat:
 
 _free: dict[str, list[_Seat]] = {}
 _lock = threading.Lock()
+_sweeper: threading.Timer | None = None
+"""The one that waits for the next look at `_free`."""
 
 
-def do(work: Work, job: Any, files: Sequence[File]) -> Any:
+def do(work: Work, job: Any, files: Sequence[File]) -> Done:
     """Do one job in a measuring process of this machine; runs as a Dask task.
-
-    Returns:
-        what the work gave, or the Death of its process.
 
     Raises:
         UsageError: this worker has another version of lipsync-eval, or does not see the files.
@@ -88,9 +99,9 @@ def do(work: Work, job: Any, files: Sequence[File]) -> Any:
         )
     for path, size in files:
         _look(path, size, here)
-    seat = _take(work)
+    seat, tell = _take(work), _Teller(work.run)
     try:
-        found = seat.worker.do(job, _teller(work.run))
+        found = seat.worker.do(job, tell)
     except UsageError as error:
         seat.close()
         raise UsageError(f"on the worker {here}: {error}") from None
@@ -98,7 +109,7 @@ def do(work: Work, job: Any, files: Sequence[File]) -> Any:
         seat.close()
         raise
     _put_back(work, seat)
-    return found
+    return Done(found, tell.unsent())
 
 
 def close(run: str) -> None:
@@ -134,39 +145,56 @@ def _take(work: Work) -> _Seat:
 
 
 def _put_back(work: Work, seat: _Seat) -> None:
+    global _sweeper
     seat.since = time.monotonic()
     with _lock:
         _free.setdefault(work.run, []).append(seat)
-    timer = threading.Timer(_IDLE, _sweep)
+        if _sweeper is None:
+            _sweeper = _after(_IDLE)
+
+
+def _after(seconds: float) -> threading.Timer:
+    timer = threading.Timer(seconds, _sweep)
     timer.daemon = True
     timer.start()
+    return timer
 
 
 def _sweep() -> None:
+    """End the measuring processes that had no work for long, and look again when the next may be due."""
+    global _sweeper
     now = time.monotonic()
     with _lock:
         old = [(run, seat) for run, seats in _free.items() for seat in seats if now - seat.since >= _IDLE - 1]
         for run, seat in old:
             _free[run].remove(seat)
+        left = [seat.since for seats in _free.values() for seat in seats]
+        _sweeper = _after(min(left) + _IDLE - now) if left else None
     for _, seat in old:
         seat.close()
 
 
-def _teller(run: str) -> Progress:
-    """Progress for the client, by an event of the scheduler."""
-    from distributed import get_worker
+class _Teller:
+    """Progress of one clip for the client, by an event of the scheduler once a second; the rest goes with the result."""
 
-    worker, last, before = get_worker(), 0.0, ""
+    def __init__(self, run: str) -> None:
+        self._run, self._last = run, time.monotonic()
+        self._stage: tuple[str, str, float] | None = None
+        self._spent: list[tuple[str, str, float]] = []
 
-    def tell(item: str, stage: str, share: float) -> None:
-        nonlocal last, before
-        now = time.monotonic()
-        if stage != before or now - last >= _EVERY:
-            last, before = now, stage
+    def __call__(self, item: str, stage: str, share: float) -> None:
+        if stage.startswith(SPENT):
+            self._spent.append((item, stage, share))
+            return
+        self._stage = item, stage, share
+        if (now := time.monotonic()) - self._last >= _EVERY:
+            self._last = now
             with contextlib.suppress(Exception):  # what is not told moves no number
-                worker.log_event(topic(run), (item, stage, share))
+                get_worker().log_event(topic(self._run), self._stage)
 
-    return tell
+    def unsent(self) -> tuple[tuple[str, str, float], ...]:
+        """The last stage, and the seconds of the parts."""
+        return (*(() if self._stage is None else (self._stage,)), *self._spent)
 
 
 def topic(run: str) -> str:

@@ -23,6 +23,15 @@ KINDS: Final = ("local", *QUEUES, "ssh", "k8s")
 _INSTALL: Final = "pip install 'lipsync-eval[cluster]'"
 _EXTRA: Final = {"dask_jobqueue": "dask-jobqueue", "dask_kubernetes": "dask-kubernetes", "asyncssh": "asyncssh"}
 
+_QUIET: Final = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.diagnostics.nvml": False,
+}
+"""What Dask watches in itself up to 100 times a second; on this machine that time belongs to the measuring processes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterAsk:
@@ -159,12 +168,7 @@ def connected(ask: ClusterAsk) -> Iterator[Client]:
 
 def _started(ask: ClusterAsk, distributed: Any) -> Any:
     if ask.kind == "local":
-        # Workers in this process: each of them hands its clips to a process of its own (see remote.py).
-        how = {"processes": False, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
-        try:
-            return distributed.LocalCluster(n_workers=ask.workers, **{**how, **ask.options})
-        except TypeError as error:
-            raise UsageError(f"--cluster local: {error}; look at --cluster-options") from error
+        return _local(ask, distributed)
     if ask.kind == "ssh":
         _imported("asyncssh")
         return distributed.SSHCluster([ask.hosts[0], *ask.hosts], **ask.options)
@@ -175,6 +179,22 @@ def _started(ask: ClusterAsk, distributed: Any) -> Any:
     cluster = _made(QUEUES[ask.kind], "dask_jobqueue", ask)
     cluster.scale(n=ask.workers)
     return cluster
+
+
+def _local(ask: ClusterAsk, distributed: Any) -> Any:
+    """Scheduler and workers in this process: each worker hands its clips to a process of its own (see remote.py)."""
+    how: dict[str, Any] = {
+        "processes": False,
+        "threads_per_worker": 1,
+        "dashboard_address": "127.0.0.1:0",
+        "memory_limit": 0,
+        "scheduler_kwargs": {"dashboard": "dashboard_address" in ask.options},
+    }
+    try:
+        with _imported("dask").config.set(_QUIET):
+            return distributed.LocalCluster(n_workers=ask.workers, **{**how, **ask.options})
+    except TypeError as error:
+        raise UsageError(f"--cluster local: {error}; look at --cluster-options") from error
 
 
 def _made(name: str, module: str, ask: ClusterAsk) -> Any:
