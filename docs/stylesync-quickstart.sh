@@ -4,7 +4,8 @@
 #   sh docs/stylesync-quickstart.sh VIDEOS OUT [STEPS] [NARROW]
 #
 # VIDEOS: a few clips of talking people with audio. OUT: a new folder. STEPS: training steps of G and of its sync network
-# (default 600). NARROW: model.narrow (default 0.125; the preset has 0.25, four times slower).
+# (default 600; the last quarter of G's has the adversarial loss). NARROW: model.narrow (default 0.125; the preset has
+# 0.25, four times slower).
 #
 # Every video is dubbed with its own audio, by G and by a P personalised on that very video: the scores are those of a
 # reconstruction of frames seen in training. They say that the chain works and nothing about new people.
@@ -22,6 +23,7 @@ lipsync-eval stylesync train-sync --preset stylesync-64 --data "$out/data" --out
 
 lipsync-eval stylesync train --preset stylesync-64 --data "$out/data" --out "$out/base" --device cpu \
   --set "model.narrow=$narrow" --set data.holdout=tail:0.2 --set "train.steps=$steps" --set "train.batch=1" \
+  --set "train.adversarial_from=$((steps * 3 / 4))" \
   --set "train.validate_every=$steps" --set "loss.sync_checkpoint='$out/sync'"
 
 for video in "$videos"/*; do

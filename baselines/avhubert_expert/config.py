@@ -102,7 +102,8 @@ class LossConfig(Section):
     sync_from: NotNegative = 0
     """First step with the sync loss."""
     sync_clip: Weight = 1.0
-    """Largest norm of the weighted sync loss's gradient at the generated frames of a batch; 0: not clipped."""
+    """Largest norm of the weighted sync loss's gradient at the frames of a batch, in norms of the weighted pixel loss's; 0:
+    not clipped."""
     avhubert_weights: Path | None = None
     """An official AV-HuBERT Base checkpoint (non-commercial research licence)."""
     context_max: Annotated[int, Field(ge=5)] = 250

@@ -184,5 +184,5 @@ class PersonaTalkConfig(RunConfig):
 
 GEOMETRY = Kind("personatalk-geometry", PersonaTalkConfig, "personatalk train-geometry", 2)
 """Checkpoints of stage 1."""
-RENDERER = Kind("personatalk-renderer", PersonaTalkConfig, "personatalk train-renderer", 2)
+RENDERER = Kind("personatalk-renderer", PersonaTalkConfig, "personatalk train-renderer", 3)
 """Checkpoints of stage 2."""

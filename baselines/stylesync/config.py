@@ -114,6 +114,9 @@ class LossConfig(Section):
     sync: Weight = 1.0
     sync_checkpoint: Path | None = None
     """Folder made by train-sync; the term is off without it."""
+    sync_clip: Weight = 0.0
+    """Largest norm of the weighted sync loss's gradient at the frames of a batch, in norms of the weighted L1's; 0: as
+    printed, not clipped."""
     r1: Weight = 10.0
     r1_every: Positive = 16
 
@@ -206,6 +209,12 @@ class StyleSyncConfig(RunConfig):
     sync_train: SyncTrainConfig = SyncTrainConfig(shape=0.0)
     sync_augment: SyncAugmentConfig = SyncAugmentConfig.model_validate(NO_AUGMENTATION)
     personal: PersonalConfig = PersonalConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> StyleSyncConfig:
+        if "fp16" in (self.train.precision, self.personal.precision) and self.loss.sync and self.loss.sync_clip:
+            raise ValueError("fp16 scales gradients, so loss.sync_clip would clip others; use bf16, or set it to 0")
+        return self
 
 
 GENERATOR = Kind("stylesync", StyleSyncConfig, "stylesync train")

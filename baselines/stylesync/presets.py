@@ -12,7 +12,7 @@ from lipsync_eval.baselines.stylesync.config import StyleSyncConfig
 _SMALL: dict[str, Any] = {
     "model": {"size": 64, "narrow": 0.25, "audio_narrow": 4, "style_dim": 128, "mask_levels": 2},
     "discriminator": {"multiplier": 1, "channel_max": 64},
-    "loss": {"r1": 1.0},
+    "loss": {"r1": 1.0, "sync_clip": 1.0},
     "sync": {"narrow": 8},
     "train": {
         "batch": 2,

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from lipsync_eval.cli.finite import Finite
+
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -69,7 +71,7 @@ def prepare_options(size: int) -> Callable[[F], F]:
 
 def quality_options(command: F) -> F:
     """--min-face, --min-sharpness: of every command that prepares data (kit/data/quality.py)."""
-    number = click.FloatRange(min=0)
+    number = Finite(min=0)
     return _all(
         click.option(
             "--min-face",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lipsync_eval.cli import generator_commands, output_files
+from lipsync_eval.cli.finite import Finite
 from lipsync_eval.cli.generator_options import DEVICE, FILE, FOLDER, VIDEO, dub_options, say
 from lipsync_eval.cli.output_files import check_apart, check_output
 from lipsync_eval.cli.personatalk_train import geometry_config, provider_files
@@ -54,7 +55,7 @@ def dub(
 @click.option("--codes", type=FILE, help="JSON file that gets every clip's code S.")
 @click.option("--speakers", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV clip,speaker.")
 @click.option("--window", type=click.IntRange(20), help="Frames in one code [default: the whole clip].")
-@click.option("--perplexity", type=click.FloatRange(2, min_open=True), default=10.0, show_default=True)
+@click.option("--perplexity", type=Finite(2, min_open=True), default=10.0, show_default=True)
 @DEVICE
 @provider_files
 def style(clips: Path, geometry: Path, device: str, out: Path, codes: Path | None, **options: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lipsync_eval.cli.finite import Finite
 from lipsync_eval.cli.output_files import check_output, png
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 from lipsync_eval.errors import UsageError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--hop", type=click.IntRange(1), default=25, show_default=True, help="Frames from one code to the next.")
 @click.option(
     "--perplexity",
-    type=click.FloatRange(2, min_open=True),
+    type=Finite(2, min_open=True),
     default=10.0,
     show_default=True,
     help="Of t-SNE: effective number of neighbours.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lipsync_eval.cli.finite import Finite
 from lipsync_eval.cli.output_files import check_output, encoder
 from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
 
@@ -29,7 +30,7 @@ from lipsync_eval.cli.style_options import corpus, corpus_settings, tell
     show_default=True,
     help="Speakers a step, or all where there are fewer.",
 )
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True, help="Of Adam.")
+@click.option("--rate", type=Finite(0, min_open=True), default=1e-4, show_default=True, help="Of Adam.")
 @click.option(
     "--hold-out",
     type=click.IntRange(0),

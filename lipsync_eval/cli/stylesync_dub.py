@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lipsync_eval.cli import generator_commands
+from lipsync_eval.cli.finite import Finite
 from lipsync_eval.cli.generator_options import AUDIO, DEVICE, FOLDER, VIDEO, dub_options, say
 
 
@@ -66,14 +67,14 @@ def personalise(
 )
 @click.option(
     "--audio-smooth",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Finite(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Share of the frame before in f_a (authors: 0.3).",
 )
 @click.option(
     "--audio-gain",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     default=1.0,
     show_default=True,
     help="Factor on f_a (authors: 1.25).",

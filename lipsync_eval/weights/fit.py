@@ -23,7 +23,7 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source:
         source: what the tensors come from, for the message.
 
     Raises:
-        RefusedCheckpoint: names the first differing key, what was expected and what was found.
+        RefusedCheckpoint: names the first differing or not finite key, what was expected and what was found.
     """
     state = module.state_dict()
     for key, wanted in state.items():
@@ -34,6 +34,8 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source:
         found = tensors[key]
         if tuple(found.shape) != tuple(wanted.shape) or found.is_floating_point() != wanted.is_floating_point():
             raise _differs(source, key, _say(wanted), _say(found))
+        if found.is_floating_point() and not bool(found.isfinite().all()):
+            raise _differs(source, key, "finite numbers", "nan or inf among them")
     for key, found in tensors.items():
         if key not in state:
             raise _differs(source, key, "nothing", _say(found))

@@ -11,6 +11,7 @@ from lipsync_eval.baselines.avhubert_expert.data.inputs import open_pool
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import load_expert, recipe, run_expert_training
 from lipsync_eval.baselines.kit.sync.training import SyncTask
 from lipsync_eval.baselines.kit.training.checkpoints import open_checkpoint
+from lipsync_eval.baselines.kit.training.run_folder import read_log
 from lipsync_eval.errors import MissingWeights, RefusedCheckpoint
 
 
@@ -56,3 +57,12 @@ def test_it_learns_a_batch_by_heart(data):
     task.batches = iter([batch] * 40)
     values = [task.step(number)["sync"] for number in range(40)]
     assert np.isfinite(values).all() and values[-1] < values[0] / 2
+
+
+def test_a_resumed_run_has_the_same_losses(data, tmp_path):
+    every = {"steps": 4, "log_every": 1}
+    for out, steps, resume in (("whole", 4, False), ("halves", 2, False), ("halves", 4, True)):
+        config = micro(data, expert_train=every | {"steps": steps})
+        run_expert_training(config, tmp_path / out, ALONE, resume=resume, say=lambda text: None)
+    a, b = ([(x["step"], x["total"]) for x in read_log(tmp_path / n) if "total" in x] for n in ("whole", "halves"))
+    assert a == b and len(a) == 4

@@ -1,5 +1,6 @@
 """Each loss by hand on a small case; where gradients go; the four signals."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,19 +11,20 @@ from support.avhubert_expert import SIZE, micro
 from support.training import ALONE
 from torch.utils.data import default_collate
 
+from lipsync_eval.baselines.avhubert_expert.config import LossConfig
 from lipsync_eval.baselines.avhubert_expert.data.inputs import MEL, EndingMel, open_pool
 from lipsync_eval.baselines.avhubert_expert.training.entries import EntryScores
 from lipsync_eval.baselines.avhubert_expert.training.generator import ExpertRecipe
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import load_expert
-from lipsync_eval.baselines.avhubert_expert.training.terms import clipped, objective
-from lipsync_eval.baselines.kit.data.windows import Sample, TrainingSet
+from lipsync_eval.baselines.avhubert_expert.training.terms import _pixel, clipped, objective
+from lipsync_eval.baselines.kit.data.windows import Sample, TrainingSet, Windows
 from lipsync_eval.baselines.kit.network.vgg import VGGFeatures
 from lipsync_eval.baselines.kit.training.generator import GeneratorTask
-from lipsync_eval.baselines.kit.training.lip_reading import LipReader
+from lipsync_eval.baselines.kit.training.lip_reading import LipReader, stretch
 from lipsync_eval.baselines.kit.training.losses import adversarial_discriminator, adversarial_generator, perceptual
 from lipsync_eval.baselines.kit.training.terms import Made, total
 from lipsync_eval.errors import MissingWeights
-from lipsync_eval.features.avhubert import similarity_loss
+from lipsync_eval.features.avhubert import locate_mouths, sample_mouths, similarity_loss, video_tensor
 
 CPU = torch.device("cpu")
 KINDS = ("lip_expert", "visual-visual", "multimodal", "unsupervised")
@@ -111,15 +113,50 @@ def test_windows_of_the_mel():
     assert MEL.window(whole[:10], 0.04).shape == (80, 16)  # shorter than a window
 
 
-def test_the_sync_gradient_is_held_to_its_norm():
-    output = torch.ones(5, 3, 4, 4, requires_grad=True)
-    made = Made(output, None)
-    (clipped(made, 0.5, 1.0).output * 100).sum().backward()
-    assert output.grad.norm().item() == pytest.approx(1.0)
-    small = torch.ones(5, 3, 4, 4, requires_grad=True)
-    (clipped(Made(small, None), 0.5, 1.0).output * 1e-3).sum().backward()
-    assert torch.allclose(small.grad, torch.full_like(small, 1e-3))
-    assert clipped(made, 0.5, 0) is made
+def test_the_sync_gradient_is_held_to_the_pixel_losss():
+    config = LossConfig()
+    target = torch.rand(1, 5, 3, 4, 4) * 2 - 1
+    output = torch.rand(5, 3, 4, 4, requires_grad=True)
+    made = Made(output, Sample(target, target, target))
+    (config.pixel * _pixel(config.pixel).loss(made)).backward()
+    pixel = output.grad.norm().item()
+    for ratio, parts in ((1.0, 1), (0.25, 1), (1.0, 4)):
+        output.grad = None
+        (clipped(made, LossConfig(sync_clip=ratio), parts).output * 100).sum().backward()
+        assert output.grad.norm().item() == pytest.approx(ratio * pixel / parts)
+    output.grad = None
+    (clipped(made, config, 1).output * 1e-3).sum().backward()
+    assert torch.allclose(output.grad, torch.full_like(output, 1e-3))  # small ones stay
+    assert clipped(made, LossConfig(sync_clip=0), 1) is made and clipped(made, LossConfig(pixel=0), 1) is made
+
+
+@needs_golden
+@pytest.mark.parametrize("context", [7, 12, 40])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_spliced_features_are_those_of_the_whole_pass(context, place, data, expert):
+    """Of a video with the generated frames in it, whatever is read of the entry and wherever in it they lie."""
+    windows, span = Windows(open_pool(of(data, expert))), open_pool(of(data, expert)).train[0]
+    frames = span.entry.frames
+    start = {"first": 0, "middle": frames // 2, "last": frames - 5}[place]
+    lips = LipReader(TINY, context, CPU)
+    whole = dataclasses.replace(span, start=0, stop=frames)
+    sample = windows.window(whole, start, [0] * 5)
+    batch = default_collate([sample._replace(more=lips.reader(windows, whole, start))])
+    made = Made(batch.target[0].flip(-1) * 0.5, batch)
+    ours, theirs, counted = lips.features(made, "visual-visual")
+    first, count = stretch(frames, start, 5, context)
+    real = windows.tensor(whole, range(first, first + count))
+    video = torch.cat([real[: start - first], made.output, real[start - first + 5 :]])
+    mouths, config = locate_mouths(windows.points(whole, first, first + count)), lips.model.config
+    seen = [
+        video_tensor(sample_mouths((x + 1) / 2, mouths)[None], config.image_mean, config.image_std)
+        for x in (video, real)
+    ]
+    for found, lip in zip((ours, theirs), seen, strict=True):
+        features = lips.model.feature_extractor_video(lip)
+        torch.testing.assert_close(found, lips.model.encode(features, None), rtol=1e-5, atol=1e-5)
+    assert counted[0].nonzero()[:, 0].tolist() == list(range(start - first, start - first + 5))
+    assert ours.shape[1] == min(context, frames) and (ours - theirs).abs().max() > 1e-3
 
 
 @needs_golden

@@ -68,7 +68,18 @@ def test_commands_take_the_thresholds(video, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", [("stylesync", "prepare"), ("avhubert-expert", "prepare"), ("personatalk", "fit")])
-@pytest.mark.parametrize("more", ["--size=-4", "--size=0", "--workers=0", "--min-frames=0", "--min-face=-1"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--size=-4",
+        "--size=0",
+        "--workers=0",
+        "--min-frames=0",
+        "--min-face=-1",
+        "--min-face=nan",
+        "--min-sharpness=inf",
+    ],
+)
 def test_numbers_without_a_meaning_are_refused(command, more, video, tmp_path, capsys):
     out = ["--data", str(tmp_path / "d")] if command[1] == "fit" else [str(tmp_path / "d")]
     assert cli([*command, str(video), *out, more]) == 2

@@ -50,10 +50,11 @@ def test_samples_are_the_same_in_every_run_and_leave_the_target_out(data):
     assert random.drawn(Windows(pool), pool.train[0], 2, Draw(0, np.random.default_rng(0)))["face_frames"].shape[0] == 3
 
 
-def test_a_geometry_run_resumes_with_the_same_losses(runs, data, tmp_path):
+def test_a_geometry_run_resumes_with_the_same_losses(runs, data, tmp_path, capsys):
     geometry, _ = runs
     common = [*as_options(MICRO), "--data", str(data), "--device", "cpu", "--out", str(tmp_path / "again")]
     assert cli(["personatalk", "train-geometry", *common, "--set", "geometry_train.steps=2"]) == 0
+    assert "the style is read from" not in capsys.readouterr().err
     assert cli(["personatalk", "train-geometry", *common, "--resume"]) == 0
 
     def losses(out):
@@ -63,6 +64,13 @@ def test_a_geometry_run_resumes_with_the_same_losses(runs, data, tmp_path):
     numbers = [line for line in read_log(geometry) if "val_vertex_error" in line]
     assert {"val_lip_error", "val_rest_error", "val_opening"} <= set(numbers[-1])
     assert sorted(p.name for p in (geometry / "grids").iterdir())[-1] == "000003.png"
+
+
+def test_stretches_too_short_for_a_style_of_their_own_are_told(data, tmp_path, capsys):
+    common = [*as_options(MICRO), "--data", str(data), "--device", "cpu", "--out", str(tmp_path / "run")]
+    more = ["--set", "geometry_train.reference=20", "--set", "geometry_train.steps=1"]
+    assert cli(["personatalk", "train-geometry", *common, *more]) == 0
+    assert "shorter than window and reference (10 + 20 frames): there the style is read from" in capsys.readouterr().err
 
 
 def test_stage_1_learns_a_clip(data):
@@ -164,7 +172,12 @@ def test_from_clips_to_a_table(runs, videos, tmp_path, capsys):
         "cpu",
     ]
     files = ["--geometry", str(runs[0]), "--checkpoint", str(runs[1]), "--out", str(tmp_path / "gen" / "talk.mkv")]
+    assert cli([*command, *files, "--lip-references", "64"]) == 0
+    assert (
+        "40 frames show the face, so the 64 lip references repeat some" in json.loads(capsys.readouterr().out)["notes"]
+    )
     assert cli([*command, *files, "--style", str(videos / "talk.mkv"), "--lip-references", "4"]) == 0
+    assert "repeat" not in capsys.readouterr().out
     assert len(list(open_clip(tmp_path / "gen" / "talk.mkv").frames())) == 40
     frames = [
         cv2.GaussianBlur(f, (0, 0), 1) for f in open_clip(videos / "talk.mkv").frames()
@@ -214,6 +227,27 @@ def test_style_map_of_real_and_generated_clips(runs, videos, tmp_path, capsys):
     assert "6 codes of 3 speakers" in capsys.readouterr().out and (tmp_path / "s.png").stat().st_size > 5000
     held = json.loads((tmp_path / "s.json").read_text())
     assert len(held) == 6 and held[3]["generated"] and len(held[0]["code"]) == 16
+
+
+def test_dubbed_videos_named_as_real_clips_have_their_speakers(runs, videos, tmp_path, capsys):
+    for folder in ("clips", "dubbed"):
+        (tmp_path / folder).mkdir()
+        for name in ("a", "b", "c"):
+            for suffix in (".mkv", ".vertices.npz"):
+                (tmp_path / folder / f"{name}{suffix}").symlink_to(videos / f"talk{suffix}")
+    table = tmp_path / "speakers.csv"
+    table.write_text("clip,speaker\na,ann\nb,bob\nc,ann\n")
+    command = ["personatalk", "style", str(tmp_path / "clips"), "--generated", str(tmp_path / "dubbed")]
+    more = ["--geometry", str(runs[0]), "--speakers", str(table), "--perplexity", "3", "--device", "cpu"]
+    out = ["--out", str(tmp_path / "s.png"), "--codes", str(tmp_path / "s.json")]
+    assert cli([*command, *more, *out]) == 0
+    said = capsys.readouterr().out
+    assert "6 codes of 2 speakers" in said and "generated against real: same speaker" in said
+    rows = json.loads((tmp_path / "s.json").read_text())
+    assert [r["speaker"] for r in rows] == ["ann", "bob", "ann"] * 2
+    table.write_text("clip,speaker\n")
+    assert cli([*command, *more, *out]) == 2
+    assert "names no clip" in capsys.readouterr().err
 
 
 def test_a_predicted_geometry_is_mixed_in(runs, data):

@@ -1,5 +1,7 @@
 """Topologies, cameras, the rasteriser, PNCC, smoothing and providers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,7 +89,21 @@ def test_topologies_are_whole(topology):
 
 def test_mediapipes_mean_face_is_the_shipped_one():
     topology = mediapipe.topology()
-    assert topology.count == 468 and len(topology.triangles) == 898 and topology.digest == "645ca920"
+    assert topology.count == 468 and len(topology.triangles) == 852 and topology.digest == "3fd9c9ea"
+
+
+def test_the_inside_of_an_open_mouth_and_open_eyes_are_holes():
+    """As in the Basel Face Model: what no vertex covers has the background's colour, so that an opening is seen at all."""
+    topology = mediapipe.topology()
+    mean = topology.mean * 40 + (64, 40, 0)
+    drawn = pncc(topology, mean, 128).max(0) > 0
+
+    def at(*points):
+        x, y = mean[topology.keypoints[list(points)], :2].mean(0).round().astype(int)
+        return bool(drawn[y, x])
+
+    assert not at(62, 66) and not at(37, 38, 40, 41) and not at(43, 44, 46, 47)
+    assert at(51, 62) and at(57, 66) and at(30) and at(27)  # both lips, nose, bridge
 
 
 def test_unpose_takes_out_what_pose_put_in():
@@ -164,6 +180,9 @@ def test_points68_poses_back_onto_the_points(tmp_path):
     assert held.has_template and held.index.tolist() == [0, 1, 2, 3, *range(5, 12)]
     with pytest.raises(ParseError, match="vertices of points68"):
         load_geometry(path, mediapipe.topology())
+    dataclasses.replace(face, vertices=face.vertices + np.array([0, np.nan, 0])).save(path)
+    with pytest.raises(ParseError, match="not finite"):
+        load_geometry(path)
     path.write_bytes(b"no")
     with pytest.raises(ParseError, match="personatalk fit"):
         load_geometry(path)

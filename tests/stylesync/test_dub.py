@@ -102,6 +102,15 @@ def test_commands(style_run, style_data, person, tmp_path, capsys, monkeypatch):
     assert open_clip(out).n_frames == 30
 
 
+@pytest.mark.parametrize(
+    "more", ["--audio-gain=nan", "--audio-gain=inf", "--audio-gain=0", "--audio-smooth=nan", "--audio-smooth=1"]
+)
+def test_numbers_without_a_meaning_are_refused(more, style_run, person, tmp_path, capsys):
+    common = ["--video", str(person), "--audio", str(person), "--checkpoint", str(style_run), "--device", "cpu"]
+    assert cli(["stylesync", "dub", *common, "--out", str(tmp_path / "out.mkv"), more]) == 2
+    assert more.partition("=")[0] in capsys.readouterr().err and not (tmp_path / "out.mkv").exists()
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_dry_run_needs_nothing(preset, capsys):
     assert cli(["stylesync", "train", "--dry-run", "--preset", preset]) == 0

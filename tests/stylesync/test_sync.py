@@ -91,3 +91,13 @@ def test_training_and_eq_4(style_data, tmp_path, loss):
         RefusedCheckpoint, match=r"sync\.narrow: 8 here, 16 there; model\.align: authors here, eyes there"
     ):
         load_sync(tmp_path / "sync", micro(sync={"narrow": 8}).sync, "authors", torch.device("cpu"))
+
+
+def test_a_resumed_run_has_the_same_losses(style_data, tmp_path):
+    whole = {"steps": 4, "log_every": 1}
+    run_sync_training(micro(style_data, sync_train=whole), tmp_path / "whole", ALONE, resume=False, say=quiet)
+    half = micro(style_data, sync_train=whole | {"steps": 2})
+    run_sync_training(half, tmp_path / "halves", ALONE, resume=False, say=quiet)
+    run_sync_training(micro(style_data, sync_train=whole), tmp_path / "halves", ALONE, resume=True, say=quiet)
+    a, b = ([(x["step"], x["total"]) for x in read_log(tmp_path / n) if "total" in x] for n in ("whole", "halves"))
+    assert a == b and len(a) == 4

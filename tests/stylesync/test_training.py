@@ -22,6 +22,7 @@ from lipsync_eval.baselines.stylesync.network.pretrained import load_discriminat
 from lipsync_eval.baselines.stylesync.presets import load
 from lipsync_eval.baselines.stylesync.training.generator import StyleSyncRecipe, generator_groups, run_training
 from lipsync_eval.baselines.stylesync.training.personal import personalise, resolve
+from lipsync_eval.baselines.stylesync.training.sync import run_sync_training
 from lipsync_eval.baselines.stylesync.training.terms import objective
 from lipsync_eval.errors import RefusedCheckpoint, UsageError
 
@@ -64,6 +65,30 @@ def test_eq_5_by_hand(style_data):
     signed = objective(micro(style_data, model={"range": "signed"}), CPU)
     assert signed.terms[0].loss(made).item() == pytest.approx(0.6)
     assert [t.name for t in objective(micro(style_data, loss={"adversarial": 0}), CPU).terms] == ["l1"]
+
+
+def test_the_sync_gradient_is_held_to_the_pixel_losss_where_asked(style_data, tmp_path):
+    """Off by default, as printed; the small preset, whose S has heard seconds of speech, holds it."""
+    assert load().loss.sync_clip == 0 and load(preset="stylesync-64").loss.sync_clip == 1
+    with pytest.raises(UsageError, match="sync_clip"):
+        load(overrides=["train.precision=fp16", "loss.sync_clip=1"])
+    run_sync_training(micro(style_data), tmp_path / "sync", ALONE, resume=False, say=lambda text: None)
+    batch = Sample(torch.rand(1, 5, 3, 32, 32) * 2 - 1, torch.empty(0), torch.randn(1, 5, 1, 80, 16))
+
+    def norms(**loss):
+        found = []
+        config = micro(style_data, loss={"sync_checkpoint": str(tmp_path / "sync"), "sync": 1e4, **loss})
+        for name in ("l1", "sync"):
+            output = (batch.target[0] * 0.5).requires_grad_()
+            term = next(t for t in objective(config, CPU).terms if t.name == name)
+            (term.weight * term.loss(Made(output, batch))).backward()
+            found.append(output.grad.norm().item())
+        return found
+
+    pixel, free = norms()
+    assert free > 2 * pixel
+    assert norms(sync_clip=1) == pytest.approx([pixel, pixel], rel=1e-4)
+    assert norms(sync_clip=0.5) == pytest.approx([pixel, pixel / 2], rel=1e-4)
 
 
 def test_g_trains_and_a_resumed_run_has_the_same_losses(style_data, tmp_path):

@@ -163,6 +163,10 @@ def test_fit_takes_half_precision_and_a_missing_counter() -> None:
         ),
         (lambda s: s.update({"2.weight": torch.zeros(1)}), r"at '2.weight' expected nothing, found \(1,\) float32"),
         (lambda s: (s.pop("1.weight"), s.pop("0.bias")), "at '0.bias'"),
+        (
+            lambda s: s.update({"0.bias": torch.tensor([0.0, float("nan"), 1.0])}),
+            "at '0.bias' expected finite numbers, found nan or inf among them",
+        ),
     ],
 )
 def test_fit_names_the_first_difference(change: object, message: str) -> None:

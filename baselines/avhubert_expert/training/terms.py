@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lipsync_eval.baselines.avhubert_expert.config import AVHubertExpertConfig
+from lipsync_eval.baselines.avhubert_expert.config import AVHubertExpertConfig, LossConfig
 from lipsync_eval.baselines.avhubert_expert.network.lip_expert import HEARD
 from lipsync_eval.baselines.avhubert_expert.training.entries import EntryScores, Generate
 from lipsync_eval.baselines.avhubert_expert.training.lip_expert import load_expert, probability
@@ -13,7 +13,7 @@ from lipsync_eval.baselines.kit.data.holdout import Pool
 from lipsync_eval.baselines.kit.sync.network import sync_cosine
 from lipsync_eval.baselines.kit.training import losses
 from lipsync_eval.baselines.kit.training.lip_reading import LipReader
-from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, perceptual_term
+from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, held, perceptual_term
 
 JOHNSON_RELU = 2
 """relu1_2, 2_2, 3_2, 4_2, 5_2."""
@@ -61,11 +61,12 @@ def _with_lip_expert(
     config: AVHubertExpertConfig, terms: list[Term], notes: list[str], device: torch.device
 ) -> Objective:
     """'sync': binary cross entropy of the lip expert's cosine with 1, the baseline of table 4."""
-    loss, net = config.loss, load_expert(config.expert).to(device)
+    loss, parts = config.loss, config.train.accumulate
+    net = load_expert(config.expert).to(device)
 
     def sync(made: Made) -> Tensor:
         """(), of a batch."""
-        p = probability(sync_cosine(net, clipped(made, loss.sync, loss.sync_clip), HEARD))
+        p = probability(sync_cosine(net, clipped(made, loss, parts), HEARD))
         return losses.sync(p, torch.ones_like(p))
 
     terms.append(Term("sync", loss.sync, sync, begins=loss.sync_from))
@@ -81,14 +82,14 @@ def _with_lip_reader(
     pool: Pool | None,
 ) -> Objective:
     """'sync': eq. 1 with AV-HuBERT; held-out windows are scored by AVS_u, whichever signal trains."""
-    loss, kind = config.loss, config.loss.sync_kind
+    loss, kind, parts = config.loss, config.loss.sync_kind, config.train.accumulate
     if kind == "lip_expert" or loss.avhubert_weights is None:
         raise ValueError(f"{kind} needs no lip reader")
     expert = LipReader(loss.avhubert_weights, loss.context_max, device)
 
     def sync(made: Made) -> Tensor:
         """(), of a batch."""
-        return expert.loss(clipped(made, loss.sync, loss.sync_clip), kind)
+        return expert.loss(clipped(made, loss, parts), kind)
 
     terms.append(Term("sync", loss.sync, sync, expert.reader, loss.sync_from))
     notes.append(
@@ -106,16 +107,6 @@ def _with_lip_reader(
     )
 
 
-def clipped(made: Made, weight: float, most: float) -> Made:
-    """The same frames, whose gradient is held to a norm of `most` once `weight` is applied; 0: left alone."""
-    if not most or not made.output.requires_grad:
-        return made
-    same = made.output * 1
-
-    def shorten(gradient: Tensor) -> Tensor:
-        """The gradient at the frames, at most of the norm `most`."""
-        factor: Tensor = most / torch.linalg.vector_norm(gradient.float()).clamp_min(most)
-        return gradient * factor.to(gradient.dtype)
-
-    same.register_hook(shorten)  # type: ignore[no-untyped-call]
-    return made._replace(output=same)
+def clipped(made: Made, loss: LossConfig, parts: int) -> Made:
+    """The frames that the sync loss sees: its gradient is held to `loss.sync_clip` norms of the pixel loss's."""
+    return held(made, loss.sync_clip, loss.pixel / 2, parts)  # the pixel loss counts in [0, 1]

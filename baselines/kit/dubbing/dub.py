@@ -136,7 +136,8 @@ def dub(
         material, generator, generator.begin(material), MASKS[mask] if isinstance(mask, str) else mask, batch, cubic
     )
     begun = time.perf_counter()
-    notes = [*frames.notes, *track.notes, *_write(job, audio, speech, out, crops, say), *job.notes(crops is not None)]
+    written = _write(job, audio, speech, out, crops, say)
+    notes = [*frames.notes, *track.notes, *written, *job.notes(crops is not None), *material.notes]
     seconds = time.perf_counter() - begun
     report = Report(
         synthetic=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,8 @@ class Material:
     """Frames to make: the first ones of the video."""
     own_frames: bool = False
     """Whether every frame is to be its own reference, its true mouth included; `reference` then is not used."""
+    notes: list[str] = field(default_factory=list)
+    """For the report: a generator adds what its user should know."""
 
 
 Session = Callable[[Sequence[int], Sequence[Frame]], NDArray[np.uint8]]

@@ -133,3 +133,30 @@ def perceptual_term(
         return losses.perceptual(net(made.output), wanted, layers, squared)
 
     return Term("vgg", weight, loss)
+
+
+def held(made: Made, share: float, pixel: float, parts: int = 1) -> Made:
+    """The same frames, at which the gradient of a weighted term is held to `share` norms of the pixel loss's.
+
+    The gradient of a mean absolute difference has one size in all values of all frames, so its norm is known beforehand.
+    A frozen network that cannot read the generated frames yet otherwise outweighs the pixels. With `share` or `pixel` 0
+    nothing is held.
+
+    Args:
+        made: what the term sees.
+        share: largest norm of its gradient at the frames of a batch, in norms of the pixel loss's.
+        pixel: weight of the pixel loss, of frames in [-1, 1].
+        parts: of a batch, by which gradients are divided (train.accumulate).
+    """
+    if not share or not pixel or not made.output.requires_grad:
+        return made
+    most = share * pixel * made.output.numel() ** -0.5 / parts
+    same = made.output * 1
+
+    def shorten(gradient: Tensor) -> Tensor:
+        """The gradient at the frames, at most of the norm `most`."""
+        factor: Tensor = most / torch.linalg.vector_norm(gradient.float()).clamp_min(most)
+        return gradient * factor.to(gradient.dtype)
+
+    same.register_hook(shorten)  # type: ignore[no-untyped-call]
+    return made._replace(output=same)

@@ -144,6 +144,11 @@ class _Rendering:
         """Lip references of the whole video; face references where they are not the neighbours."""
         config = self.made.renderer.config
         count = self.made.lip_references or config.lip_references_used
+        for kind, wanted in (("lip", count), ("face", config.face_references)):
+            if len(self.faces) < wanted:
+                self.material.notes.append(
+                    f"{len(self.faces)} frames show the face, so the {wanted} {kind} references repeat some"
+                )
         if config.references == "selected":
             openings = self.made.provider.topology.openings(self.face.vertices[self.faces])
             return self._know("lip", by_opening(openings, count)), None

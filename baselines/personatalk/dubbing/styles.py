@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -93,8 +94,9 @@ def draw(
         parts = [s.raw[start : start + length].reshape(length, topology.count, 3) for start in starts]
         return np.stack([style_code(network, part)[0].double().cpu().numpy() for part in parts])
 
-    real = read(find_recordings(clips, speakers), asked, provider, say)
-    made = read(find_recordings(generated), asked, provider, say) if generated else []
+    recordings = find_recordings(clips, speakers)
+    real = read(recordings, asked, provider, say)
+    made = read(_dubbed(generated, recordings), asked, provider, say) if generated else []
     found_codes = [coder(s) for s in (*real, *made)]
     whole = [c.mean(0) for c in found_codes]
     if sum(map(len, found_codes)) < 3:
@@ -109,6 +111,12 @@ def draw(
         write_text(codes, json.dumps(rows, indent=1) + "\n")
     text = f"{out}: {len(found.owners)} codes of {found.n_speakers} speakers, {len(real) + len(made)} clips"
     return text + _agreement(whole, real, made)
+
+
+def _dubbed(folder: Path, recordings: Sequence[Recording]) -> list[Recording]:
+    """Generated videos; one that is named as a real clip has its speaker, others that of their folder."""
+    known = {r.name: r.speaker for r in recordings}
+    return [replace(r, speaker=known.get(r.name, r.speaker)) for r in find_recordings(folder)]
 
 
 def _agreement(codes: Sequence[Float], real: Sequence[Sequence52or68], made: Sequence[Sequence52or68]) -> str:

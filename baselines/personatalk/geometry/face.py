@@ -139,6 +139,8 @@ def load_geometry(path: Path, topology: Topology | None = None) -> FaceGeometry:
     shapes = (vertices.shape[1:], camera.scale.shape, camera.rotation.shape, camera.translation.shape)
     if shapes != (template.shape, (count,), (count, 3, 3), (count, 2)) or found.valid.shape != (count,):
         raise ParseError(f"{path} is damaged: its arrays do not belong together; fit the clip again")
+    if not all(np.isfinite(x).all() for x in (template, vertices, camera.scale, camera.rotation, camera.translation)):
+        raise ParseError(f"{path} is damaged: it holds numbers that are not finite; fit the clip again")
     if topology is not None and found.topology != topology.digest:
         raise ParseError(
             f"{path} has vertices of {found.provider} ({found.topology}), {topology.name} ({topology.digest}) is needed; "

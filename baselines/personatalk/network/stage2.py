@@ -42,7 +42,7 @@ class SamplingLayer(nn.Module):
         self.query_places, self.key_places = nn.Parameter(places), nn.Parameter(places.clone())
         self.to_query, self.to_key, self.to_value = (nn.Linear(width, width) for _ in range(3))
         self.merge = nn.Linear(width, width)
-        nn.init.normal_(self.to_query.weight, std=2 * width**-0.5)
+        nn.init.normal_(self.to_query.weight, std=2.75 * width**-0.5)
         self.to_key.load_state_dict(
             self.to_query.state_dict()
         )  # equal geometry at equal places attracts from the start

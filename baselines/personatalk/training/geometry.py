@@ -263,14 +263,19 @@ def plot(curves: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]) -> Fra
 
 def run_training(config: PersonaTalkConfig, out: Path, ranks: Ranks, *, resume: bool, say: Say) -> None:
     """Train stage 1 into the folder `out`; see `kit.training.loop.run_task`."""
-    pool = open_pool(config, config.geometry_train.window)
+    pace = config.geometry_train
+    pool = open_pool(config, pace.window)
 
     def make() -> GeometryTask:
         """The task, once the run's folder is known to be usable; says what is off."""
         say(str(pool))
         if config.stage1.audio == "hubert" and config.stage1.hubert_weights is None:
             say("HuBERT starts untrained; give stage1.hubert_weights=FILE, or use --set stage1.audio=mel")
+        if short := sum(s.stop - s.start < pace.window + pace.reference for s in pool.train):
+            say(
+                f"{short} of {len(pool.train)} stretches are shorter than window and reference ({pace.window} + "
+                f"{pace.reference} frames): there the style is read from frames that are to be predicted too"
+            )
         return GeometryTask(config, ranks, pool)
 
-    pace = config.geometry_train
     run_task(make, out, config, pace, ranks, resume=resume, say=say, frames=pace.window)

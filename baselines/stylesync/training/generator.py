@@ -71,7 +71,7 @@ class StyleSyncRecipe:
 
     def objective(self, device: torch.device) -> Objective:
         """Eq. 5."""
-        return objective(self.config, device)
+        return objective(self.config, device, parts=self.train.accumulate)
 
     def groups(self, generator: nn.Module) -> list[dict[str, Any]]:
         """See `generator_groups`."""

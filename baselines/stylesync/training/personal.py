@@ -96,7 +96,7 @@ class PersonalRecipe:
 
     def objective(self, device: torch.device) -> Objective:
         """Eq. 6."""
-        general, personal = objective(self.config, device, goes_on=True), self.made
+        general, personal = objective(self.config, device, True, self.train.accumulate), self.made
         if personal is None:
             raise UsageError("the objective of a personalisation needs its generator first")
         penalty = Term("penalty", self.train.penalty, lambda made: personal.penalty())

@@ -6,13 +6,13 @@ import torch
 
 from lipsync_eval.baselines.kit.sync.network import sync_cosine
 from lipsync_eval.baselines.kit.training import losses
-from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, perceptual_term
+from lipsync_eval.baselines.kit.training.terms import Made, Objective, Term, adversarial_term, held, perceptual_term
 from lipsync_eval.baselines.stylesync.config import StyleSyncConfig
 from lipsync_eval.baselines.stylesync.data.inputs import HEARD
 from lipsync_eval.baselines.stylesync.training.sync import load_sync
 
 
-def objective(config: StyleSyncConfig, device: torch.device, goes_on: bool = False) -> Objective:
+def objective(config: StyleSyncConfig, device: torch.device, goes_on: bool = False, parts: int = 1) -> Objective:
     """The terms, in the order l1, vgg, adversarial, sync; and a note for every term of eq. 5 that is off.
 
     Args:
@@ -20,6 +20,7 @@ def objective(config: StyleSyncConfig, device: torch.device, goes_on: bool = Fal
         device: of frozen networks.
         goes_on: whether the image discriminator is one that was trained already; the adversarial term then begins with
             the first step, not with `train.adversarial_from`.
+        parts: of a batch, of whichever is trained (accumulate).
     """
     loss = config.loss
     scale = 0.5 if config.model.range == "unit" else 1.0  # frames outside the model are in [-1, 1]
@@ -46,7 +47,12 @@ def objective(config: StyleSyncConfig, device: torch.device, goes_on: bool = Fal
         notes.append("the adversarial loss is off: loss.adversarial is 0")
     if loss.sync and loss.sync_checkpoint:
         net = load_sync(loss.sync_checkpoint, config.sync, config.model.align, device)
-        terms.append(Term("sync", loss.sync, lambda made: -sync_cosine(net, made, HEARD).mean()))  # eq. 4
+
+        def sync(made: Made) -> torch.Tensor:
+            """(), eq. 4."""
+            return -sync_cosine(net, held(made, loss.sync_clip, loss.rec * scale, parts), HEARD).mean()
+
+        terms.append(Term("sync", loss.sync, sync))
         scores["sync"] = lambda made: sync_cosine(net, made, HEARD)
     elif loss.sync:
         notes.append("the sync loss is off: set loss.sync_checkpoint to a run of `stylesync train-sync`")

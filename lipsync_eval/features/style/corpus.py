@@ -63,6 +63,8 @@ def find_recordings(root: Path, table: Path | None = None) -> list[Recording]:
     if table is None:
         return [Recording(name, name.split("/")[0], paths[0]) for name, paths in sorted(tree.clips.items())]
     speakers = _read_table(table)
+    if not speakers:
+        raise UsageError(f"{table} names no clip; give a CSV file with the columns clip,speaker and a row a clip")
     lost = sorted(set(speakers) - set(tree.clips))
     if lost:
         raise UsageError(f"{table} names clips that {root} does not hold: {', '.join(lost)}")
