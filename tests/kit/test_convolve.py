@@ -79,6 +79,11 @@ def test_a_penalty_on_gradients_costs_no_convolution_a_channel():
     assert 0 < calls < 200
 
 
+def test_shapes_are_known_without_numbers():
+    x, weight = torch.empty(2, 4, 9, 7, device="meta"), torch.empty(6, 4, 3, 3, device="meta")
+    assert convolve(x, weight, stride=2, padding=1).shape == (2, 6, 5, 4)
+
+
 @pytest.mark.parametrize("frozen", ["image", "weights"])
 def test_what_needs_no_gradient_gets_none(frozen):
     x, weight = drawn({"size": (5, 5), "groups": 1, "kernel": (3, 3)})

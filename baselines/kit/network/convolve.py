@@ -41,8 +41,9 @@ def convolve(x: Tensor, weight: Tensor, stride: int | tuple[int, int] = 1, paddi
     Returns:
         (B, C', H', W').
     """
-    if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # not for the meta device
+        dtype = torch.get_autocast_dtype(kind)
         x, weight = x.to(dtype), weight.to(dtype)
     steps = (stride, stride) if isinstance(stride, int) else stride
     how = _How(steps, padding, groups, _plane(x), _plane(weight))
