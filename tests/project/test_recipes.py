@@ -4,9 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from lipsync_eval.baselines.environments import read_environments
+from lipsync_eval.cli import cli
 from lipsync_eval.cli.compare import compare
 from lipsync_eval.cli.generators import chosen
 from lipsync_eval.metrics.registry import select as metrics
@@ -58,8 +60,9 @@ def test_printed_environments_are_taken(page: str, tmp_path: Path) -> None:
 def test_printed_compare_lines_are_taken(page: str) -> None:
     lines = compare_lines(page)
     assert lines
+    root = click.Context(cli, info_name="lipsync-eval", **cli.context_settings)  # a command keeps its first -h for good
     for line in lines:
-        values = compare.make_context("compare", shlex.split(line)[1:]).params
+        values = compare.make_context("compare", shlex.split(line)[1:], parent=root).params
         if values["layout"]:
             get_layout(values["layout"])
         for key in values["published"]:
