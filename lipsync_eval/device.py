@@ -97,6 +97,11 @@ def image_layout(device: torch.device, precision: Precision = "fp32") -> torch.m
     return torch.contiguous_format if planes else torch.channels_last
 
 
+def as_images(images: torch.Tensor, precision: Precision = "fp32") -> torch.Tensor:
+    """(N, C, H, W) in `image_layout` of their device."""
+    return images.contiguous(memory_format=image_layout(images.device, precision))
+
+
 def laid_out(module: M, device: torch.device, precision: Precision = "fp32") -> M:
     """The module on a device, with its weights in `image_layout`."""
     return module.to(device).to(memory_format=image_layout(device, precision))  # type: ignore[call-overload,no-any-return]

@@ -217,10 +217,11 @@ def _read(frame: Frame, back: Float, columns: _Axis, rows: _Axis) -> tuple[NDArr
         reach = [(0, 0), (0, 0)]  # far outside, or mirrored more than once
     elif any(axis.fold is not None for axis in axes):
         rows, columns = replace(rows, fold=None), replace(columns, fold=None)
-    first = [axis.low - axis.start + before if any(map(any, reach)) else 0 for axis, (before, _) in zip(axes, reach)]
+    beside = any(map(any, reach))
+    first = [axis.low - axis.start + before if beside else 0 for axis, (before, _) in zip(axes, reach)]
     if len(kernels[0]) == len(kernels[1]) == 1:
         part: NDArray[Any] = frame[axes[0].start : axes[0].stop, axes[1].start : axes[1].stop]
-        if any(map(any, reach)):
+        if beside:
             part = cv2.copyMakeBorder(part, *reach[0], *reach[1], cv2.BORDER_REFLECT_101)
     else:
         part = _smoothed(frame, kernels, axes, reach)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
+from lipsync_eval.device import Precision, as_images, computing, laid_out, pick, to_device
 from lipsync_eval.errors import InputError, RefusedCheckpoint, WeightsError
 from lipsync_eval.features.arcface_align import align, five_points
 from lipsync_eval.networks import find, itemwise
@@ -135,7 +135,7 @@ class FaceNetwork:
     def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, 112, 112) -> (N, D)."""
         with computing(self._device, self._precision):
-            given = to_device(x, self._device).contiguous(memory_format=image_layout(self._device, self._precision))
+            given = as_images(to_device(x, self._device), self._precision)
             out: NDArray[np.float32] = self._network(given).float().cpu().numpy()
         return out
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
+from lipsync_eval.device import Precision, as_images, computing, laid_out, pick, to_device
 from lipsync_eval.errors import InputError, UsageError
 from lipsync_eval.networks import itemwise
 from lipsync_eval.weights import fit, load_tensors
@@ -201,7 +201,7 @@ class Pool3:
             for start in range(0, len(crops), self._batch):
                 part = np.ascontiguousarray(crops[start : start + self._batch])
                 images = to_device(part, self._device).permute(0, 3, 1, 2)
-                given = prepare(images, resize).contiguous(memory_format=image_layout(self._device, self._precision))
+                given = as_images(prepare(images, resize), self._precision)
                 parts.append(self._network(given).float().cpu().numpy())
         return np.concatenate(parts)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipsync_eval.device import image_layout, laid_out, pick, to_device
+from lipsync_eval.device import as_images, laid_out, pick, to_device
 from lipsync_eval.errors import InputError, WeightsError
 from lipsync_eval.features.s3fd_net import S3FDNet, decode, numpy, priors, suppress
 from lipsync_eval.networks import find, itemwise
@@ -46,8 +46,7 @@ class S3FDMaps:
     @itemwise
     def look(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, h, w, 3) uint8 RGB, already scaled -> (N, P, 4) offsets and (N, P) face probability."""
-        batch = to_device(frames, self.device).permute(0, 3, 1, 2).float()
-        batch = batch.contiguous(memory_format=image_layout(self.device))
+        batch = as_images(to_device(frames, self.device).permute(0, 3, 1, 2).float())
         batch = batch - torch.tensor(_MEAN, device=self.device)[:, None, None]
         with torch.inference_mode():
             offsets, scores, maps = self._net(batch)

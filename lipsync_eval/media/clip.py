@@ -41,7 +41,7 @@ def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0, cache: Ca
         return open_images(path, audio)
     if audio is not None:
         check_file(audio)
-    facts, read = _video(path, keep, cache)
+    facts, read, digest = _video(path, keep, cache)
     own, useless = _audio(path, audio, facts.origin, facts.n_frames)
     return Clip(
         path=path,
@@ -49,7 +49,7 @@ def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0, cache: Ca
         height=facts.height,
         width=facts.width,
         source_fps=facts.source_fps,
-        digest=sha256(path, *([audio] if audio else [])),
+        digest=digest if audio is None else sha256(path, audio),
         audio=own,
         read=read,
         notes=(*facts.notes, *([useless] if useless else [])),
@@ -57,21 +57,22 @@ def open_clip(path: Path, *, audio: Path | None = None, keep: int = 0, cache: Ca
     )
 
 
-def _video(path: Path, keep: int, cache: Cache) -> tuple[Facts, Reader | LateReader]:
-    """What is in a video file, and what reads its frames."""
+def _video(path: Path, keep: int, cache: Cache) -> tuple[Facts, Reader | LateReader, str]:
+    """What is in a video file, what reads its frames, and the file's sha256."""
     before = ""
     if cache.folder is not None:
         check_file(path)
         before = sha256(path)
         known = load(cache, path, before)
         if known is not None:
-            return known, LateReader(path, known, keep)
+            return known, LateReader(path, known, keep), before
     found = scan(path, keep)
     picks = sample(found.times)
     facts = facts_of(found, picks)
-    if before and sha256(path) == before:  # not while somebody writes it
-        store(cache, path, before, facts)
-    return facts, Reader(path, found, picks)
+    digest = sha256(path)
+    if digest == before:  # not while somebody writes it
+        store(cache, path, digest, facts)
+    return facts, Reader(path, found, picks), digest
 
 
 def _audio(path: Path, audio: Path | None, origin: Fraction, n: int) -> tuple[Audio | None, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_eval.batch import Batch
-from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
+from lipsync_eval.device import Precision, as_images, computing, laid_out, pick, to_device
 from lipsync_eval.errors import InputError
 from lipsync_eval.metrics.base import Family, Measurement, MetricSpec, mean_of
 from lipsync_eval.metrics.helpers.frames import PairFrames, stacks
@@ -90,10 +90,7 @@ def lpips(
     device = network.shift.device
     with computing(device, precision):
         for i in range(0, len(gen), batch):
-            a, b = (
-                _scaled(to_device(x[i : i + batch], device)).contiguous(memory_format=image_layout(device, precision))
-                for x in (gen, gt)
-            )
+            a, b = (as_images(_scaled(to_device(x[i : i + batch], device)), precision) for x in (gen, gt))
             out[i : i + batch] = network(a, b, check=False).double().cpu().numpy()
     return out
 

@@ -54,7 +54,18 @@ def _apply(operation: type[torch.autograd.Function], one: Tensor, other: Tensor,
     return cast(Tensor, cast(Any, operation).apply(one, other, how))
 
 
+def _needed(ctx: Any, *gradients: tuple[type[torch.autograd.Function], Tensor, Tensor]) -> Grads:
+    """Of the two tensors that an operation was given: the gradients that somebody asks for, each by an operation."""
+    first, second = (
+        _apply(*gradient, ctx.how) if needed else None
+        for gradient, needed in zip(gradients, ctx.needs_input_grad, strict=False)
+    )
+    return first, second, None
+
+
 class _Convolution(torch.autograd.Function):
+    """The convolution itself. Each operation is given two of (input, weight, gradient of the output) and makes the third."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, how: _How) -> Tensor:
         ctx.save_for_backward(x, weight)
@@ -63,13 +74,8 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
-        (y,), (x, weight), how = grads, ctx.saved_tensors, ctx.how
-        needs_x, needs_weight, _ = ctx.needs_input_grad
-        return (
-            _apply(_Transposed, y, weight, how) if needs_x else None,
-            _apply(_KernelGradient, y, x, how) if needs_weight else None,
-            None,
-        )
+        (y,), (x, weight) = grads, ctx.saved_tensors
+        return _needed(ctx, (_Transposed, y, weight), (_KernelGradient, y, x))
 
 
 class _Transposed(torch.autograd.Function):
@@ -87,13 +93,8 @@ class _Transposed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
-        (x,), (y, weight), how = grads, ctx.saved_tensors, ctx.how
-        needs_y, needs_weight, _ = ctx.needs_input_grad
-        return (
-            _apply(_Convolution, x, weight, how) if needs_y else None,
-            _apply(_KernelGradient, y, x, how) if needs_weight else None,
-            None,
-        )
+        (x,), (y, weight) = grads, ctx.saved_tensors
+        return _needed(ctx, (_Convolution, x, weight), (_KernelGradient, y, x))
 
 
 class _KernelGradient(torch.autograd.Function):
@@ -110,13 +111,8 @@ class _KernelGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Grads:
-        (weight,), (y, x), how = grads, ctx.saved_tensors, ctx.how
-        needs_y, needs_x, _ = ctx.needs_input_grad
-        return (
-            _apply(_Convolution, x, weight, how) if needs_y else None,
-            _apply(_Transposed, y, weight, how) if needs_x else None,
-            None,
-        )
+        (weight,), (y, x) = grads, ctx.saved_tensors
+        return _needed(ctx, (_Convolution, x, weight), (_Transposed, y, weight))
 
 
 def _plane(x: Tensor) -> tuple[int, int]:

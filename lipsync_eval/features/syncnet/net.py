@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipsync_eval.device import Precision, computing, image_layout, laid_out, pick, to_device
+from lipsync_eval.device import Precision, as_images, computing, laid_out, pick, to_device
 from lipsync_eval.networks import find
 from lipsync_eval.types import Frame
 from lipsync_eval.weights import fit, load_tensors
@@ -93,8 +93,7 @@ class Folded:
         frames = to_device(crops, self.device).permute(0, 3, 1, 2)
         windows = frames.unfold(0, WINDOW, 1).permute(0, 1, 4, 2, 3)  # n, 3, 5, 224, 224
         stacked = windows.reshape(len(windows), 3 * WINDOW, SIDE, SIDE).float()
-        stacked = stacked.contiguous(memory_format=image_layout(self.device))
-        return self._run(self._lip, stacked)
+        return self._run(self._lip, as_images(stacked))
 
     def audio(self, columns: NDArray[np.float64]) -> NDArray[np.float32]:
         """Embeddings of all audio windows.
