@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +27,9 @@ import numpy as np
 from lipsync_eval import Settings, score
 from lipsync_eval.demo import make_demo
 from lipsync_eval.media import open_clip, write_video
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from support.dask_processes import Dask
 
 
 def make_clips(root: Path, n: int, frames: int) -> None:
@@ -50,25 +51,18 @@ def make_clips(root: Path, n: int, frames: int) -> None:
 
 @contextmanager
 def running_cluster(workers: int) -> Iterator[str]:
-    """A scheduler and its workers as processes of their own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address, quiet = f"tcp://127.0.0.1:{port}", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    head = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
-    lines = [[*head, "--no-dashboard"], *[[*worker, "--no-dashboard", "--memory-limit", "0"]] * workers]
-    started = [subprocess.Popen(line, **quiet) for line in lines]  # type: ignore[call-overload]
+    """The address of a scheduler that has its workers."""
+    dask = Dask()
     try:
+        for _ in range(workers):
+            dask.worker()
         from distributed import Client
 
-        with Client(address, timeout=60, set_as_default=False) as client:
+        with Client(dask.address, timeout=60, set_as_default=False) as client:
             client.wait_for_workers(workers)
-        yield address
+        yield dask.address
     finally:
-        for process in started:
-            process.kill()
-            process.wait()
+        dask.end()
 
 
 def measured(root: Path, way: dict[str, Any], metrics: str) -> tuple[dict[str, float], list[Any]]:

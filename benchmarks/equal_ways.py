@@ -12,29 +12,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from lipsync_eval.media import open_clip, write_video
+from lipsync_eval.media.names import is_video
 from lipsync_eval.types import FPS, RATE
 
-SUFFIXES = {".mp4", ".avi", ".mpg", ".mkv", ".mov", ".webm"}
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from support.dask_processes import Dask, kept, until
+
 SCORE = [sys.executable, "-m", "lipsync_eval"]
 
 
 def cut(videos: Path, root: Path, cuts: int, frames: int, most: int) -> int:
     """root/gt and root/gen with short cuts of every video, or of `most`; gives how many."""
     n = 0
-    for path in sorted(p for p in videos.rglob("*") if p.suffix.lower() in SUFFIXES)[: most or None]:
+    for path in sorted(p for p in videos.rglob("*") if is_video(p))[: most or None]:
         clip = open_clip(path)
         for k in range(cuts):
             length = frames + n % 5
@@ -49,17 +50,6 @@ def cut(videos: Path, root: Path, cuts: int, frames: int, most: int) -> int:
     return n
 
 
-def kept(out: Path) -> int:
-    """Clips in the journal."""
-    return len(list((out / "journal").glob("0*.json")))
-
-
-def until(out: Path, n: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the journal holds n clips."""
-    while process.poll() is None and kept(out) < n:
-        time.sleep(0.02)
-
-
 def in_shards(line: list[str], out: Path, dice: random.Random, of: int = 8, n_killed: int = 3) -> None:
     """Shards in random order, some killed at random moments and started again, then merged."""
     killed = dice.sample(range(1, of + 1), n_killed)
@@ -67,7 +57,7 @@ def in_shards(line: list[str], out: Path, dice: random.Random, of: int = 8, n_ki
         before, shard = kept(out), [*line, "--out", str(out), "--shard", f"{number}/{of}"]
         process = subprocess.Popen(shard, stdout=subprocess.DEVNULL)
         if number in killed:
-            until(out, before + dice.randint(0, 2), process)
+            until(out, before + dice.randint(0, 2), process, math.inf)
             time.sleep(dice.uniform(0, 2))
             process.kill()
         print(f"  shard {number}/{of}: exit {process.wait()}, {kept(out) - before} clips", flush=True)
@@ -81,40 +71,20 @@ def in_shards(line: list[str], out: Path, dice: random.Random, of: int = 8, n_ki
     print(f"  merge: exit {subprocess.run([*SCORE, 'merge', str(out)], capture_output=True).returncode}", flush=True)
 
 
-@contextmanager
-def dask() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler's address and a list of processes that are ended afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    started = [_quiet("distributed.cli.dask_scheduler", *place)]
-    try:
-        yield f"tcp://127.0.0.1:{port}", started
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def _quiet(module: str, *more: str) -> subprocess.Popen[bytes]:
-    line = [sys.executable, "-m", module, *more]
-    return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 def by_dask(line: list[str], out: Path, n: int) -> None:
     """Two workers; one is killed in the middle and another joins."""
-    more = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
-    with dask() as (address, started):
-        workers = [_quiet("distributed.cli.dask_worker", address, *more) for _ in range(2)]
-        started += workers
-        process = subprocess.Popen([*line, "--out", str(out), "--scheduler", address], stdout=subprocess.DEVNULL)
-        until(out, n // 3, process)
-        workers[0].kill()
+    dask = Dask()
+    try:
+        first, _ = dask.worker(), dask.worker()
+        process = subprocess.Popen([*line, "--out", str(out), "--scheduler", dask.address], stdout=subprocess.DEVNULL)
+        until(out, n // 3, process, math.inf)
+        first.kill()
         at = kept(out)
-        until(out, at + 2, process)
-        started.append(_quiet("distributed.cli.dask_worker", address, *more))
+        until(out, at + 2, process, math.inf)
+        dask.worker()
         print(f"  a worker killed at {at} clips, one joined later: exit {process.wait()}", flush=True)
+    finally:
+        dask.end()
 
 
 def difference(out: Path, whole: Path) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import plugin
+from support.dask_processes import Dask, until
 from support.kills import SCRIPT, command, make_clips
 
 from lipsync_eval.media import open_clip, write_video
@@ -40,53 +40,11 @@ def here(line: list[str]) -> list[str]:
     return [*MAIN, *line[1:]] if line[0] == SCRIPT else line
 
 
-class Dask:
-    """A scheduler and workers as processes of their own."""
-
-    def __init__(self, env: dict[str, str] | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.address, self.env, self.processes = f"tcp://127.0.0.1:{self.port}", env, []
-        self.scheduler = self.start_scheduler()
-
-    def _start(self, *line: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *line], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env,
-            start_new_session=True,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def start_scheduler(self) -> subprocess.Popen[bytes]:
-        place = ("--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
-        return self._start("distributed.cli.dask_scheduler", *place)
-
-    def worker(self) -> subprocess.Popen[bytes]:
-        more = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
-        return self._start("distributed.cli.dask_worker", self.address, *more)
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def dask() -> Iterator[Dask]:
     found = Dask()
     yield found
     found.end()
-
-
-def kept(out: Path) -> int:
-    return len(list((out / "journal").glob("0*.json")))
-
-
-def until(out: Path, n: int, process: subprocess.Popen[str]) -> None:
-    last = time.monotonic() + 120
-    while kept(out) < n and process.poll() is None and time.monotonic() < last:
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

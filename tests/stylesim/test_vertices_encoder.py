@@ -1,8 +1,11 @@
 """`style train --features vertices`, and the metric that its encoder is for."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from support.radio import talking_video
+from support.vertices import vertices_encoder
 
 from lipsync_eval.cli import run as cli
 from lipsync_eval.engine.score import score
@@ -26,26 +29,8 @@ def write(path, speaker, frames=90, lost=()):
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     corpus = tmp_path_factory.mktemp("corpus")
-    for speaker in range(3):
-        (corpus / f"s{speaker}").mkdir()
-        (corpus / f"s{speaker}" / "a.mp4").write_bytes(b"")  # vertices need no video
-        write(corpus / f"s{speaker}" / "a.vertices.npz", speaker, lost=(3,))
-    out = corpus / "encoder.pt"
-    command = [
-        "style",
-        "train",
-        str(corpus),
-        "--features",
-        "vertices",
-        "--window",
-        "20",
-        "--steps",
-        "30",
-        "--out",
-        str(out),
-    ]
-    assert cli([*command, "--rate", "0.001"]) == 0
-    return out
+    how = ("--steps", "30", "--rate", "0.001")
+    return vertices_encoder(corpus, corpus / "encoder.pt", 3, partial(write, lost=(3,)), *how)
 
 
 @pytest.fixture(scope="module")

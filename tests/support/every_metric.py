@@ -14,7 +14,6 @@ from lipsync_eval import Settings
 from lipsync_eval.baselines.kit.training.checkpoints import save_checkpoint
 from lipsync_eval.baselines.radio.config import SYNC
 from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
-from lipsync_eval.cli import run as cli
 from lipsync_eval.demo import make_demo
 from lipsync_eval.features.avhubert import AVHuBERT, AVHuBERTConfig
 from lipsync_eval.features.blendshapes import installed
@@ -22,6 +21,7 @@ from lipsync_eval.media import open_clip, write_video
 from lipsync_eval.metrics.registry import specs, uses_networks
 from lipsync_eval.types import FPS, RATE
 from support import avhubert_expert, perception, quality, radio, syncnet_official
+from support.vertices import vertices_encoder
 
 POINTS: Final = 20
 FRAMES: Final = {"networks": (17, 16), "others": (56, 54, 55)}
@@ -152,27 +152,13 @@ def _sync(folder: Path) -> Path:
     return save_checkpoint(folder, SYNC, 1, config, net.state_dict(), {"x": torch.zeros(1)}, {})
 
 
+def _vertices(path: Path, speaker: int) -> None:
+    """2.4 s of one speaker."""
+    rest = np.random.default_rng(99).normal(size=(POINTS, 3))
+    moved = rest + 0.1 * motion(speaker, 60, 3 * POINTS).reshape(60, POINTS, 3)
+    np.savez(path, vertices=moved, template=rest)
+
+
 def _style_encoder(path: Path) -> Path:
     """An encoder of vertices, trained for a few steps by the command."""
-    corpus = path.parent / "corpus"
-    for speaker in range(2):
-        (corpus / f"s{speaker}").mkdir(parents=True)
-        (corpus / f"s{speaker}" / "a.mp4").write_bytes(b"")  # vertices need no video
-        rest = np.random.default_rng(99).normal(size=(POINTS, 3))
-        moved = rest + 0.1 * motion(speaker, 60, 3 * POINTS).reshape(60, POINTS, 3)
-        np.savez(corpus / f"s{speaker}" / "a.vertices.npz", vertices=moved, template=rest)
-    line = [
-        "style",
-        "train",
-        str(corpus),
-        "--features",
-        "vertices",
-        "--window",
-        "20",
-        "--steps",
-        "3",
-        "--out",
-        str(path),
-    ]
-    assert cli(line) == 0
-    return path
+    return vertices_encoder(path.parent / "corpus", path, 2, _vertices, "--steps", "3")
