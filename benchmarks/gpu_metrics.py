@@ -125,7 +125,7 @@ def networks(device: str) -> dict[str, float]:
     from torch import nn
 
     from lipsync_eval.features.avhubert import BASE, LARGE, AVHuBERT
-    from lipsync_eval.features.inception import Inception
+    from lipsync_eval.features.inception import Inception, folded
     from lipsync_eval.features.iresnet import IResNet
     from lipsync_eval.features.lpips import LPIPS
     from lipsync_eval.features.s3fd_net import S3FDNet
@@ -141,7 +141,7 @@ def networks(device: str) -> dict[str, float]:
     found: dict[str, float] = {}
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     with torch.inference_mode():
-        inception, image = ready(Inception()), torch.rand(64, 3, 299, 299, device=device)
+        inception, image = ready(folded(Inception())), torch.rand(64, 3, 299, 299, device=device)
         found["Inception, 299 px"] = rate(lambda: inception(image), 64)
         faces, arc = ready(IResNet("iresnet50")), torch.rand(64, 3, 112, 112, device=device)
         found["ArcFace ResNet-50, 112 px"] = rate(lambda: faces(arc), 64)
@@ -173,7 +173,7 @@ def layouts(device: str) -> dict[str, float]:
     import torch
 
     from lipsync_eval.device import pick
-    from lipsync_eval.features.inception import Inception
+    from lipsync_eval.features.inception import Inception, folded
     from lipsync_eval.features.iresnet import IResNet
     from lipsync_eval.features.lpips import LPIPS
     from lipsync_eval.features.s3fd_net import S3FDNet
@@ -182,7 +182,7 @@ def layouts(device: str) -> dict[str, float]:
     pick(device)  # no TF32
     found: dict[str, float] = {}
     made: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "Inception": (Inception(), (64, 3, 299, 299)), "iresnet50": (IResNet("iresnet50"), (64, 3, 112, 112)),
+        "Inception": (folded(Inception()), (64, 3, 299, 299)), "iresnet50": (IResNet("iresnet50"), (64, 3, 112, 112)),
         "LPIPS": (LPIPS("alex"), (64, 3, 256, 256)), "S3FD": (S3FDNet(), (16, 3, 480, 480)),
     }  # fmt: skip
     for name, (net, shape) in made.items():

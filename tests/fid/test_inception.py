@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from golden.synthetic_inputs import crc, image
 from support.perception import filled, golden
 
 from lipsync_eval.errors import InputError, RefusedCheckpoint, UsageError
-from lipsync_eval.features.inception import Inception, clean_resize, prepare, state
+from lipsync_eval.features.inception import Inception, Pool3, clean_resize, prepare, state
 from lipsync_eval.weights import fit
 
 
@@ -37,6 +39,19 @@ def test_features(network: Inception, name: str) -> None:
     with torch.inference_mode():
         found = network(prepare(tensor(picture), "pytorch"))[0].numpy()
     np.testing.assert_allclose(found, g[f"{name}_features"], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norms_in_the_convolutions_change_nothing(network: Inception) -> None:
+    """The network that runs gives the official features too, and those of the network as it was read."""
+    g = golden("fid/case2_inception")
+    runs = Pool3(copy.deepcopy(network), torch.device("cpu"))
+    for name in ("im0", "im1"):
+        picture = image(*map(int, g[f"{name}_seed_h_w"]))
+        found = runs.embed(picture[None], "pytorch")[0]
+        np.testing.assert_allclose(found, g[f"{name}_features"], rtol=1e-4, atol=1e-5)
+        with torch.inference_mode():
+            read = network(prepare(tensor(picture), "pytorch"))[0].numpy()
+        np.testing.assert_allclose(found, read, rtol=1e-5, atol=2e-6 * np.abs(read).max())
 
 
 def test_batches_do_not_matter(network: Inception) -> None:
