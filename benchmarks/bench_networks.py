@@ -1,7 +1,7 @@
 """What the networks cost, as ratios of CPU seconds in one run. Seeded weights: speed does not depend on them.
 
     python benchmarks/bench_networks.py second CLIP [--metrics core|all] [--copies 2] [--cache-crops]
-    python benchmarks/bench_networks.py lse CLIP
+    python benchmarks/bench_networks.py lse CLIP [--copies 1]
     python benchmarks/bench_networks.py official CLIP [--frames 16]
     python benchmarks/bench_networks.py weights FOLDER
 
@@ -10,7 +10,7 @@ official: the networks of all metrics on crops of both videos as the official to
         time that is spent inside of networks.
 second: a second generated folder against the same real folder with the same cache, against the first one.
 weights: only the seeded weights of all networks, into FOLDER.
-lse:    LSE alone from file to number, against the time that its network (lips and audio) takes by itself.
+lse:    LSE alone from file to number, seconds a clip, against the time that its network (lips and audio) takes by itself.
 
 Every run of `score` is a process of its own on one thread; start-up is in it unless --copies makes it small.
 """
@@ -92,7 +92,7 @@ def clips(clip: Path, folder: Path, copies: int) -> None:
 
 def cpu(command: list[str]) -> float:
     """CPU seconds of a process and of its children."""
-    env = os.environ | {"OMP_NUM_THREADS": "1", "LIPSYNC_EVAL_WEIGHTS": os.environ["LIPSYNC_EVAL_WEIGHTS"]}
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode not in (0, 3):  # 3: a pooled metric may have too few windows in one clip
@@ -287,13 +287,12 @@ def lse(args: argparse.Namespace, folder: Path, given: dict[str, Path]) -> dict[
     """From file to number, the same with faces from the cache, and the network alone."""
     from lipsync_eval.media import open_clip
 
-    clips(args.clip, folder, 1)
+    clips(args.clip, folder, args.copies)
     models_ready(folder / "cache")
     n = open_clip(args.clip).n_frames
     cache = ["--cache", str(folder / "cache"), "--overwrite", "--out", str(folder / "run")]
     syncnet = {"syncnet": given["syncnet"]}
-    whole = scoring(folder / "one", None, METRICS["lse"], syncnet, *cache)
-    known = scoring(folder / "one", None, METRICS["lse"], syncnet, *cache)
+    whole, known = (scoring(folder / "one", None, METRICS["lse"], syncnet, *cache) / args.copies for _ in range(2))
     nothing = cpu([sys.executable, "-m", "lipsync_eval", "list", "metrics"])
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     line = [sys.executable, "-c", NETWORK, str(given["syncnet"]), str(n)]
@@ -320,6 +319,9 @@ def main() -> None:
         folder = Path(temporary)
         os.environ["LIPSYNC_EVAL_WEIGHTS"] = str(folder / "weights")
         given = weights(folder / "weights")
+        tree = Path(__file__).resolve().parent.parent
+        parts = [str(tree / part) for part in ("lipsync_eval", "protocols", "baselines", "reports")]
+        subprocess.run([sys.executable, "-m", "compileall", "-q", *parts], check=True)  # as an installation does
         found = {"second": second, "lse": lse, "official": official}[args.what](args, folder, given)
     print(json.dumps({name: round(value, 2) for name, value in found.items()}))
 
