@@ -153,8 +153,7 @@ class AVHubertExpertConfig(RunConfig):
 
     @model_validator(mode="after")
     def _check(self) -> AVHubertExpertConfig:
-        if self.train.precision == "fp16" and self.loss.sync and self.loss.sync_clip:
-            raise ValueError("fp16 scales gradients, so loss.sync_clip would clip others; use bf16, or set it to 0")
+        kit.refuse_scaled(self.loss.sync and self.loss.sync_clip, self.train.precision)
         return self
 
 

@@ -131,6 +131,9 @@ class LossConfig(Section):
     sync: Weight = 0.03
     sync_checkpoint: Path | None = None
     """Folder made by train-sync; the term is off without it."""
+    sync_clip: Weight = 0.0
+    """Largest norm of the weighted sync loss's gradient at the frames of a batch, in norms of the weighted L1's; 0: as
+    printed, not clipped."""
     avhubert: Weight = 0.5
     """Of the AV-HuBERT loss of Yaman et al. 2024 (their value); the term is off without `avhubert_weights`."""
     avhubert_weights: Path | None = None
@@ -192,6 +195,11 @@ class RadioConfig(RunConfig):
     train: TrainConfig = TrainConfig()
     sync_train: SyncTrainConfig = SyncTrainConfig()
     sync_augment: SyncAugmentConfig = SyncAugmentConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> RadioConfig:
+        kit.refuse_scaled(self.loss.sync and self.loss.sync_clip, self.train.precision)
+        return self
 
 
 GENERATOR = Kind("radio", RadioConfig, "radio train", revision=2)

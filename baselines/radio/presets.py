@@ -45,7 +45,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "audio_width": 8,
         },
         "discriminator": {"multiplier": 1, "channel_max": 32},
-        "loss": {"r1": 0.1},
+        "loss": {"r1": 0.1, "sync_clip": 1.0},
         "sync": {"size": 48, "dim": 64, "width": 8},
         "train": {
             "batch": 4,

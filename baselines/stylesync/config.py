@@ -212,8 +212,7 @@ class StyleSyncConfig(RunConfig):
 
     @model_validator(mode="after")
     def _check(self) -> StyleSyncConfig:
-        if "fp16" in (self.train.precision, self.personal.precision) and self.loss.sync and self.loss.sync_clip:
-            raise ValueError("fp16 scales gradients, so loss.sync_clip would clip others; use bf16, or set it to 0")
+        kit.refuse_scaled(self.loss.sync and self.loss.sync_clip, self.train.precision, self.personal.precision)
         return self
 
 

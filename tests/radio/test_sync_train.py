@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.radio import generator_task, micro, sync_task
+from support.training import gradient_norms
 
 from lipsync_eval.baselines.kit.sync.pairs import PairModel, off_sync, pair_loss
 from lipsync_eval.baselines.kit.sync.samples import SyncSet
@@ -17,6 +18,7 @@ from lipsync_eval.baselines.kit.training.terms import Made
 from lipsync_eval.baselines.radio.config import GENERATOR, SYNC
 from lipsync_eval.baselines.radio.data.inputs import open_pool
 from lipsync_eval.baselines.radio.network.sync_discriminator import SyncDiscriminator
+from lipsync_eval.baselines.radio.presets import load
 from lipsync_eval.baselines.radio.training.generator import run_training
 from lipsync_eval.baselines.radio.training.sync import load_sync, run_sync_training, sync_recipe
 from lipsync_eval.baselines.radio.training.terms import objective
@@ -196,6 +198,28 @@ def test_sync_loss_reaches_the_pictures(made_data, sync_run):
     terms["sync"].loss(Made(output, sample)).backward()
     gradient = output.grad.abs().sum((0, 1))
     assert gradient[12:, 6:26].sum() > 0 and gradient[:12].sum() == 0  # the tight face only
+
+
+def test_the_sync_gradient_is_held_to_the_pixel_losss_where_asked(made_data, sync_run):
+    """Off by default, as printed; the small preset, whose discriminator has seen seconds of speech, holds it."""
+    assert load().loss.sync_clip == 0 and load(preset="radio-48").loss.sync_clip == 1
+    with pytest.raises(UsageError, match="sync_clip"):
+        load(overrides=["train.precision=fp16", "loss.sync_clip=1"])
+    sample = next(generator_task(micro(made_data)).batches)
+
+    def norms(**loss):
+        more = {"sync_checkpoint": str(sync_run), "sync": 1e4, "l1": 2.0, "adversarial": 0, **loss}
+        return gradient_norms(objective(micro(made_data, loss=more), torch.device("cpu")), sample)
+
+    free = norms()
+    pixel = free["l1"]
+    assert free["sync"] > 2 * pixel
+    assert norms(sync_clip=1) == pytest.approx({"l1": pixel, "sync": pixel}, rel=1e-4)
+    assert norms(sync_clip=0.5) == pytest.approx({"l1": pixel, "sync": pixel / 2}, rel=1e-4)
+    more = {"sync_checkpoint": str(sync_run), "sync": 1e4, "sync_clip": 1, "adversarial": 0}
+    half = micro(made_data, loss=more, train={"accumulate": 2})
+    of_a_part = gradient_norms(objective(half, torch.device("cpu")), sample)
+    assert of_a_part["sync"] == pytest.approx(of_a_part["l1"] / 2, rel=1e-4)
 
 
 def test_what_cannot_be_used(made_data, sync_run, micro_run, tmp_path):

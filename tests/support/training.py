@@ -7,6 +7,7 @@ import torch
 from lipsync_eval.baselines.kit.configuration.resolve import parse
 from lipsync_eval.baselines.kit.data.shards import Manifest, save_manifest, write_shard
 from lipsync_eval.baselines.kit.training.processes import Ranks
+from lipsync_eval.baselines.kit.training.terms import Made
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 _STEPS = {"steps": 4, "log_every": 2, "validate_every": 2, "save_every": 2}
@@ -22,6 +23,16 @@ def smallest(kind, micro, folder, sections):
     for name, more in sections.items():
         values[name] = {**values.get(name, {}), **more}
     return parse(kind, values, "micro")
+
+
+def gradient_norms(objective, sample):
+    """Norm, by term, of the gradient of each weighted term at frames that are half as bright as a sample's target."""
+    found = {}
+    for term in objective.terms:
+        output = (sample.target.flatten(0, 1) * 0.5).requires_grad_()
+        (term.weight * term.loss(Made(output, sample))).backward()
+        found[term.name] = output.grad.norm().item()
+    return found
 
 
 def speaking_frames(rng, frames, size):

@@ -128,6 +128,16 @@ def differences(ours: Section, theirs: Section) -> list[str]:
     return [f"{key}: {a[key]} here, {b[key]} there" for key in a if a[key] != b[key]]
 
 
+def refuse_scaled(clip: float, *precisions: str) -> None:
+    """A `loss.sync_clip` needs gradients as they are.
+
+    Raises:
+        ValueError: fp16, whose loss is scaled, with a clip.
+    """
+    if clip and "fp16" in precisions:
+        raise ValueError("fp16 scales gradients, so loss.sync_clip would clip others; use bf16, or set it to 0")
+
+
 @dataclass(frozen=True)
 class Kind(Generic[C]):
     """One kind of checkpoint."""

@@ -9,9 +9,11 @@ from lipsync_eval.baselines.kit.sync.network import sync_cosine
 from lipsync_eval.baselines.kit.training import losses
 from lipsync_eval.baselines.kit.training.lip_reading import lip_reading_term
 from lipsync_eval.baselines.kit.training.terms import (
+    Made,
     Objective,
     Term,
     adversarial_term,
+    held,
     perceptual_term,
     pixel_term,
 )
@@ -31,7 +33,13 @@ def objective(config: RadioConfig, device: torch.device) -> Objective:
         )
     if loss.sync and loss.sync_checkpoint:
         net = load_sync(config, device)
-        sync = Term("sync", loss.sync, lambda made: _sync(config, sync_cosine(net, made)))
+
+        def by_sync(made: Made) -> Tensor:
+            """(), eq. 5 of the generated frames."""
+            seen = held(made, loss.sync_clip, loss.l1, config.train.accumulate)
+            return _sync(config, sync_cosine(net, seen))
+
+        sync = Term("sync", loss.sync, by_sync)
         scores["sync"] = lambda made: sync_cosine(net, made)
     else:
         sync = None
