@@ -4,7 +4,7 @@
 #   sh docs/radio-quickstart.sh VIDEOS OUT [STEPS]
 #
 # VIDEOS: a few clips of talking people, each with audio (in the file, or a .wav with its stem beside it).
-# OUT:    a new folder. STEPS: training steps (default 600: for three clips of 21 s in all, eight minutes of one core).
+# OUT:    a new folder. STEPS: training steps (default 600: for three clips of 21 s in all, some ten minutes of one core).
 #
 # Every video is dubbed with its own audio, so that the real video is the answer; the scores are those of a
 # reconstruction of people seen in training, which says that the chain works and nothing about new people.

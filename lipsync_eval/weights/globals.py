@@ -102,7 +102,7 @@ class Budget:
 _PYTHON_2: Final = {"__builtin__": "builtins", "copy_reg": "copyreg", "commands": "subprocess"}
 _STUBS: Final = re.compile(
     r"argparse\.Namespace"
-    r"|pathlib\.(Pure)?(Posix|Windows)?Path"
+    r"|pathlib\.(_local\.)?(Pure)?(Posix|Windows)?Path"
     r"|(fairseq|omegaconf|hydra)(\.\w+)+"
     r"|(hubert|hubert_asr|hubert_pretraining|hubert_criterion|avhubert)(\.\w+)+"
     r"|sentencepiece(\.\w+)*\.SentencePieceProcessor"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from support import pickles as p
 from torch import nn
 
 from lipsync_eval.errors import RefusedCheckpoint, WeightsError
@@ -95,6 +96,15 @@ def test_other_classes_become_inert_stubs(tmp_path: Path) -> None:
     args = found["args"]
     assert isinstance(args, Stub) and args.name == "argparse.Namespace"
     assert args.state["lr"] == 0.1 and args.state["path"].args == ("a", "b")
+
+
+@pytest.mark.parametrize("module", ["pathlib", "pathlib._local"])
+def test_paths_of_every_python_become_stubs(tmp_path: Path, module: str) -> None:
+    """Python 3.13 calls its classes of paths pathlib._local.PosixPath, the others pathlib.PosixPath."""
+    path = p.name(module, "PosixPath") + b"(" + p.text("a") + p.text("b") + b"tR"
+    (tmp_path / "x.pt").write_bytes(p.zipped(p.whole(path)))
+    found = load_checkpoint(tmp_path / "x.pt")
+    assert isinstance(found, Stub) and found.name == f"{module}.PosixPath" and found.args == ("a", "b")
 
 
 def test_torchscript_modules_give_dotted_names(tmp_path: Path) -> None:
