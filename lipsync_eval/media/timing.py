@@ -138,7 +138,7 @@ def _check_steps(gaps: Integers, last: int, tick: Fraction) -> None:
     held = max(int(gaps.max(initial=0)), last) * tick
     if held > MAX_HELD:
         raise MediaError(
-            f"one frame is held for {float(held):.4g} s; at most {MAX_HELD} s are accepted: the timestamps are wrong, or this is "
+            f"one frame is held for {float(held):.2f} s; at most {MAX_HELD} s are accepted: the timestamps are wrong, or this is "
             "no video of a talking face; make it again"
         )
     span = int(gaps.sum()) * tick

@@ -152,8 +152,8 @@ def test_a_million_frames_a_second(tmp_path, suffix):
 def test_a_frame_that_is_held_for_a_day(tmp_path, seconds):
     path = tmp_path / "a.y4m"
     path.write_bytes(b"YUV4MPEG2 W64 H48 F1:%d Ip A0:0 C420\n" % seconds + (b"FRAME\n" + bytes(64 * 72)) * 30)
-    with pytest.raises(MediaError, match=r"one frame is held for \d+ s; at most 60 s"):
+    with pytest.raises(MediaError, match=r"one frame is held for [\d.]+ s; at most 60 s"):
         open_clip(path)
     path = make_video(tmp_path / "a.mkv", [stamped(i) for i in range(3)], times=[0, 1, seconds], tick=Fraction(1, 1))
-    with pytest.raises(MediaError, match=r"one frame is held for \d+ s; at most 60 s"):
+    with pytest.raises(MediaError, match=r"one frame is held for [\d.]+ s; at most 60 s"):
         open_clip(path)
