@@ -5,7 +5,8 @@ of davisking/dlib@0b5a593 (dlib/image_processing/shape_predictor.h).
 
 dlib walks through all trees (65 MB of leaves) for one window after the other and waits for memory. Here all windows pass
 one level of the cascade together. Within a level every tree reads the same pixels, so the leaves of all trees are found
-in one vectorised step; their values are added in dlib's order, in float32, so that no digit differs.
+in one vectorised step; their values are added in dlib's order, in float32, so that no digit differs. (One window of 8 px of
+noise is known in which two numbers of 136 differ, by 1 px; of 25,220 random ones none.)
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Predictor:
             windows: (N, 4) left, top, right, bottom in whole px, as dlib's rectangle.
 
         Returns:
-            (N, K, 2) x, y in whole px, float64: exactly what dlib.shape_predictor gives.
+            (N, K, 2) x, y in whole px, float64: what dlib.shape_predictor gives.
         """
         shelf = _Shelf(images)
         images_of = np.asarray(which, np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.videos import clicks, make_video, onsets, stamped
 
@@ -129,7 +129,11 @@ def noise(seconds, rate=RATE):
 )
 @settings(deadline=None, max_examples=30)
 def test_every_hole_is_filled_where_it_is(holes, clock, step):
-    """Frames of `step` s; before some of them the clock goes on without audio; times are rounded to the clock."""
+    """Frames of `step` s; before some of them the clock goes on without audio; times are rounded to the clock.
+
+    A clock of 1 ms may show a jump 1 ms too small; jumps below 1.5 ms are taken for such rounding.
+    """
+    assume(clock < 0.001 or all(seconds > 0.0025 for _, seconds in holes))
     gaps = {}
     at = 0
     for frames, seconds in holes:
